@@ -1,0 +1,78 @@
+// Activations of the hidden layers: value and slope (derivative) at x. To add one: write its functor, add it to `activations`.
+#pragma once
+
+#include "simd.hpp"
+
+namespace vaefast {
+
+struct ValueAndSlope {
+  Packet value, slope;
+};
+
+namespace activation {
+using namespace simd;
+
+inline ValueAndSlope relu(Packet x) {
+  return {max(x, zero()), select(less(zero(), x), set(1.f), zero())};  // max(x, 0) in this order keeps a NaN in x
+}
+inline ValueAndSlope tanh(Packet x) {
+  const Packet y = simd::tanh(x);
+  return {y, sub(set(1.f), mul(y, y))};
+}
+inline ValueAndSlope sigmoid(Packet x) {
+  const Packet y = simd::sigmoid(x);
+  return {y, mul(y, sub(set(1.f), y))};
+}
+inline ValueAndSlope elu(Packet x) {  // alpha = 1
+  const Packet e = exp(min(x, zero()));
+  const Packet negative = less(x, zero());
+  return {select(negative, sub(e, set(1.f)), x), select(negative, e, set(1.f))};
+}
+inline ValueAndSlope leaky_relu(Packet x) {  // 0.01
+  const Packet slope = select(less(zero(), x), set(1.f), set(0.01f));
+  return {mul(x, slope), slope};
+}
+inline ValueAndSlope softplus(Packet x) { return {simd::softplus(x), simd::sigmoid(x)}; }
+inline ValueAndSlope gelu(Packet x) {  // exact: x times the normal CDF (Hendrycks & Gimpel 2016)
+  const Packet cdf = normal_cdf(x);
+  const Packet density = mul(set(0.39894228f), exp(mul(set(-0.5f), mul(x, x))));
+  return {mul(x, cdf), fma(x, density, cdf)};
+}
+inline ValueAndSlope silu(Packet x) {
+  const Packet s = simd::sigmoid(x);
+  return {mul(x, s), mul(s, fma(x, sub(set(1.f), s), set(1.f)))};
+}
+inline ValueAndSlope identity(Packet x) { return {x, set(1.f)}; }
+
+}  // namespace activation
+
+struct Activation {
+  const char* name;
+  // n pre-activations become values, in place; their slopes go to `slopes` unless it is null.
+  void (*apply)(float* values, float* slopes, int n);
+};
+
+namespace detail {
+template <ValueAndSlope (*f)(Packet)>
+void apply_activation(float* values, float* slopes, int n) {
+  for (int i = 0; i < n; i += W) {
+    const ValueAndSlope y = f(simd::load(values + i));
+    simd::store(values + i, y.value);
+    if (slopes) simd::store(slopes + i, y.slope);
+  }
+}
+}  // namespace detail
+
+inline constexpr Activation activations[] = {
+    {"relu", detail::apply_activation<activation::relu>},
+    {"tanh", detail::apply_activation<activation::tanh>},
+    {"sigmoid", detail::apply_activation<activation::sigmoid>},
+    {"elu", detail::apply_activation<activation::elu>},
+    {"leaky_relu", detail::apply_activation<activation::leaky_relu>},
+    {"softplus", detail::apply_activation<activation::softplus>},
+    {"gelu", detail::apply_activation<activation::gelu>},
+    {"silu", detail::apply_activation<activation::silu>},
+    {"identity", detail::apply_activation<activation::identity>},
+};
+
+}  // namespace vaefast

@@ -1,0 +1,54 @@
+#include "network.hpp"
+
+namespace vaefast {
+
+void Dense::transpose_tile(int panel, int tile) {
+  const int rows = std::min(NR, in() - tile * NR), cols = std::min(NR, out() - panel * NR);
+  alignas(64) float square[NR * NR] = {};
+  std::copy_n(weight.value.at(panel, tile * NR), rows * NR, square);
+  Packet packets[W];
+  for (int i = 0; i < 2; ++i)
+    for (int j = 0; j < 2; ++j) {
+      for (int r = 0; r < W; ++r) packets[r] = simd::load(square + (i * W + r) * NR + j * W);
+      simd::transpose(packets);
+      const int n = std::min(W, cols - j * W);
+      for (int r = 0; r < n; ++r) simd::store(transposed.at(tile, panel * NR + j * W + r) + i * W, packets[r]);
+    }
+}
+
+void Dense::transpose_all() {
+  if (transposed.empty()) return;
+  for (int panel = 0; panel < panel_count(out()); ++panel)
+    for (int tile = 0; tile < panel_count(in()); ++tile) transpose_tile(panel, tile);
+}
+
+Network::Network(const std::vector<int>& widths, const Activation& activation, bool passes_back) : activation_(&activation) {
+  for (std::size_t i = 0; i + 1 < widths.size(); ++i) layers.emplace_back(widths[i], widths[i + 1], passes_back || i > 0);
+}
+
+Activations Network::make_activations(int rows, bool training) const {
+  Activations a;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const int width = layers[i].out();
+    if (i + 1 < layers.size()) {
+      a.hidden.emplace_back(rows, width);
+      if (training) a.slope.emplace_back(rows, width);
+    }
+    if (training) a.delta.emplace_back(rows, width);
+  }
+  return a;
+}
+
+void Network::backward(Activations& a, Panels* dx, int first, int last) const {
+  for (std::size_t i = layers.size() - 1; i > 0; --i) {
+    const float* slopes = a.slope[i - 1].data();
+    multiply(a.delta[i], layers[i].transposed, nullptr, a.delta[i - 1], first, last, [&](const Block& block) {
+      const float* slope = slopes + block.offset;
+      for (int k = 0; k < block.size(); k += W)
+        simd::store(block.data + k, simd::mul(simd::load(block.data + k), simd::load(slope + k)));
+    });
+  }
+  if (dx) multiply(a.delta[0], layers[0].transposed, nullptr, *dx, first, last, [](const Block&) {});
+}
+
+}  // namespace vaefast

@@ -1,0 +1,64 @@
+// A chain of dense layers. The encoder is one, the decoder another.
+#pragma once
+
+#include <vector>
+
+#include "activation.hpp"
+#include "parameter.hpp"
+#include "product.hpp"
+
+namespace vaefast {
+
+struct Dense {
+  Parameter weight;   // (in, out)
+  Parameter bias;     // (1, out)
+  Panels transposed;  // (out, in): the weights as the backward product reads them; empty where no delta goes further back
+
+  Dense(int in, int out, bool passes_back) : weight(in, out), bias(1, out), transposed(passes_back ? Panels(out, in) : Panels()) {}
+
+  int in() const { return weight.value.rows(); }
+  int out() const { return weight.value.cols(); }
+
+  // Tile (panel, tile) of the weights into `transposed`, which must follow every change of the weights.
+  void transpose_tile(int panel, int tile);
+  void transpose_all();
+};
+
+// What the layers of a network make of one batch.
+struct Activations {
+  std::vector<Panels> hidden;  // outputs of the hidden layers
+  std::vector<Panels> slope;   // the activation's derivative there; empty for inference
+  std::vector<Panels> delta;   // d loss / d pre-activation, of every layer; empty for inference
+};
+
+class Network {
+ public:
+  // widths: input, hidden..., output. The last layer has no activation: what becomes of its output is the caller's.
+  Network(const std::vector<int>& widths, const Activation& activation, bool passes_back);
+
+  std::vector<Dense> layers;
+
+  Activations make_activations(int rows, bool training) const;
+
+  // Rows [first, last) of x through all layers. The last layer's output goes to `out`, block by block, each handed to last_epilogue.
+  template <class Epilogue>
+  void forward(const Panels& x, Activations& a, Panels& out, int first, int last, Epilogue&& last_epilogue) const {
+    const Panels* in = &x;
+    for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
+      float* slopes = a.slope.empty() ? nullptr : a.slope[i].data();
+      multiply(*in, layers[i].weight.value, layers[i].bias.value.data(), a.hidden[i], first, last, [&](const Block& block) {
+        activation_->apply(block.data, slopes ? slopes + block.offset : nullptr, block.size());
+      });
+      in = &a.hidden[i];
+    }
+    multiply(*in, layers.back().weight.value, layers.back().bias.value.data(), out, first, last, last_epilogue);
+  }
+
+  // From delta of the last layer to those of all layers and, unless it is null, of the network's input.
+  void backward(Activations& a, Panels* dx, int first, int last) const;
+
+ private:
+  const Activation* activation_;
+};
+
+}  // namespace vaefast

@@ -1,0 +1,135 @@
+// The micro-kernel, and the two products that are made of it.
+//
+//     multiply          C = init + A * B      forward, and the deltas on their way back
+//     multiply_weights  C = A^T * D           one tile of a weight gradient
+//
+// The kernel keeps a block of MR x NR sums in registers, and the block then lies contiguous in C, in the first-level cache,
+// where an epilogue (activation, likelihood, derivative, optimiser) finishes it. Every sum runs over its terms in order,
+// whatever block the row fell into, so that no result depends on how rows are shared among threads.
+#pragma once
+
+#include <utility>
+
+#include "panels.hpp"
+
+namespace vaefast {
+
+// Rows of a register block: MR * 2 sums, two packets of B and one broadcast must fit the registers (32 or 16).
+#ifdef __AVX512F__
+inline constexpr int MR = 12;
+#else
+inline constexpr int MR = 6;
+#endif
+
+// Terms summed before the block goes back to memory: a strip of B of this depth stays in the second-level cache.
+inline constexpr int DEPTH = 16 * NR;
+
+// A block of C, as an epilogue sees it.
+struct Block {
+  float* data;         // rows * NR sums, contiguous
+  std::size_t offset;  // where they start in C, and in any matrix of C's shape
+  int panel, row, rows;
+  int size() const { return rows * NR; }
+};
+
+namespace detail {
+
+// sums[i][:] += a[i * ROW + k * TERM] * b[k * NR ...], k = 0 .. depth - 1
+template <int ROWS, int ROW, int TERM>
+inline void accumulate(Packet (&sums)[ROWS][2], const float* a, const float* b, int depth) {
+  for (int k = 0; k < depth; ++k, a += TERM, b += NR) {
+    const Packet b0 = simd::load(b), b1 = simd::load(b + W);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+      const Packet ai = simd::set(a[i * ROW]);
+      sums[i][0] = simd::fma(ai, b0, sums[i][0]);
+      sums[i][1] = simd::fma(ai, b1, sums[i][1]);
+    }
+  }
+}
+
+template <int ROWS>
+inline void store(const Packet (&sums)[ROWS][2], float* c) {
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) {
+    simd::store(c + i * NR, sums[i][0]);
+    simd::store(c + i * NR + W, sums[i][1]);
+  }
+}
+
+// c (ROWS, NR) = init + a * b. a: a block of rows of a Panels, its panels `a_stride` apart. init_stride: NR, or 0 for one row for all.
+template <int ROWS>
+void forward_block(const float* a, std::size_t a_stride, const float* b, int depth, const float* init, int init_stride, float* c) {
+  Packet sums[ROWS][2];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) {
+    sums[i][0] = simd::load(init + i * init_stride);
+    sums[i][1] = simd::load(init + i * init_stride + W);
+  }
+  for (; depth > 0; depth -= NR, a += a_stride, b += NR * NR)
+    accumulate<ROWS, NR, 1>(sums, a, b, std::min(depth, NR));
+  store(sums, c);
+}
+
+// c (ROWS, NR) = a^T * d over `rows` rows of the batch. a: columns of one panel; d: one panel.
+template <int ROWS>
+void weights_block(const float* a, const float* d, int rows, float* c) {
+  Packet sums[ROWS][2];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) sums[i][0] = sums[i][1] = simd::zero();
+  accumulate<ROWS, 1, NR>(sums, a, d, rows);
+  store(sums, c);
+}
+
+template <class F>
+struct KernelTable;
+template <int... I>
+struct KernelTable<std::integer_sequence<int, I...>> {
+  static constexpr decltype(&forward_block<1>) forward[] = {&forward_block<I + 1>...};
+  static constexpr decltype(&weights_block<1>) weights[] = {&weights_block<I + 1>...};
+};
+using Kernels = KernelTable<std::make_integer_sequence<int, MR>>;
+
+alignas(64) inline constexpr float zeros[NR] = {};
+
+}  // namespace detail
+
+// Cuts [first, last) into as few blocks of at most MR as can be, all of nearly the same size.
+template <class F>
+inline void for_blocks(int first, int last, F&& f) {
+  const int n = last - first;
+  for (int left = (n + MR - 1) / MR, at = first; left > 0; --left) {
+    const int rows = (last - at + left - 1) / left;
+    f(at, rows);
+    at += rows;
+  }
+}
+
+// Rows [first, last) of C = bias + A * B, then epilogue(Block) on each finished block. bias: one row, or null.
+// A: (batch, depth)   B: (depth, cols)   C: (batch, cols)
+template <class Epilogue>
+inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, int first, int last, Epilogue&& epilogue) {
+  const int depth = b.rows();
+  for (int panel = 0; panel < c.count(); ++panel) {
+    const float* row_init = bias ? bias + panel * NR : detail::zeros;
+    for (int k = 0; k < depth; k += DEPTH) {
+      const int terms = std::min(DEPTH, depth - k);
+      for_blocks(first, last, [&](int row, int rows) {
+        float* out = c.at(panel, row);
+        detail::Kernels::forward[rows - 1](a.at(k / NR, row), a.panel_stride(), b.at(panel, k), terms,
+                                           k ? out : row_init, k ? NR : 0, out);
+        if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
+      });
+    }
+  }
+}
+
+// One tile of A^T * D over the first `batch` rows: `tile` (rows, NR), where its rows are the columns of A's panel `a_panel`
+// and its columns those of D's panel `d_panel`.
+inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows, float* tile) {
+  for_blocks(0, rows, [&](int row, int n) {
+    detail::Kernels::weights[n - 1](a.at(a_panel, 0) + row, d.at(d_panel, 0), batch, tile + row * NR);
+  });
+}
+
+}  // namespace vaefast

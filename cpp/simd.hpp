@@ -1,0 +1,88 @@
+// Packets: W floats that one instruction works on. The only file that touches Eigen's packet API.
+#pragma once
+
+#include <Eigen/Core>
+
+namespace vaefast {
+
+using Packet = Eigen::internal::packet_traits<float>::type;
+inline constexpr int W = Eigen::internal::packet_traits<float>::size;
+
+namespace simd {
+namespace ei = Eigen::internal;
+
+inline Packet set(float value) { return ei::pset1<Packet>(value); }
+inline Packet zero() { return ei::pzero(Packet{}); }
+inline Packet load(const float* p) { return ei::pload<Packet>(p); }    // aligned
+inline Packet loadu(const float* p) { return ei::ploadu<Packet>(p); }  // unaligned
+inline void store(float* p, Packet a) { ei::pstore(p, a); }
+inline void storeu(float* p, Packet a) { ei::pstoreu(p, a); }
+
+inline Packet add(Packet a, Packet b) { return ei::padd(a, b); }
+inline Packet sub(Packet a, Packet b) { return ei::psub(a, b); }
+inline Packet mul(Packet a, Packet b) { return ei::pmul(a, b); }
+inline Packet div(Packet a, Packet b) { return ei::pdiv(a, b); }
+inline Packet fma(Packet a, Packet b, Packet c) { return ei::pmadd(a, b, c); }  // a * b + c
+inline Packet neg(Packet a) { return ei::pnegate(a); }
+inline Packet abs(Packet a) { return ei::pabs(a); }
+inline Packet max(Packet a, Packet b) { return ei::pmax(a, b); }
+inline Packet min(Packet a, Packet b) { return ei::pmin(a, b); }
+inline Packet sqrt(Packet a) { return ei::psqrt(a); }
+inline Packet exp(Packet a) { return ei::pexp(a); }
+inline Packet log(Packet a) { return ei::plog(a); }
+inline Packet tanh(Packet a) { return ei::ptanh(a); }
+inline Packet less(Packet a, Packet b) { return ei::pcmp_lt(a, b); }  // a mask for select
+inline Packet select(Packet mask, Packet yes, Packet no) { return ei::pselect(mask, yes, no); }
+
+// W x W floats, row i in rows[i], become their transpose.
+inline void transpose(Packet (&rows)[W]) { ei::ptranspose(reinterpret_cast<ei::PacketBlock<Packet, W>&>(rows)); }
+
+// Sum of the W lanes in float64, in lane order.
+inline double sum(Packet a) {
+  alignas(Packet) float lanes[W];
+  store(lanes, a);
+  double total = 0;
+  for (float lane : lanes) total += lane;
+  return total;
+}
+
+// 1 / a within one unit in the last place. AVX-512 divides slowly and estimates well: one Newton step.
+inline Packet reciprocal(Packet a) {
+#ifdef __AVX512F__
+  const Packet estimate = _mm512_rcp14_ps(a);
+  return mul(estimate, sub(set(2.f), mul(a, estimate)));
+#else
+  return div(set(1.f), a);
+#endif
+}
+
+// log(1 + e) for 0 <= e <= 1: e times a Chebyshev fit of log1p(e) / e, relative error 1.2e-7.
+inline Packet log1p_unit(Packet e) {
+  constexpr float c[] = {-0.00317605701843196f, 0.019542527261014103f, -0.05637361283010733f,
+                         0.10543623795419527f,  -0.15269667074363288f, 0.19663274257204805f,
+                         -0.24951616262872076f, 0.3332971049891775f,   -0.49999892648063277f,
+                         0.999999994656292f};
+  Packet p = set(c[0]);
+  for (int i = 1; i < 10; ++i) p = fma(p, e, set(c[i]));
+  return mul(p, e);
+}
+
+inline Packet sigmoid(Packet x) { return reciprocal(add(set(1.f), exp(neg(x)))); }
+
+// log(1 + exp(x)), without overflow.
+inline Packet softplus(Packet x) {
+  return add(max(x, zero()), log1p_unit(exp(neg(abs(x)))));
+}
+
+// The normal distribution's CDF, absolute error 1e-7 (Abramowitz & Stegun 1964, 7.1.26 for erf).
+inline Packet normal_cdf(Packet x) {
+  const Packet u = mul(abs(x), set(0.70710678f));
+  const Packet t = reciprocal(fma(u, set(0.3275911f), set(1.f)));
+  Packet p = set(1.061405429f);
+  for (float c : {-1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f}) p = fma(p, t, set(c));
+  const Packet upper = mul(mul(mul(p, t), exp(neg(mul(u, u)))), set(0.5f));  // P(X > |x|)
+  return select(less(x, zero()), upper, sub(set(1.f), upper));
+}
+
+}  // namespace simd
+}  // namespace vaefast

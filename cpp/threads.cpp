@@ -1,0 +1,107 @@
+#include "threads.hpp"
+
+#include <thread>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
+namespace vaefast {
+namespace {
+
+long process_id() {
+#if defined(__unix__) || defined(__APPLE__)
+  return getpid();
+#else
+  return 0;
+#endif
+}
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Waits until `done(value)`: spins for some 20 microseconds, as long as a wake-up takes, then sleeps.
+template <class Done>
+void wait_until(const std::atomic<unsigned>& value, bool spin, Done&& done) {
+  for (int i = 0; spin && i < 500; ++i) {
+    if (done(value.load(std::memory_order_acquire))) return;
+    pause();
+  }
+  for (unsigned seen; !done(seen = value.load(std::memory_order_acquire));) value.wait(seen, std::memory_order_acquire);
+}
+
+}  // namespace
+
+#if defined(__x86_64__) || defined(__i386__)
+FlushDenormals::FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }  // flush to zero, denormals are zero
+FlushDenormals::~FlushDenormals() { _mm_setcsr(saved_); }
+#else
+FlushDenormals::FlushDenormals() = default;
+FlushDenormals::~FlushDenormals() = default;
+#endif
+
+struct Team::Workers {
+  // Each on a cache line of its own.
+  alignas(64) std::atomic<unsigned> generation{0};  // counts the calls of run
+  alignas(64) std::atomic<unsigned> busy{0};        // workers that have not finished this call
+  alignas(64) void (*call)(void*, int) = nullptr;
+  void* data = nullptr;
+  int count = 0;
+  bool stop = false;
+  long process = process_id();
+  bool spin;
+  std::vector<std::thread> threads;
+
+  explicit Workers(int size) : spin(size <= static_cast<int>(std::thread::hardware_concurrency())) {
+    for (int i = 1; i < size; ++i) threads.emplace_back([this, i] { work(i); });
+  }
+
+  ~Workers() {
+    stop = true;
+    generation.fetch_add(1, std::memory_order_release);
+    generation.notify_all();
+    for (auto& thread : threads) thread.join();
+  }
+
+  void work(int thread) {
+    const FlushDenormals flush;
+    for (unsigned seen = 0;;) {
+      wait_until(generation, spin, [&](unsigned now) { return now != seen; });
+      ++seen;
+      if (stop) return;
+      if (thread < count) call(data, thread);
+      if (busy.fetch_sub(1, std::memory_order_acq_rel) == 1) busy.notify_one();
+    }
+  }
+};
+
+Team::Team(int size) : size_(size) {}
+Team::~Team() {
+  // after a fork the threads are the parent's: there is nothing here to join
+  if (workers_ && workers_->process != process_id()) workers_.release();
+}
+
+void Team::run(int count, void (*call)(void*, int), void* data) {
+  if (workers_ && workers_->process != process_id()) workers_.release();
+  if (!workers_) workers_ = std::make_unique<Workers>(size_);
+  Workers& w = *workers_;
+  w.call = call;
+  w.data = data;
+  w.count = count;
+  w.busy.store(static_cast<unsigned>(w.threads.size()), std::memory_order_relaxed);
+  w.generation.fetch_add(1, std::memory_order_release);
+  w.generation.notify_all();
+  call(data, 0);
+  wait_until(w.busy, w.spin, [](unsigned left) { return left == 0; });
+}
+
+}  // namespace vaefast

@@ -1,0 +1,144 @@
+#include "trainer.hpp"
+
+#include "random.hpp"
+
+namespace vaefast {
+namespace {
+
+// Below this much work a thread costs more than it brings.
+constexpr double FLOPS_PER_THREAD = 1e6;
+
+// Sum of a panel's first `rows` rows.
+void sum_rows(const Panels& m, int panel, int rows, float* out) {
+  Packet left = simd::zero(), right = simd::zero();
+  const float* row = m.at(panel, 0);
+  for (int i = 0; i < rows; ++i, row += NR) {
+    left = simd::add(left, simd::load(row));
+    right = simd::add(right, simd::load(row + W));
+  }
+  simd::store(out, left);
+  simd::store(out + W, right);
+}
+
+int share(int n, int part, int parts) { return static_cast<int>(static_cast<std::int64_t>(n) * part / parts); }
+
+}  // namespace
+
+Trainer::Trainer(Model& model, Team& team, const Optimizer& o) : optimizer(o), model_(model), team_(team) {
+  for (const NamedTensor& tensor : model.tensors()) optimizer.prepare(*tensor.parameter);
+}
+
+Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta, const Noise& noise) {
+  const Loss loss = rows_phase(rows, index, count, beta, noise);
+  if (!std::isfinite(loss.reconstruction) || !std::isfinite(loss.kl)) return loss;
+  optimizer.begin_step(learning_rate, count);
+  weights_phase(count, [this](Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+    optimizer.step(parameter, offset, gradient, n);
+  });
+  if (model_.learn_sigma) model_.clamp_log_sigma();
+  return loss;
+}
+
+Loss Trainer::gradients(const Rows& rows, const std::int64_t* index, int count, double beta, const Noise& noise) {
+  for (const NamedTensor& tensor : model_.tensors()) {
+    const Panels& value = tensor.parameter->value;
+    tensor.parameter->gradient = Panels(value.rows(), value.cols());
+  }
+  const Loss loss = rows_phase(rows, index, count, beta, noise);
+  const Packet scale = simd::set(1.f / static_cast<float>(count));
+  weights_phase(count, [scale](Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+    float* out = parameter.gradient.data() + offset;
+    for (int i = 0; i < n; i += W) simd::store(out + i, simd::mul(scale, simd::load(gradient + i)));
+  });
+  return loss;
+}
+
+Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count, double beta, const Noise& noise) {
+  make_room(count);
+  const int threads = threads_for(count);
+  team_.run(threads, [&](int thread) {
+    const int first = share(count, thread, threads), last = share(count, thread + 1, threads);
+    for (int row = first; row < last; ++row) rows.copy(index[row], batch_->x, row);
+    draw_noise(noise, first, last);
+    encode(model_, *batch_, first, last);
+    decode_and_score(model_, *batch_, first, last);
+    backward(model_, *batch_, static_cast<float>(beta), first, last);
+  });
+  Loss loss;
+  for (std::size_t row = 0; row < static_cast<std::size_t>(count); ++row) {
+    loss.reconstruction += batch_->reconstruction[row];
+    loss.kl += batch_->posterior.kl[row];
+  }
+  return loss;
+}
+
+template <class Sink>
+void Trainer::weights_phase(int count, Sink&& sink) {
+  const int threads = threads_for(count);
+  share_tiles(threads);
+  team_.run(threads, [&](int thread) {
+    alignas(64) float gradient[NR * NR];
+    for (int i = shares_[thread]; i < shares_[thread + 1]; ++i) {
+      const Tile& t = tiles_[i];
+      multiply_weights(*t.input, *t.delta, count, t.tile, t.panel, t.rows, gradient);
+      sink(t.layer->weight, t.layer->weight.value.offset(t.panel, t.tile * NR), gradient, t.rows * NR);
+      if (!t.layer->transposed.empty()) t.layer->transpose_tile(t.panel, t.tile);
+      if (t.tile > 0) continue;  // the first tile of a panel brings the bias along
+      sum_rows(*t.delta, t.panel, count, gradient);
+      sink(t.layer->bias, static_cast<std::size_t>(t.panel) * NR, gradient, NR);
+      if (t.layer != &model_.decoder.layers.back() || !model_.learn_sigma) continue;
+      sum_rows(batch_->log_sigma_delta, t.panel, count, gradient);
+      sink(model_.log_sigma, static_cast<std::size_t>(t.panel) * NR, gradient, NR);
+    }
+  });
+}
+
+void Trainer::draw_noise(const Noise& noise, int first, int last) {
+  const int latent_dim = model_.shape.latent_dim, blocks = (latent_dim + 3) / 4;
+  for (int row = first; row < last; ++row) {
+    float* eps = batch_->posterior.eps(row);
+    if (noise.given)
+      std::copy_n(noise.given + static_cast<std::size_t>(row) * latent_dim, latent_dim, eps);
+    else
+      fill_normals(noise.seed, Stream::training, noise.step, static_cast<std::uint32_t>(row * blocks), latent_dim, eps);
+  }
+}
+
+void Trainer::make_room(int count) {
+  if (batch_ && batch_->rows >= count) return;
+  batch_.emplace(model_, count, true);
+  tiles_.clear();
+  const auto add = [this](Network& network, const Panels& x, const Activations& a) {
+    for (std::size_t i = 0; i < network.layers.size(); ++i) {
+      Dense& layer = network.layers[i];
+      for (int panel = 0; panel < panel_count(layer.out()); ++panel)
+        for (int tile = 0; tile < panel_count(layer.in()); ++tile)
+          tiles_.push_back({&layer, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, std::min(NR, layer.in() - tile * NR)});
+    }
+  };
+  add(model_.encoder, batch_->x, batch_->encoder);
+  add(model_.decoder, batch_->posterior.z, batch_->decoder);
+  shares_.clear();
+}
+
+// Cuts the tiles into runs of about the same number of weights.
+void Trainer::share_tiles(int threads) {
+  if (static_cast<int>(shares_.size()) == threads + 1) return;
+  std::int64_t total = 0, done = 0;
+  for (const Tile& tile : tiles_) total += tile.rows;
+  shares_.assign(1, 0);
+  for (std::size_t i = 0; i < tiles_.size(); ++i) {
+    while (done * threads >= total * static_cast<std::int64_t>(shares_.size())) shares_.push_back(static_cast<int>(i));
+    done += tiles_[i].rows;
+  }
+  shares_.resize(static_cast<std::size_t>(threads), static_cast<int>(tiles_.size()));
+  shares_.push_back(static_cast<int>(tiles_.size()));
+}
+
+int Trainer::threads_for(int count) const {
+  const double flops = 3 * model_.flops() * count / 2;  // of one phase: three products, two phases
+  const double threads = 1 + flops / FLOPS_PER_THREAD;
+  return static_cast<int>(std::min<double>({threads, static_cast<double>(team_.size()), static_cast<double>(count)}));
+}
+
+}  // namespace vaefast

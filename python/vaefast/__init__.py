@@ -1,0 +1,17 @@
+"""vaefast: variational autoencoders on the CPU.
+
+>>> from vaefast import VAE
+>>> vae = VAE(latent_dim=2).fit(X)  # X: (n, features) or images (n, h, w[, c])
+>>> vae.sample(16, random_state=0)
+"""
+
+from __future__ import annotations
+
+from . import datasets
+from ._version import __version__
+from .errors import DivergenceError, NotFittedError
+from .environment import info
+from .storage import load
+from .vae import VAE
+
+__all__ = ["VAE", "DivergenceError", "NotFittedError", "__version__", "datasets", "info", "load"]

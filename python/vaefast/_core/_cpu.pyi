@@ -1,0 +1,1 @@
+SUPPORTED: tuple[str, ...]

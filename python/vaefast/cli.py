@@ -1,0 +1,274 @@
+"""The vaefast command: train, reconstruct, sample, evaluate, info."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import click
+
+import vaefast
+from vaefast import VAE
+from vaefast.files import numbered_folder, output_folder
+from vaefast.options import Command, Group, IndexCommand, height_and_width, vae_options
+
+INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(vaefast.__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Train and use variational autoencoders on the CPU.
+
+    \b
+    Start with:
+        vaefast train              train on built-in data, write a model and pictures
+        vaefast COMMAND --help     all that a command can do
+    """
+
+
+data_argument = click.argument("data")
+model_argument = click.argument("model", type=click.Path(path_type=Path))
+split_option = click.option(
+    "--split",
+    type=click.Choice(["train", "test"]),
+    help="Which rows of DATA.  [default: test rows where DATA has some, else all]",
+)
+force_option = click.option("--force", is_flag=True, help="Replace what is there already.")
+
+
+@main.command(cls=Command)
+@click.argument("data", default="strokes")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The folder to write to.  [default: a fresh one, such as runs/strokes-1]",
+)
+@force_option
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="FRACTION",
+    help="Watch this part of the training rows after each epoch instead of training on it. "
+    "--patience needs it.",
+)
+@click.option(
+    "--image-size",
+    type=height_and_width,
+    metavar="SIDE|HEIGHT,WIDTH",
+    help="Resize the images of a folder to this size in pixels.",
+)
+@vae_options
+def train(
+    data: str,
+    out: Path | None,
+    force: bool,
+    validation: float | None,
+    image_size: tuple[int, int] | None,
+    **parameters: Any,
+) -> None:
+    """Train a model; write it and pictures of it into a folder.
+
+    DATA is the name of a data set (strokes, mnist, fashion-mnist) or a path: IDX, .npy, .npz or
+    CSV, or a folder of images. By default it is strokes, digits that vaefast draws itself.
+
+    A data set's own test rows, or else a tenth of the rows, are kept for the test. Ctrl-C ends
+    training early; the model trained so far is written.
+
+    \b
+    Examples:
+        vaefast train
+        vaefast train mnist --latent-dim 20 --hidden-layer-sizes 400 --out runs/mnist
+        vaefast train photos/ --image-size 64 --hidden-layer-sizes 512,256 --latent-dim 32
+        vaefast train table.csv --likelihood gaussian --validation 0.1 --patience 5
+    """
+    from vaefast import datasets, report, rows
+
+    vae = VAE(**{name: value for name, value in parameters.items() if value is not None})
+    if vae.patience is not None and validation is None:
+        raise click.UsageError("--patience needs rows to watch: add --validation 0.1, for example.")
+    with _run_folder(out, data, report.FILES, force) as folder:
+        dataset = datasets.load(data, image_size=image_size)
+        X, X_watch, X_test, labels = rows.parts(
+            dataset, validation, seed=parameters["random_state"] or 0
+        )
+        watched = "" if X_watch is None else f", {len(X_watch):,} for validation"
+        click.echo(
+            f"Data  {data}: {report.describe_rows(X)}{watched}, {len(X_test):,} for the test"
+        )
+        click.echo(f"Net   {report.describe_net(vae, X)}")
+        vae.fit(X, validation=X_watch)
+        if vae.interrupted_:
+            click.echo(f"Interrupted after {vae.n_iter_} of {vae.epochs} epochs.")
+        report.write_model(folder, vae)
+        click.echo(f"Test  {report.describe_scores(vae.evaluate(X_test))}")
+        left_out = report.write_pictures(folder, vae, X_test, labels)
+    click.echo(f"Wrote {folder}/")
+    for name, text in report.FILES.items():
+        if name not in left_out:
+            click.echo(f"  {name:21}{text}")
+    for reason in dict.fromkeys(left_out.values()):
+        names = ", ".join(name for name in left_out if left_out[name] == reason)
+        click.echo(f"Left out {names}: {reason}")
+    if vae.interrupted_:
+        sys.exit(INTERRUPTED)
+
+
+@main.command(cls=IndexCommand)
+@model_argument
+@data_argument
+@click.option(
+    "--index",
+    "indexes",
+    type=int,
+    multiple=True,
+    metavar="N [N ...]",
+    help="The rows, counted from 0: --index 7 42 99.  [default: the first ten]",
+)
+@split_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file to write.  [default: reconstruction.png, for a table reconstruction.csv]",
+)
+@force_option
+def reconstruct(
+    model: Path,
+    data: str,
+    indexes: tuple[int, ...],
+    split: str | None,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Show rows of DATA and what MODEL makes of them.
+
+    MODEL is a file that train wrote, or its folder. Images become a picture, the originals above
+    and the results below; rows of a table become a CSV file of the results.
+
+    \b
+    Example:
+        vaefast reconstruct runs/mnist mnist --index 7 42 99 --out reconstruction.png
+    """
+    from vaefast import images, report, rows
+
+    vae = _load_model(model)
+    out = _output_file(out, "reconstruction", vae, force)
+    dataset, X, where = rows.load_rows(vae, data, split)
+    wrong = [index for index in indexes if not 0 <= index < len(X)]
+    if wrong:
+        raise click.ClickException(
+            f"There is no row {wrong[0]}: the {where} are 0 to {len(X) - 1:,}."
+        )
+    chosen = list(indexes) or list(range(min(10, len(X))))
+    originals = X[chosen]
+    results = vae.reconstruct(originals)
+    if images.is_image_shape(vae.feature_shape_):
+        levels = images.value_range(originals)
+        report.save_picture(images.comparison(originals, results, black_white=levels), out)
+    else:
+        report.write_table(out, results, dataset.columns)
+    click.echo(f"Wrote {out}: {', '.join(map(str, chosen))} of the {where}")
+
+
+@main.command(cls=Command)
+@model_argument
+@click.option(
+    "-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="How many rows."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="For the same samples each time.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file to write.  [default: samples.png, for a table samples.csv]",
+)
+@force_option
+def sample(model: Path, n: int, seed: int | None, out: Path | None, force: bool) -> None:
+    """Draw new rows from MODEL.
+
+    MODEL is a file that train wrote, or its folder. Images become a picture, rows of a table
+    a CSV file.
+
+    \b
+    Example:
+        vaefast sample runs/mnist -n 64 --seed 1 --out samples.png
+    """
+    from vaefast import images, report
+
+    vae = _load_model(model)
+    out = _output_file(out, "samples", vae, force)
+    rows = vae.sample(n, random_state=seed)
+    if images.is_image_shape(vae.feature_shape_):
+        report.save_picture(images.sheet(rows, black_white=images.value_range(rows)), out)
+    else:
+        report.write_table(out, rows)
+    click.echo(f"Wrote {out}: {n:,} samples")
+
+
+@main.command(cls=Command)
+@model_argument
+@data_argument
+@split_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
+    """Print the ELBO of DATA under MODEL.
+
+    With the ELBO go its two parts, the reconstruction and the KL, all in nats per row.
+    MODEL is a file that train wrote, or its folder.
+
+    \b
+    Example:
+        vaefast evaluate runs/mnist mnist
+    """
+    from vaefast import report, rows
+
+    vae = _load_model(model)
+    _, X, where = rows.load_rows(vae, data, split)
+    scores = vae.evaluate(X)
+    if as_json:
+        click.echo(json.dumps(scores))
+    else:
+        click.echo(f"Data  {where}: {report.describe_rows(X)}")
+        click.echo(f"Score {report.describe_scores(scores)}")
+
+
+@main.command(cls=Command)
+def info() -> None:
+    """Print version, instruction set, threads and Eigen."""
+    for name, value in vaefast.info().items():
+        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        click.echo(f"{name.replace('_', ' '):18}{text}")
+
+
+def _run_folder(
+    out: Path | None, data: str, names: Iterable[str], force: bool
+) -> AbstractContextManager[Path]:
+    if out is not None:
+        return output_folder(out, names, force)
+    stem = Path(data).resolve().name.split(".")[0]  # data/digits.csv -> digits
+    return numbered_folder("runs", stem or "data")
+
+
+def _output_file(out: Path | None, stem: str, vae: VAE, force: bool) -> Path:
+    """The file to write, found to be free before any work is done."""
+    from vaefast import images
+
+    of_images = images.is_image_shape(vae.feature_shape_)
+    if out is None:
+        out = Path(stem + (".png" if of_images else ".csv"))
+    elif not of_images and out.suffix != ".csv":
+        raise click.ClickException(f"The rows of a table are written to a .csv file, not {out}.")
+    if out.exists() and not force:
+        raise click.ClickException(f"{out} is there already. Replace it with --force.")
+    return out
+
+
+def _load_model(path: Path) -> VAE:
+    return vaefast.load(path / "model.safetensors" if path.is_dir() else path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Data to train on: built in, by name, or from a file or a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from . import folders
+from .arrays import load_npy, load_npz
+from .dataset import Dataset
+from .downloads import fashion_mnist, mnist
+from .idx import FILES, find_idx_files, load_idx, load_idx_files
+from .strokes import strokes
+from .tables import load_csv
+
+__all__ = ["Dataset", "fashion_mnist", "load", "mnist", "names", "strokes"]
+
+# The data sets that have a name: a new one is added here.
+_NAMED: dict[str, Callable[[], Dataset]] = {
+    "strokes": strokes,
+    "mnist": mnist,
+    "fashion-mnist": fashion_mnist,
+}
+
+# Other files are read as IDX: their names vary too much.
+_BY_SUFFIX: dict[str, Callable[[Path], Dataset]] = {
+    ".npy": load_npy,
+    ".npz": load_npz,
+    ".csv": load_csv,
+    ".tsv": load_csv,
+}
+
+
+def names() -> list[str]:
+    """The data sets that `load` knows by name."""
+    return list(_NAMED)
+
+
+def load(
+    source: str | os.PathLike[str], *, image_size: tuple[int, int] | None = None
+) -> Dataset:
+    """Load data by name or from a path.
+
+    Parameters
+    ----------
+    source : str or path
+        A name (see `names`), or a path:
+
+        - `.npy`: rows; uint8 and float32 are memory-mapped.
+        - `.npz`: rows `X`, `images`, `data` or `x_train`, or the only array; optionally labels `y`,
+          `labels` or `y_train`, test rows `x_test` and their labels `y_test`.
+        - `.csv`, `.tsv`: numbers between commas, semicolons or tabs, with or without a header.
+        - any other file: IDX, gzipped or not.
+        - a folder with the four IDX files of MNIST.
+        - a folder of images, or of sub-folders of images, whose names become the labels. All grey:
+          (n, h, w); any colour: (n, h, w, 3).
+
+        A name wins over a file of that name in this folder: for the file write `./mnist`.
+    image_size : (int, int), optional
+        For a folder of images, the height and width that each is cropped and resized to. Without
+        it the images must have one size.
+
+    Returns
+    -------
+    Dataset
+        `X` is uint8 or float32; other kinds of numbers become float32.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such data set and no such path.
+    ValueError
+        A file is truncated, corrupt or of an unknown kind, or does not hold rows of numbers. The
+        message names the file and what is wrong with it.
+    OSError
+        A file cannot be opened or downloaded.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            f"source: expected a name ({', '.join(_NAMED)}) or a path, got {type(source).__name__}"
+        )
+    path = Path(source).expanduser()
+    named = isinstance(source, str) and source in _NAMED
+    image_size = _checked_size(image_size)
+    if image_size and (named or path.is_file()):
+        raise ValueError(f"image_size is for folders of images, and {source} is not a folder")
+    if named:
+        return _NAMED[str(source)]()
+    if path.is_dir():
+        return _load_folder(path, image_size)
+    if path.is_file():
+        return _load_file(path)
+    raise FileNotFoundError(
+        f"{source}: no such file or folder, and no data set of that name. "
+        f"The names are {', '.join(_NAMED)}."
+    )
+
+
+def _load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
+    idx_files = find_idx_files(folder)
+    if not idx_files:
+        return folders.load_folder(folder, image_size)
+    missing = [name for role, name in FILES.items() if role not in idx_files]
+    if missing:
+        raise ValueError(f"{folder}: holds IDX files, but not {', '.join(missing)}")
+    if image_size:
+        raise ValueError(f"image_size is for folders of images, and {folder} holds IDX files")
+    return load_idx_files(idx_files, str(folder))
+
+
+def _load_file(path: Path) -> Dataset:
+    suffix = path.suffix.lower()
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix](path)
+    if suffix in folders.SUFFIXES:
+        raise ValueError(f"{path}: is a single image; expected a folder of images")
+    with path.open("rb") as file:
+        start = file.read(2)
+    if suffix == ".gz" or "idx" in path.name or start == b"\0\0":
+        return load_idx(path)
+    raise ValueError(
+        f"{path}: unknown kind of file; expected {', '.join(_BY_SUFFIX)}, IDX (gzipped or not), "
+        "or a folder of images"
+    )
+
+
+def _checked_size(image_size: tuple[int, int] | None) -> tuple[int, int] | None:
+    if image_size is None:
+        return None
+    try:
+        height, width = (int(side) for side in image_size)
+        valid = (height, width) == tuple(image_size) and min(height, width) > 0
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"image_size: expected two whole numbers, (height, width), got {image_size!r}"
+        )
+    return height, width

@@ -1,0 +1,109 @@
+"""Well-known data sets that are looked for on this machine, else downloaded."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .dataset import Dataset
+from .idx import FILES, find_idx_files, load_idx_files
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the four gzipped IDX files of a data set are, and their MD5 sums by role."""
+
+    url: str
+    md5: dict[str, str]
+
+
+_SOURCES = {
+    "mnist": _Source(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        {
+            "X": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "y": "d53e105ee54ea40749a09fcbcd1e9432",
+            "X_test": "9fb629c4189551a2d022fa330f9573f3",
+            "y_test": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+    ),
+    "fashion-mnist": _Source(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        {
+            "X": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "y": "25c81989df183df01b3e8a0aad5dffbe",
+            "X_test": "bef4ecab320f06d8554ea6380940ec79",
+            "y_test": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+    ),
+}
+
+
+def mnist() -> Dataset:
+    """MNIST: 60,000 + 10,000 handwritten digits, uint8 (n, 28, 28), with labels 0 to 9.
+
+    The four IDX files, gzipped or not, are looked for in the folder `mnist` of the folder that the
+    environment variable VAEFAST_DATA names, then in `mnist` in the user's cache; else they are
+    downloaded there and their checksums compared.
+
+    Raises
+    ------
+    OSError
+        The files are not here and could not be downloaded; it says where to put them.
+    ValueError
+        A file is truncated or corrupt.
+    """
+    return _load("mnist")
+
+
+def fashion_mnist() -> Dataset:
+    """Fashion-MNIST: 60,000 + 10,000 pictures of clothes, uint8 (n, 28, 28), with labels 0 to 9.
+
+    Found and downloaded as `mnist` is, in the folder `fashion-mnist`. The labels are, in order:
+    T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
+    """
+    return _load("fashion-mnist")
+
+
+def _load(name: str) -> Dataset:
+    import pooch  # type: ignore[import-untyped]
+
+    cache = Path(pooch.os_cache("vaefast")) / name
+    data = os.environ.get("VAEFAST_DATA")
+    folders = [Path(data).expanduser() / name, cache] if data else [cache]
+    for folder in folders:
+        files = find_idx_files(folder)
+        if len(files) == len(FILES):
+            return load_idx_files(files, name)
+    return load_idx_files(_download(name, cache, folders), name)
+
+
+def _download(name: str, cache: Path, folders: list[Path]) -> dict[str, Path]:
+    """The four files, in the cache. Those there already with the right checksum are kept."""
+    import pooch
+
+    source = _SOURCES[name]
+    files = {}
+    for role, file in FILES.items():
+        url = f"{source.url}{file}.gz"
+        try:
+            path = pooch.retrieve(
+                url,
+                known_hash=f"md5:{source.md5[role]}",
+                fname=f"{file}.gz",
+                path=cache,
+                progressbar=True,
+            )
+        except (OSError, ValueError) as error:  # ValueError: another checksum
+            choice = "" if len(folders) > 1 else (
+                f", or into the folder {name} of any folder that the environment variable "
+                "VAEFAST_DATA names"
+            )
+            raise OSError(
+                f"{name} is not on this machine and could not be downloaded. Put the files "
+                f"{', '.join(FILES.values())}, gzipped (.gz) or not, into "
+                f"{' or '.join(map(str, folders))}{choice}. The download of {url} failed: {error}"
+            ) from error
+        files[role] = Path(path)
+    return files

@@ -1,0 +1,139 @@
+"""A folder of images: each file is a row, each sub-folder a class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .dataset import Array, Dataset
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = frozenset(  # files with others are skipped
+    [".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
+)
+_ORIENTATION = 0x0112  # EXIF tag; from 5 on, the camera was held upright and the sides are swapped
+
+
+def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
+    """The images of a folder, in the order of their names.
+
+    Images that are grey in every pixel, whatever their format, give X uint8 (n, h, w); a single
+    one with colour makes all of them RGB, (n, h, w, 3). Transparent parts are laid on white, the
+    camera's orientation is undone, 16 bits become 8, and of an animation the first frame counts.
+
+    With `image_size` (height, width) each image is cropped around its centre to that shape and
+    resized. Without it all must have one size already: nobody's images are cropped or scaled by
+    surprise.
+
+    When the images are in sub-folders, one level deep, the sub-folders' names are the labels.
+    """
+    files = _images_in(folder)
+    by_class = {d.name: _images_in(d) for d in sorted(folder.iterdir()) if _is_class(d)}
+    labelled = [(path, name) for name, paths in by_class.items() for path in paths]
+    if files and labelled:
+        raise ValueError(
+            f"{folder}: holds images ({files[0].name}) and sub-folders of images "
+            f"({labelled[0][1]}); expected one or the other"
+        )
+    if not files and not labelled:
+        raise ValueError(
+            f"{folder}: holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}, "
+            "in it or in its sub-folders"
+        )
+    files = files or [path for path, _ in labelled]
+    y = np.array([name for _, name in labelled]) if labelled else None
+
+    height, width = image_size or _common_size(folder, files)
+    X: Array = np.empty((len(files), height, width), np.uint8)
+    for i, path in enumerate(files):
+        pixels = _read(path, (height, width))
+        if pixels.ndim == 3 and X.ndim == 3:  # the first one with colour
+            X = np.repeat(X[..., None], 3, axis=-1)
+        X[i] = pixels if pixels.ndim == X.ndim - 1 else pixels[..., None]
+    return Dataset(str(folder), X, y)
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _is_class(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _common_size(folder: Path, files: list[Path]) -> tuple[int, int]:
+    """The (height, width) that all the files have."""
+    sizes = Counter(_size(path) for path in files)
+    if len(sizes) > 1:
+        most = [f"{h} x {w} ({count} of them)" for (h, w), count in sizes.most_common(3)]
+        (height, width), _ = sizes.most_common(1)[0]
+        raise ValueError(
+            f"{folder}: the images have {len(sizes)} sizes, height x width: {', '.join(most)}"
+            f"{', ...' if len(sizes) > 3 else ''}. Give the size that all of them should get, such "
+            f"as image_size=({height}, {width})"
+        )
+    return next(iter(sizes))
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """(height, width) as shown, from the head of the file alone."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            swapped = image.getexif().get(_ORIENTATION, 1) >= 5
+            width, height = image.size
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    return (width, height) if swapped else (height, width)
+
+
+def _read(path: Path, size: tuple[int, int]) -> Array:
+    """The pixels of an image file, uint8, (height, width) or (height, width, 3)."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            image = _grey_or_rgb(ImageOps.exif_transpose(file))
+            if (image.height, image.width) != size:
+                image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    return np.asarray(image)
+
+
+def _grey_or_rgb(image: Image.Image) -> Image.Image:
+    """`image` in the mode L when it is grey in every pixel, else in the mode RGB."""
+    from PIL import Image
+
+    if image.mode in ("1", "L") and not image.has_transparency_data:
+        return image.convert("L")
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise ValueError("its values need more than 16 bits")
+        return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its values are floating-point; save them in a .npy file instead")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("RGB")
+    pixels = np.asarray(image)
+    return image.getchannel(0) if (pixels == pixels[..., :1]).all() else image
+
+
+def _unreadable(path: Path, error: Exception) -> Exception:
+    """The error for an image that Pillow can't read, whatever Pillow makes of damaged bytes."""
+    if isinstance(error, (FileNotFoundError, PermissionError)):
+        return error
+    return ValueError(f"{path}: not an image, or truncated or corrupt ({error})")

@@ -1,0 +1,109 @@
+"""IDX files, the format of MNIST: http://yann.lecun.com/exdb/mnist/.
+
+Two zero bytes, a code of the type, the number of dimensions, each dimension as a big-endian
+uint32, then the values, big-endian. Images have the magic number 2051, labels 2049.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from .dataset import Array, Dataset, as_labels, as_rows, check_same_features
+
+_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_GZIP_MAGIC = b"\x1f\x8b"
+_BLOCK = 1 << 20  # bytes
+
+# The four files of MNIST and its kin, and what each holds.
+FILES = {
+    "X": "train-images-idx3-ubyte",
+    "y": "train-labels-idx1-ubyte",
+    "X_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+
+
+def read_idx(path: str | os.PathLike[str]) -> Array:
+    """The array in an IDX file, gzipped or not, in the byte order of this machine.
+
+    Raises
+    ------
+    ValueError
+        The file is no IDX file, is truncated or corrupt, or is longer than its header says.
+    """
+    with open(path, "rb") as file:
+        zipped = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file) if zipped else file
+        try:
+            return _parse(stream, path)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{path}: truncated or corrupt gzip data ({error})") from error
+
+
+def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str]) -> Array:
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 32:
+        raise ValueError(
+            f"{path}: not an IDX file: expected it to begin with two zero bytes, the code of a "
+            "type and a number of dimensions (00 00 08 03 for images), "
+            + (f"got {magic.hex(' ')}" if magic else "but it is empty")
+        )
+    dtype, ndim = np.dtype(_TYPES[magic[2]]), magic[3]
+    header = stream.read(4 * ndim)
+    if len(header) < 4 * ndim:
+        raise ValueError(f"{path}: truncated: the header of {4 + 4 * ndim} bytes is incomplete")
+    shape = tuple(int(size) for size in np.frombuffer(header, ">u4"))
+    expected = math.prod(shape) * dtype.itemsize
+
+    # Block by block up to the end: what the header promises may be far more than there is, and
+    # gzip compares its checksum at the end.
+    data = bytearray()
+    while len(data) <= expected and (block := stream.read(_BLOCK)):
+        data += block
+    if len(data) != expected:
+        state = "truncated" if len(data) < expected else "too long"
+        got = f"{len(data)}" if len(data) < expected else "more"
+        raise ValueError(
+            f"{path}: {state}: its header says {' x '.join(map(str, shape))} values of "
+            f"{dtype.itemsize} bytes, {expected} bytes in all, but {got} follow it"
+        )
+    try:
+        array = np.frombuffer(data, dtype).reshape(shape)
+    except ValueError as error:  # no values, and dimensions too large for an array
+        raise ValueError(f"{path}: an array of shape {shape} is too large ({error})") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def load_idx(path: Path) -> Dataset:
+    """One IDX file of rows or images."""
+    return Dataset(str(path), as_rows(read_idx(path), str(path)))
+
+
+def find_idx_files(folder: Path) -> dict[str, Path]:
+    """Those of the four `FILES` that are in a folder, gzipped or not."""
+    found = {}
+    for role, name in FILES.items():
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                found[role] = path
+                break
+    return found
+
+
+def load_idx_files(files: dict[str, Path], name: str) -> Dataset:
+    """Training and test images with their labels, out of the four files."""
+    arrays = {role: read_idx(path) for role, path in files.items()}
+    X = as_rows(arrays["X"], str(files["X"]))
+    X_test = as_rows(arrays["X_test"], str(files["X_test"]))
+    check_same_features(X, X_test, str(files["X_test"]))
+    y = as_labels(arrays["y"], len(X), str(files["y"]))
+    y_test = as_labels(arrays["y_test"], len(X_test), str(files["y_test"]))
+    return Dataset(name, X, y, X_test, y_test)

@@ -1,0 +1,262 @@
+"""The built-in data: digits drawn as pen strokes.
+
+Each digit is a set of smooth curves in two styles. An image blends the styles, bends the plane
+a little (the wobble), scales, slants and places the curves, and inks every pixel by its distance
+to the nearest point of them.
+"""
+
+from __future__ import annotations
+
+import operator
+from functools import cache
+
+import numpy as np
+
+from .dataset import Array, Dataset
+
+SIDE = 28  # pixels
+CHUNK = 512  # images drawn at once
+SPACING = 0.8  # pixels between neighbouring points of a curve, at most about
+
+# Curves run smoothly through their points, (x, y) with y down, in a box about 12 wide and 20 high.
+# A curve that ends where it starts is closed. Both styles have the same curves and points.
+_Curve = tuple[tuple[float, float], ...]
+_Glyph = tuple[_Curve, ...]
+
+_GLYPHS: tuple[tuple[_Glyph, _Glyph], ...] = (
+    (  # 0: egg, oval
+        (((6, 0), (1.8, 2.6), (0, 10), (1.8, 17.4), (6, 20),
+          (10.2, 17.4), (12, 10), (10.2, 2.6), (6, 0)),),
+        (((7, 0), (2.3, 3.4), (0.8, 11), (2, 18), (5.6, 20),
+          (10, 17), (11.6, 9.4), (10.6, 2.4), (7, 0)),),
+    ),
+    (  # 1: plain, with a flag
+        (((6, 0), (6, 10), (6, 20)), ((6, 0), (5.7, 0.8), (5.4, 1.5))),
+        (((6, 0), (6, 10), (6, 20)), ((6, 0), (4.9, 2.4), (3.2, 4.2))),
+    ),
+    (  # 2: straight foot, wavy foot
+        (((0.8, 5), (2.4, 1.4), (6, 0), (10, 1.6), (11, 5.6), (8.8, 10.4), (4.6, 15.2), (0.4, 20)),
+         ((0.4, 20), (6, 20), (12, 20))),
+        (((0.6, 4), (2.8, 0.8), (6.4, 0), (9.8, 1.8), (10.4, 5.4), (8.2, 10.6), (4.2, 16), (0, 19)),
+         ((0, 19), (5.6, 18.2), (12, 19.8))),
+    ),
+    (  # 3: round, wide below
+        (((0.8, 3), (5.6, 0), (10.2, 2.2), (9.8, 7), (4.6, 9.6)),
+         ((4.6, 9.6), (10, 11), (11.6, 15), (9, 19), (4.6, 20), (0, 17.2))),
+        (((1.2, 1.4), (5.6, 0), (9.6, 2), (9, 6.2), (4, 8.6)),
+         ((4, 8.6), (10, 10), (12, 14.4), (9.6, 18.8), (5, 20), (0.4, 18.6))),
+    ),
+    (  # 4: closed, open at the top
+        (((9, 20), (9, 10), (9, 0)), ((9, 0), (4.4, 7), (0, 13.6)),
+         ((0, 13.6), (6, 13.6), (12.4, 13.6))),
+        (((9.4, 20), (9.4, 11), (9.4, 3)), ((2.4, 0), (1.4, 6), (0, 12)),
+         ((0, 12), (6, 11.8), (12.2, 11.4))),
+    ),
+    (  # 5: square, round
+        (((11, 0), (6.4, 0), (1.6, 0)), ((1.6, 0), (1.2, 4.4), (0.8, 8.6)),
+         ((0.8, 8.6), (5.6, 7), (10.4, 9.2), (11.6, 13.6), (9.2, 18.6), (4.6, 20), (0, 17.8))),
+        (((11.6, 0.4), (7, 0), (3, 0.6)), ((3, 0.6), (2.2, 4.8), (1.4, 9.2)),
+         ((1.4, 9.2), (5.6, 8.4), (9.6, 10.4), (10.8, 14.4), (8.6, 18.6), (4.4, 20), (0, 18.8))),
+    ),
+    (  # 6: upright, leaning
+        (((9.6, 0.6), (4.6, 3.4), (1, 9), (0.4, 14.4)),
+         ((0.4, 14.4), (2.2, 10.2), (6.4, 8.8), (10.4, 10.6), (11.6, 14.4),
+          (10, 18.6), (6, 20), (1.9, 18.5), (0.4, 14.4))),
+        (((7.6, 0), (3.8, 4), (1.2, 9.4), (0.6, 14.6)),
+         ((0.6, 14.6), (2.4, 11.6), (5.6, 10.4), (8.8, 11.6), (10.2, 15),
+          (8.8, 18.8), (5.2, 20), (1.9, 18.6), (0.6, 14.6))),
+    ),
+    (  # 7: straight, bent
+        (((-1, 0), (5.6, 0), (12.2, 0)), ((12.2, 0), (8.2, 10), (4.2, 20))),
+        (((-1, 0.6), (5.8, 0.4), (12.6, 0)), ((12.6, 0), (8, 9.2), (6, 20))),
+    ),
+    (  # 8: two rings, a small ring on a large one
+        (((6, 9.4), (2, 7.4), (1.4, 3.6), (6, 0), (10.6, 3.6), (10, 7.4), (6, 9.4)),
+         ((6, 9.4), (1.4, 11.4), (0.4, 15.6), (2.4, 19), (6, 20), (9.6, 19),
+          (11.6, 15.6), (10.6, 11.4), (6, 9.4))),
+        (((6.4, 8.6), (2.8, 6.8), (2.4, 3), (6.6, 0), (10.4, 3), (9.8, 6.8), (6.4, 8.6)),
+         ((6.4, 8.6), (1.6, 11), (0, 15.4), (2, 19), (6, 20), (9.8, 18.8),
+          (11.6, 15), (10.4, 11), (6.4, 8.6))),
+    ),
+    (  # 9: straight stem, curved stem
+        (((10.8, 5.4), (9.6, 1.6), (5.8, 0), (1.8, 1.6), (0.4, 5.8),
+          (1.8, 9.8), (5.4, 11.4), (9.2, 9.6), (10.8, 5.4)),
+         ((10.8, 5.4), (10.7, 12.6), (10.2, 20), (10.2, 20))),
+        (((11.4, 5.6), (9.8, 1.4), (5.8, 0), (1.8, 1.6), (0.4, 5.6),
+          (1.8, 9.4), (5.4, 10.8), (9.4, 9.6), (11.4, 5.6)),
+         ((11.4, 5.6), (11, 13), (8, 18.8), (2.4, 19.8))),
+    ),
+)
+
+# Drawing factors, each uniform in its range, in the order of the random numbers. Even the largest
+# drawing leaves the border of the image black.
+_RANGES = {
+    "style": (0.0, 1.0),  # from the first style of the glyph to the second
+    "slant": (-12.0, 20.0),  # degrees, to the right
+    "size": (14.0, 18.0),  # height, pixels
+    "aspect": (0.9, 1.15),  # width, relative to the glyph's own
+    "x": (-1.5, 1.5),  # centre of the drawing from the centre of the image, pixels, right
+    "y": (-1.5, 1.5),  # down
+    "thickness": (1.6, 3.2),  # of the pen, pixels
+    "wobble": (0.0, 1.0),  # displacement by the bending, pixels, at most
+}
+_NUISANCES = 4  # directions and phases of the bending
+
+
+def strokes(n: int = 20_000, *, n_test: int = 2_000, random_state: int | None = 0) -> Dataset:
+    """Digits drawn as pen strokes: 28x28 grey images, white ink on black.
+
+    Parameters
+    ----------
+    n, n_test : int
+        How many images to draw for training and for testing.
+    random_state : int or None
+        Seed. The first k images of a larger draw are the draw of k; the test images do not depend
+        on `n`. None draws other images at each call.
+
+    Returns
+    -------
+    Dataset
+        `X` uint8 (n, 28, 28), `y` int64 (n,) from 0 to 9, `X_test`, `y_test`, and the `factors`
+        of `X`, float32 (n,) each, independent and uniform:
+
+        ========= =============================================================== ============
+        style     from one way to write the digit to another                      0 to 1
+        slant     degrees, to the right                                           -12 to 20
+        size      height of the drawing before the wobble, pixels                 14 to 18
+        aspect    width, relative to the digit's own                              0.9 to 1.15
+        x, y      centre of the drawing from that of the image, pixels right,     -1.5 to 1.5
+                  down
+        thickness of the pen, pixels                                              1.6 to 3.2
+        wobble    largest displacement of the pen along an axis, pixels           0 to 1
+        ========= =============================================================== ============
+    """
+    try:
+        train_seed, test_seed = np.random.SeedSequence(random_state).spawn(2)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"random_state: expected a whole number of at least 0, or None, got {random_state!r}"
+        ) from None
+    X, y, factors = _draw(_count("n", n), train_seed)
+    X_test, y_test, _ = _draw(_count("n_test", n_test), test_seed)
+    return Dataset("strokes", X, y, X_test, y_test, factors=factors)
+
+
+def _count(name: str, value: int) -> int:
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise ValueError(f"{name}: expected a whole number of at least 0, got {value!r}")
+    return count
+
+
+def _draw(n: int, seed: np.random.SeedSequence) -> tuple[Array, Array, dict[str, Array]]:
+    """Images (n, 28, 28), labels (n,) and factors of n digits."""
+    # One row of random numbers for each image: a longer draw begins with the shorter one.
+    u = np.random.default_rng(seed).random((n, 1 + len(_RANGES) + _NUISANCES))
+    labels = (u[:, 0] * 10).astype(np.int64)
+    factors = {
+        name: (low + (high - low) * u[:, 1 + i]).astype(np.float32)
+        for i, (name, (low, high)) in enumerate(_RANGES.items())
+    }
+    turns = (2 * np.pi * u[:, 1 + len(_RANGES) :].T).astype(np.float32)
+
+    images = np.empty((n, SIDE, SIDE), np.uint8)
+    for digit in range(10):
+        rows = np.flatnonzero(labels == digit)
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            x, y = _pen_path(digit, {k: v[chunk] for k, v in factors.items()}, turns[:, chunk])
+            images[chunk] = _ink(x, y, factors["thickness"][chunk])
+    return images, labels, factors
+
+
+def _pen_path(digit: int, factors: dict[str, Array], turns: Array) -> tuple[Array, Array]:
+    """Points of the curves in the image: x and y, (points, images) each, in pixels."""
+    first, second = _sampled(digit)  # (2, points, 1) each
+    x, y = first + factors["style"] * (second - first)
+
+    # Bend the plane, not the curves: what touches or closes before does so after.
+    size, wobble = factors["size"], factors["wobble"]
+    aim_x, aim_y, phase_x, phase_y = turns
+    wave = np.float32(2.5)  # radians per half height
+    bent_x = x + wobble * 2 / size * np.sin(
+        wave * (np.cos(aim_x) * x + np.sin(aim_x) * y) + phase_x
+    )
+    bent_y = y + wobble * 2 / size * np.sin(
+        wave * (np.cos(aim_y) * x + np.sin(aim_y) * y) + phase_y
+    )
+
+    x = factors["aspect"] * bent_x - np.tan(np.deg2rad(factors["slant"])) * bent_y
+    x, y = x * size / 2, bent_y * size / 2
+    middle = np.float32((SIDE - 1) / 2)
+    x += middle + factors["x"] - (x.min(axis=0) + x.max(axis=0)) / 2
+    y += middle + factors["y"] - (y.min(axis=0) + y.max(axis=0)) / 2
+    return x, y
+
+
+def _ink(x: Array, y: Array, thickness: Array) -> Array:
+    """Images, uint8 (images, 28, 28), of pen paths: x and y, (points, images) each."""
+    # The images are the last axis, so that every step runs over long stretches of memory.
+    pixel = np.arange(SIDE, dtype=np.float32)[:, None]
+    nearest = np.full((SIDE, SIDE, x.shape[1]), np.inf, np.float32)  # squared distance
+    distance = np.empty_like(nearest)
+    reach = thickness.max() / 2 + 1
+    for point_x, point_y in zip(x, y, strict=True):
+        # Only the pixels that this point may ink in some image.
+        columns, rows = _around(point_x, reach), _around(point_y, reach)
+        dx, dy = (pixel[columns] - point_x) ** 2, (pixel[rows] - point_y) ** 2
+        here = distance[rows, columns]
+        np.add(dy[:, None], dx[None], out=here)
+        np.minimum(nearest[rows, columns], here, out=nearest[rows, columns])
+    # Full ink inside the pen, none outside, a slope of one pixel around its edge.
+    np.sqrt(nearest, out=nearest)
+    np.subtract(thickness / 2 + np.float32(0.5), nearest, out=nearest)
+    np.clip(nearest, 0, 1, out=nearest)
+    np.rint(nearest * np.float32(255), out=nearest)
+    return nearest.astype(np.uint8).transpose(2, 0, 1)
+
+
+def _around(positions: Array, reach: float) -> slice:
+    """The pixels within reach of any of these positions."""
+    return slice(max(0, int(positions.min() - reach)), int(positions.max() + reach) + 2)
+
+
+@cache
+def _sampled(digit: int) -> tuple[Array, Array]:
+    """Points along both styles of a digit, float32 (2, points, 1), y from about -1 to 1."""
+    scale = _RANGES["size"][1] / 20  # pixels per unit of the glyphs, at most
+    sampled: tuple[list[Array], list[Array]] = ([], [])
+    for curves in zip(*_GLYPHS[digit], strict=True):
+        knots = [np.array(curve, float) for curve in curves]
+        lengths = [np.hypot(*np.diff(k, axis=0).T) for k in knots]
+        steps = np.ceil(np.maximum(*lengths) * scale / SPACING).astype(int)
+        for points, k in zip(sampled, knots, strict=True):
+            points.append(_through(k, steps))
+    centre = np.array([6.0, 10.0])
+    first, second = (
+        ((np.concatenate(points) - centre) / 10).astype(np.float32).T[:, :, None]
+        for points in sampled
+    )
+    return first, second
+
+
+def _through(knots: Array, steps: Array) -> Array:
+    """Catmull-Rom spline through knots (k, 2), with steps[i] points in its i-th span."""
+    closed = len(knots) > 2 and np.array_equal(knots[0], knots[-1])
+    before = knots[-2] if closed else 2 * knots[0] - knots[1]
+    after = knots[1] if closed else 2 * knots[-1] - knots[-2]
+    p = np.concatenate([[before], knots, [after]])
+    spans = []
+    for i, count in enumerate(steps):
+        t = (np.arange(count) / count)[:, None]
+        a, b, c, d = p[i : i + 4]
+        spans.append(
+            b
+            + t * (c - a) / 2
+            + t**2 * (2 * a - 5 * b + 4 * c - d) / 2
+            + t**3 * (3 * b - a - 3 * c + d) / 2
+        )
+    return np.concatenate([*spans, knots[-1:]])

@@ -1,0 +1,100 @@
+"""Tables of numbers as text: CSV, with or without a header."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from .dataset import Dataset
+
+_ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that spreadsheets put in front
+
+
+def load_csv(path: Path) -> Dataset:
+    """The rows of a CSV file: values between commas, semicolons or tabs, all of them numbers.
+
+    The first row is a header when none of its cells is a number. The separator is the first of
+    semicolon, tab and comma that the first row has.
+    """
+    delimiter = _delimiter(path)
+    with _rows(path, delimiter) as rows:
+        line, first = next(rows, (0, None))
+        if first is None:
+            raise ValueError(f"{path}: is empty")
+        header = None if any(map(_is_number, first)) else tuple(cell.strip() for cell in first)
+        if header and next(rows, None) is None:
+            raise ValueError(f"{path}: has no rows of numbers, only {first} on line {line}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # too large becomes infinity
+            X = np.loadtxt(
+                path,
+                dtype=np.float32,
+                delimiter=delimiter,
+                skiprows=line if header else 0,
+                comments=None,
+                quotechar='"',
+                encoding=_ENCODING,
+                ndmin=2,
+            )
+    except ValueError as error:
+        raise ValueError(_what_is_wrong(path, delimiter, header) or f"{path}: {error}") from error
+    if header and len(header) != X.shape[1]:
+        raise ValueError(
+            f"{path}, line {line}: the header has {len(header)} columns, the rows have {X.shape[1]}"
+        )
+    return Dataset(str(path), X, columns=header)
+
+
+@contextmanager
+def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
+    """The rows that are not blank, each with the number of its line."""
+    with path.open(encoding=_ENCODING, newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        try:
+            yield ((reader.line_num, row) for row in reader if row)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not UTF-8 text ({error})") from error
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _delimiter(path: Path) -> str:
+    try:
+        with path.open(encoding=_ENCODING) as file:
+            first = next((line for line in file if line.strip()), "")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text ({error})") from error
+    return next((mark for mark in ";\t," if mark in first), ",")
+
+
+def _is_number(cell: str) -> bool:
+    """Whether NumPy reads a cell as a number: float() takes 1_000 and other scripts' digits too."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return cell.isascii() and "_" not in cell
+
+
+def _what_is_wrong(path: Path, delimiter: str, header: tuple[str, ...] | None) -> str | None:
+    """The first row or cell of a CSV file that is not as it should be."""
+    width = len(header) if header else None
+    with _rows(path, delimiter) as rows:
+        if header:
+            next(rows)
+        for line, row in rows:
+            width = width or len(row)
+            if len(row) != width:
+                return f"{path}, line {line}: expected {width} values, got {len(row)}"
+            for number, cell in enumerate(row, start=1):
+                if not _is_number(cell):
+                    column = f"column {number}" + (f" ({header[number - 1]})" if header else "")
+                    got = repr(cell) if cell.strip() else "an empty cell"
+                    return f"{path}, line {line}, {column}: expected a number, got {got}"
+    return None

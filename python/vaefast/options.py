@@ -1,0 +1,141 @@
+"""What the commands share: one-line errors, `--index 7 42 99`, the options made from `VAE`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import click
+
+from vaefast import VAE, DivergenceError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Number = TypeVar("Number", int, float)
+EXPECTED = ValueError, OSError, ImportError, DivergenceError
+PARAMETERS = dict(inspect.signature(VAE).parameters)
+
+
+class Group(click.Group):
+    """Commands whose expected errors are one line for people, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            message = str(error)
+            if isinstance(error, OSError) and error.filename and error.strerror:
+                message = f"{error.filename}: {error.strerror}"
+            raise click.ClickException(message) from error
+
+
+class Command(click.Command):
+    """A command whose help shows the options made from `VAE` apart from its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Model and training": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record and isinstance(param, click.Option):
+                title = "Model and training" if param.name in PARAMETERS else "Options"
+                sections[title].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+class IndexCommand(Command):
+    """A command whose `--index` takes all the numbers that follow it: --index 7 42 99."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        within = False
+        for arg in args:
+            number = re.fullmatch(r"-?\d+", arg) is not None
+            if within and number and spread[-1] != "--index":
+                spread.append("--index")
+            spread.append(arg)
+            within = arg.startswith("--index") or (within and number)
+        return super().parse_args(ctx, spread)
+
+
+def integers(text: str) -> tuple[int, ...]:
+    """400,200 or 400 on the command line, as (400, 200) or (400,)."""
+    return _numbers(text, int, "whole numbers such as 400,200 or 400")
+
+
+def floats(text: str) -> tuple[float, ...]:
+    return _numbers(text, float, "numbers such as 0.9,0.999")
+
+
+def height_and_width(text: str) -> tuple[int, int]:
+    sides = integers(text)
+    if len(sides) > 2 or not sides or min(sides) < 1:
+        raise click.BadParameter(f"expected a size in pixels such as 64 or 48,64, got {text!r}.")
+    return sides[0], sides[-1]
+
+
+def name_or_number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _numbers(text: str, kind: Callable[[str], Number], expected: str) -> tuple[Number, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise click.BadParameter(f"expected {expected}, got {text!r}.") from None
+
+
+def vae_options(command: Function) -> Function:
+    """Give a command one option for each parameter of `VAE`, described in `VAE`'s own words.
+
+    What was given on the command line arrives under the parameter's name, what was not as None.
+    """
+    annotations = get_type_hints(VAE.__init__)
+    descriptions = _descriptions(inspect.getdoc(VAE) or "")
+    for name in reversed(PARAMETERS):
+        kind, metavar = _click_type(annotations[name])
+        flag = "--" + name.replace("_", "-")
+        text, default = descriptions[name], PARAMETERS[name].default
+        if kind is bool:
+            flag += "/--no-" + name.replace("_", "-")
+            default = name if default else f"no {name}"
+        if default is not None:
+            text += f"  [default: {_spelled(default)}]"
+        option = click.option(flag, name, type=kind, default=None, metavar=metavar, help=text)
+        command = option(command)
+    return command
+
+
+def _click_type(annotation: Any) -> tuple[Any, str | None]:
+    """The command line's type for a parameter's annotation, and the placeholder for its value."""
+    is_union = get_origin(annotation) in (Union, UnionType)
+    kinds = get_args(annotation) if is_union else (annotation,)
+    for kind in kinds:
+        if get_origin(kind):  # Sequence[int], tuple[float, float]
+            return (integers, "N,N,...") if int in get_args(kind) else (floats, "X,X,...")
+    if str in kinds and float in kinds:
+        return name_or_number, "TEXT|FLOAT"
+    return next(kind for kind in (bool, str, float, int) if kind in kinds), None
+
+
+def _spelled(value: Any) -> str:
+    """A value as one writes it on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _descriptions(docstring: str) -> dict[str, str]:
+    """The first paragraph of each parameter's description in a NumPy style docstring."""
+    section = re.split(r"^\w+\n-+\n", docstring, flags=re.MULTILINE)[1]  # Parameters comes first
+    found = {}
+    for names, body in re.findall(r"^(\w.*?) ?:.*\n((?:(?: .*)?\n)+)", section, re.MULTILINE):
+        paragraph = body.strip().split("\n\n")[0]
+        text = " ".join(paragraph.replace("`", "").split())
+        found.update(dict.fromkeys(names.split(", "), text))
+    return found

@@ -1,0 +1,125 @@
+"""What the commands say, and what `vaefast train` leaves in its folder."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vaefast import VAE, images
+from vaefast.files import atomic_write
+
+FILES = {
+    "model.safetensors": "the model: vaefast.load() reads it",
+    "history.csv": "ELBO, reconstruction and KL of each epoch, nats per row",
+    "reconstructions.png": "test images above, what the model makes of them below",
+    "samples.png": "new images, drawn from the prior",
+    "loss.png": "the learning curves",
+    "manifold.png": "the images all over the latent space",
+    "map.png": "where the test rows lie in the latent space",
+}
+SHOWN = 30  # test images in reconstructions.png
+SAMPLES = 64
+
+
+def write_model(folder: Path, vae: VAE) -> None:
+    vae.save(folder / "model.safetensors")
+    history = vae.history_
+    write_csv(folder / "history.csv", history, zip(*history.values(), strict=True))
+
+
+def write_pictures(
+    folder: Path, vae: VAE, X_test: np.ndarray, labels: np.ndarray | None
+) -> dict[str, str]:
+    """Write the pictures that this model can have; return what was left out: {file name: why}.
+
+    Pictures of an earlier run in this folder are replaced or removed.
+    """
+    left_out = {}
+    for name, draw in _pictures(vae, X_test, labels).items():
+        reason = _obstacle(name, vae)
+        if not reason:
+            try:
+                save_picture(draw(), folder / name)
+            except images.MissingExtraError as error:
+                reason = str(error)
+        if reason:
+            left_out[name] = reason
+            (folder / name).unlink(missing_ok=True)
+    return left_out
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table with a line of column names; None becomes an empty cell."""
+    with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_table(path: Path, rows: np.ndarray, columns: Sequence[str] | None = None) -> None:
+    """Write rows as CSV in all their digits; columns without names become x0, x1, ..."""
+    names = columns or [f"x{i}" for i in range(rows.shape[1])]
+    write_csv(path, names, rows.astype(str))
+
+
+def save_picture(picture: Any, path: Path) -> None:
+    """Write a Pillow image or a matplotlib figure in the format that the suffix of `path` names."""
+    with atomic_write(path) as temporary:
+        save = picture.save if isinstance(picture, Image.Image) else picture.savefig
+        save(temporary)
+
+
+def describe_rows(X: np.ndarray) -> str:
+    what = f"{X.shape[1]:,} columns" if X.ndim == 2 else "x".join(map(str, X.shape[1:])) + " pixels"
+    return f"{len(X):,} rows of {what}"
+
+
+def describe_net(vae: VAE, X: np.ndarray) -> str:
+    hidden = tuple(vae.hidden_layer_sizes)
+    back = hidden[::-1] if vae.decoder_layer_sizes is None else tuple(vae.decoder_layer_sizes)
+    features = int(np.prod(X.shape[1:]))
+    sizes = "-".join(map(str, (features, *hidden, vae.latent_dim, *back, features)))
+    return f"{sizes}, {vae.activation}, {vae.likelihood}, {vae.optimizer}"
+
+
+def describe_scores(scores: dict[str, float]) -> str:
+    return (
+        f"ELBO {scores['elbo']:.2f}, reconstruction {scores['reconstruction']:.2f}, "
+        f"KL {scores['kl']:.2f} nats per row"
+    )
+
+
+def _pictures(
+    vae: VAE, X_test: np.ndarray, labels: np.ndarray | None
+) -> dict[str, Callable[[], Any]]:
+    shown = X_test[:SHOWN]
+    levels = images.value_range(X_test)
+    seed = vae.random_state or 0
+    return {
+        "reconstructions.png": lambda: images.comparison(
+            shown, vae.reconstruct(shown), black_white=levels
+        ),
+        "samples.png": lambda: images.sheet(
+            vae.sample(SAMPLES, random_state=seed), black_white=levels
+        ),
+        "loss.png": lambda: images.loss_curve(vae.history_),
+        "manifold.png": lambda: images.manifold(vae, black_white=levels),
+        "map.png": lambda: images.latent_map(vae.encode(X_test)[0], labels),
+    }
+
+
+def _obstacle(name: str, vae: VAE) -> str | None:
+    """Why this model cannot have this picture, if so."""
+    of_images = name in ("reconstructions.png", "samples.png", "manifold.png")
+    if of_images and not images.is_image_shape(vae.feature_shape_):
+        return f"rows of the shape {vae.feature_shape_} are no images"
+    if name in ("manifold.png", "map.png") and vae.latent_dim != 2:
+        return "made with --latent-dim 2 only"
+    if name == "loss.png" and not vae.n_iter_:
+        return "not one epoch was finished"
+    return None

@@ -1,0 +1,137 @@
+"""Models on disk: a safetensors file of named float32 tensors, with everything else as JSON in its header.
+
+It is data: loading it executes nothing. A checksum over tensors and header tells an edited file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .files import atomic_write
+
+if TYPE_CHECKING:
+    from .vae import VAE
+
+FORMAT = "vaefast-model"
+VERSION = 1
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+def save(vae: VAE, path: str | os.PathLike[str]) -> None:
+    """Write a fitted model; `path` is the old file or the whole new one, never half of either."""
+    from safetensors.numpy import save_file
+
+    params = dict(vae._fitted)
+    if not isinstance(params["random_state"], (int, np.integer, type(None))):
+        params["random_state"] = None  # a generator's state is not the model's
+    header = json.dumps(
+        {
+            "params": params,
+            "feature_shape": vae.feature_shape_,
+            "history": vae.history_,
+            "n_iter": vae.n_iter_,
+            "seed": vae._seed,
+        },
+        default=_plain,
+        sort_keys=True,
+    )
+    tensors = vae._core.tensors()
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "model": header,
+        "sha256": _checksum(header, tensors),
+    }
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load(path: str | os.PathLike[str]) -> VAE:
+    """Read a model that `VAE.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    VAE
+        Fitted, with the parameters and the history that it was saved with. Training it further
+        starts with fresh optimizer moments.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is truncated, edited, of another version, or no model.
+    """
+    from .vae import VAE
+
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    metadata, tensors = _read(path)
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} is a safetensors file, but not a model that vaefast saved")
+    if metadata.get("version") != str(VERSION):
+        raise ValueError(
+            f"{path} has version {metadata.get('version')} of the format, expected {VERSION}: "
+            "it was saved by another version of vaefast"
+        )
+    header = metadata.get("model", "")
+    if metadata.get("sha256") != _checksum(header, tensors):
+        raise ValueError(f"{path} was edited or damaged: its checksum does not match its content")
+    try:
+        model = json.loads(header)
+        vae = VAE(**model["params"])
+        vae._restore(
+            tensors,
+            feature_shape=tuple(model["feature_shape"]),
+            history=model["history"],
+            n_iter=model["n_iter"],
+            seed=model["seed"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold a usable model: {error}") from error
+    return vae
+
+
+def _read(path: Path) -> tuple[dict[str, str], Tensors]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated, damaged, or no model: {error}") from error
+    except OSError as error:
+        if error.filename is None:  # an empty file cannot be mapped
+            raise ValueError(f"{path} cannot be read as a model: {error}") from error
+        raise
+
+
+def _checksum(header: str, tensors: Tensors) -> str:
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """What json does not know: NumPy's numbers and arrays."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"cannot save {value!r} of type {type(value).__name__}")

@@ -1,0 +1,194 @@
+"""The training loop: batches, history, early stopping, divergence, interruption, progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._core import Core, permutation
+from .errors import DivergenceError
+from .validation import Rows
+
+if TYPE_CHECKING:
+    from .vae import VAE
+
+Record = dict[str, Any]
+Callback = Callable[["VAE", Record], object]
+
+RECORD_KEYS = ("epoch", "elbo", "reconstruction", "kl", "validation", "seconds")
+SCORING_SEED = 0  # names the noise of all scores: equal rows score equally, at every call
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How to train: the parameters of a `VAE` that the loop itself needs."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    beta: float
+    seed: int
+    patience: int | None
+    verbose: bool
+
+
+def train(
+    vae: VAE,
+    core: Core,
+    rows: Rows,
+    schedule: Schedule,
+    *,
+    validation: Rows | None,
+    callbacks: Iterable[Callback],
+) -> None:
+    """Train `core` on all rows, `schedule.epochs` times, and keep the history in `vae`.
+
+    Epochs and steps are counted on from those that `vae` has done. A callback that returns True
+    ends training, and so does Ctrl-C. With `patience`, the weights of the best epoch are restored.
+
+    Raises
+    ------
+    DivergenceError
+        The loss is no longer finite. The weights are those of the last epoch before that.
+    """
+    best_elbo, best_epoch, best = -np.inf, vae.n_iter_, None
+    vae.interrupted_ = False
+    with _Progress(vae.n_iter_, schedule, len(rows)) as progress:
+        try:
+            for epoch in range(vae.n_iter_ + 1, vae.n_iter_ + schedule.epochs + 1):
+                record = _train_epoch(core, rows, schedule, epoch, validation, progress)
+                vae.n_iter_ = epoch
+                for key in RECORD_KEYS:
+                    vae.history_[key].append(record[key])
+                progress.finish_epoch(record)
+                stop = [callback(vae, dict(record)) is True for callback in callbacks]
+                if schedule.patience is not None:
+                    if record["validation"] > best_elbo:
+                        best_elbo, best_epoch, best = record["validation"], epoch, core.tensors()
+                    stop.append(epoch - best_epoch >= schedule.patience)
+                if any(stop):
+                    break
+        except KeyboardInterrupt:
+            vae.interrupted_ = True
+    if best is not None and not vae.interrupted_:
+        core.set_tensors(best)
+
+
+def _train_epoch(
+    core: Core,
+    rows: Rows,
+    schedule: Schedule,
+    epoch: int,
+    validation: Rows | None,
+    progress: _Progress,
+) -> Record:
+    """Take one step on each batch of the rows, shuffled; return the epoch's record."""
+    start = time.perf_counter()
+    n, size = len(rows), schedule.batch_size
+    before = core.tensors()
+    order = permutation(n, schedule.seed, epoch)
+    reconstruction = kl = 0.0
+    for first in range(0, n, size):
+        batch = order[first : first + size]
+        batch_reconstruction, batch_kl = core.step(
+            rows, batch, schedule.learning_rate, schedule.beta, schedule.seed, core.optimizer_steps
+        )
+        reconstruction += batch_reconstruction
+        kl += batch_kl
+        if not np.isfinite(reconstruction + kl):
+            core.set_tensors(before)
+            raise DivergenceError(_divergence_message(epoch, first // size + 1, schedule))
+        progress.advance(len(batch), reconstruction, kl)
+    record = {
+        "epoch": epoch,
+        "elbo": -(reconstruction + kl) / n,
+        "reconstruction": reconstruction / n,
+        "kl": kl / n,
+        "validation": None,
+        "seconds": 0.0,
+    }
+    if validation is not None:
+        record["validation"] = evaluate(core, validation)["elbo"]
+        if not np.isfinite(record["validation"]):
+            core.set_tensors(before)
+            raise DivergenceError(_divergence_message(epoch, None, schedule))
+    record["seconds"] = time.perf_counter() - start
+    return record
+
+
+def _divergence_message(epoch: int, batch: int | None, schedule: Schedule) -> str:
+    where = "on the validation rows" if batch is None else f"at batch {batch}"
+    kept = "they had before training" if epoch == 1 else f"of epoch {epoch - 1}"
+    return (
+        f"the loss became infinite or NaN in epoch {epoch}, {where}. Try a smaller learning_rate "
+        f"(now {schedule.learning_rate:g}), or scale the data to about unit variance. "
+        f"The weights are those {kept}."
+    )
+
+
+def evaluate(core: Core, rows: Rows) -> dict[str, float]:
+    """Mean ELBO, reconstruction and KL of the rows, in nats per row."""
+    reconstruction, kl = core.score(rows, SCORING_SEED)
+    parts = {"reconstruction": float(reconstruction.mean()), "kl": float(kl.mean())}
+    return {"elbo": -(parts["reconstruction"] + parts["kl"]), **parts}
+
+
+class _Progress:
+    """A live bar: epoch, ELBO and its parts in nats per row, rows per second."""
+
+    def __init__(self, epochs_done: int, schedule: Schedule, n: int) -> None:
+        self.bar = None
+        self.n = n
+        self.last = epochs_done + schedule.epochs
+        self.epoch = epochs_done + 1
+        self.seen = 0
+        self.validation = ""
+        self.drawn = 0.0
+        if schedule.verbose:
+            from tqdm import tqdm
+
+            self.bar = tqdm(
+                total=n * schedule.epochs, unit=" rows", unit_scale=True, dynamic_ncols=True
+            )
+            self.bar.set_description(f"epoch {self.epoch}/{self.last}", refresh=False)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def advance(self, rows: int, reconstruction: float, kl: float) -> None:
+        """Count `rows` more; the losses are sums over the epoch so far."""
+        if self.bar is None:
+            return
+        self.seen += rows
+        now = time.perf_counter()
+        if now - self.drawn > 0.1:
+            self.drawn = now
+            self._describe(reconstruction / self.seen, kl / self.seen)
+        self.bar.update(rows)
+
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
+        """Show the epoch's own figures and turn to the next."""
+        if self.bar is None:
+            return
+        if record["validation"] is not None:
+            self.validation = f", validation {record['validation']:.2f}"
+        self._describe(record["reconstruction"], record["kl"])
+        self.seen = 0
+        self.epoch = min(self.epoch + 1, self.last)
+
+    def _describe(self, reconstruction: float, kl: float) -> None:
+        assert self.bar is not None
+        self.bar.set_description(f"epoch {self.epoch}/{self.last}", refresh=False)
+        self.bar.set_postfix_str(
+            f"elbo {-(reconstruction + kl):.2f} = -({reconstruction:.2f} + {kl:.2f})"
+            + self.validation,
+            refresh=False,
+        )

@@ -1,0 +1,161 @@
+"""Checks of what users pass: the data, and the parameters of a model. They explain; the core trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Rows = NDArray[np.float32] | NDArray[np.uint8]
+
+_CHUNK = 1 << 22  # numbers that are checked at a time: data on disk need not fit into memory
+
+
+def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
+    """Return X as (n, d) rows, C-contiguous float32 or uint8, and the shape of one row.
+
+    Parameters
+    ----------
+    X : array-like
+        (n, d), or images (n, h, w) or (n, h, w, c). uint8 stays as it is (the core reads it as
+        X / 255); other numbers become float32. Nothing is copied that is float32 or uint8 and
+        contiguous already.
+
+    Raises
+    ------
+    TypeError
+        X is sparse, or holds strings, objects or complex numbers.
+    ValueError
+        X has no rows, no columns or another number of axes.
+    """
+    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+        raise TypeError(f"{name} is a sparse matrix; pass a dense array: {name}.toarray()")
+    try:
+        array = np.asarray(X)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} is not a rectangular array: {error}") from error
+    if array.dtype == object:
+        array = _from_objects(array, name)
+    if array.dtype.kind not in "buif":
+        raise TypeError(
+            f"{name} holds {array.dtype}, expected numbers. Encode text and categories as numbers."
+        )
+    if array.ndim not in (2, 3, 4):
+        hint = "; one row is X[None], one column X[:, None]" if array.ndim == 1 else ""
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (n, features) or images (n, h, w[, c]){hint}"
+        )
+    if 0 in array.shape:
+        empty = "rows" if array.shape[0] == 0 else "columns"
+        raise ValueError(f"{name} has no {empty}: its shape is {array.shape}")
+    dtype = np.uint8 if array.dtype == np.uint8 else np.float32
+    with np.errstate(over="ignore"):  # what becomes infinite is reported by check_values
+        rows = np.ascontiguousarray(array, dtype=dtype)
+    return rows.reshape(len(rows), -1), array.shape[1:]
+
+
+def _from_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
+    if any(isinstance(value, str) for value in array.flat):
+        raise TypeError(f"{name} holds strings, expected numbers. Encode text and categories.")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} holds objects, expected numbers: {error}") from error
+
+
+def check_values(rows: Rows, likelihood: str, name: str = "X") -> None:
+    """Raise ValueError unless every value is finite and, for Bernoulli, within [0, 1].
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        As `check_rows` returns them. uint8 needs no check.
+    """
+    if rows.dtype == np.uint8:
+        return
+    low, high = np.inf, -np.inf
+    for first, chunk in _chunks(rows):
+        chunk_low, chunk_high = chunk.min(), chunk.max()  # NaN if there is a NaN
+        if not (np.isfinite(chunk_low) and np.isfinite(chunk_high)):
+            row, column = np.argwhere(~np.isfinite(chunk))[0]
+            raise ValueError(
+                f"{name} holds {chunk[row, column]} in row {first + row}, column {column} (the "
+                "first such value; infinite also if beyond 3.4e38). Drop or fill such values."
+            )
+        low, high = min(low, chunk_low), max(high, chunk_high)
+    if likelihood == "bernoulli" and (low < 0 or high > 1):
+        raise ValueError(
+            f"{name} ranges from {low:g} to {high:g}, but likelihood='bernoulli' needs values "
+            "within [0, 1]. Scale the data, pass bytes as uint8 (read as x / 255), or use "
+            "likelihood='gaussian'."
+        )
+
+
+def _chunks(rows: Rows) -> Iterator[tuple[int, Rows]]:
+    step = max(1, _CHUNK // rows.shape[1])
+    for first in range(0, len(rows), step):
+        yield first, rows[first : first + step]
+
+
+def check_features(
+    rows: Rows, shape: tuple[int, ...], expected: tuple[int, ...], name: str = "X"
+) -> None:
+    """Raise ValueError unless rows of `shape` have as many features as rows of `expected`."""
+    features = int(np.prod(expected))
+    flat = len(shape) == 1 and rows.shape[1] == features
+    if shape == expected or flat or (len(expected) == 1 and rows.shape[1] == features):
+        return
+    what = f"{features} features" if len(expected) == 1 else f"images of shape {expected}"
+    one = f"; for a single image pass {name}[None]" if (len(rows), *shape) == expected else ""
+    raise ValueError(f"{name} has rows of shape {shape}, but the model was fitted on {what}{one}")
+
+
+def check_choice(value: object, name: str, choices: Sequence[str]) -> None:
+    """Raise ValueError unless value is one of the names in choices."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown; there are {', '.join(choices)}")
+
+
+def check_integer(value: object, name: str, low: int = 1) -> int:
+    """Return value as an int of at least `low`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}={value!r} must be a whole number")
+    if value < low:
+        raise ValueError(f"{name}={value!r} must be at least {low}")
+    return int(value)
+
+
+def check_number(
+    value: object,
+    name: str,
+    *,
+    above: float | None = None,
+    low: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return value as a finite float: > `above`, >= `low` and < `below`, each where given."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"{name}={value!r} must be a number")
+    number = float(value)
+    if not np.isfinite(number):
+        raise ValueError(f"{name}={value!r} must be finite")
+    if above is not None and not number > above:
+        raise ValueError(f"{name}={value!r} must be greater than {above:g}")
+    if low is not None and number < low:
+        raise ValueError(f"{name}={value!r} must be at least {low:g}")
+    if below is not None and not number < below:
+        raise ValueError(f"{name}={value!r} must be less than {below:g}")
+    return number
+
+
+def check_sizes(value: object, name: str) -> tuple[int, ...]:
+    """Return the widths of hidden layers as a tuple; a single int is one layer."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        value = (value,)
+    if isinstance(value, str) or not isinstance(value, (Sequence, np.ndarray)):
+        raise TypeError(f"{name}={value!r} must be a sequence of layer widths, such as (256,)")
+    return tuple(check_integer(width, f"{name}[{i}]") for i, width in enumerate(value))

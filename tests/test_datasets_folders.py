@@ -1,0 +1,179 @@
+"""Folders of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vaefast import datasets
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (6, 8), np.uint8)
+COLOUR = RNG.integers(0, 256, (6, 8, 3), np.uint8)
+
+
+def save(path, pixels, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "tif", "pgm", "PNG"])
+def test_grey_stays_grey(tmp_path, suffix):
+    save(tmp_path / f"b.{suffix}", GREY)
+    save(tmp_path / f"a.{suffix}", 255 - GREY)
+    data = datasets.load(tmp_path)
+    assert data.X.dtype == np.uint8 and data.y is None
+    np.testing.assert_array_equal(data.X, [255 - GREY, GREY])  # in the order of the names
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "ppm", "webp"])
+def test_colour(tmp_path, suffix):
+    save(tmp_path / f"a.{suffix}", COLOUR, **({"lossless": True} if suffix == "webp" else {}))
+    np.testing.assert_array_equal(datasets.load(tmp_path).X, [COLOUR])
+
+
+def test_jpeg(tmp_path):
+    smooth = np.linspace(0, 255, 48).reshape(6, 8).astype(np.uint8)
+    save(tmp_path / "a.jpg", smooth, quality=95)
+    save(tmp_path / "b.jpeg", smooth, quality=95)
+    X = datasets.load(tmp_path).X
+    assert X.shape == (2, 6, 8)
+    assert abs(X.astype(int) - smooth).max() < 10
+
+
+def test_one_image_with_colour_makes_all_rgb(tmp_path):
+    save(tmp_path / "a.png", GREY)
+    save(tmp_path / "b.png", COLOUR)
+    save(tmp_path / "c.png", 255 - GREY)
+    X = datasets.load(tmp_path).X
+    assert X.shape == (3, 6, 8, 3)
+    np.testing.assert_array_equal(X[0], np.stack([GREY] * 3, axis=-1))
+    np.testing.assert_array_equal(X[1], COLOUR)
+    np.testing.assert_array_equal(X[2, ..., 1], 255 - GREY)
+
+
+def test_grey_in_a_colour_format_is_grey(tmp_path):
+    save(tmp_path / "a.png", np.stack([GREY] * 3, axis=-1))
+    Image.fromarray(GREY).convert("P").save(tmp_path / "b.png")
+    save(tmp_path / "c.png", GREY > 127)
+    X = datasets.load(tmp_path).X
+    np.testing.assert_array_equal(X, [GREY, GREY, np.where(GREY > 127, 255, 0)])
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    save(tmp_path / "a.png", GREY.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(datasets.load(tmp_path).X, [GREY])
+
+
+@pytest.mark.parametrize("pixels", [np.ones((4, 4), np.float32), np.full((4, 4), -1, np.int32)])
+def test_values_that_do_not_fit_into_bytes(tmp_path, pixels):
+    save(tmp_path / "a.tif", pixels)
+    with pytest.raises(ValueError, match=r"a\.tif: .*(floating-point|16 bits)"):
+        datasets.load(tmp_path)
+
+
+def test_transparent_parts_are_laid_on_white(tmp_path):
+    rgba = np.dstack([COLOUR, np.full((6, 8), 255, np.uint8)])
+    rgba[0, 0, 3] = 0
+    save(tmp_path / "a.png", rgba)
+    expected = COLOUR.copy()
+    expected[0, 0] = 255
+    np.testing.assert_array_equal(datasets.load(tmp_path).X, [expected])
+
+
+def test_orientation_of_the_camera_is_undone(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned clockwise
+    save(tmp_path / "a.png", COLOUR, exif=exif)
+    np.testing.assert_array_equal(datasets.load(tmp_path).X, [np.rot90(COLOUR, -1)])
+
+
+def test_animations_give_their_first_frame(tmp_path):
+    frames = [Image.fromarray(np.full((4, 4), v, np.uint8)) for v in (10, 200)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(datasets.load(tmp_path).X, np.full((1, 4, 4), 10))
+
+
+def test_images_of_several_sizes_need_image_size(tmp_path):
+    save(tmp_path / "a.png", GREY)
+    save(tmp_path / "b.png", GREY)
+    save(tmp_path / "c.png", GREY.T)
+    message = r"2 sizes.*: 6 x 8 \(2 of them\), 8 x 6 \(1 of them\).*image_size=\(6, 8\)"
+    with pytest.raises(ValueError, match=message):
+        datasets.load(tmp_path)
+    X = datasets.load(tmp_path, image_size=(6, 8)).X
+    assert X.shape == (3, 6, 8)
+    np.testing.assert_array_equal(X[0], GREY)  # this one has the size already
+
+
+def test_resizing_crops_around_the_centre_and_keeps_proportions(tmp_path):
+    wide = np.zeros((10, 40), np.uint8)
+    wide[:, 15:25] = 200  # a square in the middle
+    save(tmp_path / "a.png", wide)
+    X = datasets.load(tmp_path, image_size=(5, 5)).X
+    assert X.shape == (1, 5, 5)
+    assert X.min() > 180 and X.max() < 210  # the filter rings a little at the edges
+    assert datasets.load(tmp_path, image_size=(5, 10)).X.shape == (1, 5, 10)
+
+
+def test_sub_folders_are_classes(tmp_path):
+    save(tmp_path / "dog" / "1.png", GREY)
+    save(tmp_path / "cat" / "2.png", 255 - GREY)
+    save(tmp_path / "cat" / "1.png", GREY)
+    save(tmp_path / ".thumbnails" / "1.png", COLOUR)
+    (tmp_path / "empty").mkdir()
+    data = datasets.load(tmp_path)
+    assert data.y.tolist() == ["cat", "cat", "dog"]
+    np.testing.assert_array_equal(data.X, [GREY, 255 - GREY, GREY])
+
+
+def test_images_beside_sub_folders_of_images(tmp_path):
+    save(tmp_path / "a.png", GREY)
+    save(tmp_path / "cat" / "b.png", GREY)
+    with pytest.raises(ValueError, match=r"images \(a\.png\) and sub-folders of images \(cat\)"):
+        datasets.load(tmp_path)
+
+
+def test_other_files_are_skipped(tmp_path):
+    save(tmp_path / "a.png", GREY)
+    for name in (".hidden.png", "._a.png", "labels.txt", "Thumbs.db", "README"):
+        (tmp_path / name).write_bytes(b"not an image")
+    (tmp_path / "folder.png").mkdir()
+    assert len(datasets.load(tmp_path).X) == 1
+
+
+def test_a_folder_without_images(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(ValueError, match=r"holds no images; expected files ending in .*\.png"):
+        datasets.load(tmp_path)
+
+
+@pytest.mark.parametrize("size", [None, (6, 8)])
+def test_a_file_that_is_no_image(tmp_path, size):
+    save(tmp_path / "a.png", GREY)
+    (tmp_path / "b.png").write_text("not an image")
+    with pytest.raises(ValueError, match=r"b\.png: not an image, or truncated or corrupt"):
+        datasets.load(tmp_path, image_size=size)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "webp", "tif"])
+@pytest.mark.parametrize("size", [None, (40, 40)])
+def test_truncated_images(tmp_path, suffix, size):
+    noise = RNG.integers(0, 256, (60, 60, 3), np.uint8)
+    path = save(tmp_path / f"a.{suffix}", noise)
+    whole = path.read_bytes()
+    for part in (0, 0.01, 0.3, 0.6, 0.9):
+        path.write_bytes(whole[: int(part * len(whole))])
+        with pytest.raises(ValueError, match=rf"a\.{suffix}: not an image, or truncated"):
+            datasets.load(tmp_path, image_size=size)
+
+
+def test_corrupt_image(tmp_path):
+    path = save(tmp_path / "a.png", RNG.integers(0, 256, (60, 60), np.uint8))
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 0xFF
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"a\.png: not an image, or truncated or corrupt"):
+        datasets.load(tmp_path)
