@@ -1,31 +1,25 @@
-// The caller's rows: read where they lie, never copied as a whole.
+// From the caller's rows to panels, a batch at a time.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
 #include "panels.hpp"
+#include "types.hpp"
 
 namespace vaefast {
 
-// (n, cols) row-major float32, or bytes that stand for byte / 255. Just one of the two pointers is set.
-struct Rows {
-  const float* floats = nullptr;
-  const std::uint8_t* bytes = nullptr;
-  int cols = 0;
-
-  // Row `index` becomes row `row` of `out`.
-  void copy(std::int64_t index, Panels& out, int row) const {
-    const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(cols);
-    if (floats) return out.write_row(row, 0, cols, floats + start);
-    for (int panel = 0; panel < out.count(); ++panel) {
-      const int n = std::min(NR, cols - panel * NR);
-      const std::uint8_t* in = bytes + start + panel * NR;
-      float* to = out.at(panel, row);
-      for (int i = 0; i < n; ++i) to[i] = static_cast<float>(in[i]) / 255.f;
-    }
+// Row `index` of the caller's rows becomes row `row` of `out`.
+inline void copy_row(const Rows& rows, std::int64_t index, Panels& out, int row) {
+  const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
+  if (rows.floats) return out.write_row(row, 0, rows.cols, rows.floats + start);
+  for (int panel = 0; panel < out.count(); ++panel) {
+    const int n = std::min(NR, rows.cols - panel * NR);
+    const std::uint8_t* in = rows.bytes + start + panel * NR;
+    float* to = out.at(panel, row);
+    for (int i = 0; i < n; ++i) to[i] = static_cast<float>(in[i]) / 255.f;
   }
-};
+}
 
 // A name for the content of one row, whatever its position and its neighbours: eight interleaved multiplicative hashes.
 inline std::uint64_t hash_row(const Panels& x, int row) {

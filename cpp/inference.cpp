@@ -5,15 +5,13 @@
 namespace vaefast {
 namespace {
 
-constexpr int PIECE = 96;                 // rows that a thread takes at a time: its share of the batch stays in the cache
-constexpr double FLOPS_PER_THREAD = 1e6;  // below this much work a thread costs more than it brings
+constexpr int PIECE = 96;  // rows that a thread takes at a time: its share of the batch stays in the cache
 
 }  // namespace
 
 template <class F>
 void Inference::for_pieces(std::int64_t n, double flops_per_row, F&& f) {
-  const double worthwhile = 1 + flops_per_row * static_cast<double>(n) / FLOPS_PER_THREAD;
-  const int threads = static_cast<int>(std::min<double>({worthwhile, static_cast<double>(team_.size()), static_cast<double>(n)}));
+  const int threads = team_.threads_for(flops_per_row * static_cast<double>(n), n);
   const int piece = static_cast<int>(std::min<std::int64_t>(PIECE, (n + threads - 1) / threads));
   if (!batch_ || batch_->rows < piece * threads) batch_.emplace(model_, piece * threads, false);
   team_.run(threads, [&](int thread) {
@@ -26,7 +24,7 @@ void Inference::for_pieces(std::int64_t n, double flops_per_row, F&& f) {
 void Inference::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
   const std::int64_t latent_dim = model_.shape.latent_dim;
   for_pieces(n, model_.flops() / 2, [&](std::int64_t row, int first, int count) {
-    for (int i = 0; i < count; ++i) rows.copy(row + i, batch_->x, first + i);
+    for (int i = 0; i < count; ++i) copy_row(rows, row + i, batch_->x, first + i);
     vaefast::encode(model_, *batch_, first, first + count);
     for (int i = 0; i < count; ++i) {
       std::copy_n(batch_->posterior.mu(first + i), latent_dim, mu + (row + i) * latent_dim);
@@ -44,16 +42,16 @@ void Inference::decode(const float* z, std::int64_t n, float* mean) {
   });
 }
 
-void Inference::score(const Rows& rows, std::int64_t n, std::uint64_t seed, const float* eps, double* reconstruction, double* kl) {
+void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl) {
   const int latent_dim = model_.shape.latent_dim;
   for_pieces(n, model_.flops(), [&](std::int64_t row, int first, int count) {
     for (int i = 0; i < count; ++i) {
-      rows.copy(row + i, batch_->x, first + i);
-      float* noise = batch_->posterior.eps(first + i);
-      if (eps)
-        std::copy_n(eps + (row + i) * latent_dim, latent_dim, noise);
+      copy_row(rows, row + i, batch_->x, first + i);
+      float* eps = batch_->posterior.eps(first + i);
+      if (noise.given)
+        std::copy_n(noise.given + (row + i) * latent_dim, latent_dim, eps);
       else
-        fill_normals(seed, Stream::scoring, hash_row(batch_->x, first + i), 0, latent_dim, noise);
+        fill_normals(noise.seed, Stream::scoring, hash_row(batch_->x, first + i), 0, latent_dim, eps);
     }
     vaefast::encode(model_, *batch_, first, first + count);
     decode_and_score(model_, *batch_, first, first + count);

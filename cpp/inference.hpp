@@ -17,9 +17,9 @@ class Inference {
   void encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);
   // z: (n, latent_dim) -> mean: (n, features), E[x | z]
   void decode(const float* z, std::int64_t n, float* mean);
-  // reconstruction, kl: (n), nats. One z a row, from noise that is named by `seed` and the row's content,
-  // or from `eps` (n, latent_dim) unless it is null.
-  void score(const Rows& rows, std::int64_t n, std::uint64_t seed, const float* eps, double* reconstruction, double* kl);
+  // reconstruction, kl: (n), nats. One z a row, from noise that is named by noise.seed and the row's content,
+  // or given.
+  void score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl);
 
  private:
   // Calls f(row, first, count) for pieces of [row, row + count) of n, in parallel; each has rows [first, first + count) of batch_.

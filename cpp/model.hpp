@@ -1,19 +1,11 @@
 // The parameters of a VAE and the maths that they stand for; no memory for data, no training.
 #pragma once
 
-#include <cstdint>
-
 #include "likelihood.hpp"
 #include "network.hpp"
+#include "types.hpp"
 
 namespace vaefast {
-
-struct Shape {
-  int features;
-  std::vector<int> encoder;  // widths of the hidden layers, from the data on
-  int latent_dim;
-  std::vector<int> decoder;  // from the latent space on
-};
 
 class Model {
  public:

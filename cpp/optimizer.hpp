@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cmath>
-#include <cstdint>
 
 #include "parameter.hpp"
+#include "types.hpp"
 
 namespace vaefast {
 
@@ -16,10 +16,6 @@ struct ParameterRun {
   float* second;
   const float* gradient;
   int n;
-};
-
-struct OptimizerSettings {
-  double momentum = 0.9, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0.01;
 };
 
 class Optimizer;

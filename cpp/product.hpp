@@ -8,7 +8,7 @@
 // whatever block the row fell into, so that no result depends on how rows are shared among threads.
 #pragma once
 
-#include <utility>
+#include <array>
 
 #include "panels.hpp"
 
@@ -34,61 +34,15 @@ struct Block {
 
 namespace detail {
 
-// sums[i][:] += a[i * ROW + k * TERM] * b[k * NR ...], k = 0 .. depth - 1
-template <int ROWS, int ROW, int TERM>
-inline void accumulate(Packet (&sums)[ROWS][2], const float* a, const float* b, int depth) {
-  for (int k = 0; k < depth; ++k, a += TERM, b += NR) {
-    const Packet b0 = simd::load(b), b1 = simd::load(b + W);
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; ++i) {
-      const Packet ai = simd::set(a[i * ROW]);
-      sums[i][0] = simd::fma(ai, b0, sums[i][0]);
-      sums[i][1] = simd::fma(ai, b1, sums[i][1]);
-    }
-  }
-}
+// c (rows, NR) = init + a * b. a: rows of a Panels, its panels `a_stride` apart; b: a panel of `depth` rows.
+// init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
+using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init, int init_stride, float* c);
+// c (rows, NR) = a^T * d over `batch` rows. a: columns of one panel; d: a panel.
+using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
 
-template <int ROWS>
-inline void store(const Packet (&sums)[ROWS][2], float* c) {
-#pragma GCC unroll 16
-  for (int i = 0; i < ROWS; ++i) {
-    simd::store(c + i * NR, sums[i][0]);
-    simd::store(c + i * NR + W, sums[i][1]);
-  }
-}
-
-// c (ROWS, NR) = init + a * b. a: a block of rows of a Panels, its panels `a_stride` apart. init_stride: NR, or 0 for one row for all.
-template <int ROWS>
-void forward_block(const float* a, std::size_t a_stride, const float* b, int depth, const float* init, int init_stride, float* c) {
-  Packet sums[ROWS][2];
-#pragma GCC unroll 16
-  for (int i = 0; i < ROWS; ++i) {
-    sums[i][0] = simd::load(init + i * init_stride);
-    sums[i][1] = simd::load(init + i * init_stride + W);
-  }
-  for (; depth > 0; depth -= NR, a += a_stride, b += NR * NR)
-    accumulate<ROWS, NR, 1>(sums, a, b, std::min(depth, NR));
-  store(sums, c);
-}
-
-// c (ROWS, NR) = a^T * d over `rows` rows of the batch. a: columns of one panel; d: one panel.
-template <int ROWS>
-void weights_block(const float* a, const float* d, int rows, float* c) {
-  Packet sums[ROWS][2];
-#pragma GCC unroll 16
-  for (int i = 0; i < ROWS; ++i) sums[i][0] = sums[i][1] = simd::zero();
-  accumulate<ROWS, 1, NR>(sums, a, d, rows);
-  store(sums, c);
-}
-
-template <class F>
-struct KernelTable;
-template <int... I>
-struct KernelTable<std::integer_sequence<int, I...>> {
-  static constexpr decltype(&forward_block<1>) forward[] = {&forward_block<I + 1>...};
-  static constexpr decltype(&weights_block<1>) weights[] = {&weights_block<I + 1>...};
-};
-using Kernels = KernelTable<std::make_integer_sequence<int, MR>>;
+// For blocks of 1, 2, ..., MR rows.
+extern const std::array<ForwardKernel, MR> forward_kernels;
+extern const std::array<WeightsKernel, MR> weights_kernels;
 
 alignas(64) inline constexpr float zeros[NR] = {};
 
@@ -116,7 +70,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
       const int terms = std::min(DEPTH, depth - k);
       for_blocks(first, last, [&](int row, int rows) {
         float* out = c.at(panel, row);
-        detail::Kernels::forward[rows - 1](a.at(k / NR, row), a.panel_stride(), b.at(panel, k), terms,
+        detail::forward_kernels[static_cast<std::size_t>(rows - 1)](a.at(k / NR, row), a.panel_stride(), b.at(panel, k), terms,
                                            k ? out : row_init, k ? NR : 0, out);
         if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
       });
@@ -128,7 +82,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
 // and its columns those of D's panel `d_panel`.
 inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows, float* tile) {
   for_blocks(0, rows, [&](int row, int n) {
-    detail::Kernels::weights[n - 1](a.at(a_panel, 0) + row, d.at(d_panel, 0), batch, tile + row * NR);
+    detail::weights_kernels[static_cast<std::size_t>(n - 1)](a.at(a_panel, 0) + row, d.at(d_panel, 0), batch, tile + row * NR);
   });
 }
 

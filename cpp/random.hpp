@@ -19,7 +19,7 @@ void fill_uniform(std::uint64_t seed, Stream stream, std::uint64_t word, std::ui
 // Standard normals, from the uniform numbers of the same name.
 void fill_normals(std::uint64_t seed, Stream stream, std::uint64_t word, std::uint32_t block, int count, float* out);
 
-// 0 .. n - 1 in the order of (seed, epoch).
+// 0, 1, ..., n - 1 in the order of (seed, epoch).
 std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);
 
 }  // namespace vaefast

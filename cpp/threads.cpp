@@ -1,5 +1,7 @@
 #include "threads.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -88,6 +90,11 @@ Team::Team(int size) : size_(size) {}
 Team::~Team() {
   // after a fork the threads are the parent's: there is nothing here to join
   if (workers_ && workers_->process != process_id()) workers_.release();
+}
+
+int Team::threads_for(double flops, std::int64_t parts) const {
+  constexpr double FLOPS_PER_THREAD = 1e6;  // with less, a thread costs more than it brings
+  return static_cast<int>(std::min<double>({1 + flops / FLOPS_PER_THREAD, static_cast<double>(size_), static_cast<double>(parts)}));
 }
 
 void Team::run(int count, void (*call)(void*, int), void* data) {

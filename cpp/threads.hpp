@@ -1,7 +1,7 @@
 // A team of threads that work on one thing at a time.
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 
@@ -28,6 +28,8 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   int size() const { return size_; }
+  // How many of the team so much work is worth, of which `parts` can be done at once.
+  int threads_for(double flops, std::int64_t parts) const;
 
   // Runs body(0), ..., body(count - 1) at once, one per thread, the caller being the first; returns when all are done.
   // count <= size(). body must not throw.

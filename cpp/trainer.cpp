@@ -5,9 +5,6 @@
 namespace vaefast {
 namespace {
 
-// Below this much work a thread costs more than it brings.
-constexpr double FLOPS_PER_THREAD = 1e6;
-
 // Sum of a panel's first `rows` rows.
 void sum_rows(const Panels& m, int panel, int rows, float* out) {
   Packet left = simd::zero(), right = simd::zero();
@@ -58,7 +55,7 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
   const int threads = threads_for(count);
   team_.run(threads, [&](int thread) {
     const int first = share(count, thread, threads), last = share(count, thread + 1, threads);
-    for (int row = first; row < last; ++row) rows.copy(index[row], batch_->x, row);
+    for (int row = first; row < last; ++row) copy_row(rows, index[row], batch_->x, row);
     draw_noise(noise, first, last);
     encode(model_, *batch_, first, last);
     decode_and_score(model_, *batch_, first, last);
@@ -135,10 +132,7 @@ void Trainer::share_tiles(int threads) {
   shares_.push_back(static_cast<int>(tiles_.size()));
 }
 
-int Trainer::threads_for(int count) const {
-  const double flops = 3 * model_.flops() * count / 2;  // of one phase: three products, two phases
-  const double threads = 1 + flops / FLOPS_PER_THREAD;
-  return static_cast<int>(std::min<double>({threads, static_cast<double>(team_.size()), static_cast<double>(count)}));
-}
+// Two phases, three products: half of them each.
+int Trainer::threads_for(int count) const { return team_.threads_for(1.5 * model_.flops() * count, count); }
 
 }  // namespace vaefast

@@ -15,17 +15,6 @@
 
 namespace vaefast {
 
-// Where the noise of a batch comes from: given, (rows, latent_dim) row-major, or drawn by (seed, step).
-struct Noise {
-  const float* given = nullptr;
-  std::uint64_t seed = 0, step = 0;
-};
-
-// Sums over the rows of a batch, nats.
-struct Loss {
-  double reconstruction = 0, kl = 0;
-};
-
 class Trainer {
  public:
   Trainer(Model& model, Team& team, const Optimizer& optimizer);

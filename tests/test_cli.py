@@ -18,6 +18,7 @@ from PIL import Image
 
 import vaefast
 from vaefast import VAE, cli, datasets, report
+from vaefast.files import atomic_write
 
 SMALL = ["--hidden-layer-sizes", "16", "--epochs", "2", "--random-state", "1", "--no-verbose"]
 PICTURES = {name for name in report.FILES if name.endswith(".png")}
@@ -104,6 +105,7 @@ def test_train_writes_the_model_its_history_and_pictures(run: Path, digits: Path
         with Image.open(run / name) as picture:
             picture.load()
             assert min(picture.size) > 300, name
+    assert len({(run / name).stat().st_mode for name in names(run)}) == 1
     history = read_csv(run / "history.csv")
     assert [row["epoch"] for row in history] == ["1", "2"]
     assert float(history[1]["elbo"]) > float(history[0]["elbo"])
@@ -318,6 +320,21 @@ def test_a_folder_that_cannot_be_written_is_found_first(tmp_path: Path):
     assert "file" in fail("train", "no-such-data", "--out", tmp_path / "file")
     assert "file" in fail("train", "no-such-data", "--out", tmp_path / "file" / "run")
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path):
+    path = tmp_path / "model.bin"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert names(tmp_path) == {"model.bin"}
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == {"model.bin"}
 
 
 @pytest.mark.skipif(

@@ -1,18 +1,14 @@
-// One extension module per instruction set, all from the same sources: VAEFAST_VARIANT is its name.
-#include "activation.hpp"
+// Compiled once and linked with every variant of the core. What is checked here keeps memory safe, no more: Python
+// validates and explains.
 #include "bindings.hpp"
-#include "likelihood.hpp"
-#include "optimizer.hpp"
-#include "product.hpp"
+#include "core.hpp"
 
-PYBIND11_MODULE(VAEFAST_VARIANT, m) {
+PYBIND11_MODULE(_variant, m) {
   using namespace vaefast;
   bindings::register_core(m);
   bindings::register_kernels(m);
-  m.attr("ACTIVATIONS") = bindings::names(activations);
-  m.attr("LIKELIHOODS") = bindings::names(likelihoods);
-  m.attr("OPTIMIZERS") = bindings::names(optimizers);
-  m.attr("PACKET_WIDTH") = W;
-  m.attr("EIGEN_VERSION") = std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
-                            std::to_string(EIGEN_MINOR_VERSION);
+  m.attr("ACTIVATIONS") = pybind11::tuple(pybind11::cast(activation_names()));
+  m.attr("LIKELIHOODS") = pybind11::tuple(pybind11::cast(likelihood_names()));
+  m.attr("OPTIMIZERS") = pybind11::tuple(pybind11::cast(optimizer_names()));
+  m.attr("EIGEN_VERSION") = eigen_version();
 }

@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import os
 
-from ._cpu import SUPPORTED
+from . import _cpu
 
+SUPPORTED = tuple(_cpu.SUPPORTED.split())  # best first
 VARIABLE = "VAEFAST_ISA"
 
 
@@ -27,7 +28,7 @@ def choose(supported: tuple[str, ...], forced: str | None) -> str:
 
 
 ISA = choose(SUPPORTED, os.environ.get(VARIABLE))
-_variant = importlib.import_module(f"._{ISA}", __name__)
+_variant = importlib.import_module(f".{ISA}._variant", __name__)
 
 Core = _variant.Core
 kernels = _variant.kernels

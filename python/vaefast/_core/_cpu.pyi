@@ -1,1 +1,1 @@
-SUPPORTED: tuple[str, ...]
+SUPPORTED: str

@@ -1,0 +1,195 @@
+#include "core.hpp"
+
+#include <mutex>
+#include <stdexcept>
+
+#include "inference.hpp"
+#include "random.hpp"
+#include "trainer.hpp"
+
+namespace vaefast {
+namespace {
+
+// The entry of that name in a table such as `activations`.
+template <class Entry, std::size_t N>
+const Entry& find(const Entry (&table)[N], const std::string& what, const std::string& name) {
+  std::string names;
+  for (const Entry& entry : table) {
+    if (entry.name == name) return entry;
+    names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  }
+  throw std::invalid_argument("unknown " + what + " '" + name + "'; there are " + names);
+}
+
+template <class Entry, std::size_t N>
+std::vector<std::string> names(const Entry (&table)[N]) {
+  std::vector<std::string> all;
+  for (const Entry& entry : table) all.emplace_back(entry.name);
+  return all;
+}
+
+Panels Parameter::* panels_of(Slot slot) {
+  switch (slot) {
+    case Slot::gradient: return &Parameter::gradient;
+    case Slot::first: return &Parameter::first;
+    case Slot::second: return &Parameter::second;
+    default: return &Parameter::value;
+  }
+}
+
+}  // namespace
+
+struct Core::Impl {
+  Impl(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma, int n_threads)
+      : team(n_threads),
+        model(shape, find(activations, "activation", activation), find(likelihoods, "likelihood", likelihood), learn_sigma),
+        tensors(model.tensors()),
+        inference(model, team) {}
+
+  Trainer& trainer() {
+    if (!training) throw std::logic_error("set_optimizer was not called");
+    return *training;
+  }
+
+  std::mutex mutex;
+  Team team;
+  Model model;
+  std::vector<NamedTensor> tensors;
+  Inference inference;
+  std::optional<Trainer> training;
+};
+
+Core::Core(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma, int n_threads)
+    : impl_(std::make_unique<Impl>(shape, activation, likelihood, learn_sigma, n_threads)) {}
+Core::~Core() = default;
+
+const Shape& Core::shape() const { return impl_->model.shape; }
+int Core::n_threads() const { return impl_->team.size(); }
+
+void Core::initialize(std::uint64_t seed) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->model.initialize(seed);
+}
+
+std::vector<TensorInfo> Core::tensors() const {
+  std::vector<TensorInfo> all;
+  for (const NamedTensor& t : impl_->tensors) all.push_back({t.name, t.rows(), t.cols, t.is_vector});
+  return all;
+}
+
+bool Core::read_tensor(std::size_t i, Slot slot, float* out) const {
+  const std::scoped_lock lock(impl_->mutex);
+  const NamedTensor& tensor = impl_->tensors.at(i);
+  const Panels& panels = tensor.parameter->*panels_of(slot);
+  if (panels.empty()) return false;
+  for (int row = 0; row < tensor.rows(); ++row, out += tensor.cols) panels.read_row(row, tensor.first, tensor.cols, out);
+  return true;
+}
+
+bool Core::write_tensor(std::size_t i, Slot slot, const float* in) {
+  const std::scoped_lock lock(impl_->mutex);
+  const NamedTensor& tensor = impl_->tensors.at(i);
+  Panels& panels = tensor.parameter->*panels_of(slot);
+  if (panels.empty()) return false;
+  for (int row = 0; row < tensor.rows(); ++row, in += tensor.cols) panels.write_row(row, tensor.first, tensor.cols, in);
+  return true;
+}
+
+void Core::weights_changed() {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->model.weights_changed();
+}
+
+void Core::set_optimizer(const std::string& name, const OptimizerSettings& settings) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->training.emplace(impl_->model, impl_->team, Optimizer(find(optimizers, "optimizer", name), settings));
+}
+
+std::int64_t& Core::optimizer_steps() { return impl_->trainer().optimizer.steps; }
+
+Loss Core::step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta, const Noise& noise) {
+  const std::scoped_lock lock(impl_->mutex);
+  return impl_->trainer().step(rows, index, count, learning_rate, beta, noise);
+}
+
+void Core::gradients(const Rows& rows, int n, double beta, const Noise& noise) {
+  const std::scoped_lock lock(impl_->mutex);
+  std::vector<std::int64_t> index(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < index.size(); ++i) index[i] = static_cast<std::int64_t>(i);
+  impl_->trainer().gradients(rows, index.data(), n, beta, noise);
+}
+
+void Core::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->inference.encode(rows, n, mu, logvar);
+}
+
+void Core::decode(const float* z, std::int64_t n, float* mean) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->inference.decode(z, n, mean);
+}
+
+void Core::score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->inference.score(rows, n, noise, reconstruction, kl);
+}
+
+std::vector<std::string> activation_names() { return names(activations); }
+std::vector<std::string> likelihood_names() { return names(likelihoods); }
+std::vector<std::string> optimizer_names() { return names(optimizers); }
+std::string eigen_version() {
+  return std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." + std::to_string(EIGEN_MINOR_VERSION);
+}
+
+namespace kernels {
+namespace {
+
+Panels to_panels(const float* in, int rows, int cols) {
+  Panels panels(rows, cols);
+  for (int row = 0; row < rows; ++row, in += cols) panels.write_row(row, 0, cols, in);
+  return panels;
+}
+
+void from_panels(const Panels& panels, float* out) {
+  for (int row = 0; row < panels.rows(); ++row, out += panels.cols()) panels.read_row(row, 0, panels.cols(), out);
+}
+
+}  // namespace
+
+void product(const float* a, const float* b, int n, int k, int m, int split, float* c) {
+  const Panels left = to_panels(a, n, k), right = to_panels(b, k, m);
+  Panels out(n, m);
+  multiply(left, right, nullptr, out, 0, split, [](const Block&) {});
+  multiply(left, right, nullptr, out, split, n, [](const Block&) {});
+  from_panels(out, c);
+}
+
+void weights_product(const float* a, const float* d, int n, int k, int m, float* c) {
+  const Panels left = to_panels(a, n, k), right = to_panels(d, n, m);
+  Panels out(k, m);
+  for (int panel = 0; panel < out.count(); ++panel)
+    for (int tile = 0; tile < left.count(); ++tile)
+      multiply_weights(left, right, n, tile, panel, std::min(NR, k - tile * NR), out.at(panel, tile * NR));
+  from_panels(out, c);
+}
+
+void activation(const std::string& name, int n, const float* x, float* values, float* slopes) {
+  const int padded = (n + W - 1) / W * W;
+  Buffer v(static_cast<std::size_t>(padded)), s(static_cast<std::size_t>(padded));
+  std::copy_n(x, n, v.data());
+  find(activations, "activation", name).apply(v.data(), s.data(), padded);
+  std::copy_n(v.data(), n, values);
+  std::copy_n(s.data(), n, slopes);
+}
+
+std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, const std::vector<std::uint32_t>& key) {
+  const auto bits = vaefast::philox({counter.at(0), counter.at(1), counter.at(2), counter.at(3)}, {key.at(0), key.at(1)});
+  return {bits.begin(), bits.end()};
+}
+
+void normals(std::uint64_t seed, std::uint64_t word, std::uint32_t block, int count, float* out) {
+  fill_normals(seed, Stream::training, word, block, count, out);
+}
+
+}  // namespace kernels
+}  // namespace vaefast

@@ -1,0 +1,73 @@
+// The whole core behind one class, as the bindings see it. No packets and no Eigen: compiled code on the other side of
+// this header exists once per instruction set, on this side once.
+#pragma once
+
+#include <memory>
+
+#include "types.hpp"
+
+namespace vaefast {
+
+enum class Slot { value, gradient, first, second };  // of a tensor: see parameter.hpp
+
+struct TensorInfo {
+  std::string name;
+  int rows, cols;  // a vector has one row
+  bool is_vector;
+};
+
+// A model with the threads that work on it. Calls from several threads wait for each other.
+// Unknown names of an activation, likelihood or optimiser throw std::invalid_argument.
+class Core {
+ public:
+  Core(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma, int n_threads);
+  ~Core();
+
+  const Shape& shape() const;
+  int n_threads() const;
+  void initialize(std::uint64_t seed);
+
+  std::vector<TensorInfo> tensors() const;
+  // Tensor i, row-major; false if the slot is empty. Call weights_changed() after the last write of values.
+  bool read_tensor(std::size_t i, Slot slot, float* out) const;
+  bool write_tensor(std::size_t i, Slot slot, const float* in);
+  void weights_changed();
+
+  void set_optimizer(const std::string& name, const OptimizerSettings& settings);
+  std::int64_t& optimizer_steps();
+  // One step on rows[index[0 .. count)]; losses are sums. When the loss is not finite, the weights stay as they were.
+  Loss step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta, const Noise& noise);
+  // The gradient of the mean loss of rows [0, n), to be read from Slot::gradient.
+  void gradients(const Rows& rows, int n, double beta, const Noise& noise);
+
+  // mu, logvar: (n, latent_dim)
+  void encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);
+  // z: (n, latent_dim) -> mean: (n, features), E[x | z]
+  void decode(const float* z, std::int64_t n, float* mean);
+  // reconstruction, kl: (n), nats. One z a row, from noise that is named by noise.seed and the row's content, or given.
+  void score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);
+
+std::vector<std::string> activation_names();
+std::vector<std::string> likelihood_names();
+std::vector<std::string> optimizer_names();
+std::string eigen_version();
+
+// The parts one by one, for the tests. All arrays are row-major.
+namespace kernels {
+// c (n, m) = a (n, k) * b (k, m), rows [0, split) and [split, n) in two calls
+void product(const float* a, const float* b, int n, int k, int m, int split, float* c);
+// c (k, m) = a^T * d, a (n, k), d (n, m)
+void weights_product(const float* a, const float* d, int n, int k, int m, float* c);
+void activation(const std::string& name, int n, const float* x, float* values, float* slopes);
+std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, const std::vector<std::uint32_t>& key);
+void normals(std::uint64_t seed, std::uint64_t word, std::uint32_t block, int count, float* out);
+}  // namespace kernels
+
+}  // namespace vaefast

@@ -1,0 +1,67 @@
+#include "product.hpp"
+
+#include <utility>
+
+namespace vaefast::detail {
+namespace {
+
+// sums[i][:] += a[i * ROW + k * TERM] * b[k * NR ...], k = 0 .. depth - 1
+template <int ROWS, int ROW, int TERM>
+inline void accumulate(Packet (&sums)[ROWS][2], const float* a, const float* b, int depth) {
+  for (int k = 0; k < depth; ++k, a += TERM, b += NR) {
+    const Packet b0 = simd::load(b), b1 = simd::load(b + W);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+      const Packet ai = simd::set(a[i * ROW]);
+      sums[i][0] = simd::fma(ai, b0, sums[i][0]);
+      sums[i][1] = simd::fma(ai, b1, sums[i][1]);
+    }
+  }
+}
+
+template <int ROWS>
+inline void store(const Packet (&sums)[ROWS][2], float* c) {
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) {
+    simd::store(c + i * NR, sums[i][0]);
+    simd::store(c + i * NR + W, sums[i][1]);
+  }
+}
+
+template <int ROWS>
+void forward_block(const float* a, std::size_t a_stride, const float* b, int depth, const float* init, int init_stride, float* c) {
+  Packet sums[ROWS][2];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) {
+    sums[i][0] = simd::load(init + i * init_stride);
+    sums[i][1] = simd::load(init + i * init_stride + W);
+  }
+  for (; depth > 0; depth -= NR, a += a_stride, b += NR * NR)
+    accumulate<ROWS, NR, 1>(sums, a, b, std::min(depth, NR));
+  store(sums, c);
+}
+
+template <int ROWS>
+void weights_block(const float* a, const float* d, int rows, float* c) {
+  Packet sums[ROWS][2];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) sums[i][0] = sums[i][1] = simd::zero();
+  accumulate<ROWS, 1, NR>(sums, a, d, rows);
+  store(sums, c);
+}
+
+template <int... I>
+constexpr std::array<ForwardKernel, MR> forward_table(std::integer_sequence<int, I...>) {
+  return {&forward_block<I + 1>...};
+}
+template <int... I>
+constexpr std::array<WeightsKernel, MR> weights_table(std::integer_sequence<int, I...>) {
+  return {&weights_block<I + 1>...};
+}
+
+}  // namespace
+
+constinit const std::array<ForwardKernel, MR> forward_kernels = forward_table(std::make_integer_sequence<int, MR>{});
+constinit const std::array<WeightsKernel, MR> weights_kernels = weights_table(std::make_integer_sequence<int, MR>{});
+
+}  // namespace vaefast::detail
