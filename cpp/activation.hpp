@@ -1,4 +1,5 @@
-// Activations of the hidden layers: value and slope (derivative) at x. To add one: write its functor, add it to `activations`.
+// Activations of the hidden layers: value and slope (derivative) at x. To add one: write its functor, add it to
+// `activations`.
 #pragma once
 
 #include "simd.hpp"

@@ -30,19 +30,25 @@ std::vector<std::string> names(const Entry (&table)[N]) {
 
 Panels Parameter::* panels_of(Slot slot) {
   switch (slot) {
-    case Slot::gradient: return &Parameter::gradient;
-    case Slot::first: return &Parameter::first;
-    case Slot::second: return &Parameter::second;
-    default: return &Parameter::value;
+    case Slot::gradient:
+      return &Parameter::gradient;
+    case Slot::first:
+      return &Parameter::first;
+    case Slot::second:
+      return &Parameter::second;
+    default:
+      return &Parameter::value;
   }
 }
 
 }  // namespace
 
 struct Core::Impl {
-  Impl(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma, int n_threads)
+  Impl(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma,
+       int n_threads)
       : team(n_threads),
-        model(shape, find(activations, "activation", activation), find(likelihoods, "likelihood", likelihood), learn_sigma),
+        model(shape, find(activations, "activation", activation), find(likelihoods, "likelihood", likelihood),
+              learn_sigma),
         tensors(model.tensors()),
         inference(model, team) {}
 
@@ -59,7 +65,8 @@ struct Core::Impl {
   std::optional<Trainer> training;
 };
 
-Core::Core(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma, int n_threads)
+Core::Core(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma,
+           int n_threads)
     : impl_(std::make_unique<Impl>(shape, activation, likelihood, learn_sigma, n_threads)) {}
 Core::~Core() = default;
 
@@ -77,27 +84,30 @@ std::vector<TensorInfo> Core::tensors() const {
   return all;
 }
 
-bool Core::read_tensor(std::size_t i, Slot slot, float* out) const {
+bool Core::has(std::size_t i, Slot slot) const { return !(impl_->tensors.at(i).parameter->*panels_of(slot)).empty(); }
+
+void Core::read(Slot slot, const std::vector<float*>& out) const {
   const std::scoped_lock lock(impl_->mutex);
-  const NamedTensor& tensor = impl_->tensors.at(i);
-  const Panels& panels = tensor.parameter->*panels_of(slot);
-  if (panels.empty()) return false;
-  for (int row = 0; row < tensor.rows(); ++row, out += tensor.cols) panels.read_row(row, tensor.first, tensor.cols, out);
-  return true;
+  for (std::size_t i = 0; i < impl_->tensors.size(); ++i) {
+    const NamedTensor& t = impl_->tensors[i];
+    const Panels& panels = t.parameter->*panels_of(slot);
+    if (panels.empty()) continue;
+    for (int row = 0; row < t.rows(); ++row)
+      panels.read_row(row, t.first, t.cols, out.at(i) + static_cast<std::size_t>(row) * t.cols);
+  }
 }
 
-bool Core::write_tensor(std::size_t i, Slot slot, const float* in) {
+void Core::write(Slot slot, const std::vector<const float*>& in) {
   const std::scoped_lock lock(impl_->mutex);
-  const NamedTensor& tensor = impl_->tensors.at(i);
-  Panels& panels = tensor.parameter->*panels_of(slot);
-  if (panels.empty()) return false;
-  for (int row = 0; row < tensor.rows(); ++row, in += tensor.cols) panels.write_row(row, tensor.first, tensor.cols, in);
-  return true;
-}
-
-void Core::weights_changed() {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->model.weights_changed();
+  for (std::size_t i = 0; i < impl_->tensors.size(); ++i) {
+    const NamedTensor& t = impl_->tensors[i];
+    Panels& panels = t.parameter->*panels_of(slot);
+    if (panels.empty()) continue;
+    if (t.first == 0) panels.zero();  // the padding too: a step that diverged may have left NaN there
+    for (int row = 0; row < t.rows(); ++row)
+      panels.write_row(row, t.first, t.cols, in.at(i) + static_cast<std::size_t>(row) * t.cols);
+  }
+  if (slot == Slot::value) impl_->model.weights_changed();
 }
 
 void Core::set_optimizer(const std::string& name, const OptimizerSettings& settings) {
@@ -107,7 +117,8 @@ void Core::set_optimizer(const std::string& name, const OptimizerSettings& setti
 
 std::int64_t& Core::optimizer_steps() { return impl_->trainer().optimizer.steps; }
 
-Loss Core::step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta, const Noise& noise) {
+Loss Core::step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta,
+                const Noise& noise) {
   const std::scoped_lock lock(impl_->mutex);
   return impl_->trainer().step(rows, index, count, learning_rate, beta, noise);
 }
@@ -138,7 +149,8 @@ std::vector<std::string> activation_names() { return names(activations); }
 std::vector<std::string> likelihood_names() { return names(likelihoods); }
 std::vector<std::string> optimizer_names() { return names(optimizers); }
 std::string eigen_version() {
-  return std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." + std::to_string(EIGEN_MINOR_VERSION);
+  return std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
+         std::to_string(EIGEN_MINOR_VERSION);
 }
 
 namespace kernels {
@@ -183,7 +195,8 @@ void activation(const std::string& name, int n, const float* x, float* values, f
 }
 
 std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, const std::vector<std::uint32_t>& key) {
-  const auto bits = vaefast::philox({counter.at(0), counter.at(1), counter.at(2), counter.at(3)}, {key.at(0), key.at(1)});
+  const auto bits =
+      vaefast::philox({counter.at(0), counter.at(1), counter.at(2), counter.at(3)}, {key.at(0), key.at(1)});
   return {bits.begin(), bits.end()};
 }
 

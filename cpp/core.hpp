@@ -20,7 +20,8 @@ struct TensorInfo {
 // Unknown names of an activation, likelihood or optimiser throw std::invalid_argument.
 class Core {
  public:
-  Core(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma, int n_threads);
+  Core(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma,
+       int n_threads);
   ~Core();
 
   const Shape& shape() const;
@@ -28,15 +29,17 @@ class Core {
   void initialize(std::uint64_t seed);
 
   std::vector<TensorInfo> tensors() const;
-  // Tensor i, row-major; false if the slot is empty. Call weights_changed() after the last write of values.
-  bool read_tensor(std::size_t i, Slot slot, float* out) const;
-  bool write_tensor(std::size_t i, Slot slot, const float* in);
-  void weights_changed();
+  // Whether tensor i has such a slot: an optimiser has 0 to 2 moments, and gradients come with gradients().
+  bool has(std::size_t i, Slot slot) const;
+  // All tensors that have such a slot, each row-major, in the order of tensors(); the pointers of others are not used.
+  void read(Slot slot, const std::vector<float*>& out) const;
+  void write(Slot slot, const std::vector<const float*>& in);
 
   void set_optimizer(const std::string& name, const OptimizerSettings& settings);
   std::int64_t& optimizer_steps();
   // One step on rows[index[0 .. count)]; losses are sums. When the loss is not finite, the weights stay as they were.
-  Loss step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta, const Noise& noise);
+  Loss step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta,
+            const Noise& noise);
   // The gradient of the mean loss of rows [0, n), to be read from Slot::gradient.
   void gradients(const Rows& rows, int n, double beta, const Noise& noise);
 

@@ -33,13 +33,14 @@ void decode_and_score(const Model& model, Batch& batch, int first, int last) {
   model.decoder.forward(batch.posterior.z, batch.decoder, out, first, last, [&](const Block& block) {
     alignas(64) float mask[NR] = {};
     std::fill_n(mask, std::min(NR, model.shape.features - block.panel * NR), 1.f);
-    model.likelihood->evaluate({.out = block.data,
-                                .x = batch.x.data() + block.offset,
-                                .mask = mask,
-                                .log_sigma = log_sigma ? log_sigma + block.panel * NR : nullptr,
-                                .log_sigma_delta = batch.log_sigma_delta.empty() ? nullptr : batch.log_sigma_delta.data() + block.offset,
-                                .nll = batch.nll.data() + nll_at(block.row),
-                                .rows = block.rows});
+    model.likelihood->evaluate(
+        {.out = block.data,
+         .x = batch.x.data() + block.offset,
+         .mask = mask,
+         .log_sigma = log_sigma ? log_sigma + block.panel * NR : nullptr,
+         .log_sigma_delta = batch.log_sigma_delta.empty() ? nullptr : batch.log_sigma_delta.data() + block.offset,
+         .nll = batch.nll.data() + nll_at(block.row),
+         .rows = block.rows});
   });
   for (int row = first; row < last; ++row)
     batch.reconstruction[static_cast<std::size_t>(row)] = simd::sum(simd::load(batch.nll.data() + nll_at(row)));

@@ -1,5 +1,5 @@
-// The rows phase: a batch through encoder, posterior, decoder and likelihood to its ELBO, and back to the deltas of every layer.
-// Each function works on rows [first, last) alone and touches nothing of other rows.
+// The rows phase: a batch through encoder, posterior, decoder and likelihood to its ELBO, and back to the deltas of
+// every layer. Each function works on rows [first, last) alone and touches nothing of other rows.
 #pragma once
 
 #include "model.hpp"

@@ -22,7 +22,8 @@ class Inference {
   void score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl);
 
  private:
-  // Calls f(row, first, count) for pieces of [row, row + count) of n, in parallel; each has rows [first, first + count) of batch_.
+  // Calls f(row, first, count) for pieces of [row, row + count) of n, in parallel; each has rows [first, first + count)
+  // of batch_.
   template <class F>
   void for_pieces(std::int64_t n, double flops_per_row, F&& f);
 

@@ -1,4 +1,5 @@
-// log p(x | z) of one feature given the decoder's output for it. To add one: write its functor, add it to `likelihoods`.
+// log p(x | z) of one feature given the decoder's output for it. To add one: write its functor, add it to
+// `likelihoods`.
 #pragma once
 
 #include "panels.hpp"

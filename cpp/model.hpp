@@ -22,7 +22,8 @@ class Model {
   std::vector<NamedTensor> tensors();
   // Weights and biases uniform within 1 / sqrt(fan in), PyTorch's default; a learned log_sigma 0.
   void initialize(std::uint64_t seed);
-  // Keeps log_sigma within [-7, 14] after a step: a column that never varies would pull sigma to 0 and the density to infinity.
+  // Keeps log_sigma within [-7, 14] after a step: a column that never varies would pull sigma to 0 and the density to
+  // infinity.
   void clamp_log_sigma();
   // After tensors were written from outside.
   void weights_changed();

@@ -22,8 +22,10 @@ void Dense::transpose_all() {
     for (int tile = 0; tile < panel_count(in()); ++tile) transpose_tile(panel, tile);
 }
 
-Network::Network(const std::vector<int>& widths, const Activation& activation, bool passes_back) : activation_(&activation) {
-  for (std::size_t i = 0; i + 1 < widths.size(); ++i) layers.emplace_back(widths[i], widths[i + 1], passes_back || i > 0);
+Network::Network(const std::vector<int>& widths, const Activation& activation, bool passes_back)
+    : activation_(&activation) {
+  for (std::size_t i = 0; i + 1 < widths.size(); ++i)
+    layers.emplace_back(widths[i], widths[i + 1], passes_back || i > 0);
 }
 
 Activations Network::make_activations(int rows, bool training) const {

@@ -10,11 +10,13 @@
 namespace vaefast {
 
 struct Dense {
-  Parameter weight;   // (in, out)
-  Parameter bias;     // (1, out)
-  Panels transposed;  // (out, in): the weights as the backward product reads them; empty where no delta goes further back
+  Parameter weight;  // (in, out)
+  Parameter bias;    // (1, out)
+  Panels
+      transposed;  // (out, in): the weights as the backward product reads them; empty where no delta goes further back
 
-  Dense(int in, int out, bool passes_back) : weight(in, out), bias(1, out), transposed(passes_back ? Panels(out, in) : Panels()) {}
+  Dense(int in, int out, bool passes_back)
+      : weight(in, out), bias(1, out), transposed(passes_back ? Panels(out, in) : Panels()) {}
 
   int in() const { return weight.value.rows(); }
   int out() const { return weight.value.cols(); }
@@ -40,15 +42,17 @@ class Network {
 
   Activations make_activations(int rows, bool training) const;
 
-  // Rows [first, last) of x through all layers. The last layer's output goes to `out`, block by block, each handed to last_epilogue.
+  // Rows [first, last) of x through all layers. The last layer's output goes to `out`, block by block, each handed to
+  // last_epilogue.
   template <class Epilogue>
   void forward(const Panels& x, Activations& a, Panels& out, int first, int last, Epilogue&& last_epilogue) const {
     const Panels* in = &x;
     for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
       float* slopes = a.slope.empty() ? nullptr : a.slope[i].data();
-      multiply(*in, layers[i].weight.value, layers[i].bias.value.data(), a.hidden[i], first, last, [&](const Block& block) {
-        activation_->apply(block.data, slopes ? slopes + block.offset : nullptr, block.size());
-      });
+      multiply(*in, layers[i].weight.value, layers[i].bias.value.data(), a.hidden[i], first, last,
+               [&](const Block& block) {
+                 activation_->apply(block.data, slopes ? slopes + block.offset : nullptr, block.size());
+               });
       in = &a.hidden[i];
     }
     multiply(*in, layers.back().weight.value, layers.back().bias.value.data(), out, first, last, last_epilogue);

@@ -74,7 +74,8 @@ inline void sgd(const Optimizer& o, const ParameterRun& run) {
 }
 
 // Kingma & Ba 2015, with the bias corrections folded into the rate and epsilon:
-// w -= rate c2 / c1 * m / (sqrt(v) + epsilon c2), c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t). DECAY: Loshchilov & Hutter 2019.
+// w -= rate c2 / c1 * m / (sqrt(v) + epsilon c2), c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t). DECAY: Loshchilov & Hutter
+// 2019.
 template <bool DECAY>
 inline void adam(const Optimizer& o, const ParameterRun& run) {
   const double beta1 = o.settings.beta1, beta2 = o.settings.beta2;
@@ -85,7 +86,7 @@ inline void adam(const Optimizer& o, const ParameterRun& run) {
   for (int i = 0; i < run.n; i += W) {
     const Packet g = load(run.gradient + i);
     const Packet m = fma(b1, load(run.first + i), mul(scale1, g));
-    const Packet v = fma(b2, load(run.second + i), mul(scale2, mul(g, g)));
+    const Packet v = min(fma(b2, load(run.second + i), mul(scale2, mul(g, g))), set(largest));  // g may be large
     store(run.first + i, m);
     store(run.second + i, v);
     Packet w = load(run.value + i);

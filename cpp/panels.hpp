@@ -31,9 +31,7 @@ class Panels {
   bool empty() const { return buffer_.size() == 0; }
 
   // Where the NR floats of `row` in `panel` start.
-  std::size_t offset(int panel, int row) const {
-    return (static_cast<std::size_t>(panel) * rows_ + row) * NR;
-  }
+  std::size_t offset(int panel, int row) const { return (static_cast<std::size_t>(panel) * rows_ + row) * NR; }
   float* data() { return buffer_.data(); }
   const float* data() const { return buffer_.data(); }
   float* at(int panel, int row) { return data() + offset(panel, row); }

@@ -14,12 +14,12 @@ class Posterior {
   Posterior(int rows, int latent_dim);
 
   // The encoder's head holds mu in columns [0, latent_dim) and the raw log-variance in the next latent_dim.
-  Panels head;  // (rows, 2 latent_dim)
-  Panels z;     // (rows, latent_dim)
-  Panels dz;    // d loss / d z
+  Panels head;             // (rows, 2 latent_dim)
+  Panels z;                // (rows, latent_dim)
+  Panels dz;               // d loss / d z
   std::vector<double> kl;  // nats, per row
 
-  float* eps(int row) { return eps_.data() + row * stride_; }        // to be filled by the caller
+  float* eps(int row) { return eps_.data() + row * stride_; }  // to be filled by the caller
   const float* mu(int row) const { return mu_.data() + row * stride_; }
   const float* logvar(int row) const { return logvar_.data() + row * stride_; }
 

@@ -29,15 +29,15 @@ inline void store(const Packet (&sums)[ROWS][2], float* c) {
 }
 
 template <int ROWS>
-void forward_block(const float* a, std::size_t a_stride, const float* b, int depth, const float* init, int init_stride, float* c) {
+void forward_block(const float* a, std::size_t a_stride, const float* b, int depth, const float* init, int init_stride,
+                   float* c) {
   Packet sums[ROWS][2];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
     sums[i][0] = simd::load(init + i * init_stride);
     sums[i][1] = simd::load(init + i * init_stride + W);
   }
-  for (; depth > 0; depth -= NR, a += a_stride, b += NR * NR)
-    accumulate<ROWS, NR, 1>(sums, a, b, std::min(depth, NR));
+  for (; depth > 0; depth -= NR, a += a_stride, b += NR * NR) accumulate<ROWS, NR, 1>(sums, a, b, std::min(depth, NR));
   store(sums, c);
 }
 

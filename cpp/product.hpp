@@ -3,9 +3,9 @@
 //     multiply          C = init + A * B      forward, and the deltas on their way back
 //     multiply_weights  C = A^T * D           one tile of a weight gradient
 //
-// The kernel keeps a block of MR x NR sums in registers, and the block then lies contiguous in C, in the first-level cache,
-// where an epilogue (activation, likelihood, derivative, optimiser) finishes it. Every sum runs over its terms in order,
-// whatever block the row fell into, so that no result depends on how rows are shared among threads.
+// The kernel keeps a block of MR x NR sums in registers, and the block then lies contiguous in C, in the first-level
+// cache, where an epilogue (activation, likelihood, derivative, optimiser) finishes it. Every sum runs over its terms
+// in order, whatever block the row fell into, so that no result depends on how rows are shared among threads.
 #pragma once
 
 #include <array>
@@ -36,7 +36,8 @@ namespace detail {
 
 // c (rows, NR) = init + a * b. a: rows of a Panels, its panels `a_stride` apart; b: a panel of `depth` rows.
 // init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
-using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init, int init_stride, float* c);
+using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init,
+                               int init_stride, float* c);
 // c (rows, NR) = a^T * d over `batch` rows. a: columns of one panel; d: a panel.
 using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
 
@@ -62,7 +63,8 @@ inline void for_blocks(int first, int last, F&& f) {
 // Rows [first, last) of C = bias + A * B, then epilogue(Block) on each finished block. bias: one row, or null.
 // A: (batch, depth)   B: (depth, cols)   C: (batch, cols)
 template <class Epilogue>
-inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, int first, int last, Epilogue&& epilogue) {
+inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, int first, int last,
+                     Epilogue&& epilogue) {
   const int depth = b.rows();
   for (int panel = 0; panel < c.count(); ++panel) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
@@ -70,19 +72,21 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
       const int terms = std::min(DEPTH, depth - k);
       for_blocks(first, last, [&](int row, int rows) {
         float* out = c.at(panel, row);
-        detail::forward_kernels[static_cast<std::size_t>(rows - 1)](a.at(k / NR, row), a.panel_stride(), b.at(panel, k), terms,
-                                           k ? out : row_init, k ? NR : 0, out);
+        detail::forward_kernels[static_cast<std::size_t>(rows - 1)](a.at(k / NR, row), a.panel_stride(), b.at(panel, k),
+                                                                    terms, k ? out : row_init, k ? NR : 0, out);
         if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
       });
     }
   }
 }
 
-// One tile of A^T * D over the first `batch` rows: `tile` (rows, NR), where its rows are the columns of A's panel `a_panel`
-// and its columns those of D's panel `d_panel`.
-inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows, float* tile) {
+// One tile of A^T * D over the first `batch` rows: `tile` (rows, NR), where its rows are the columns of A's panel
+// `a_panel` and its columns those of D's panel `d_panel`.
+inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows,
+                             float* tile) {
   for_blocks(0, rows, [&](int row, int n) {
-    detail::weights_kernels[static_cast<std::size_t>(n - 1)](a.at(a_panel, 0) + row, d.at(d_panel, 0), batch, tile + row * NR);
+    detail::weights_kernels[static_cast<std::size_t>(n - 1)](a.at(a_panel, 0) + row, d.at(d_panel, 0), batch,
+                                                             tile + row * NR);
   });
 }
 

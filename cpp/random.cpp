@@ -11,8 +11,8 @@ namespace {
 constexpr int LANES = 16;  // counters at a time; the compiler makes packets of them
 
 // LANES counters (block + lane, w1, w2, w3) at once; out[word][lane].
-void philox_lanes(std::uint32_t block, std::uint32_t w1, std::uint32_t w2, std::uint32_t w3, std::array<std::uint32_t, 2> key,
-                  std::uint32_t (&out)[4][LANES]) {
+void philox_lanes(std::uint32_t block, std::uint32_t w1, std::uint32_t w2, std::uint32_t w3,
+                  std::array<std::uint32_t, 2> key, std::uint32_t (&out)[4][LANES]) {
   for (int i = 0; i < LANES; ++i) {
     out[0][i] = block + static_cast<std::uint32_t>(i);
     out[1][i] = w1;
@@ -56,7 +56,8 @@ Packet normal_from_uniform(Packet x) {
 }
 
 template <class Transform>
-void fill(std::uint64_t seed, Stream stream, std::uint64_t word, std::uint32_t block, int count, float* out, Transform&& transform) {
+void fill(std::uint64_t seed, Stream stream, std::uint64_t word, std::uint32_t block, int count, float* out,
+          Transform&& transform) {
   const auto key = split(seed), words = split(word);
   std::uint32_t bits[4][LANES];
   alignas(64) float numbers[4 * LANES];

@@ -46,11 +46,14 @@ inline double sum(Packet a) {
   return total;
 }
 
-// 1 / a within one unit in the last place. AVX-512 divides slowly and estimates well: one Newton step.
+inline constexpr float largest = 3.402823466e38f;
+
+// 1 / a within one unit in the last place. AVX-512 divides slowly and estimates well: one Newton step, in which an
+// infinite a must not meet its reciprocal 0.
 inline Packet reciprocal(Packet a) {
 #ifdef __AVX512F__
   const Packet estimate = _mm512_rcp14_ps(a);
-  return mul(estimate, sub(set(2.f), mul(a, estimate)));
+  return mul(estimate, sub(set(2.f), mul(min(a, set(largest)), estimate)));
 #else
   return div(set(1.f), a);
 #endif
@@ -58,10 +61,9 @@ inline Packet reciprocal(Packet a) {
 
 // log(1 + e) for 0 <= e <= 1: e times a Chebyshev fit of log1p(e) / e, relative error 1.2e-7.
 inline Packet log1p_unit(Packet e) {
-  constexpr float c[] = {-0.00317605701843196f, 0.019542527261014103f, -0.05637361283010733f,
-                         0.10543623795419527f,  -0.15269667074363288f, 0.19663274257204805f,
-                         -0.24951616262872076f, 0.3332971049891775f,   -0.49999892648063277f,
-                         0.999999994656292f};
+  constexpr float c[] = {-0.00317605701843196f, 0.019542527261014103f, -0.05637361283010733f, 0.10543623795419527f,
+                         -0.15269667074363288f, 0.19663274257204805f,  -0.24951616262872076f, 0.3332971049891775f,
+                         -0.49999892648063277f, 0.999999994656292f};
   Packet p = set(c[0]);
   for (int i = 1; i < 10; ++i) p = fma(p, e, set(c[i]));
   return mul(p, e);
@@ -70,9 +72,7 @@ inline Packet log1p_unit(Packet e) {
 inline Packet sigmoid(Packet x) { return reciprocal(add(set(1.f), exp(neg(x)))); }
 
 // log(1 + exp(x)), without overflow.
-inline Packet softplus(Packet x) {
-  return add(max(x, zero()), log1p_unit(exp(neg(abs(x)))));
-}
+inline Packet softplus(Packet x) { return add(max(x, zero()), log1p_unit(exp(neg(abs(x))))); }
 
 // The normal distribution's CDF, absolute error 1e-7 (Abramowitz & Stegun 1964, 7.1.26 for erf).
 inline Packet normal_cdf(Packet x) {

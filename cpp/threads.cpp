@@ -44,7 +44,9 @@ void wait_until(const std::atomic<unsigned>& value, bool spin, Done&& done) {
 }  // namespace
 
 #if defined(__x86_64__) || defined(__i386__)
-FlushDenormals::FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }  // flush to zero, denormals are zero
+FlushDenormals::FlushDenormals() : saved_(_mm_getcsr()) {
+  _mm_setcsr(saved_ | 0x8040);
+}  // flush to zero, denormals are zero
 FlushDenormals::~FlushDenormals() { _mm_setcsr(saved_); }
 #else
 FlushDenormals::FlushDenormals() = default;
@@ -64,10 +66,16 @@ struct Team::Workers {
   std::vector<std::thread> threads;
 
   explicit Workers(int size) : spin(size <= static_cast<int>(std::thread::hardware_concurrency())) {
-    for (int i = 1; i < size; ++i) threads.emplace_back([this, i] { work(i); });
+    try {
+      for (int i = 1; i < size; ++i) threads.emplace_back([this, i] { work(i); });
+    } catch (...) {  // the system's limit: end those that were started
+      end();
+      throw;
+    }
   }
+  ~Workers() { end(); }
 
-  ~Workers() {
+  void end() {
     stop = true;
     generation.fetch_add(1, std::memory_order_release);
     generation.notify_all();
@@ -94,7 +102,8 @@ Team::~Team() {
 
 int Team::threads_for(double flops, std::int64_t parts) const {
   constexpr double FLOPS_PER_THREAD = 1e6;  // with less, a thread costs more than it brings
-  return static_cast<int>(std::min<double>({1 + flops / FLOPS_PER_THREAD, static_cast<double>(size_), static_cast<double>(parts)}));
+  const double worthwhile = std::min<double>(1 + flops / FLOPS_PER_THREAD, static_cast<double>(parts));
+  return static_cast<int>(std::clamp<double>(worthwhile, 1, size_));
 }
 
 void Team::run(int count, void (*call)(void*, int), void* data) {

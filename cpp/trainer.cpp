@@ -25,7 +25,8 @@ Trainer::Trainer(Model& model, Team& team, const Optimizer& o) : optimizer(o), m
   for (const NamedTensor& tensor : model.tensors()) optimizer.prepare(*tensor.parameter);
 }
 
-Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta, const Noise& noise) {
+Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta,
+                   const Noise& noise) {
   const Loss loss = rows_phase(rows, index, count, beta, noise);
   if (!std::isfinite(loss.reconstruction) || !std::isfinite(loss.kl)) return loss;
   optimizer.begin_step(learning_rate, count);
@@ -110,7 +111,8 @@ void Trainer::make_room(int count) {
       Dense& layer = network.layers[i];
       for (int panel = 0; panel < panel_count(layer.out()); ++panel)
         for (int tile = 0; tile < panel_count(layer.in()); ++tile)
-          tiles_.push_back({&layer, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, std::min(NR, layer.in() - tile * NR)});
+          tiles_.push_back(
+              {&layer, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, std::min(NR, layer.in() - tile * NR)});
     }
   };
   add(model_.encoder, batch_->x, batch_->encoder);

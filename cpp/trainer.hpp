@@ -3,7 +3,8 @@
 //     rows phase      each thread takes some rows of the batch all the way: encoder, posterior, decoder, ELBO, and back
 //     weights phase   each thread takes some tiles of the weights: gradient, and the optimiser in place
 //
-// A tile's gradient is summed by one thread over the whole batch in order, so that the result is the same for any number of threads.
+// A tile's gradient is summed by one thread over the whole batch in order, so that the result is the same for any
+// number of threads.
 #pragma once
 
 #include <optional>
@@ -22,7 +23,8 @@ class Trainer {
   Optimizer optimizer;
 
   // One step on rows[index[0 .. count)]. When the loss is not finite, the weights stay as they were.
-  Loss step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta, const Noise& noise);
+  Loss step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta,
+            const Noise& noise);
   // The same, but the gradient of the mean loss goes to every parameter's `gradient`, and the weights stay.
   Loss gradients(const Rows& rows, const std::int64_t* index, int count, double beta, const Noise& noise);
 

@@ -20,7 +20,8 @@ void register_kernels(py::module_& m);
 // Throws unless `array` is (rows, cols); rows < 0: any number.
 inline void expect_shape(const py::array& array, const std::string& what, py::ssize_t rows, py::ssize_t cols) {
   if (array.ndim() == 2 && (rows < 0 || array.shape(0) == rows) && array.shape(1) == cols) return;
-  throw std::invalid_argument(what + " must have shape (" + (rows < 0 ? "n" : std::to_string(rows)) + ", " + std::to_string(cols) + ")");
+  throw std::invalid_argument(what + " must have shape (" + (rows < 0 ? "n" : std::to_string(rows)) + ", " +
+                              std::to_string(cols) + ")");
 }
 
 }  // namespace vaefast::bindings

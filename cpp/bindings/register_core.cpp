@@ -19,45 +19,63 @@ Rows view(const Core& core, const py::array& x) {
   expect_shape(x, "x", -1, features);
   if ((x.flags() & py::array::c_style) != 0) {
     if (py::isinstance<py::array_t<float>>(x)) return {static_cast<const float*>(x.data()), nullptr, features};
-    if (py::isinstance<py::array_t<std::uint8_t>>(x)) return {nullptr, static_cast<const std::uint8_t*>(x.data()), features};
+    if (py::isinstance<py::array_t<std::uint8_t>>(x))
+      return {nullptr, static_cast<const std::uint8_t*>(x.data()), features};
   }
   throw std::invalid_argument("x must be float32 or uint8, C-contiguous");
 }
 
-Noise noise_of(const Core& core, const std::optional<Floats>& eps, py::ssize_t rows, std::uint64_t seed, std::uint64_t step) {
+Noise noise_of(const Core& core, const std::optional<Floats>& eps, py::ssize_t rows, std::uint64_t seed,
+               std::uint64_t step) {
   if (eps) expect_shape(*eps, "eps", rows, core.shape().latent_dim);
   return {eps ? eps->data() : nullptr, seed, step};
 }
 
-py::dict tensors(const Core& core, const std::string& slot) {
-  py::dict all;
+py::dict tensors(const Core& core, const std::string& name) {
+  const Slot slot = slot_of(name);
   const std::vector<TensorInfo> infos = core.tensors();
+  py::dict all;
+  std::vector<float*> out(infos.size());
   for (std::size_t i = 0; i < infos.size(); ++i) {
-    const auto& [name, rows, cols, is_vector] = infos[i];
-    Floats out(is_vector ? std::vector<py::ssize_t>{cols} : std::vector<py::ssize_t>{rows, cols});
-    if (core.read_tensor(i, slot_of(slot), out.mutable_data())) all[py::str(name)] = std::move(out);
+    if (!core.has(i, slot)) continue;
+    const auto& [tensor, rows, cols, is_vector] = infos[i];
+    Floats array(is_vector ? std::vector<py::ssize_t>{cols} : std::vector<py::ssize_t>{rows, cols});
+    out[i] = array.mutable_data();
+    all[py::str(tensor)] = std::move(array);
   }
+  const py::gil_scoped_release release;
+  core.read(slot, out);
   return all;
 }
 
-// All tensors must be there, each of its shape, before any is written.
-void set_tensors(Core& core, const py::dict& values, const std::string& slot) {
+// Writes all tensors at once, or none: names and shapes must be those of tensors(slot).
+void set_tensors(Core& core, const py::dict& values, const std::string& name) {
+  const Slot slot = slot_of(name);
   const std::vector<TensorInfo> infos = core.tensors();
-  std::vector<Floats> arrays;
-  for (const auto& [name, rows, cols, is_vector] : infos) {
-    if (!values.contains(name)) throw std::invalid_argument("the tensor '" + name + "' is missing");
-    arrays.push_back(py::cast<Floats>(values[py::str(name)]));
-    if (is_vector && arrays.back().ndim() == 1) arrays.back() = arrays.back().reshape({py::ssize_t{1}, arrays.back().size()});
-    expect_shape(arrays.back(), "the tensor '" + name + "'", rows, cols);
+  std::vector<Floats> arrays(infos.size());
+  std::vector<const float*> in(infos.size());
+  std::size_t expected = 0;
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    if (!core.has(i, slot)) continue;
+    const auto& [tensor, rows, cols, is_vector] = infos[i];
+    ++expected;
+    if (!values.contains(tensor)) throw std::invalid_argument("the tensor '" + tensor + "' is missing");
+    arrays[i] = py::cast<Floats>(values[py::str(tensor)]);
+    if (is_vector && arrays[i].ndim() == 1) arrays[i] = arrays[i].reshape({py::ssize_t{1}, arrays[i].size()});
+    expect_shape(arrays[i], "the tensor '" + tensor + "'", rows, cols);
+    in[i] = arrays[i].data();
   }
-  for (std::size_t i = 0; i < infos.size(); ++i) core.write_tensor(i, slot_of(slot), arrays[i].data());
-  if (slot == "value") core.weights_changed();
+  if (values.size() != expected)
+    throw std::invalid_argument("there are tensors that this model does not have in '" + name + "'");
+  const py::gil_scoped_release release;
+  core.write(slot, in);
 }
 
-std::pair<double, double> step(Core& core, const py::array& x, const Indices& index, double learning_rate, double beta, std::uint64_t seed,
-                               std::uint64_t step, const std::optional<Floats>& eps) {
+std::pair<double, double> step(Core& core, const py::array& x, const Indices& index, double learning_rate, double beta,
+                               std::uint64_t seed, std::uint64_t step, const std::optional<Floats>& eps) {
   const Rows rows = view(core, x);
-  if (index.ndim() != 1 || index.size() == 0) throw std::invalid_argument("index must have one dimension and not be empty");
+  if (index.ndim() != 1 || index.size() == 0)
+    throw std::invalid_argument("index must have one dimension and not be empty");
   const std::int64_t* first = index.data();
   for (const std::int64_t* i = first; i < first + index.size(); ++i)
     if (*i < 0 || *i >= x.shape(0)) throw std::invalid_argument("an index lies outside the rows of x");
@@ -101,7 +119,8 @@ Floats decode(Core& core, const Floats& z) {
   return mean;
 }
 
-std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::array& x, std::uint64_t seed, const std::optional<Floats>& eps) {
+std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::array& x, std::uint64_t seed,
+                                                          const std::optional<Floats>& eps) {
   const Rows rows = view(core, x);
   const py::ssize_t n = x.shape(0);
   const Noise noise = noise_of(core, eps, n, seed, 0);
@@ -119,22 +138,26 @@ std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::
 void register_core(py::module_& m) {
   using namespace py::literals;
   py::class_<Core>(m, "Core", py::module_local())
-      .def(py::init([](int features, std::vector<int> encoder, int latent_dim, std::vector<int> decoder, const std::string& activation,
-                       const std::string& likelihood, bool learn_sigma, int n_threads) {
-             return std::make_unique<Core>(Shape{features, std::move(encoder), latent_dim, std::move(decoder)}, activation, likelihood,
-                                           learn_sigma, n_threads);
+      .def(py::init([](int features, std::vector<int> encoder, int latent_dim, std::vector<int> decoder,
+                       const std::string& activation, const std::string& likelihood, bool learn_sigma, int n_threads) {
+             for (const std::vector<int>& sizes : {encoder, decoder, {features, latent_dim, n_threads}})
+               for (int size : sizes)
+                 if (size < 1) throw std::invalid_argument("sizes and n_threads must be at least 1");
+             return std::make_unique<Core>(Shape{features, std::move(encoder), latent_dim, std::move(decoder)},
+                                           activation, likelihood, learn_sigma, n_threads);
            }),
-           "features"_a, "encoder"_a, "latent_dim"_a, "decoder"_a, "activation"_a, "likelihood"_a, "learn_sigma"_a, "n_threads"_a)
+           "features"_a, "encoder"_a, "latent_dim"_a, "decoder"_a, "activation"_a, "likelihood"_a, "learn_sigma"_a,
+           "n_threads"_a)
       .def("initialize", &Core::initialize, "seed"_a)
       .def(
           "set_optimizer",
-          [](Core& core, const std::string& name, double momentum, double beta1, double beta2, double epsilon, double weight_decay) {
-            core.set_optimizer(name, {momentum, beta1, beta2, epsilon, weight_decay});
-          },
+          [](Core& core, const std::string& name, double momentum, double beta1, double beta2, double epsilon,
+             double weight_decay) { core.set_optimizer(name, {momentum, beta1, beta2, epsilon, weight_decay}); },
           "name"_a, "momentum"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "weight_decay"_a)
       .def("tensors", &tensors, "slot"_a = "value")
       .def("set_tensors", &set_tensors, "values"_a, "slot"_a = "value")
-      .def("step", &step, "x"_a.noconvert(), "index"_a, "learning_rate"_a, "beta"_a, "seed"_a, "step"_a, "eps"_a = py::none())
+      .def("step", &step, "x"_a.noconvert(), "index"_a, "learning_rate"_a, "beta"_a, "seed"_a, "step"_a,
+           "eps"_a = py::none())
       .def("gradients", &gradients, "x"_a.noconvert(), "eps"_a, "beta"_a)
       .def("encode", &encode, "x"_a.noconvert())
       .def("decode", &decode, "z"_a)

@@ -5,7 +5,7 @@ namespace vaefast::bindings {
 namespace {
 
 Floats product(const Floats& a, const Floats& b, int split) {
-  expect_shape(b, "b", -1, b.shape(b.ndim() - 1));
+  if (a.ndim() != 2 || b.ndim() != 2) throw std::invalid_argument("a and b must have two dimensions");
   expect_shape(a, "a", -1, b.shape(0));
   if (split < 0 || split > a.shape(0)) throw std::invalid_argument("split lies outside the rows of a");
   Floats c({a.shape(0), b.shape(1)});
@@ -15,8 +15,8 @@ Floats product(const Floats& a, const Floats& b, int split) {
 }
 
 Floats weights_product(const Floats& a, const Floats& d) {
-  expect_shape(a, "a", -1, a.shape(a.ndim() - 1));
-  expect_shape(d, "d", a.shape(0), d.shape(d.ndim() - 1));
+  if (a.ndim() != 2 || d.ndim() != 2) throw std::invalid_argument("a and d must have two dimensions");
+  expect_shape(d, "d", a.shape(0), d.shape(1));
   Floats c({a.shape(1), d.shape(1)});
   const auto n = static_cast<int>(a.shape(0)), k = static_cast<int>(a.shape(1)), m = static_cast<int>(d.shape(1));
   kernels::weights_product(a.data(), d.data(), n, k, m, c.mutable_data());

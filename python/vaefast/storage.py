@@ -1,4 +1,4 @@
-"""Models on disk: a safetensors file of named float32 tensors, with everything else as JSON in its header.
+"""Models on disk: a safetensors file of named float32 tensors, all else as JSON in its header.
 
 It is data: loading it executes nothing. A checksum over tensors and header tells an edited file.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,11 @@ def load(path: str | os.PathLike[str]) -> VAE:
         raise ValueError(f"{path} was edited or damaged: its checksum does not match its content")
     try:
         model = json.loads(header)
-        vae = VAE(**model["params"])
+        params: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
+            for name, value in model["params"].items()
+        }
+        vae = VAE(**params)
         vae._restore(
             tensors,
             feature_shape=tuple(model["feature_shape"]),
@@ -101,7 +106,7 @@ def load(path: str | os.PathLike[str]) -> VAE:
             n_iter=model["n_iter"],
             seed=model["seed"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not hold a usable model: {error}") from error
     return vae
 
@@ -131,7 +136,9 @@ def _checksum(header: str, tensors: Tensors) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What json does not know: NumPy's numbers and arrays."""
+    """What json does not know: NumPy's numbers and arrays, ranges and the like."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
+    if isinstance(value, Sequence):
+        return list(value)
     raise TypeError(f"cannot save {value!r} of type {type(value).__name__}")

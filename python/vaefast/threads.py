@@ -6,6 +6,8 @@ import math
 import os
 from pathlib import Path
 
+MAX_THREADS = 1024  # more bring nothing, and a system may refuse them
+
 
 def available_cpus() -> int:
     """CPUs that this process may run on (affinity), at most the container's quota."""
@@ -16,24 +18,27 @@ def available_cpus() -> int:
 
 
 def container_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """CPUs' worth of time that the container grants (cgroup version 2 or 1); None without a limit."""
+    """CPUs' worth of time that the container (cgroup version 2 or 1) grants; None: no limit."""
     try:
         quota, period = (root / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
             quota = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
             period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
-        except OSError:
+        except (OSError, ValueError):
             return None
     try:
         cpus = int(quota) / int(period)
-    except (ValueError, ZeroDivisionError):  # "max": no limit
+    except (ValueError, ArithmeticError):  # "max": no limit
         return None
     return cpus if cpus > 0 else None
 
 
 def default_threads() -> int:
-    """Threads for ``n_threads=None``: the available CPUs, or ``OMP_NUM_THREADS`` if that is fewer."""
-    cpus = available_cpus()
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(cpus, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cpus
+    """Threads for ``n_threads=None``: the available CPUs, or OMP_NUM_THREADS if that is fewer."""
+    cpus = min(available_cpus(), MAX_THREADS)
+    try:
+        wanted = int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0])
+    except ValueError:  # not set, or no number
+        return cpus
+    return min(cpus, wanted) if wanted > 0 else cpus

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._core import Core, permutation
 from .errors import DivergenceError
@@ -43,7 +44,7 @@ def train(
     schedule: Schedule,
     *,
     validation: Rows | None,
-    callbacks: Iterable[Callback],
+    callbacks: Sequence[Callback],
 ) -> None:
     """Train `core` on all rows, `schedule.epochs` times, and keep the history in `vae`.
 
@@ -101,9 +102,12 @@ def _train_epoch(
         kl += batch_kl
         if not np.isfinite(reconstruction + kl):
             core.set_tensors(before)
-            raise DivergenceError(_divergence_message(epoch, first // size + 1, schedule))
+            raise _divergence(epoch, f"at batch {first // size + 1}", schedule)
         progress.advance(len(batch), reconstruction, kl)
-    record = {
+    if not _is_finite(core, rows[batch]):  # the last step's doing, which no loss has shown yet
+        core.set_tensors(before)
+        raise _divergence(epoch, "after its last batch", schedule)
+    record: Record = {
         "epoch": epoch,
         "elbo": -(reconstruction + kl) / n,
         "reconstruction": reconstruction / n,
@@ -115,15 +119,20 @@ def _train_epoch(
         record["validation"] = evaluate(core, validation)["elbo"]
         if not np.isfinite(record["validation"]):
             core.set_tensors(before)
-            raise DivergenceError(_divergence_message(epoch, None, schedule))
+            raise _divergence(epoch, "on the validation rows", schedule)
     record["seconds"] = time.perf_counter() - start
     return record
 
 
-def _divergence_message(epoch: int, batch: int | None, schedule: Schedule) -> str:
-    where = "on the validation rows" if batch is None else f"at batch {batch}"
+def _is_finite(core: Core, rows: Rows) -> bool:
+    """Whether the weights are finite, and what they make of these rows."""
+    results: list[NDArray[Any]] = [*core.tensors().values(), *core.score(rows, SCORING_SEED)]
+    return all(bool(np.isfinite(result).all()) for result in results)
+
+
+def _divergence(epoch: int, where: str, schedule: Schedule) -> DivergenceError:
     kept = "they had before training" if epoch == 1 else f"of epoch {epoch - 1}"
-    return (
+    return DivergenceError(
         f"the loss became infinite or NaN in epoch {epoch}, {where}. Try a smaller learning_rate "
         f"(now {schedule.learning_rate:g}), or scale the data to about unit variance. "
         f"The weights are those {kept}."

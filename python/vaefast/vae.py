@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import math
 import os
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core, storage
+from ._core import Core
 from .errors import DivergenceError, NotFittedError
-from .threads import default_threads
+from .threads import MAX_THREADS, default_threads
 from .training import RECORD_KEYS, SCORING_SEED, Callback, Schedule, evaluate, train
 from .validation import (
+    MAX_WIDTH,
     Rows,
+    check_callbacks,
     check_choice,
     check_features,
     check_integer,
@@ -112,6 +118,9 @@ class VAE:
     n_iter_: int
     feature_shape_: tuple[int, ...]
     interrupted_: bool
+    _core: Core
+    _fitted: dict[str, Any]
+    _seed: int
 
     def __init__(
         self,
@@ -194,6 +203,7 @@ class VAE:
         schedule = self._schedule(self.epochs, _seed(self.random_state))
         rows, shape = self._check_new(X, "X")
         validation_rows = self._check_validation(validation, shape)
+        callbacks = check_callbacks(callbacks)
         core = self._make_core(rows.shape[1])
         core.initialize(schedule.seed)
         self._reset(core, shape, schedule.seed)
@@ -211,6 +221,7 @@ class VAE:
 
         Parameters, return value and errors are those of `fit`.
         """
+        callbacks = check_callbacks(callbacks)
         if not self._is_fitted():
             schedule = self._schedule(1, _seed(self.random_state))
             rows, shape = self._check_new(X, "X")
@@ -229,12 +240,14 @@ class VAE:
         rows: Rows,
         schedule: Schedule,
         validation: Rows | None,
-        callbacks: Iterable[Callback],
+        callbacks: Sequence[Callback],
     ) -> VAE:
         try:
-            train(self, self._core, rows, schedule, validation=validation, callbacks=list(callbacks))
+            train(self, self._core, rows, schedule, validation=validation, callbacks=callbacks)
         except DivergenceError:
-            self._set_optimizer(self._core)  # its moments are no longer finite
+            weights = self._core.tensors()  # a fresh core: moments and padding are not finite
+            self._core = VAE(**self._fitted)._make_core(self.n_features_in_)
+            self._core.set_tensors(weights)
             raise
         return self
 
@@ -360,29 +373,39 @@ class VAE:
         check_features(rows, found, shape, "validation")
         return rows
 
-    def _make_core(self, features: int) -> _core.Core:
-        hidden = check_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
+    def _widths(self) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+        """Widths of the encoder's hidden layers, of the latent space and of the decoder's."""
+        encoder = check_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         decoder = (
-            hidden[::-1]
+            encoder[::-1]
             if self.decoder_layer_sizes is None
             else check_sizes(self.decoder_layer_sizes, "decoder_layer_sizes")
         )
+        return encoder, check_integer(self.latent_dim, "latent_dim", high=MAX_WIDTH), decoder
+
+    def _make_core(self, features: int) -> Core:
+        encoder, latent_dim, decoder = self._widths()
         check_choice(self.activation, "activation", _core.ACTIVATIONS)
         check_choice(self.likelihood, "likelihood", _core.LIKELIHOODS)
         learned = isinstance(self.sigma, str)
         if learned:
             check_choice(self.sigma, "sigma", ("per_feature",))
         n_threads = default_threads() if self.n_threads is None else self.n_threads
-        core = _core.Core(
-            features=features,
-            encoder=hidden,
-            latent_dim=check_integer(self.latent_dim, "latent_dim"),
-            decoder=decoder,
-            activation=self.activation,
-            likelihood=self.likelihood,
-            learn_sigma=learned,
-            n_threads=check_integer(n_threads, "n_threads"),
-        )
+        n_threads = check_integer(n_threads, "n_threads", high=MAX_THREADS)
+        try:
+            core = Core(
+                features=features,
+                encoder=encoder,
+                latent_dim=latent_dim,
+                decoder=decoder,
+                activation=self.activation,
+                likelihood=self.likelihood,
+                learn_sigma=learned,
+                n_threads=n_threads,
+            )
+        except MemoryError:
+            layers = [features, *encoder, latent_dim, *decoder, features]
+            raise MemoryError(f"layers of {layers} units do not fit into memory") from None
         if not learned:
             log_sigma = np.float32(np.log(check_number(self.sigma, "sigma", above=0)))
             tensors = core.tensors()
@@ -392,7 +415,7 @@ class VAE:
         self._set_optimizer(core)
         return core
 
-    def _set_optimizer(self, core: _core.Core) -> None:
+    def _set_optimizer(self, core: Core) -> None:
         check_choice(self.optimizer, "optimizer", _core.OPTIMIZERS)
         try:
             beta1, beta2 = self.adam_betas
@@ -403,7 +426,7 @@ class VAE:
             check_number(self.momentum, "momentum", low=0, below=1),
             check_number(beta1, "adam_betas[0]", low=0, below=1),
             check_number(beta2, "adam_betas[1]", low=0, below=1),
-            check_number(self.adam_epsilon, "adam_epsilon", above=0),
+            check_number(self.adam_epsilon, "adam_epsilon", low=1e-30),
             check_number(self.weight_decay, "weight_decay", low=0),
         )
 
@@ -416,15 +439,29 @@ class VAE:
         n_iter: int,
         seed: int,
     ) -> None:
-        """Become fitted with these weights."""
-        core = self._make_core(int(np.prod(feature_shape)))
+        """Become fitted with these weights, of the sizes that the parameters say."""
+        features = math.prod(check_integer(size, "feature_shape") for size in feature_shape)
+        encoder, latent_dim, decoder = self._widths()
+        chains = (features, *encoder, 2 * latent_dim), (latent_dim, *decoder, features)
+        numbers = sum((n + 1) * m for chain in chains for n, m in itertools.pairwise(chain))
+        numbers += features if "log_sigma" in tensors else 0
+        found = sum(tensor.size for tensor in tensors.values())
+        if numbers != found:  # before any memory is taken for them
+            raise ValueError(f"the layers need {numbers} weights, but there are {found}")
+        if {key: len(history[key]) for key in history} != dict.fromkeys(
+            RECORD_KEYS, check_integer(n_iter, "n_iter", low=0)
+        ):
+            raise ValueError(f"the history is not that of {n_iter} epochs")
+        core = self._make_core(features)
+        if _form(tensors) != _form(core.tensors()):
+            raise ValueError("the tensors have other names, shapes or types than the layers need")
         core.set_tensors(tensors)
-        self._reset(core, feature_shape, seed)
+        self._reset(core, feature_shape, check_integer(seed, "seed", low=0, high=2**64 - 1))
         self.history_, self.n_iter_ = history, n_iter
 
-    def _reset(self, core: _core.Core, shape: tuple[int, ...], seed: int) -> None:
+    def _reset(self, core: Core, shape: tuple[int, ...], seed: int) -> None:
         self._core, self._seed = core, seed
-        self._fitted = self.get_params()  # what the weights belong to, whatever is set later
+        self._fitted = deepcopy(self.get_params())  # of these weights, whatever is set later
         self.feature_shape_ = shape
         self.history_ = {key: [] for key in RECORD_KEYS}
         self.n_iter_ = 0
@@ -433,7 +470,7 @@ class VAE:
     def _is_fitted(self) -> bool:
         return hasattr(self, "_core")
 
-    def _fitted_core(self) -> _core.Core:
+    def _fitted_core(self) -> Core:
         if not self._is_fitted():
             raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
         return self._core
@@ -442,7 +479,8 @@ class VAE:
         state = self.__dict__.copy()
         core = state.pop("_core", None)
         if core is not None:
-            state["_slots"] = {slot: core.tensors(slot) for slot in ("value", "first", "second")}
+            slots = {slot: core.tensors(slot) for slot in ("value", "first", "second")}
+            state["_slots"] = {slot: tensors for slot, tensors in slots.items() if tensors}
             state["_steps"] = core.optimizer_steps
         return state
 
@@ -455,6 +493,10 @@ class VAE:
                 core.set_tensors(tensors, slot)
             core.optimizer_steps = steps
             self._core = core
+
+
+def _form(tensors: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 def _seed(random_state: RandomState) -> int:

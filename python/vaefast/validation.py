@@ -1,15 +1,17 @@
-"""Checks of what users pass: the data, and the parameters of a model. They explain; the core trusts."""
+"""Checks of what users pass: data, and the parameters of a model. They explain; the core trusts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Rows = NDArray[np.float32] | NDArray[np.uint8]
+Function = TypeVar("Function", bound=Callable[..., object])
 
+MAX_WIDTH = 1 << 20  # of a layer: a million, far beyond use, keeps the core's arithmetic in range
 _CHUNK = 1 << 22  # numbers that are checked at a time: data on disk need not fit into memory
 
 
@@ -30,6 +32,8 @@ def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
     ValueError
         X has no rows, no columns or another number of axes.
     """
+    if X is None:
+        raise TypeError(f"{name} is None, expected an array of numbers")
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(f"{name} is a sparse matrix; pass a dense array: {name}.toarray()")
     try:
@@ -43,7 +47,7 @@ def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
             f"{name} holds {array.dtype}, expected numbers. Encode text and categories as numbers."
         )
     if array.ndim not in (2, 3, 4):
-        hint = "; one row is X[None], one column X[:, None]" if array.ndim == 1 else ""
+        hint = f"; one row is {name}[None], one column {name}[:, None]" if array.ndim == 1 else ""
         raise ValueError(
             f"{name} has shape {array.shape}, expected (n, features) or images (n, h, w[, c]){hint}"
         )
@@ -52,7 +56,7 @@ def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
         raise ValueError(f"{name} has no {empty}: its shape is {array.shape}")
     dtype = np.uint8 if array.dtype == np.uint8 else np.float32
     with np.errstate(over="ignore"):  # what becomes infinite is reported by check_values
-        rows = np.ascontiguousarray(array, dtype=dtype)
+        rows: NDArray[Any] = np.ascontiguousarray(array, dtype=dtype)
     return rows.reshape(len(rows), -1), array.shape[1:]
 
 
@@ -61,7 +65,7 @@ def _from_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
         raise TypeError(f"{name} holds strings, expected numbers. Encode text and categories.")
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} holds objects, expected numbers: {error}") from error
 
 
@@ -114,16 +118,18 @@ def check_features(
 
 def check_choice(value: object, name: str, choices: Sequence[str]) -> None:
     """Raise ValueError unless value is one of the names in choices."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={value!r} is unknown; there are {', '.join(choices)}")
 
 
-def check_integer(value: object, name: str, low: int = 1) -> int:
-    """Return value as an int of at least `low`."""
+def check_integer(value: object, name: str, low: int = 1, high: int | None = None) -> int:
+    """Return value as an int of at least `low` and, where given, at most `high`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name}={value!r} must be a whole number")
     if value < low:
         raise ValueError(f"{name}={value!r} must be at least {low}")
+    if high is not None and value > high:
+        raise ValueError(f"{name}={value!r} must be at most {high}")
     return int(value)
 
 
@@ -140,7 +146,10 @@ def check_number(
         value, (int, float, np.integer, np.floating)
     ):
         raise TypeError(f"{name}={value!r} must be a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond 1.8e308
+        number = np.inf
     if not np.isfinite(number):
         raise ValueError(f"{name}={value!r} must be finite")
     if above is not None and not number > above:
@@ -154,8 +163,21 @@ def check_number(
 
 def check_sizes(value: object, name: str) -> tuple[int, ...]:
     """Return the widths of hidden layers as a tuple; a single int is one layer."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         value = (value,)
-    if isinstance(value, str) or not isinstance(value, (Sequence, np.ndarray)):
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise TypeError(f"{name}={value!r} must be a sequence of layer widths, such as (256,)")
-    return tuple(check_integer(width, f"{name}[{i}]") for i, width in enumerate(value))
+    return tuple(check_integer(v, f"{name}[{i}]", high=MAX_WIDTH) for i, v in enumerate(value))
+
+
+def check_callbacks(value: Iterable[Function]) -> list[Function]:
+    """Return the functions that value holds as a list."""
+    if not isinstance(value, Iterable):
+        raise TypeError(f"callbacks={value!r} must be a sequence of functions, such as [function]")
+    functions = list(value)
+    for i, function in enumerate(functions):
+        if not callable(function):
+            raise TypeError(f"callbacks[{i}]={function!r} must be a function of (vae, record)")
+    return functions

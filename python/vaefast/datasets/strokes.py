@@ -89,21 +89,22 @@ _GLYPHS: tuple[tuple[_Glyph, _Glyph], ...] = (
 )
 
 # Drawing factors, each uniform in its range, in the order of the random numbers. Even the largest
-# drawing leaves the border of the image black.
+# drawing leaves the border of the image black. The ranges are narrow enough for two latent
+# dimensions to tell the digits apart, wide enough that a model has something to learn.
 _RANGES = {
     "style": (0.0, 1.0),  # from the first style of the glyph to the second
-    "slant": (-12.0, 20.0),  # degrees, to the right
-    "size": (14.0, 18.0),  # height, pixels
-    "aspect": (0.9, 1.15),  # width, relative to the glyph's own
-    "x": (-1.5, 1.5),  # centre of the drawing from the centre of the image, pixels, right
-    "y": (-1.5, 1.5),  # down
-    "thickness": (1.6, 3.2),  # of the pen, pixels
-    "wobble": (0.0, 1.0),  # displacement by the bending, pixels, at most
+    "slant": (-5.0, 20.0),  # degrees, to the right
+    "size": (17.0, 20.0),  # height, pixels
+    "aspect": (0.95, 1.1),  # width, relative to the glyph's own
+    "x": (-0.5, 0.5),  # centre of the drawing from the centre of the image, pixels, right
+    "y": (-0.5, 0.5),  # down
+    "thickness": (2.2, 3.6),  # of the pen, pixels
+    "wobble": (0.0, 0.7),  # displacement by the bending, pixels, at most
 }
 _NUISANCES = 4  # directions and phases of the bending
 
 
-def strokes(n: int = 20_000, *, n_test: int = 2_000, random_state: int | None = 0) -> Dataset:
+def strokes(n: int = 30_000, *, n_test: int = 2_000, random_state: int | None = 0) -> Dataset:
     """Digits drawn as pen strokes: 28x28 grey images, white ink on black.
 
     Parameters
@@ -122,13 +123,13 @@ def strokes(n: int = 20_000, *, n_test: int = 2_000, random_state: int | None = 
 
         ========= =============================================================== ============
         style     from one way to write the digit to another                      0 to 1
-        slant     degrees, to the right                                           -12 to 20
-        size      height of the drawing before the wobble, pixels                 14 to 18
-        aspect    width, relative to the digit's own                              0.9 to 1.15
-        x, y      centre of the drawing from that of the image, pixels right,     -1.5 to 1.5
+        slant     degrees, to the right                                           -5 to 20
+        size      height of the drawing before the wobble, pixels                 17 to 20
+        aspect    width, relative to the digit's own                              0.95 to 1.1
+        x, y      centre of the drawing from that of the image, pixels right,     -0.5 to 0.5
                   down
-        thickness of the pen, pixels                                              1.6 to 3.2
-        wobble    largest displacement of the pen along an axis, pixels           0 to 1
+        thickness of the pen, pixels                                              2.2 to 3.6
+        wobble    largest displacement of the pen along an axis, pixels           0 to 0.7
         ========= =============================================================== ============
     """
     try:

@@ -1,0 +1,1 @@
+"""Claims of speed, checked: see README.md."""

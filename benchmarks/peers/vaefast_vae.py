@@ -1,0 +1,61 @@
+"""vaefast: the loop of `vaefast.training`, without history and progress bar."""
+
+from __future__ import annotations
+
+from benchmarks.nets import Net
+from benchmarks.peers.base import BETA1, BETA2, EPSILON, LEARNING_RATE, Float, Index, Peer, Weights
+from vaefast import _core
+from vaefast.environment import info
+
+
+class VaefastVAE(Peer):
+    name = "vaefast"
+
+    def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
+        self.batch_size, self.seed = batch_size, seed
+        self.core = _core.Core(
+            features=net.features,
+            encoder=net.encoder,
+            latent_dim=net.latent_dim,
+            decoder=net.decoder,
+            activation=net.activation,
+            likelihood="bernoulli",
+            learn_sigma=False,
+            n_threads=threads,
+        )
+
+    @staticmethod
+    def version() -> str:
+        about = info()
+        return f"vaefast {about['version']} ({about['isa']}, Eigen {about['eigen']})"
+
+    def load(self, weights: Weights) -> None:
+        self.core.set_tensors(weights)
+        self.core.set_optimizer(
+            "adam", momentum=0.0, beta1=BETA1, beta2=BETA2, epsilon=EPSILON, weight_decay=0.0
+        )
+
+    def weights(self) -> Weights:
+        return self.core.tensors()
+
+    def loss_and_gradients(self, x: Float, eps: Float) -> tuple[float, float, Weights]:
+        reconstruction, kl = self.core.score(x, self.seed, eps)
+        return float(reconstruction.mean()), float(kl.mean()), self.core.gradients(x, eps, 1.0)
+
+    def train_epoch(
+        self, X: Float, order: Index, noise: Float | None = None
+    ) -> tuple[float, float]:
+        core, size = self.core, self.batch_size
+        reconstruction = kl = 0.0
+        for first in range(0, len(order), size):
+            batch = slice(first, first + size)
+            eps = None if noise is None else noise[batch]
+            sums = core.step(
+                X, order[batch], LEARNING_RATE, 1.0, self.seed, core.optimizer_steps, eps
+            )
+            reconstruction += sums[0]
+            kl += sums[1]
+        return reconstruction / len(order), kl / len(order)
+
+
+PEERS = (VaefastVAE,)

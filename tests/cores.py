@@ -1,0 +1,148 @@
+"""Cores for the tests, and how far float32 may stray from the float64 of ``reference.py``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import reference
+from vaefast import _core
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.float32] | NDArray[np.uint8]
+Tensors = dict[str, Floats]
+
+EPSILON = float(np.finfo(np.float32).eps)
+SLOTS = ("value", "first", "second")
+
+
+@dataclass(frozen=True)
+class Net:
+    features: int
+    encoder: tuple[int, ...]
+    latent_dim: int
+    decoder: tuple[int, ...]
+    activation: str = "relu"
+    likelihood: str = "bernoulli"
+    learn_sigma: bool = True
+
+    def core(self, n_threads: int = 1, seed: int = 0, optimizer: str = "adam") -> _core.Core:
+        """A core with initial weights and an optimiser."""
+        core = _core.Core(
+            self.features,
+            self.encoder,
+            self.latent_dim,
+            self.decoder,
+            self.activation,
+            self.likelihood,
+            self.learn_sigma,
+            n_threads,
+        )
+        core.initialize(seed)
+        set_optimizer(core, optimizer)
+        return core
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the functions of the reference want to know."""
+        return {"activation": self.activation, "likelihood": self.likelihood}
+
+
+def set_optimizer(core: _core.Core, name: str) -> None:
+    core.set_optimizer(name, momentum=0.9, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.01)
+
+
+def noise(seed: int, *shape: int) -> Floats:
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def grey(seed: int, *shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def as_floats(x: Rows) -> Floats:
+    """The numbers that the core makes of rows: a byte stands for byte / 255, rounded once."""
+    floats = x.astype(np.float32)
+    return floats / np.float32(255) if x.dtype == np.uint8 else floats
+
+
+def params_of(core: _core.Core) -> reference.Params:
+    """The core's weights as the reference takes them."""
+    return {name: value.astype(np.float64) for name, value in core.tensors().items()}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Tensors by name, and for each how far NumPy's float32 gets from it."""
+
+    exact: Mapping[str, Any]
+    slip: Mapping[str, float]
+
+
+def expected(function: Callable[..., Mapping[str, Any]], *arguments: Any) -> Expected:
+    """What the function makes of its arguments in float64, and in float32 with what error.
+
+    The error of a tensor is the largest one of its elements, in four runs of the very same formulas
+    in float32, each with all arguments changed in their last place. So it grows with the sums that
+    the tensor is made of, and with nothing else. One unit in the last place of the largest element
+    is added, for tensors that happen to come out exact.
+    """
+    rng = np.random.default_rng(0)
+
+    def cast(value: Any, dtype: type[np.floating[Any]]) -> Any:
+        if isinstance(value, dict):
+            return {name: cast(inner, dtype) for name, inner in value.items()}
+        if dtype is np.float64:
+            return np.asarray(value, dtype)
+        return (value * (1 + EPSILON * rng.uniform(-1, 1, value.shape))).astype(dtype)
+
+    exact = function(*(cast(a, np.float64) for a in arguments))
+    with np.errstate(under="ignore", over="ignore"):
+        runs = [function(*(cast(a, np.float32) for a in arguments)) for _ in range(4)]
+    slip = {
+        name: max(float(np.max(np.abs(run[name] - want))) for run in runs)
+        + EPSILON * float(np.max(np.abs(want)))
+        for name, want in exact.items()
+    }
+    return Expected(exact, slip)
+
+
+def assert_close(got: Mapping[str, Any], expected: Expected, factor: float = 8) -> None:
+    """Each tensor is as near the exact one as NumPy's float32 gets, times the factor."""
+    assert sorted(got) == sorted(expected.exact)
+    for name, want in expected.exact.items():
+        assert got[name].shape == want.shape, name
+        error, slip = np.max(np.abs(got[name] - want)), expected.slip[name]  # NaN if an element is
+        assert error <= factor * slip, (
+            f"{name} is off by {error:.3g} = {error / slip:.3g} times float32's {slip:.3g}; "
+            f"its largest element is {np.max(np.abs(want)):.3g}"
+        )
+
+
+def state(core: _core.Core) -> dict[str, bytes]:
+    """The bits of all tensors in all slots."""
+    return {
+        f"{slot} of {name}": tensor.tobytes()
+        for slot in SLOTS
+        for name, tensor in core.tensors(slot).items()
+    }
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in an interpreter of its own, which a crash takes down alone."""
+    path = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), **environment},
+        timeout=120,
+    )

@@ -1,0 +1,326 @@
+"""The same bits whatever the threads, the neighbours and the interruptions."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cores import Floats, Net, Rows, as_floats, grey, noise, set_optimizer, state
+from vaefast import _core
+from vaefast._core import kernels
+
+THREADS = [1, 2, 3, 7]
+SMALL = Net(61, (33,), 3, (40,), "tanh", "gaussian")  # worth 2 threads
+LARGE = Net(300, (128, 64), 10, (150,))  # worth more than 7
+ROWS, BATCH = 300, 128  # the last batch of an epoch has 44 rows
+
+
+def train(
+    core: _core.Core, x: np.ndarray, epochs: range, seed: int = 5
+) -> list[tuple[float, float]]:
+    losses = []
+    for epoch in epochs:
+        order = _core.permutation(len(x), seed, epoch)
+        for i in range(0, len(x), BATCH):
+            step = epoch * len(x) + i
+            losses.append(core.step(x, order[i : i + BATCH], 0.01, 1.0, seed, step))
+    return losses
+
+
+# --- Training -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("net", [SMALL, LARGE, replace(LARGE, likelihood="gaussian")])
+def test_training_gives_the_same_bits_for_any_number_of_threads(net: Net, optimizer: str) -> None:
+    x = grey(0, ROWS, net.features)
+    runs = []
+    for n_threads in THREADS:
+        core = net.core(n_threads, optimizer=optimizer)
+        runs.append((train(core, x, range(3)), state(core)))
+    for n_threads, (losses, tensors) in zip(THREADS, runs, strict=True):
+        assert np.isfinite(losses).all()
+        assert losses == runs[0][0], n_threads
+        assert tensors == runs[0][1], n_threads
+    assert runs[0][1] != state(net.core(optimizer=optimizer))  # it did train
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads by Linux's /proc")
+def test_several_threads_are_in_fact_used() -> None:
+    def threads() -> int:
+        return len(os.listdir("/proc/self/task"))
+
+    x = grey(0, ROWS, LARGE.features)
+    core = LARGE.core(7)
+    before = threads()
+    train(core, x, range(1))
+    assert threads() == before + 6  # and the caller is the seventh
+    del core
+    assert threads() == before
+
+
+def test_gradients_are_the_same_bits_for_any_number_of_threads() -> None:
+    x, eps = grey(0, 130, LARGE.features), noise(1, 130, LARGE.latent_dim)
+    results = [LARGE.core(n).gradients(x, eps, 1.0) for n in THREADS]
+    for name in results[0]:
+        assert len({result[name].tobytes() for result in results}) == 1, name
+
+
+def test_noise_of_training_is_named_by_seed_step_and_position_in_the_batch() -> None:
+    seed, step = 2**63 + 1, 2**33 + 5
+    rows = np.arange(BATCH)
+    for latent_dim in (1, 4, 10):
+        net = replace(LARGE, latent_dim=latent_dim)
+        x = grey(0, BATCH, net.features)
+        blocks = (latent_dim + 3) // 4
+        eps = np.stack(
+            [kernels.normals(seed, step, row * blocks, latent_dim) for row in range(BATCH)]
+        )
+        drawn, given = net.core(7), net.core(1)
+        losses = drawn.step(x, rows, 0.01, 1.0, seed, step)
+        assert losses == given.step(x, rows, 0.01, 1.0, 0, 0, eps)
+        assert state(drawn) == state(given)
+
+
+def test_another_seed_or_step_gives_other_noise() -> None:
+    x, rows = grey(0, BATCH, SMALL.features), np.arange(BATCH)
+    losses = {
+        SMALL.core().step(x, rows, 0.01, 1.0, seed, step)
+        for seed in (0, 1, 1 << 32)
+        for step in (0, 1, 1 << 32)
+    }
+    assert len(losses) == 9
+
+
+def test_initial_weights_depend_on_the_seed_alone() -> None:
+    start = state(LARGE.core(1, seed=3))
+    assert start == state(LARGE.core(7, seed=3))
+    for other in (4, 3 + (1 << 32)):
+        tensors = state(LARGE.core(1, seed=other))
+        assert all(tensors[name] != bits for name, bits in start.items() if name[:5] == "value")
+
+
+def test_initial_weights_are_uniform_within_one_over_the_root_of_fan_in() -> None:
+    tensors = LARGE.core().tensors()
+    fan_in = {
+        name[: -len(".weight")]: tensor.shape[0]
+        for name, tensor in tensors.items()
+        if name.endswith(".weight")
+    }
+    seen: set[float] = set()
+    for name, tensor in tensors.items():
+        limit = fan_in[name.rpartition(".")[0]] ** -0.5
+        scaled = tensor.ravel().astype(np.float64) / limit
+        assert np.max(np.abs(scaled)) <= 1 + 1e-6, name
+        error = 4 / np.sqrt(len(scaled))
+        assert abs(np.mean(scaled)) < error * np.sqrt(1 / 3), name
+        assert abs(np.mean(scaled**2) - 1 / 3) < error * np.sqrt(4 / 45), name
+        assert not seen & set(scaled[:4].tolist()), name  # each tensor has numbers of its own
+        seen |= set(scaled[:4].tolist())
+
+
+# --- Encoding, decoding, scoring ------------------------------------------------------------------
+
+
+def inference(core: _core.Core, x: Rows, z: Floats) -> dict[str, Any]:
+    mu, logvar = core.encode(x)
+    reconstruction, kl = core.score(x, 11)
+    given = core.score(x, 0, z)
+    return {
+        "mu": mu,
+        "logvar": logvar,
+        "mean": core.decode(z),
+        "reconstruction": reconstruction,
+        "kl": kl,
+        "reconstruction of given noise": given[0],
+        "kl of given noise": given[1],
+    }
+
+
+@pytest.mark.parametrize("net", [SMALL, LARGE])
+def test_inference_is_the_same_bits_for_any_threads_subset_order_and_call(net: Net) -> None:
+    n = 700
+    x, z = grey(0, n, net.features), noise(1, n, net.latent_dim)
+    want = inference(net.core(1), x, z)
+    rng = np.random.default_rng(2)
+    subsets = [np.arange(n), rng.permutation(n), np.array([699]), np.arange(95, 98), np.arange(97)]
+    subsets += [rng.permutation(n)[: rng.integers(1, n)] for _ in range(4)]
+    for n_threads in THREADS:
+        core = net.core(n_threads)
+        for subset in [*subsets, *subsets[:3]]:
+            got = inference(core, x[subset], z[subset])
+            for name, value in want.items():
+                assert got[name].tobytes() == value[subset].tobytes(), (name, n_threads)
+
+
+@pytest.mark.parametrize("net", [SMALL, LARGE])
+def test_bytes_and_their_255ths_score_the_same(net: Net) -> None:
+    x = grey(0, 256, net.features)
+    x[:, 0] = np.arange(256)  # every byte there is
+    core = net.core(2)
+    z = noise(1, 256, net.latent_dim)
+    of_bytes, of_floats = inference(core, x, z), inference(core, as_floats(x), z)
+    for name, value in of_bytes.items():
+        assert value.tobytes() == of_floats[name].tobytes(), name
+
+
+def test_a_row_is_scored_with_noise_of_its_own() -> None:
+    core = SMALL.core()
+    x = np.repeat(grey(0, 1, SMALL.features), 100, axis=0)
+    same, _ = core.score(x, 0)
+    assert len(set(same.tolist())) == 1
+    assert core.score(x, 1)[0][0] != same[0]
+    eps = noise(0, 100, SMALL.latent_dim)
+    assert len(set(core.score(x, 0, eps)[0].tolist())) == 100
+    # One changed byte names other noise: the figure moves as much as among draws
+    for feature in range(SMALL.features):
+        x[feature, feature] ^= 1
+    changed, _ = core.score(x[: SMALL.features], 0)
+    assert len(set(changed.tolist())) == SMALL.features
+    assert 0.5 < np.std(changed) / np.std(core.score(x, 0, eps)[0]) < 2
+
+
+# --- State ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", _core.OPTIMIZERS)
+def test_restored_state_continues_with_the_same_bits(optimizer: str) -> None:
+    x = grey(0, ROWS, LARGE.features)
+    core = LARGE.core(3, optimizer=optimizer)
+    train(core, x, range(2))
+    saved = {slot: core.tensors(slot) for slot in ("value", "first", "second")}
+    steps = core.optimizer_steps
+    expected_moments = {"adam": 2, "adamw": 2, "sgd": 1}[optimizer]
+    assert sum(bool(saved[slot]) for slot in ("first", "second")) == expected_moments
+
+    restored = LARGE.core(2, seed=99, optimizer=optimizer)
+    for slot, tensors in saved.items():
+        if tensors:
+            restored.set_tensors(tensors, slot)
+    restored.optimizer_steps = steps
+    assert state(restored) == state(core)
+
+    assert train(restored, x, range(2, 4)) == train(core, x, range(2, 4))
+    assert state(restored) == state(core)
+    assert restored.optimizer_steps == core.optimizer_steps == 12
+
+
+def test_set_tensors_round_trips_every_bit() -> None:
+    core = replace(SMALL, encoder=(33, 1, 64)).core()
+    tensors = core.tensors()
+    for i, name in enumerate(tensors):
+        tensors[name] = noise(i, *tensors[name].shape)
+    core.set_tensors(tensors)
+    for name, tensor in core.tensors().items():
+        assert tensor.dtype == np.float32
+        assert tensor.tobytes() == tensors[name].tobytes(), name
+
+
+def test_set_tensors_takes_any_memory_order() -> None:
+    core, other = SMALL.core(seed=0), SMALL.core(seed=1)
+    other.set_tensors({name: np.asfortranarray(t) for name, t in core.tensors().items()})
+    assert state(other) == state(core)
+
+
+def test_tensors_are_copies() -> None:
+    core = SMALL.core()
+    before = state(core)
+    for tensor in core.tensors().values():
+        tensor[:] = 0
+    assert state(core) == before
+
+
+def test_set_optimizer_starts_from_zero() -> None:
+    x = grey(0, ROWS, SMALL.features)
+    core = SMALL.core()
+    train(core, x, range(1))
+    set_optimizer(core, "adam")
+    assert core.optimizer_steps == 0
+    assert not any(np.any(t) for slot in ("first", "second") for t in core.tensors(slot).values())
+
+
+# --- A step that must not be taken, and one that must be held back -------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("optimizer", _core.OPTIMIZERS)
+def test_a_loss_that_is_not_finite_leaves_everything_as_it_was(optimizer: str, bad: float) -> None:
+    x = as_floats(grey(0, ROWS, LARGE.features))
+    core, twin = LARGE.core(3, optimizer=optimizer), LARGE.core(3, optimizer=optimizer)
+    for each in (core, twin):
+        train(each, x, range(1))
+    broken = x[:BATCH].copy()
+    broken[77, 33] = bad
+    losses = core.step(broken, np.arange(BATCH), 0.01, 1.0, 0, 0)
+    assert not np.isfinite(losses).all()
+    assert state(core) == state(twin)
+    assert core.optimizer_steps == twin.optimizer_steps
+    # and nothing of it lingers
+    assert train(core, x, range(1, 2)) == train(twin, x, range(1, 2))
+    assert state(core) == state(twin)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_a_gradient_whose_square_overflows_leaves_weights_finite(optimizer: str) -> None:
+    net = replace(SMALL, activation="relu")
+    core = net.core(optimizer=optimizer)
+    x = np.full((3, net.features), 1e12, np.float32)
+    losses = core.step(x, np.arange(3), 1e-3, 1.0, 0, 0)
+    assert np.isfinite(losses).all()
+    for name, tensor in core.tensors().items():
+        assert np.isfinite(tensor).all(), name
+
+
+@pytest.mark.parametrize("optimizer", _core.OPTIMIZERS)
+def test_weights_that_blew_up_can_be_put_back(optimizer: str) -> None:
+    x = grey(0, BATCH, SMALL.features)
+    core = SMALL.core(optimizer=optimizer)
+    saved, want = core.tensors(), core.score(x, 0)
+    core.step(x, np.arange(BATCH), 1e40, 1.0, 0, 0)  # infinite in float32
+    assert not np.isfinite(core.score(x, 0)).all()
+    core.set_tensors(saved)
+    np.testing.assert_array_equal(core.score(x, 0), want)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_log_sigma_of_a_constant_column_stops_at_its_floor(optimizer: str) -> None:
+    net = Net(3, (), 1, (), likelihood="gaussian")
+    x = noise(0, 64, 3)
+    x[:, 1] = 0
+    core = net.core(optimizer=optimizer)
+    tensors = core.tensors()
+    tensors["output.weight"][:, 1] = tensors["output.bias"][1] = 0  # fits the column exactly
+    core.set_tensors(tensors)
+    for step in range(150):
+        core.step(x, np.arange(64), 0.1 if optimizer == "adam" else 0.01, 1.0, 0, step)
+        assert core.tensors()["log_sigma"].min() >= -7
+    log_sigma = core.tensors()["log_sigma"]
+    assert log_sigma[1] == -7
+    assert (log_sigma[[0, 2]] > -2).all()
+
+
+def test_log_sigma_of_a_vast_column_stops_at_its_ceiling() -> None:
+    net = Net(2, (), 1, (), likelihood="gaussian")
+    core = net.core()
+    tensors = core.tensors()
+    tensors["log_sigma"][:] = 12
+    core.set_tensors(tensors)
+    x = noise(0, 64, 2) * np.array([1e8, 1e5], np.float32)
+    for step in range(30):
+        core.step(x, np.arange(64), 0.3, 1.0, 0, step)
+        assert core.tensors()["log_sigma"].max() <= 14
+    assert core.tensors()["log_sigma"][0] == 14
+
+
+def test_fixed_log_sigma_never_moves() -> None:
+    core = replace(SMALL, learn_sigma=False).core(optimizer="adamw")
+    tensors = core.tensors()
+    tensors["log_sigma"] = np.linspace(-9, 16, SMALL.features, dtype=np.float32)
+    core.set_tensors(tensors)
+    train(core, grey(0, ROWS, SMALL.features), range(2))
+    assert core.tensors()["log_sigma"].tobytes() == tensors["log_sigma"].tobytes()

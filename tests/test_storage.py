@@ -1,0 +1,392 @@
+"""Models on disk: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+import vaefast
+from vaefast import VAE, storage
+from vaefast import vae as vae_module
+
+N, D = 40, 6
+
+
+def small(**params: Any) -> VAE:
+    """A model that trains in no time."""
+    defaults = {"hidden_layer_sizes": (8,), "epochs": 2, "batch_size": 16, "random_state": 0}
+    return VAE(**{**defaults, "verbose": False, **params})
+
+
+def spoiled_message(path: Path) -> str:
+    """What loading says of a file that it refuses; it must name the file."""
+    with pytest.raises(ValueError) as caught:
+        vaefast.load(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def X() -> np.ndarray:
+    return np.random.default_rng(0).random((N, D)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def vae(X: np.ndarray) -> VAE:
+    return small(likelihood="gaussian").fit(X, validation=X[:5])
+
+
+@pytest.fixture(scope="module")
+def saved(vae: VAE, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "model.safetensors"
+    vae.save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path: Path, saved: bytes) -> Path:
+    """A model file to spoil."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(saved)
+    return path
+
+
+# ------------------------------------------------------------------ round trips
+
+MODELS = {
+    "defaults": {},
+    "gaussian": {"likelihood": "gaussian"},
+    "fixed sigma": {"likelihood": "gaussian", "sigma": 0.25},
+    "layers": {"hidden_layer_sizes": (9, 5), "decoder_layer_sizes": (3, 4, 5), "latent_dim": 3},
+    "linear": {"hidden_layer_sizes": (), "activation": "identity"},
+    "sgd": {"optimizer": "sgd", "momentum": 0.5, "adam_betas": (0.5, 0.6)},
+    "no seed": {"random_state": None, "n_threads": 3},
+}
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_a_model_comes_back_to_the_bit(case, X, tmp_path):
+    vae = small(**MODELS[case]).fit(X, validation=X[:7])
+    vae.save(tmp_path / "model.safetensors")
+    twin = vaefast.load(tmp_path / "model.safetensors")
+    assert twin.get_params() == vae.get_params()
+    assert repr(twin) == repr(vae)
+    assert (twin.history_, twin.n_iter_, twin.interrupted_) == (vae.history_, 2, False)
+    np.testing.assert_array_equal(twin.transform(X), vae.transform(X))
+    np.testing.assert_array_equal(twin.reconstruct(X), vae.reconstruct(X))
+    np.testing.assert_array_equal(twin.score_samples(X), vae.score_samples(X))
+    np.testing.assert_array_equal(twin.sample(3, 0), vae.sample(3, 0))
+    assert twin.partial_fit(X).history_["epoch"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3)])
+def test_the_shape_of_images_comes_back(shape, X, tmp_path):
+    images = X.reshape(N, *shape)
+    small().fit(images).save(tmp_path / "model.safetensors")
+    vae = vaefast.load(str(tmp_path / "model.safetensors"))
+    assert vae.feature_shape_ == shape
+    assert vae.reconstruct(images).shape == images.shape
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "back"),
+    [
+        ("hidden_layer_sizes", [8, 4], (8, 4)),
+        ("hidden_layer_sizes", np.array([8, 4]), (8, 4)),
+        ("hidden_layer_sizes", range(3, 5), (3, 4)),
+        ("latent_dim", np.int64(3), 3),
+        ("learning_rate", np.float32(0.125), 0.125),
+        ("random_state", np.random.default_rng(0), None),
+        ("random_state", np.random.RandomState(0), None),
+    ],
+)
+def test_parameters_come_back_in_plain_types(name, value, back, X, tmp_path):
+    small(**{name: value}).fit(X).save(tmp_path / "model.safetensors")
+    found = vaefast.load(tmp_path / "model.safetensors").get_params()[name]
+    assert found == back
+    assert type(found) is type(back)
+
+
+def test_the_file_says_what_the_weights_are_whatever_was_set_later(X, tmp_path):
+    vae = small().fit(X).set_params(latent_dim=9, activation="tanh")
+    vae.save(tmp_path / "model.safetensors")
+    assert vaefast.load(tmp_path / "model.safetensors").score(X) == vae.score(X)
+
+
+def test_any_safetensors_reader_finds_the_weights_by_name(vae, path):
+    tensors = load_file(path)
+    assert tensors["encoder.0.weight"].shape == (D, 8)
+    assert tensors["log_sigma"].shape == (D,)
+    for name, tensor in vae._core.tensors().items():
+        np.testing.assert_array_equal(tensors[name], tensor)
+
+
+# ------------------------------------------------------------------ whole or not at all
+
+
+@pytest.mark.parametrize("moment", ["amid writing", "before replacing"])
+def test_a_failure_while_saving_leaves_the_old_file(moment, vae, path, saved, monkeypatch):
+    def fail(*args: Any) -> None:
+        if moment == "amid writing":
+            Path(args[1]).write_bytes(b"half of it")
+        raise OSError("no space left on device")
+
+    target = "safetensors.numpy.save_file" if moment == "amid writing" else "os.replace"
+    monkeypatch.setattr(target, fail)
+    with pytest.raises(OSError, match="no space left"):
+        vae.save(path)
+    assert path.read_bytes() == saved
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_saving_replaces_an_old_file(vae, path, X):
+    path.write_bytes(b"an old one")
+    vae.save(path)
+    assert vaefast.load(path).score(X) == vae.score(X)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_places_where_nothing_can_be_saved_are_named(vae, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        vae.save(tmp_path / "nowhere" / "model.safetensors")
+    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+        vae.save(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------ damage
+
+
+def test_a_truncated_file_is_refused_at_any_length(path, saved):
+    header = 8 + int.from_bytes(saved[:8], "little")
+    lengths = {*range(0, 20), *range(20, len(saved), 97), header - 1, header, header + 1}
+    for length in lengths | {len(saved) - 1}:
+        path.write_bytes(saved[:length])
+        spoiled_message(path)
+
+
+def test_bytes_too_many_are_refused(path, saved):
+    path.write_bytes(saved + b"\0")
+    spoiled_message(path)
+
+
+@given(st.data())
+@settings(
+    max_examples=150, deadline=None, derandomize=True, database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+def test_one_flipped_bit_anywhere_is_refused(path, saved, data):
+    header = 8 + int.from_bytes(saved[:8], "little")
+    part = data.draw(st.sampled_from([(0, 8), (8, header), (header, len(saved))]))
+    at, bit = data.draw(st.integers(part[0], part[1] - 1)), data.draw(st.integers(0, 7))
+    spoiled = bytearray(saved)
+    spoiled[at] ^= 1 << bit
+    path.write_bytes(spoiled)
+    spoiled_message(path)
+
+
+# ------------------------------------------------------------------ other files
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing.safetensors"):
+        vaefast.load(tmp_path / "nothing.safetensors")
+
+
+def test_a_folder_is_an_error_that_names_it(tmp_path):
+    with pytest.raises((OSError, ValueError), match=tmp_path.name):
+        vaefast.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0", b"\0" * 100, b"latent_dim = 2\n" * 50, b"{}", b"\xff" * 64, b"PK\x03\x04" * 20],
+    ids=["empty", "one byte", "zeros", "text", "JSON", "ones", "zip"],
+)
+def test_a_file_that_is_no_model_is_refused(content, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    spoiled_message(path)
+
+
+class Bomb:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_is_refused_and_not_executed(tmp_path):
+    path, trace = tmp_path / "model.pkl", tmp_path / "executed"
+    path.write_bytes(pickle.dumps(Bomb(trace)))
+    spoiled_message(path)
+    assert not trace.exists()
+    pickle.loads(path.read_bytes())
+    assert trace.exists(), "the bomb works"
+
+
+def test_another_safetensors_file_is_refused(tmp_path):
+    path = tmp_path / "other.safetensors"
+    for metadata in (None, {"format": "pt"}):
+        save_file({"weight": np.zeros(3, np.float32)}, path, metadata)
+        assert "not a model that vaefast saved" in spoiled_message(path)
+
+
+# ------------------------------------------------------------------ forged: the checksum is right
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The model part of the header, and the tensors."""
+    raw = path.read_bytes()
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    return json.loads(header["__metadata__"]["model"]), load_file(path)
+
+
+def forge(path: Path, model: Any, tensors: dict[str, np.ndarray], **metadata: str) -> None:
+    """Write a file as `save` does, with this model part of the header."""
+    text = model if isinstance(model, str) else json.dumps(model, sort_keys=True)
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + tensor.tobytes())
+    parts = {"format": "vaefast-model", "version": "1", "model": text, "sha256": digest.hexdigest()}
+    save_file(tensors, path, parts | metadata)
+
+
+def test_forging_works(path, vae, X):
+    forge(path, *read(path))
+    assert vaefast.load(path).score(X) == vae.score(X)
+
+
+@pytest.mark.parametrize("version", ["0", "2", "1.0", ""])
+def test_another_version_is_refused_by_number(path, version):
+    forge(path, *read(path), version=version)
+    assert f"version {version} of the format, expected 1" in spoiled_message(path)
+
+
+def test_an_edited_header_or_tensor_fails_the_checksum(path):
+    model, tensors = read(path)
+    original = hashlib.sha256()
+    forge(path, {**model, "n_iter": 3}, tensors, sha256=original.hexdigest())
+    assert "checksum" in spoiled_message(path)
+    forge(path, model, tensors, sha256="")
+    assert "checksum" in spoiled_message(path)
+
+
+WILD_PARAMS = [
+    {"latent_dim": 10**9},
+    {"latent_dim": 2**20},
+    {"latent_dim": 10**30},
+    {"latent_dim": -1},
+    {"latent_dim": 2.5},
+    {"latent_dim": None},
+    {"latent_dim": 3},
+    {"hidden_layer_sizes": [10**9]},
+    {"hidden_layer_sizes": [2**20, 2**20]},
+    {"hidden_layer_sizes": [8, 8]},
+    {"hidden_layer_sizes": {"0": 8}},
+    {"decoder_layer_sizes": [[8]]},
+    {"likelihood": "bernoulli"},
+    {"likelihood": "poisson"},
+    {"activation": ["relu"]},
+    {"sigma": -1},
+    {"optimizer": "__import__('os')"},
+    {"n_threads": 10**9},
+    {"adam_betas": [2, 3]},
+    {"nonsense": 1},
+    {"self": 1},
+]
+WILD_MODELS = [
+    {"feature_shape": [10**9]},
+    {"feature_shape": [2**40, 2**40]},
+    {"feature_shape": [-2, -3]},
+    {"feature_shape": [2.0, 3.0]},
+    {"feature_shape": ["6"]},
+    {"feature_shape": "6"},
+    {"feature_shape": 6},
+    {"feature_shape": []},
+    {"feature_shape": [7]},
+    {"feature_shape": None},
+    {"history": {}},
+    {"history": []},
+    {"history": {"epoch": 1}},
+    {"n_iter": 7},
+    {"n_iter": "2"},
+    {"n_iter": 2.0},
+    {"seed": -1},
+    {"seed": 2**70},
+    {"seed": "0"},
+    {"params": []},
+    {"params": None},
+]
+
+
+@pytest.mark.parametrize("change", [{"params": p} for p in WILD_PARAMS] + WILD_MODELS, ids=str)
+def test_wild_values_in_a_header_are_refused_without_taking_memory(change, path, monkeypatch):
+    model, tensors = read(path)
+    if isinstance(change.get("params"), dict):
+        change = {"params": {**model["params"], **change["params"]}}
+    forge(path, {**model, **change}, tensors)
+    sizes: list[int] = []
+
+    def core(**shape: Any) -> Any:
+        sizes.append(max(shape["features"], shape["latent_dim"], *shape["encoder"]))
+        return real(**shape)
+
+    real = vae_module.Core
+    monkeypatch.setattr(vae_module, "Core", core)
+    tracemalloc.start()
+    try:
+        assert "does not hold a usable model" in spoiled_message(path)
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+    assert max(sizes, default=0) <= 8, "no core of wild sizes is made"
+
+
+@pytest.mark.parametrize("text", ["", "3", "[]", "null", "{", "[" * 100_000, '"' + "x" * 9, "{}"])
+def test_a_header_that_is_no_model_is_refused(text, path):
+    _, tensors = read(path)
+    forge(path, text, tensors)
+    spoiled_message(path)
+
+
+def test_tensors_of_other_shapes_names_or_types_are_refused(path):
+    model, tensors = read(path)
+    weight = tensors["encoder.0.weight"]
+    without = {name: tensor for name, tensor in tensors.items() if name != "encoder.0.weight"}
+    for changed in (
+        without,
+        without | {"encoder.0.weights": weight},
+        without | {"encoder.0.weight": np.ascontiguousarray(weight.T)},
+        without | {"encoder.0.weight": weight.ravel()},
+        without | {"encoder.0.weight": weight[:, :, None]},
+        without | {"encoder.0.weight": weight[:, :7].copy()},
+        without | {"encoder.0.weight": weight.astype(np.float64)},
+        without | {"encoder.0.weight": weight.astype(np.int32)},
+        without | {"encoder.0.weight": weight.astype(bool)},
+        {**tensors, "more": np.zeros(3, np.float32)},
+        {**tensors, "more": np.zeros(0, np.float32)},
+        {},
+    ):
+        forge(path, model, changed)
+        assert "does not hold a usable model" in spoiled_message(path)
+
+
+def test_a_file_names_the_format_that_save_writes(path):
+    raw = path.read_bytes()
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
+    assert header["format"] == storage.FORMAT
+    assert header["version"] == str(storage.VERSION)

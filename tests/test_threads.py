@@ -1,0 +1,121 @@
+"""How many threads: affinity, the container's quota, OMP_NUM_THREADS, and what users ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaefast import VAE, info, threads
+
+CPUS = 8
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Eight CPUs, no quota, no wish."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(CPUS)), raising=False)
+    monkeypatch.setattr(threads, "container_quota", lambda: None)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    return monkeypatch
+
+
+def test_all_cpus_of_the_affinity_mask(machine):
+    assert threads.available_cpus() == threads.default_threads() == CPUS
+    machine.setattr(os, "sched_getaffinity", lambda pid: {1, 5, 7})
+    assert threads.available_cpus() == threads.default_threads() == 3
+
+
+def test_all_cpus_where_the_system_knows_no_affinity(machine):
+    machine.delattr(os, "sched_getaffinity")
+    machine.setattr(os, "cpu_count", lambda: 5)
+    assert threads.available_cpus() == 5
+    machine.setattr(os, "cpu_count", lambda: None)
+    assert threads.available_cpus() == 1
+
+
+@pytest.mark.parametrize(
+    ("quota", "cpus"), [(0.1, 1), (1.0, 1), (1.5, 2), (4.0, 4), (64.0, CPUS), (None, CPUS)]
+)
+def test_at_most_the_quota_and_at_least_one(machine, quota, cpus):
+    machine.setattr(threads, "container_quota", lambda: quota)
+    assert threads.available_cpus() == cpus
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [("1", 1), ("3", 3), (" 4 ", 4), ("2,4", 2), ("8", 8), ("99", 8), ("9" * 400, 8)]
+    + [(junk, 8) for junk in ("", "0", "-2", "many", "2.5", "²", ",", "9" * 5000)],
+)  # fmt: skip
+def test_omp_num_threads_lowers_the_number_and_junk_is_ignored(machine, wanted, expected):
+    machine.setenv("OMP_NUM_THREADS", wanted)
+    assert threads.default_threads() == info()["threads"] == expected
+    assert threads.available_cpus() == info()["cpus"] == CPUS
+
+
+def test_the_default_is_never_more_than_a_model_takes(machine):
+    machine.setattr(os, "sched_getaffinity", lambda pid: range(5000))
+    assert threads.default_threads() == threads.MAX_THREADS
+    assert threads.available_cpus() == 5000
+
+
+@pytest.mark.parametrize("n_threads", [None, 1, 3])
+def test_a_model_works_with_the_threads_asked_for(machine, n_threads):
+    machine.setenv("OMP_NUM_THREADS", "2")
+    vae = VAE(hidden_layer_sizes=(4,), epochs=1, n_threads=n_threads, verbose=False)
+    assert vae.fit(np.zeros((3, 2)))._core.n_threads == (n_threads or 2)
+
+
+# ------------------------------------------------------------------ the container's files
+
+
+def cgroup(root: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    return root
+
+
+def version1(quota: bytes, period: bytes) -> dict[str, bytes]:
+    return {"cpu/cpu.cfs_quota_us": quota, "cpu/cpu.cfs_period_us": period}
+
+
+LIMITS = {
+    "version 2": ({"cpu.max": b"150000 100000\n"}, 1.5),
+    "version 2, another period": ({"cpu.max": b"50000 200000\n"}, 0.25),
+    "version 2, no limit": ({"cpu.max": b"max 100000\n"}, None),
+    "version 1": (version1(b"400000\n", b"100000\n"), 4.0),
+    "version 1, no limit": (version1(b"-1\n", b"100000\n"), None),
+    "both": ({"cpu.max": b"200000 100000\n"} | version1(b"400000\n", b"100000\n"), 2.0),
+}
+JUNK = {
+    "nothing there": {},
+    "empty": {"cpu.max": b""},
+    "one word": {"cpu.max": b"100000"},
+    "words": {"cpu.max": b"a lot"},
+    "no text": {"cpu.max": b"\xff\xfe\x00 \x80"},
+    "zero period": {"cpu.max": b"100000 0"},
+    "zero quota": {"cpu.max": b"0 100000"},
+    "negative": {"cpu.max": b"-100000 100000"},
+    "beyond floats": {"cpu.max": b"9" * 400 + b" 1"},
+    "version 1, no text": version1(b"\xff\xfe", b"100000"),
+    "version 1, words": version1(b"some", b"time"),
+    "version 1, no period": {"cpu/cpu.cfs_quota_us": b"100000"},
+    "version 1, zero period": version1(b"100000", b"0"),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_a_quota_is_read_in_cpus(case, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    files, cpus = LIMITS[case]
+    assert threads.container_quota(cgroup(tmp_path, files)) == cpus
+
+
+@pytest.mark.parametrize("case", JUNK)
+def test_junk_is_no_quota(case, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    assert threads.container_quota(cgroup(tmp_path, JUNK[case])) is None
