@@ -21,6 +21,13 @@ inline void copy_row(const Rows& rows, std::int64_t index, Panels& out, int row)
   }
 }
 
+// Asks for row `index`, to be copied soon: the rows of a batch lie all over the memory.
+inline void prefetch_row(const Rows& rows, std::int64_t index) {
+  const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
+  if (rows.floats) return simd::prefetch(rows.floats + start, rows.cols);
+  for (int i = 0; i < rows.cols; i += 64) __builtin_prefetch(rows.bytes + start + i);
+}
+
 // A name for the content of one row, whatever its position and its neighbours: eight interleaved multiplicative hashes.
 inline std::uint64_t hash_row(const Panels& x, int row) {
   static_assert(NR % 8 == 0);

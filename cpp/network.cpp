@@ -4,15 +4,22 @@ namespace vaefast {
 
 void Dense::transpose_tile(int panel, int tile) {
   const int rows = std::min(NR, in() - tile * NR), cols = std::min(NR, out() - panel * NR);
-  alignas(64) float square[NR * NR] = {};
-  std::copy_n(weight.value.at(panel, tile * NR), rows * NR, square);
-  Packet packets[W];
-  for (int i = 0; i < 2; ++i)
-    for (int j = 0; j < 2; ++j) {
-      for (int r = 0; r < W; ++r) packets[r] = simd::load(square + (i * W + r) * NR + j * W);
+  const float* in = weight.value.at(panel, tile * NR);
+  float* out = transposed.at(tile, panel * NR);
+  alignas(64) float square[NR * NR];
+  if (rows < NR) {  // the last tile of a panel, filled up with zeros
+    std::fill(std::copy_n(in, rows * NR, square), square + NR * NR, 0.f);
+    in = square;
+  }
+  for (int i = 0; i < NR; i += W)
+    for (int j = 0; j < NR; j += W) {
+      Packet packets[W];
+#pragma GCC unroll 16
+      for (int r = 0; r < W; ++r) packets[r] = simd::load(in + (i + r) * NR + j);
       simd::transpose(packets);
-      const int n = std::min(W, cols - j * W);
-      for (int r = 0; r < n; ++r) simd::store(transposed.at(tile, panel * NR + j * W + r) + i * W, packets[r]);
+#pragma GCC unroll 16
+      for (int r = 0; r < W; ++r)
+        if (j + r < cols) simd::store(out + (j + r) * NR + i, packets[r]);
     }
 }
 

@@ -56,7 +56,10 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
   const int threads = threads_for(count);
   team_.run(threads, [&](int thread) {
     const int first = share(count, thread, threads), last = share(count, thread + 1, threads);
-    for (int row = first; row < last; ++row) copy_row(rows, index[row], batch_->x, row);
+    for (int row = first; row < last; ++row) {
+      if (row + 1 < last) prefetch_row(rows, index[row + 1]);
+      copy_row(rows, index[row], batch_->x, row);
+    }
     draw_noise(noise, first, last);
     encode(model_, *batch_, first, last);
     decode_and_score(model_, *batch_, first, last);
@@ -78,6 +81,7 @@ void Trainer::weights_phase(int count, Sink&& sink) {
     alignas(64) float gradient[NR * NR];
     for (int i = shares_[thread]; i < shares_[thread + 1]; ++i) {
       const Tile& t = tiles_[i];
+      if (i + 1 < shares_[thread + 1]) prefetch(tiles_[i + 1]);
       multiply_weights(*t.input, *t.delta, count, t.tile, t.panel, t.rows, gradient);
       sink(t.layer->weight, t.layer->weight.value.offset(t.panel, t.tile * NR), gradient, t.rows * NR);
       if (!t.layer->transposed.empty()) t.layer->transpose_tile(t.panel, t.tile);
@@ -91,28 +95,42 @@ void Trainer::weights_phase(int count, Sink&& sink) {
   });
 }
 
+// What the next tile's optimiser step will read, while this tile's gradient is summed.
+void Trainer::prefetch(const Tile& t) {
+  const std::size_t offset = t.layer->weight.value.offset(t.panel, t.tile * NR);
+  for (const Panels* m : {&t.layer->weight.value, &t.layer->weight.first, &t.layer->weight.second})
+    if (!m->empty()) simd::prefetch(m->data() + offset, t.rows * NR);
+}
+
 void Trainer::draw_noise(const Noise& noise, int first, int last) {
-  const int latent_dim = model_.shape.latent_dim, blocks = (latent_dim + 3) / 4;
-  for (int row = first; row < last; ++row) {
-    float* eps = batch_->posterior.eps(row);
-    if (noise.given)
-      std::copy_n(noise.given + static_cast<std::size_t>(row) * latent_dim, latent_dim, eps);
-    else
-      fill_normals(noise.seed, Stream::training, noise.step, static_cast<std::uint32_t>(row * blocks), latent_dim, eps);
+  const int latent_dim = model_.shape.latent_dim, blocks = (latent_dim + 3) / 4;  // of four numbers, per row
+  const float* eps = noise.given;
+  int stride = latent_dim;
+  if (!eps) {
+    stride = 4 * blocks;
+    fill_normals(noise.seed, Stream::training, noise.step, static_cast<std::uint32_t>(first * blocks),
+                 (last - first) * stride, noise_.data() + static_cast<std::size_t>(first) * stride);
+    eps = noise_.data();
   }
+  for (int row = first; row < last; ++row)
+    std::copy_n(eps + static_cast<std::size_t>(row) * stride, latent_dim, batch_->posterior.eps(row));
 }
 
 void Trainer::make_room(int count) {
   if (batch_ && batch_->rows >= count) return;
   batch_.emplace(model_, count, true);
+  noise_ = Buffer(static_cast<std::size_t>(count) * (model_.shape.latent_dim + 3));
   tiles_.clear();
+  // The wider side of a layer comes in the outer loop, so that the narrower stays in the cache.
   const auto add = [this](Network& network, const Panels& x, const Activations& a) {
     for (std::size_t i = 0; i < network.layers.size(); ++i) {
       Dense& layer = network.layers[i];
-      for (int panel = 0; panel < panel_count(layer.out()); ++panel)
-        for (int tile = 0; tile < panel_count(layer.in()); ++tile)
-          tiles_.push_back(
-              {&layer, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, std::min(NR, layer.in() - tile * NR)});
+      const int panels = panel_count(layer.out()), tiles = panel_count(layer.in());
+      for (int k = 0; k < panels * tiles; ++k) {
+        const int panel = tiles > panels ? k % panels : k / tiles, tile = tiles > panels ? k / panels : k % tiles;
+        const int rows = std::min(NR, layer.in() - tile * NR);
+        tiles_.push_back({&layer, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, rows});
+      }
     }
   };
   add(model_.encoder, batch_->x, batch_->encoder);

@@ -44,10 +44,12 @@ class Trainer {
   void share_tiles(int threads);
   int threads_for(int count) const;
   void draw_noise(const Noise& noise, int first, int last);
+  static void prefetch(const Tile& tile);
 
   Model& model_;
   Team& team_;
   std::optional<Batch> batch_;
+  Buffer noise_;  // (rows, latent_dim rounded up to a multiple of 4)
   std::vector<Tile> tiles_;
   std::vector<int> shares_;  // thread t works on tiles_[shares_[t]] ... tiles_[shares_[t + 1] - 1]
 };

@@ -18,7 +18,7 @@ def test_every_name_is_listed():
 def test_load_by_name():
     data = datasets.load("strokes")
     assert data.name == "strokes"
-    assert data.X.shape == (20_000, 28, 28)
+    assert data.X.shape == (30_000, 28, 28)
     assert data.X_test.shape == (2_000, 28, 28)
     assert set(data.factors) >= {"slant", "size", "x", "y", "thickness", "wobble"}
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference as ref
 from scipy import stats
 from scipy.special import expit
+
+import reference as ref
 
 N, N_FEATURES, LATENT_DIM = 5, 4, 3
 ACTIVATIONS = sorted(ref.ACTIVATIONS)

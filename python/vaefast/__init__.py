@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from . import datasets
 from ._version import __version__
-from .errors import DivergenceError, NotFittedError
 from .environment import info
+from .errors import DivergenceError, NotFittedError
 from .storage import load
 from .vae import VAE
 

@@ -1,7 +1,7 @@
 """The compiled core: one extension module per instruction set, the best one chosen here.
 
-``VAEFAST_ISA`` forces one by name. A forced one that cannot run here is an error, and so is a module that
-does not import: there is no silent fall-back to a slower one.
+``VAEFAST_ISA`` forces one by name. A forced one that cannot run here is an error, and so is a
+module that does not import: there is no silent fall-back to a slower one.
 """
 
 from __future__ import annotations

@@ -37,9 +37,7 @@ def names() -> list[str]:
     return list(_NAMED)
 
 
-def load(
-    source: str | os.PathLike[str], *, image_size: tuple[int, int] | None = None
-) -> Dataset:
+def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None = None) -> Dataset:
     """Load data by name or from a path.
 
     Parameters

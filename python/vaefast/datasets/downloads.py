@@ -67,7 +67,7 @@ def fashion_mnist() -> Dataset:
 
 
 def _load(name: str) -> Dataset:
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     cache = Path(pooch.os_cache("vaefast")) / name
     data = os.environ.get("VAEFAST_DATA")
@@ -96,9 +96,13 @@ def _download(name: str, cache: Path, folders: list[Path]) -> dict[str, Path]:
                 progressbar=True,
             )
         except (OSError, ValueError) as error:  # ValueError: another checksum
-            choice = "" if len(folders) > 1 else (
-                f", or into the folder {name} of any folder that the environment variable "
-                "VAEFAST_DATA names"
+            choice = (
+                ""
+                if len(folders) > 1
+                else (
+                    f", or into the folder {name} of any folder that the environment variable "
+                    "VAEFAST_DATA names"
+                )
             )
             raise OSError(
                 f"{name} is not on this machine and could not be downloaded. Put the files "

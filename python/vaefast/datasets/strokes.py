@@ -23,6 +23,7 @@ SPACING = 0.8  # pixels between neighbouring points of a curve, at most about
 _Curve = tuple[tuple[float, float], ...]
 _Glyph = tuple[_Curve, ...]
 
+# fmt: off
 _GLYPHS: tuple[tuple[_Glyph, _Glyph], ...] = (
     (  # 0: egg, oval
         (((6, 0), (1.8, 2.6), (0, 10), (1.8, 17.4), (6, 20),
@@ -87,6 +88,7 @@ _GLYPHS: tuple[tuple[_Glyph, _Glyph], ...] = (
          ((11.4, 5.6), (11, 13), (8, 18.8), (2.4, 19.8))),
     ),
 )
+# fmt: on
 
 # Drawing factors, each uniform in its range, in the order of the random numbers. Even the largest
 # drawing leaves the border of the image black. The ranges are narrow enough for two latent
