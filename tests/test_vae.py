@@ -83,6 +83,29 @@ def test_clone_has_the_parameters_and_no_weights(fitted):
         clone.transform(np.zeros((1, D)))
 
 
+def test_a_step_of_a_scikit_learn_pipeline(X):
+    pytest.importorskip("sklearn")
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler
+    from sklearn.utils.validation import check_is_fitted
+
+    pipeline = make_pipeline(MinMaxScaler(clip=True), small())
+    Z = pipeline.fit_transform(X)
+    np.testing.assert_array_equal(pipeline.transform(X), Z)
+    assert pipeline.inverse_transform(Z).shape == X.shape
+    assert pipeline.score(X) == pipeline[-1].score(pipeline[0].transform(X))
+    with pytest.raises(ValueError, match="not fitted"):
+        check_is_fitted(small())
+
+
+def test_scikit_learn_searches_for_parameters(X):
+    selection = pytest.importorskip("sklearn.model_selection")
+    search = selection.GridSearchCV(small(), {"latent_dim": [1, 2]}, cv=2).fit(X)
+    assert search.best_score_ == max(search.cv_results_["mean_test_score"])
+    assert search.best_params_ == {"latent_dim": search.best_estimator_.latent_dim}
+    assert len(selection.cross_val_score(small(), X, cv=3)) == 3
+
+
 def test_fit_returns_itself_and_ignores_y(X):
     vae = small()
     assert vae.fit(X, object()) is vae

@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from vaefast import VAE, DivergenceError, _core, validation
-from vaefast import vae as vae_module
+from vaefast import VAE, DivergenceError, _core, building, validation
 
 N, D = 40, 6
 
@@ -309,7 +308,7 @@ def test_a_net_beyond_memory_is_a_clean_error(vae, monkeypatch):
         raise MemoryError("std::bad_alloc")
 
     before = dict(vae.__dict__)
-    monkeypatch.setattr(vae_module, "Core", refuse)
+    monkeypatch.setattr(building, "Core", refuse)
     with pytest.raises(MemoryError, match=r"layers of \[6, 9, 2, 9, 6\] units do not fit"):
         vae.set_params(hidden_layer_sizes=(9,)).fit(good())
     monkeypatch.undo()

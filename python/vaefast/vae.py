@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core, storage
-from ._core import Core
+from . import storage
+from ._core import LIKELIHOODS, Core
+from .building import make_core, restore_core
 from .errors import DivergenceError, NotFittedError
-from .threads import MAX_THREADS, default_threads
 from .training import RECORD_KEYS, SCORING_SEED, Callback, Schedule, evaluate, train
 from .validation import (
-    MAX_WIDTH,
     Rows,
     check_callbacks,
     check_choice,
@@ -27,7 +25,6 @@ from .validation import (
     check_integer,
     check_number,
     check_rows,
-    check_sizes,
     check_values,
 )
 
@@ -200,14 +197,7 @@ class VAE:
         DivergenceError
             The loss became infinite or NaN; the weights are the last finite ones.
         """
-        schedule = self._schedule(self.epochs, _seed(self.random_state))
-        rows, shape = self._check_new(X, "X")
-        validation_rows = self._check_validation(validation, shape)
-        callbacks = check_callbacks(callbacks)
-        core = self._make_core(rows.shape[1])
-        core.initialize(schedule.seed)
-        self._reset(core, shape, schedule.seed)
-        return self._train(rows, schedule, validation_rows, callbacks)
+        return self._start(X, validation, self.epochs, check_callbacks(callbacks))
 
     def partial_fit(
         self,
@@ -221,19 +211,31 @@ class VAE:
 
         Parameters, return value and errors are those of `fit`.
         """
-        callbacks = check_callbacks(callbacks)
+        functions = check_callbacks(callbacks)
         if not self._is_fitted():
-            schedule = self._schedule(1, _seed(self.random_state))
-            rows, shape = self._check_new(X, "X")
-            validation_rows = self._check_validation(validation, shape)
-            core = self._make_core(rows.shape[1])
-            core.initialize(schedule.seed)
-            self._reset(core, shape, schedule.seed)
-        else:
-            schedule = self._schedule(1, self._seed)
-            rows = self._check(X, "X")
-            validation_rows = self._check_validation(validation, self.feature_shape_)
-        return self._train(rows, schedule, validation_rows, callbacks)
+            return self._start(X, validation, 1, functions)
+        schedule = self._schedule(1, self._seed)
+        likelihood = self._fitted["likelihood"]
+        rows, _ = _checked(X, "X", likelihood, self.feature_shape_)
+        watched = self._check_validation(validation, likelihood, self.feature_shape_)
+        return self._train(rows, schedule, watched, functions)
+
+    def _start(
+        self,
+        X: ArrayLike,
+        validation: ArrayLike | None,
+        epochs: int,
+        callbacks: Sequence[Callback],
+    ) -> VAE:
+        """Train from fresh weights; nothing of an earlier fit changes before all is checked."""
+        schedule = self._schedule(epochs, _seed(self.random_state))
+        check_choice(self.likelihood, "likelihood", LIKELIHOODS)
+        rows, shape = _checked(X, "X", self.likelihood)
+        watched = self._check_validation(validation, self.likelihood, shape)
+        core = make_core(self.get_params(), rows.shape[1])
+        core.initialize(schedule.seed)
+        self._reset(core, shape, schedule.seed)
+        return self._train(rows, schedule, watched, callbacks)
 
     def _train(
         self,
@@ -245,9 +247,8 @@ class VAE:
         try:
             train(self, self._core, rows, schedule, validation=validation, callbacks=callbacks)
         except DivergenceError:
-            weights = self._core.tensors()  # a fresh core: moments and padding are not finite
-            self._core = VAE(**self._fitted)._make_core(self.n_features_in_)
-            self._core.set_tensors(weights)
+            # a fresh core: the optimizer's moments are no longer finite
+            self._core = restore_core(self._fitted, self.n_features_in_, self._core.tensors())
             raise
         return self
 
@@ -255,7 +256,7 @@ class VAE:
 
     def encode(self, X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the mean and the log-variance of q(z|x), each (n, latent_dim)."""
-        return self._fitted_core().encode(self._check(X, "X"))
+        return self._fitted_core().encode(self._check(X))
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the mean of q(z|x), (n, latent_dim): the latent features of each row."""
@@ -293,7 +294,7 @@ class VAE:
         One z is drawn for each row, from noise that the row's own content names: a row has the same
         score at every call, in any place and among any others.
         """
-        reconstruction, kl = self._fitted_core().score(self._check(X, "X"), SCORING_SEED)
+        reconstruction, kl = self._fitted_core().score(self._check(X), SCORING_SEED)
         return -(reconstruction + kl)
 
     def score(self, X: ArrayLike, y: object = None) -> float:
@@ -302,7 +303,7 @@ class VAE:
 
     def evaluate(self, X: ArrayLike) -> dict[str, float]:
         """Return elbo, reconstruction (-E_q[log p(x|z)]) and kl: means over rows, in nats."""
-        return evaluate(self._fitted_core(), self._check(X, "X"))
+        return evaluate(self._fitted_core(), self._check(X))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters, weights and history to a safetensors file; `vaefast.load` reads it."""
@@ -331,6 +332,20 @@ class VAE:
         changed = {k: v for k, v in self.get_params().items() if v != defaults[k].default}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn, where it is installed, wants to know of an estimator."""
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(),
+            input_tags=InputTags(three_d_array=True),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._is_fitted()
+
     @property
     def n_features_in_(self) -> int:
         """Numbers in one row."""
@@ -351,84 +366,18 @@ class VAE:
             verbose=bool(self.verbose),
         )
 
-    def _check_new(self, X: ArrayLike, name: str) -> tuple[Rows, tuple[int, ...]]:
-        check_choice(self.likelihood, "likelihood", _core.LIKELIHOODS)
-        rows, shape = check_rows(X, name)
-        check_values(rows, self.likelihood, name)
-        return rows, shape
-
-    def _check(self, X: ArrayLike, name: str) -> Rows:
+    def _check(self, X: ArrayLike) -> Rows:
         self._fitted_core()
-        rows, shape = check_rows(X, name)
-        check_features(rows, shape, self.feature_shape_, name)
-        check_values(rows, self._fitted["likelihood"], name)
-        return rows
+        return _checked(X, "X", self._fitted["likelihood"], self.feature_shape_)[0]
 
-    def _check_validation(self, X: ArrayLike | None, shape: tuple[int, ...]) -> Rows | None:
-        if X is None:
-            if self.patience is not None:
-                raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
-            return None
-        rows, found = self._check_new(X, "validation")
-        check_features(rows, found, shape, "validation")
-        return rows
-
-    def _widths(self) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-        """Widths of the encoder's hidden layers, of the latent space and of the decoder's."""
-        encoder = check_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
-        decoder = (
-            encoder[::-1]
-            if self.decoder_layer_sizes is None
-            else check_sizes(self.decoder_layer_sizes, "decoder_layer_sizes")
-        )
-        return encoder, check_integer(self.latent_dim, "latent_dim", high=MAX_WIDTH), decoder
-
-    def _make_core(self, features: int) -> Core:
-        encoder, latent_dim, decoder = self._widths()
-        check_choice(self.activation, "activation", _core.ACTIVATIONS)
-        check_choice(self.likelihood, "likelihood", _core.LIKELIHOODS)
-        learned = isinstance(self.sigma, str)
-        if learned:
-            check_choice(self.sigma, "sigma", ("per_feature",))
-        n_threads = default_threads() if self.n_threads is None else self.n_threads
-        n_threads = check_integer(n_threads, "n_threads", high=MAX_THREADS)
-        try:
-            core = Core(
-                features=features,
-                encoder=encoder,
-                latent_dim=latent_dim,
-                decoder=decoder,
-                activation=self.activation,
-                likelihood=self.likelihood,
-                learn_sigma=learned,
-                n_threads=n_threads,
-            )
-        except MemoryError:
-            layers = [features, *encoder, latent_dim, *decoder, features]
-            raise MemoryError(f"layers of {layers} units do not fit into memory") from None
-        if not learned:
-            log_sigma = np.float32(np.log(check_number(self.sigma, "sigma", above=0)))
-            tensors = core.tensors()
-            if "log_sigma" in tensors:
-                tensors["log_sigma"][:] = log_sigma
-                core.set_tensors(tensors)
-        self._set_optimizer(core)
-        return core
-
-    def _set_optimizer(self, core: Core) -> None:
-        check_choice(self.optimizer, "optimizer", _core.OPTIMIZERS)
-        try:
-            beta1, beta2 = self.adam_betas
-        except (TypeError, ValueError):
-            raise ValueError(f"adam_betas={self.adam_betas!r} must be two numbers") from None
-        core.set_optimizer(
-            self.optimizer,
-            check_number(self.momentum, "momentum", low=0, below=1),
-            check_number(beta1, "adam_betas[0]", low=0, below=1),
-            check_number(beta2, "adam_betas[1]", low=0, below=1),
-            check_number(self.adam_epsilon, "adam_epsilon", low=1e-30),
-            check_number(self.weight_decay, "weight_decay", low=0),
-        )
+    def _check_validation(
+        self, X: ArrayLike | None, likelihood: str, shape: tuple[int, ...]
+    ) -> Rows | None:
+        if X is not None:
+            return _checked(X, "validation", likelihood, shape)[0]
+        if self.patience is not None:
+            raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
+        return None
 
     def _restore(
         self,
@@ -441,21 +390,11 @@ class VAE:
     ) -> None:
         """Become fitted with these weights, of the sizes that the parameters say."""
         features = math.prod(check_integer(size, "feature_shape") for size in feature_shape)
-        encoder, latent_dim, decoder = self._widths()
-        chains = (features, *encoder, 2 * latent_dim), (latent_dim, *decoder, features)
-        numbers = sum((n + 1) * m for chain in chains for n, m in itertools.pairwise(chain))
-        numbers += features if "log_sigma" in tensors else 0
-        found = sum(tensor.size for tensor in tensors.values())
-        if numbers != found:  # before any memory is taken for them
-            raise ValueError(f"the layers need {numbers} weights, but there are {found}")
         if {key: len(history[key]) for key in history} != dict.fromkeys(
             RECORD_KEYS, check_integer(n_iter, "n_iter", low=0)
         ):
             raise ValueError(f"the history is not that of {n_iter} epochs")
-        core = self._make_core(features)
-        if _form(tensors) != _form(core.tensors()):
-            raise ValueError("the tensors have other names, shapes or types than the layers need")
-        core.set_tensors(tensors)
+        core = restore_core(self.get_params(), features, tensors)
         self._reset(core, feature_shape, check_integer(seed, "seed", low=0, high=2**64 - 1))
         self.history_, self.n_iter_ = history, n_iter
 
@@ -488,15 +427,22 @@ class VAE:
         slots, steps = state.pop("_slots", None), state.pop("_steps", 0)
         self.__dict__.update(state)
         if slots is not None:
-            core = VAE(**self._fitted)._make_core(int(np.prod(self.feature_shape_)))
+            core = make_core(self._fitted, math.prod(self.feature_shape_))
             for slot, tensors in slots.items():
                 core.set_tensors(tensors, slot)
             core.optimizer_steps = steps
             self._core = core
 
 
-def _form(tensors: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
-    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+def _checked(
+    X: ArrayLike, name: str, likelihood: str, expected: tuple[int, ...] | None = None
+) -> tuple[Rows, tuple[int, ...]]:
+    """Return X as rows that this likelihood can take, of the shape expected, and their shape."""
+    rows, shape = check_rows(X, name)
+    if expected is not None:
+        check_features(rows, shape, expected, name)
+    check_values(rows, likelihood, name)
+    return rows, shape
 
 
 def _seed(random_state: RandomState) -> int:
