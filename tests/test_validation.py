@@ -196,6 +196,14 @@ def test_a_row_wider_than_a_chunk_is_checked(monkeypatch):
         validation.check_values(with_value(np.nan, 3, 4), "gaussian")
 
 
+def test_a_gaussian_is_warned_of_columns_that_were_not_standardised(vae):
+    raw = np.random.default_rng(0).normal(0, 300, (20, D)).astype(np.float32)
+    with pytest.warns(UserWarning, match=r"as large as \d+.*StandardScaler"):
+        vae.set_params(likelihood="gaussian").fit(raw)
+    vae.fit(raw / 300)  # warns of nothing
+
+
+@pytest.mark.filterwarnings("ignore:X has values as large as")
 def test_the_gaussian_likelihood_takes_any_finite_values():
     X = 1000 * good() - 500
     assert np.isfinite(small(likelihood="gaussian").fit(X).score(X))

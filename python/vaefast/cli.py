@@ -87,12 +87,14 @@ def train(
         vaefast train table.csv --likelihood gaussian --validation 0.1 --patience 5
     """
     from vaefast import datasets, report, rows
+    from vaefast.validation import check_rows, check_values
 
     vae = VAE(**{name: value for name, value in parameters.items() if value is not None})
     if vae.patience is not None and validation is None:
         raise click.UsageError("--patience needs rows to watch: add --validation 0.1, for example.")
     with _run_folder(out, data, report.FILES, force) as folder:
         dataset = datasets.load(data, image_size=image_size)
+        check_values(check_rows(dataset.X, data)[0], vae.likelihood, data)  # before rows move
         X, X_watch, X_test, labels = rows.parts(
             dataset, validation, seed=parameters["random_state"] or 0
         )
@@ -155,7 +157,7 @@ def reconstruct(
     """
     from vaefast import images, report, rows
 
-    vae = _load_model(model)
+    vae = vaefast.load(model)
     out = _output_file(out, "reconstruction", vae, force)
     dataset, X, where = rows.load_rows(vae, data, split)
     wrong = [index for index in indexes if not 0 <= index < len(X)]
@@ -198,7 +200,7 @@ def sample(model: Path, n: int, seed: int | None, out: Path | None, force: bool)
     """
     from vaefast import images, report
 
-    vae = _load_model(model)
+    vae = vaefast.load(model)
     out = _output_file(out, "samples", vae, force)
     rows = vae.sample(n, random_state=seed)
     if images.is_image_shape(vae.feature_shape_):
@@ -225,7 +227,7 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
     """
     from vaefast import report, rows
 
-    vae = _load_model(model)
+    vae = vaefast.load(model)
     _, X, where = rows.load_rows(vae, data, split)
     scores = vae.evaluate(X)
     if as_json:
@@ -264,10 +266,6 @@ def _output_file(out: Path | None, stem: str, vae: VAE, force: bool) -> Path:
     if out.exists() and not force:
         raise click.ClickException(f"{out} is there already. Replace it with --force.")
     return out
-
-
-def _load_model(path: Path) -> VAE:
-    return vaefast.load(path / "model.safetensors" if path.is_dir() else path)
 
 
 if __name__ == "__main__":

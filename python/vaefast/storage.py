@@ -61,7 +61,7 @@ def load(path: str | os.PathLike[str]) -> VAE:
     Parameters
     ----------
     path : path
-        The file.
+        The file, or the folder that `vaefast train` wrote it to.
 
     Returns
     -------
@@ -79,6 +79,8 @@ def load(path: str | os.PathLike[str]) -> VAE:
     from .vae import VAE
 
     path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
     metadata, tensors = _read(path)

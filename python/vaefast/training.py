@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,7 +162,11 @@ class _Progress:
             from tqdm import tqdm
 
             self.bar = tqdm(
-                total=n * schedule.epochs, unit=" rows", unit_scale=True, dynamic_ncols=True
+                total=n * schedule.epochs,
+                unit=" rows",
+                unit_scale=True,
+                dynamic_ncols=True,
+                mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds: a log wants few lines
             )
             self.bar.set_description(f"epoch {self.epoch}/{self.last}", refresh=False)
 

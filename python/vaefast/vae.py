@@ -26,6 +26,7 @@ from .validation import (
     check_number,
     check_rows,
     check_values,
+    warn_of_scale,
 )
 
 RandomState = int | np.random.Generator | np.random.RandomState | None
@@ -197,7 +198,9 @@ class VAE:
         DivergenceError
             The loss became infinite or NaN; the weights are the last finite ones.
         """
-        return self._start(X, validation, self.epochs, check_callbacks(callbacks))
+        functions = check_callbacks(callbacks)
+        early_stopping = self.patience is not None
+        return self._start(X, validation, functions, self.epochs, early_stopping)
 
     def partial_fit(
         self,
@@ -213,25 +216,30 @@ class VAE:
         """
         functions = check_callbacks(callbacks)
         if not self._is_fitted():
-            return self._start(X, validation, 1, functions)
-        schedule = self._schedule(1, self._seed)
+            return self._start(X, validation, functions, epochs=1, early_stopping=False)
+        schedule = self._schedule(1, self._seed, early_stopping=False)
         likelihood = self._fitted["likelihood"]
         rows, _ = _checked(X, "X", likelihood, self.feature_shape_)
-        watched = self._check_validation(validation, likelihood, self.feature_shape_)
+        watched = _validation_rows(validation, likelihood, self.feature_shape_)
         return self._train(rows, schedule, watched, functions)
 
     def _start(
         self,
         X: ArrayLike,
         validation: ArrayLike | None,
-        epochs: int,
         callbacks: Sequence[Callback],
+        epochs: int,
+        early_stopping: bool,
     ) -> VAE:
         """Train from fresh weights; nothing of an earlier fit changes before all is checked."""
-        schedule = self._schedule(epochs, _seed(self.random_state))
+        schedule = self._schedule(epochs, _seed(self.random_state), early_stopping)
         check_choice(self.likelihood, "likelihood", LIKELIHOODS)
         rows, shape = _checked(X, "X", self.likelihood)
-        watched = self._check_validation(validation, self.likelihood, shape)
+        watched = _validation_rows(validation, self.likelihood, shape)
+        if early_stopping and watched is None:
+            raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
+        if self.likelihood == "gaussian":
+            warn_of_scale(rows)
         core = make_core(self.get_params(), rows.shape[1])
         core.initialize(schedule.seed)
         self._reset(core, shape, schedule.seed)
@@ -355,29 +363,21 @@ class VAE:
 
     # ---------------------------------------------------------------- inside
 
-    def _schedule(self, epochs: int, seed: int) -> Schedule:
+    def _schedule(self, epochs: int, seed: int, early_stopping: bool) -> Schedule:
+        patience = None if self.patience is None else check_integer(self.patience, "patience")
         return Schedule(
             epochs=check_integer(epochs, "epochs"),
             batch_size=check_integer(self.batch_size, "batch_size"),
             learning_rate=check_number(self.learning_rate, "learning_rate", above=0),
             beta=check_number(self.beta, "beta", low=0),
             seed=seed,
-            patience=None if self.patience is None else check_integer(self.patience, "patience"),
+            patience=patience if early_stopping else None,
             verbose=bool(self.verbose),
         )
 
     def _check(self, X: ArrayLike) -> Rows:
         self._fitted_core()
         return _checked(X, "X", self._fitted["likelihood"], self.feature_shape_)[0]
-
-    def _check_validation(
-        self, X: ArrayLike | None, likelihood: str, shape: tuple[int, ...]
-    ) -> Rows | None:
-        if X is not None:
-            return _checked(X, "validation", likelihood, shape)[0]
-        if self.patience is not None:
-            raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
-        return None
 
     def _restore(
         self,
@@ -443,6 +443,10 @@ def _checked(
         check_features(rows, shape, expected, name)
     check_values(rows, likelihood, name)
     return rows, shape
+
+
+def _validation_rows(X: ArrayLike | None, likelihood: str, shape: tuple[int, ...]) -> Rows | None:
+    return None if X is None else _checked(X, "validation", likelihood, shape)[0]
 
 
 def _seed(random_state: RandomState) -> int:

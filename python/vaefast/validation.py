@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ Rows = NDArray[np.float32] | NDArray[np.uint8]
 Function = TypeVar("Function", bound=Callable[..., object])
 
 MAX_WIDTH = 1 << 20  # of a layer: a million, far beyond use, keeps the core's arithmetic in range
+LARGE = 100.0  # beyond this, data were hardly standardised
 _CHUNK = 1 << 22  # numbers that are checked at a time: data on disk need not fit into memory
 
 
@@ -94,6 +96,21 @@ def check_values(rows: Rows, likelihood: str, name: str = "X") -> None:
             f"{name} ranges from {low:g} to {high:g}, but likelihood='bernoulli' needs values "
             "within [0, 1]. Scale the data, pass bytes as uint8 (read as x / 255), or use "
             "likelihood='gaussian'."
+        )
+
+
+def warn_of_scale(rows: Rows) -> None:
+    """Warn of columns that a gaussian likelihood learns badly: sigma and weights start near 1."""
+    if rows.dtype == np.uint8:
+        return
+    largest = max(float(np.abs(chunk).max()) for _, chunk in _chunks(rows))
+    if largest > LARGE:
+        warnings.warn(
+            f"X has values as large as {largest:g}. likelihood='gaussian' trains well on columns "
+            "of mean 0 and standard deviation 1: standardise them first, for example with "
+            "sklearn.preprocessing.StandardScaler.",
+            UserWarning,
+            stacklevel=4,
         )
 
 
