@@ -91,7 +91,7 @@ void Core::read(Slot slot, const std::vector<float*>& out) const {
   for (std::size_t i = 0; i < impl_->tensors.size(); ++i) {
     const NamedTensor& t = impl_->tensors[i];
     const Panels& panels = t.parameter->*panels_of(slot);
-    if (panels.empty()) continue;
+    if (panels.empty() || !out.at(i)) continue;
     for (int row = 0; row < t.rows(); ++row)
       panels.read_row(row, t.first, t.cols, out.at(i) + static_cast<std::size_t>(row) * t.cols);
   }
@@ -102,7 +102,7 @@ void Core::write(Slot slot, const std::vector<const float*>& in) {
   for (std::size_t i = 0; i < impl_->tensors.size(); ++i) {
     const NamedTensor& t = impl_->tensors[i];
     Panels& panels = t.parameter->*panels_of(slot);
-    if (panels.empty()) continue;
+    if (panels.empty() || !in.at(i)) continue;
     if (t.first == 0) panels.zero();  // the padding too: a step that diverged may have left NaN there
     for (int row = 0; row < t.rows(); ++row)
       panels.write_row(row, t.first, t.cols, in.at(i) + static_cast<std::size_t>(row) * t.cols);

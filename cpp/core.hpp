@@ -31,7 +31,7 @@ class Core {
   std::vector<TensorInfo> tensors() const;
   // Whether tensor i has such a slot: an optimiser has 0 to 2 moments, and gradients come with gradients().
   bool has(std::size_t i, Slot slot) const;
-  // All tensors that have such a slot, each row-major, in the order of tensors(); the pointers of others are not used.
+  // All tensors that have such a slot, each row-major, in the order of tensors(); null pointers are passed over.
   void read(Slot slot, const std::vector<float*>& out) const;
   void write(Slot slot, const std::vector<const float*>& in);
 

@@ -5,14 +5,20 @@
 namespace vaefast {
 namespace {
 
-constexpr int PIECE = 96;  // rows that a thread takes at a time: its share of the batch stays in the cache
+// Rows that a thread takes at a time: few enough for its share of the batch to stay in the cache, and small.
+int rows_at_a_time(const Shape& shape) {
+  int widest = shape.features;
+  for (const std::vector<int>& widths : {shape.encoder, shape.decoder})
+    for (int width : widths) widest = std::max(widest, width);
+  return std::clamp((1 << 18) / widest, MR, 8 * MR);
+}
 
 }  // namespace
 
 template <class F>
 void Inference::for_pieces(std::int64_t n, double flops_per_row, F&& f) {
   const int threads = team_.threads_for(flops_per_row * static_cast<double>(n), n);
-  const int piece = static_cast<int>(std::min<std::int64_t>(PIECE, (n + threads - 1) / threads));
+  const int piece = static_cast<int>(std::min<std::int64_t>(rows_at_a_time(model_.shape), (n + threads - 1) / threads));
   if (!batch_ || batch_->rows < piece * threads) batch_.emplace(model_, piece * threads, false);
   team_.run(threads, [&](int thread) {
     const std::int64_t last = n * (thread + 1) / threads;

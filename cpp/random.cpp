@@ -8,9 +8,8 @@
 namespace vaefast {
 namespace {
 
-constexpr int LANES = 16;  // counters at a time; the compiler makes packets of them
-
-// LANES counters (block + lane, w1, w2, w3) at once; out[word][lane].
+// LANES counters (block + lane, w1, w2, w3) at once, of which the compiler makes packets; out[word][lane].
+template <int LANES>
 void philox_lanes(std::uint32_t block, std::uint32_t w1, std::uint32_t w2, std::uint32_t w3,
                   std::array<std::uint32_t, 2> key, std::uint32_t (&out)[4][LANES]) {
   for (int i = 0; i < LANES; ++i) {
@@ -55,6 +54,8 @@ Packet normal_from_uniform(Packet x) {
   return mul(mul(select(less(w, set(5.f)), p, q), x), set(1.41421356f));
 }
 
+constexpr int LANES = 16;
+
 template <class Transform>
 void fill(std::uint64_t seed, Stream stream, std::uint64_t word, std::uint32_t block, int count, float* out,
           Transform&& transform) {
@@ -75,7 +76,7 @@ void fill(std::uint64_t seed, Stream stream, std::uint64_t word, std::uint32_t b
 }  // namespace
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
-  std::uint32_t out[4][LANES];
+  std::uint32_t out[4][1];
   philox_lanes(counter[0], counter[1], counter[2], counter[3], key, out);
   return {out[0][0], out[1][0], out[2][0], out[3][0]};
 }

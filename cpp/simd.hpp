@@ -13,10 +13,8 @@ namespace ei = Eigen::internal;
 
 inline Packet set(float value) { return ei::pset1<Packet>(value); }
 inline Packet zero() { return ei::pzero(Packet{}); }
-inline Packet load(const float* p) { return ei::pload<Packet>(p); }    // aligned
-inline Packet loadu(const float* p) { return ei::ploadu<Packet>(p); }  // unaligned
+inline Packet load(const float* p) { return ei::pload<Packet>(p); }  // aligned, as store
 inline void store(float* p, Packet a) { ei::pstore(p, a); }
-inline void storeu(float* p, Packet a) { ei::pstoreu(p, a); }
 
 // Asks for n floats from p on, which are wanted soon, to be brought into the second-level cache.
 inline void prefetch(const float* p, int n) {

@@ -53,7 +53,7 @@ Loss Trainer::gradients(const Rows& rows, const std::int64_t* index, int count, 
 
 Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count, double beta, const Noise& noise) {
   make_room(count);
-  const int threads = threads_for(count);
+  const int threads = threads_for(count, count);
   team_.run(threads, [&](int thread) {
     const int first = share(count, thread, threads), last = share(count, thread + 1, threads);
     for (int row = first; row < last; ++row) {
@@ -75,7 +75,7 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
 
 template <class Sink>
 void Trainer::weights_phase(int count, Sink&& sink) {
-  const int threads = threads_for(count);
+  const int threads = threads_for(count, static_cast<int>(tiles_.size()));
   share_tiles(threads);
   team_.run(threads, [&](int thread) {
     alignas(64) float gradient[NR * NR];
@@ -118,24 +118,32 @@ void Trainer::draw_noise(const Noise& noise, int first, int last) {
 
 void Trainer::make_room(int count) {
   if (batch_ && batch_->rows >= count) return;
-  batch_.emplace(model_, count, true);
-  noise_ = Buffer(static_cast<std::size_t>(count) * (model_.shape.latent_dim + 3));
-  tiles_.clear();
-  // The wider side of a layer comes in the outer loop, so that the narrower stays in the cache.
-  const auto add = [this](Network& network, const Panels& x, const Activations& a) {
-    for (std::size_t i = 0; i < network.layers.size(); ++i) {
-      Dense& layer = network.layers[i];
-      const int panels = panel_count(layer.out()), tiles = panel_count(layer.in());
-      for (int k = 0; k < panels * tiles; ++k) {
-        const int panel = tiles > panels ? k % panels : k / tiles, tile = tiles > panels ? k / panels : k % tiles;
-        const int rows = std::min(NR, layer.in() - tile * NR);
-        tiles_.push_back({&layer, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, rows});
-      }
-    }
-  };
-  add(model_.encoder, batch_->x, batch_->encoder);
-  add(model_.decoder, batch_->posterior.z, batch_->decoder);
+  // Memory may run out: the batch comes last, and what follows it cannot fail, so that there is all or nothing.
+  batch_.reset();
   shares_.clear();
+  tiles_.clear();
+  noise_ = Buffer(static_cast<std::size_t>(count) * (model_.shape.latent_dim + 3));
+  std::size_t tiles = 0;
+  for (const Network* network : {&model_.encoder, &model_.decoder})
+    for (const Dense& layer : network->layers)
+      tiles += static_cast<std::size_t>(panel_count(layer.out())) * panel_count(layer.in());
+  tiles_.reserve(tiles);
+  batch_.emplace(model_, count, true);
+  add_tiles(model_.encoder, batch_->x, batch_->encoder);
+  add_tiles(model_.decoder, batch_->posterior.z, batch_->decoder);
+}
+
+// The wider side of a layer comes in the outer loop, so that the narrower stays in the cache.
+void Trainer::add_tiles(Network& network, const Panels& x, const Activations& a) {
+  for (std::size_t i = 0; i < network.layers.size(); ++i) {
+    Dense& layer = network.layers[i];
+    const int panels = panel_count(layer.out()), tiles = panel_count(layer.in());
+    for (int k = 0; k < panels * tiles; ++k) {
+      const int panel = tiles > panels ? k % panels : k / tiles, tile = tiles > panels ? k / panels : k % tiles;
+      const int rows = std::min(NR, layer.in() - tile * NR);
+      tiles_.push_back({&layer, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, rows});
+    }
+  }
 }
 
 // Cuts the tiles into runs of about the same number of weights.
@@ -152,7 +160,7 @@ void Trainer::share_tiles(int threads) {
   shares_.push_back(static_cast<int>(tiles_.size()));
 }
 
-// Two phases, three products: half of them each.
-int Trainer::threads_for(int count) const { return team_.threads_for(1.5 * model_.flops() * count, count); }
+// For one of the two phases, that has so many parts. Of the three products, each phase has half.
+int Trainer::threads_for(int count, int parts) const { return team_.threads_for(1.5 * model_.flops() * count, parts); }
 
 }  // namespace vaefast

@@ -42,7 +42,8 @@ class Trainer {
   void weights_phase(int count, Sink&& sink);
   void make_room(int count);
   void share_tiles(int threads);
-  int threads_for(int count) const;
+  void add_tiles(Network& network, const Panels& x, const Activations& a);
+  int threads_for(int count, int parts) const;
   void draw_noise(const Noise& noise, int first, int last);
   static void prefetch(const Tile& tile);
 

@@ -170,7 +170,11 @@ void register_core(py::module_& m) {
   m.def(
       "permutation",
       [](std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
-        const auto order = permutation(n, seed, epoch);
+        std::vector<std::int64_t> order;
+        {
+          const py::gil_scoped_release release;
+          order = permutation(n, seed, epoch);
+        }
         return Indices(static_cast<py::ssize_t>(order.size()), order.data());
       },
       "n"_a, "seed"_a, "epoch"_a);

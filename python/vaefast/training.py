@@ -63,11 +63,12 @@ def train(
         try:
             for epoch in range(vae.n_iter_ + 1, vae.n_iter_ + schedule.epochs + 1):
                 record = _train_epoch(core, rows, schedule, epoch, validation, progress)
-                vae.n_iter_ = epoch
                 for key in RECORD_KEYS:
                     vae.history_[key].append(record[key])
+                vae.n_iter_ = epoch
                 progress.finish_epoch(record)
-                stop = [callback(vae, dict(record)) is True for callback in callbacks]
+                answers = [callback(vae, dict(record)) for callback in callbacks]
+                stop = [isinstance(a, (bool, np.bool_)) and bool(a) for a in answers]
                 if schedule.patience is not None:
                     if record["validation"] > best_elbo:
                         best_elbo, best_epoch, best = record["validation"], epoch, core.tensors()
@@ -76,6 +77,8 @@ def train(
                     break
         except KeyboardInterrupt:
             vae.interrupted_ = True
+            for values in vae.history_.values():
+                del values[vae.n_iter_ :]  # of an epoch that was being written down
     if best is not None and not vae.interrupted_:
         core.set_tensors(best)
 

@@ -29,6 +29,7 @@ from .validation import (
     warn_of_scale,
 )
 
+ADJUSTABLE = ("learning_rate", "beta", "batch_size", "verbose")  # between calls of partial_fit
 RandomState = int | np.random.Generator | np.random.RandomState | None
 
 
@@ -81,8 +82,8 @@ class VAE:
         Stop after so many epochs without a better validation ELBO and restore the best weights;
         None: train all epochs. Needs validation rows.
     random_state : int, Generator, RandomState or None
-        Seed of weights, order and noise; the same seed gives the same bits for any number of
-        threads. None: a fresh one.
+        Seed of weights, order and noise; on one instruction set the same seed gives the same bits
+        for any number of threads. None: a fresh one.
     n_threads : int or None
         Threads to work with; None: the CPUs that this process may use, or OMP_NUM_THREADS if that
         is fewer.
@@ -212,12 +213,14 @@ class VAE:
     ) -> VAE:
         """Train one more epoch on X, from the weights and optimizer state there are.
 
-        Parameters, return value and errors are those of `fit`.
+        learning_rate, beta, batch_size and verbose are taken as they are set now; every other
+        parameter is that of the fit. Parameters, return value and errors are those of `fit`.
         """
         functions = check_callbacks(callbacks)
         if not self._is_fitted():
             return self._start(X, validation, functions, epochs=1, early_stopping=False)
         schedule = self._schedule(1, self._seed, early_stopping=False)
+        self._fitted.update({name: getattr(self, name) for name in ADJUSTABLE})
         likelihood = self._fitted["likelihood"]
         rows, _ = _checked(X, "X", likelihood, self.feature_shape_)
         watched = _validation_rows(validation, likelihood, self.feature_shape_)
