@@ -33,16 +33,19 @@ def assert_is_product(
     assert np.all(np.abs(got - a @ b) <= bound)
 
 
+def assert_right_and_the_same_bits(n: int, k: int, m: int, seed: int, split: int) -> None:
+    a, b = noise(seed, n, k), noise(seed + 1, k, m)
+    whole = kernels.product(a, b)
+    assert_is_product(whole, a, b)
+    assert kernels.product(a, b, split).tobytes() == whole.tobytes()
+
+
 @settings(deadline=None, max_examples=80)
 @given(n=size, k=size, m=size, seed=seeds, data=st.data())
 def test_product_is_right_and_the_same_bits_wherever_the_rows_are_split(
     n: int, k: int, m: int, seed: int, data: st.DataObject
 ) -> None:
-    a, b = noise(seed, n, k), noise(seed + 1, k, m)
-    whole = kernels.product(a, b)
-    assert_is_product(whole, a, b)
-    split = data.draw(st.integers(0, n))
-    assert kernels.product(a, b, split).tobytes() == whole.tobytes()
+    assert_right_and_the_same_bits(n, k, m, seed, split=data.draw(st.integers(0, n)))
 
 
 @settings(deadline=None, max_examples=25)
@@ -50,11 +53,7 @@ def test_product_is_right_and_the_same_bits_wherever_the_rows_are_split(
 def test_product_is_right_and_the_same_bits_when_it_is_deep(
     n: int, k: int, m: int, seed: int, data: st.DataObject
 ) -> None:
-    a, b = noise(seed, n, k), noise(seed + 1, k, m)
-    whole = kernels.product(a, b)
-    assert_is_product(whole, a, b)
-    split = data.draw(st.integers(0, n))
-    assert kernels.product(a, b, split).tobytes() == whole.tobytes()
+    assert_right_and_the_same_bits(n, k, m, seed, split=data.draw(st.integers(0, n)))
 
 
 def test_every_split_of_a_product_gives_the_same_bits() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaefast import VAE, NotFittedError, _core, datasets
+from vaefast import VAE, NotFittedError, _core, datasets, load
 from vaefast.validation import check_rows
 
 N, D = 40, 6
@@ -112,6 +112,18 @@ def test_fit_returns_itself_and_ignores_y(X):
     assert vae.partial_fit(X, ["no", "labels"]) is vae
     assert_same_bits(vae, small().fit(X).partial_fit(X))
     assert vae.score(X, object()) == vae.score(X)
+
+
+def test_partial_fit_trains_as_the_parameters_are_now_and_keeps_them(X, tmp_path):
+    vae = small().fit(X)
+    vae.set_params(beta=0.0, learning_rate=0.5)
+    with pytest.raises(ValueError, match="features"):
+        vae.partial_fit(X[:, :3])
+    vae.save(tmp_path / "before.safetensors")
+    assert load(tmp_path / "before.safetensors").beta == 1.0  # what its weights were trained with
+    vae.partial_fit(X)
+    vae.save(tmp_path / "after.safetensors")
+    assert load(tmp_path / "after.safetensors").beta == 0.0
 
 
 def test_fit_transform_is_fit_then_transform(X):

@@ -220,10 +220,10 @@ class VAE:
         if not self._is_fitted():
             return self._start(X, validation, functions, epochs=1, early_stopping=False)
         schedule = self._schedule(1, self._seed, early_stopping=False)
-        self._fitted.update({name: getattr(self, name) for name in ADJUSTABLE})
         likelihood = self._fitted["likelihood"]
         rows, _ = _checked(X, "X", likelihood, self.feature_shape_)
         watched = _validation_rows(validation, likelihood, self.feature_shape_)
+        self._fitted.update({name: getattr(self, name) for name in ADJUSTABLE})
         return self._train(rows, schedule, watched, functions)
 
     def _start(
