@@ -86,11 +86,11 @@ inline void adam(const Optimizer& o, const ParameterRun& run) {
   for (int i = 0; i < run.n; i += W) {
     const Packet g = load(run.gradient + i);
     const Packet m = fma(b1, load(run.first + i), mul(scale1, g));
-    const Packet v = min(fma(b2, load(run.second + i), mul(scale2, mul(g, g))), set(largest));  // g may be large
+    const Packet v = min(fma(b2, load(run.second + i), mul(mul(scale2, g), g)), set(largest));  // g may be large
+    Packet w = load(run.value + i);  // before the stores: the arrays may lie a multiple of 4096 bytes apart
+    if constexpr (DECAY) w = mul(keep, w);
     store(run.first + i, m);
     store(run.second + i, v);
-    Packet w = load(run.value + i);
-    if constexpr (DECAY) w = mul(keep, w);
     store(run.value + i, fma(mul(rate, m), reciprocal(add(sqrt(v), epsilon)), w));
   }
 }

@@ -5,18 +5,32 @@
 namespace vaefast::detail {
 namespace {
 
-// sums[i][:] += a[i * ROW + k * TERM] * b[k * NR ...], k = 0 .. depth - 1
-template <int ROWS, int ROW, int TERM>
-inline void accumulate(Packet (&sums)[ROWS][2], const float* a, const float* b, int depth) {
-  for (int k = 0; k < depth; ++k, a += TERM, b += NR) {
-    const Packet b0 = simd::load(b), b1 = simd::load(b + W);
+// sums[i][:] += a[i * ROW] * b[:]. Every third broadcast is left to the FMAs, for as many more loads as the ports for
+// loads have to spare.
+template <int ROWS, int ROW>
+inline void add_term(Packet (&sums)[ROWS][2], const float* a, const float* b) {
+  const Packet b0 = simd::load(b), b1 = simd::load(b + W);
 #pragma GCC unroll 16
-    for (int i = 0; i < ROWS; ++i) {
-      const Packet ai = simd::set(a[i * ROW]);
+  for (int i = 0; i < ROWS; ++i) {
+    const float* ai = a + i * ROW;
+    if (i % 3 == 0) {
       sums[i][0] = simd::fma(ai, b0, sums[i][0]);
       sums[i][1] = simd::fma(ai, b1, sums[i][1]);
+    } else {
+      const Packet broadcast = simd::set(*ai);
+      sums[i][0] = simd::fma(broadcast, b0, sums[i][0]);
+      sums[i][1] = simd::fma(broadcast, b1, sums[i][1]);
     }
   }
+}
+
+// The sum over k = 0 .. depth - 1 of a[i * ROW + k * TERM] * b[k * NR ...]
+template <int ROWS, int ROW, int TERM>
+inline void accumulate(Packet (&sums)[ROWS][2], const float* a, const float* b, int depth) {
+  for (; depth >= 4; depth -= 4, a += 4 * TERM, b += 4 * NR)
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) add_term<ROWS, ROW>(sums, a + k * TERM, b + k * NR);
+  for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, ROW>(sums, a, b);
 }
 
 template <int ROWS>

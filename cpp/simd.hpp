@@ -26,11 +26,28 @@ inline Packet sub(Packet a, Packet b) { return ei::psub(a, b); }
 inline Packet mul(Packet a, Packet b) { return ei::pmul(a, b); }
 inline Packet div(Packet a, Packet b) { return ei::pdiv(a, b); }
 inline Packet fma(Packet a, Packet b, Packet c) { return ei::pmadd(a, b, c); }  // a * b + c
+
+// *a * b + c, the broadcast being part of the instruction: a load more than a broadcast that several instructions
+// share, a micro-operation less.
+inline Packet fma(const float* a, Packet b, Packet c) {
+#ifdef __AVX512F__
+  asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(*a));
+  return c;
+#else
+  return fma(set(*a), b, c);
+#endif
+}
 inline Packet neg(Packet a) { return ei::pnegate(a); }
 inline Packet abs(Packet a) { return ei::pabs(a); }
 inline Packet max(Packet a, Packet b) { return ei::pmax(a, b); }
 inline Packet min(Packet a, Packet b) { return ei::pmin(a, b); }
-inline Packet sqrt(Packet a) { return ei::psqrt(a); }
+inline Packet sqrt(Packet a) {
+#ifdef __AVX512F__
+  return _mm512_sqrt_ps(a);  // Eigen's is made of an estimate, with care that costs more
+#else
+  return ei::psqrt(a);
+#endif
+}
 inline Packet exp(Packet a) { return ei::pexp(a); }
 inline Packet log(Packet a) { return ei::plog(a); }
 inline Packet tanh(Packet a) { return ei::ptanh(a); }
@@ -51,12 +68,11 @@ inline double sum(Packet a) {
 
 inline constexpr float largest = 3.402823466e38f;
 
-// 1 / a within one unit in the last place. AVX-512 divides slowly and estimates well: one Newton step, in which an
-// infinite a must not meet its reciprocal 0.
+// 1 / a within one unit in the last place, for a finite a. AVX-512 divides slowly and estimates well: one Newton step.
 inline Packet reciprocal(Packet a) {
 #ifdef __AVX512F__
   const Packet estimate = _mm512_rcp14_ps(a);
-  return mul(estimate, sub(set(2.f), mul(min(a, set(largest)), estimate)));
+  return mul(estimate, fma(neg(a), estimate, set(2.f)));
 #else
   return div(set(1.f), a);
 #endif
@@ -72,7 +88,8 @@ inline Packet log1p_unit(Packet e) {
   return mul(p, e);
 }
 
-inline Packet sigmoid(Packet x) { return reciprocal(add(set(1.f), exp(neg(x)))); }
+// 88: where exp is still finite.
+inline Packet sigmoid(Packet x) { return reciprocal(add(set(1.f), exp(min(neg(x), set(88.f))))); }
 
 // log(1 + exp(x)), without overflow.
 inline Packet softplus(Packet x) { return add(max(x, zero()), log1p_unit(exp(neg(abs(x))))); }
