@@ -23,7 +23,7 @@ class Buffer {
   float* data() { return data_; }
   const float* data() const { return data_; }
   std::size_t size() const { return size_; }
-  void zero() { std::fill_n(data_, size_, 0.f); }
+  void fill(float value) { std::fill_n(data_, size_, value); }
 
  private:
   static constexpr std::align_val_t alignment{64};

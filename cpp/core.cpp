@@ -28,6 +28,16 @@ std::vector<std::string> names(const Entry (&table)[N]) {
   return all;
 }
 
+std::vector<Columns> find_all(const std::vector<ColumnsSpec>& specs) {
+  std::vector<Columns> all;
+  int first = 0;
+  for (const ColumnsSpec& spec : specs) {
+    all.push_back({&find(likelihoods, "likelihood", spec.likelihood), first, spec.count, {}});
+    first += spec.count;
+  }
+  return all;
+}
+
 Panels Parameter::* panels_of(Slot slot) {
   switch (slot) {
     case Slot::gradient:
@@ -44,11 +54,10 @@ Panels Parameter::* panels_of(Slot slot) {
 }  // namespace
 
 struct Core::Impl {
-  Impl(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma,
-       int n_threads)
+  Impl(const Shape& shape, const std::string& activation, const std::vector<ColumnsSpec>& columns, Scale scale,
+       double df, int n_threads)
       : team(n_threads),
-        model(shape, find(activations, "activation", activation), find(likelihoods, "likelihood", likelihood),
-              learn_sigma),
+        model(shape, find(activations, "activation", activation), find_all(columns), scale, df),
         tensors(model.tensors()),
         inference(model, team) {}
 
@@ -65,9 +74,9 @@ struct Core::Impl {
   std::optional<Trainer> training;
 };
 
-Core::Core(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma,
-           int n_threads)
-    : impl_(std::make_unique<Impl>(shape, activation, likelihood, learn_sigma, n_threads)) {}
+Core::Core(const Shape& shape, const std::string& activation, const std::vector<ColumnsSpec>& columns, Scale scale,
+           double df, int n_threads)
+    : impl_(std::make_unique<Impl>(shape, activation, columns, scale, df, n_threads)) {}
 Core::~Core() = default;
 
 const Shape& Core::shape() const { return impl_->model.shape; }
@@ -117,17 +126,24 @@ void Core::set_optimizer(const std::string& name, const OptimizerSettings& setti
 
 std::int64_t& Core::optimizer_steps() { return impl_->trainer().optimizer.steps; }
 
-Loss Core::step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta,
-                const Noise& noise) {
+void Core::set_objective(const Objective& objective, const Regularization& regularization) {
   const std::scoped_lock lock(impl_->mutex);
-  return impl_->trainer().step(rows, index, count, learning_rate, beta, noise);
+  impl_->trainer().set_objective(objective, regularization);
 }
 
-void Core::gradients(const Rows& rows, int n, double beta, const Noise& noise) {
+int Core::samples() const { return impl_->trainer().objective().samples; }
+
+Loss Core::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
+                const Noise& noise) {
+  const std::scoped_lock lock(impl_->mutex);
+  return impl_->trainer().step(rows, index, count, settings, noise);
+}
+
+Loss Core::gradients(const Rows& rows, int n, const StepSettings& settings, const Noise& noise) {
   const std::scoped_lock lock(impl_->mutex);
   std::vector<std::int64_t> index(static_cast<std::size_t>(n));
   for (std::size_t i = 0; i < index.size(); ++i) index[i] = static_cast<std::int64_t>(i);
-  impl_->trainer().gradients(rows, index.data(), n, beta, noise);
+  return impl_->trainer().gradients(rows, index.data(), n, settings, noise);
 }
 
 void Core::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
@@ -140,13 +156,24 @@ void Core::decode(const float* z, std::int64_t n, float* mean) {
   impl_->inference.decode(z, n, mean);
 }
 
-void Core::score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl) {
+void Core::score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction,
+                 double* kl) {
   const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.score(rows, n, noise, reconstruction, kl);
+  impl_->inference.score(rows, n, noise, mean_code, reconstruction, kl);
+}
+
+void Core::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
+                          double* standard_error) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->inference.log_likelihood(rows, n, samples, seed, estimate, standard_error);
 }
 
 std::vector<std::string> activation_names() { return names(activations); }
-std::vector<std::string> likelihood_names() { return names(likelihoods); }
+std::vector<LikelihoodInfo> likelihood_infos() {
+  std::vector<LikelihoodInfo> all;
+  for (const Likelihood& l : likelihoods) all.push_back({l.name, l.scale ? l.scale : ""});
+  return all;
+}
 std::vector<std::string> optimizer_names() { return names(optimizers); }
 std::string eigen_version() {
   return std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
@@ -198,6 +225,38 @@ std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, con
   const auto bits =
       vaefast::philox({counter.at(0), counter.at(1), counter.at(2), counter.at(3)}, {key.at(0), key.at(1)});
   return {bits.begin(), bits.end()};
+}
+
+void likelihood(const std::string& name, double df, int n, const float* out, const float* x, const float* log_scale,
+                float* nll, float* d_out, float* d_log_scale, float* mean) {
+  const Model model({.features = 1, .encoder = {}, .latent_dim = 1, .decoder = {}}, activations[0], {}, Scale::fixed,
+                    df);
+  const Likelihood& l = find(likelihoods, "likelihood", name);
+  for (int i = 0; i < n; ++i) {
+    alignas(64) float o[NR] = {out[i]}, m[NR] = {out[i]}, data[NR] = {x[i]}, mask[NR] = {1}, scale[NR] = {log_scale[i]};
+    alignas(64) float delta[NR] = {}, sums[W] = {};
+    LikelihoodBlock block{.out = o,
+                          .x = data,
+                          .mask = mask,
+                          .log_scale = scale,
+                          .log_scale_delta = delta,
+                          .nll = sums,
+                          .rows = 1,
+                          .df = model.df,
+                          .df_constant = model.df_constant};
+    l.evaluate(block);
+    block.out = m;
+    l.mean(block);
+    nll[i] = sums[0];
+    d_out[i] = o[0];
+    d_log_scale[i] = delta[0];
+    mean[i] = m[0];
+  }
+}
+
+void uniforms(std::uint64_t seed, std::uint32_t stream, std::uint64_t word, std::uint32_t block, int count,
+              float* out) {
+  fill_uniform(seed, static_cast<Stream>(stream), word, block, count, out);
 }
 
 void normals(std::uint64_t seed, std::uint64_t word, std::uint32_t block, int count, float* out) {

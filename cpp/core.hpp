@@ -20,8 +20,9 @@ struct TensorInfo {
 // Unknown names of an activation, likelihood or optimiser throw std::invalid_argument.
 class Core {
  public:
-  Core(const Shape& shape, const std::string& activation, const std::string& likelihood, bool learn_sigma,
-       int n_threads);
+  // columns: their counts add up to shape.features. df: degrees of freedom of a Student t.
+  Core(const Shape& shape, const std::string& activation, const std::vector<ColumnsSpec>& columns, Scale scale,
+       double df, int n_threads);
   ~Core();
 
   const Shape& shape() const;
@@ -37,18 +38,24 @@ class Core {
 
   void set_optimizer(const std::string& name, const OptimizerSettings& settings);
   std::int64_t& optimizer_steps();
+  // Until then: the ELBO with one sample, no regularisation. set_optimizer forgets it.
+  void set_objective(const Objective& objective, const Regularization& regularization);
+  int samples() const;  // of z per row, in training
   // One step on rows[index[0 .. count)]; losses are sums. When the loss is not finite, the weights stay as they were.
-  Loss step(const Rows& rows, const std::int64_t* index, int count, double learning_rate, double beta,
-            const Noise& noise);
+  Loss step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings, const Noise& noise);
   // The gradient of the mean loss of rows [0, n), to be read from Slot::gradient.
-  void gradients(const Rows& rows, int n, double beta, const Noise& noise);
+  Loss gradients(const Rows& rows, int n, const StepSettings& settings, const Noise& noise);
 
   // mu, logvar: (n, latent_dim)
   void encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);
-  // z: (n, latent_dim) -> mean: (n, features), E[x | z]
+  // z: (n, latent_dim + conditions) -> mean: (n, features), E[x | z]
   void decode(const float* z, std::int64_t n, float* mean);
   // reconstruction, kl: (n), nats. One z a row, from noise that is named by noise.seed and the row's content, or given.
-  void score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl);
+  // mean_code: z = mu, and no kl.
+  void score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction, double* kl);
+  // log p(x) of each row from so many z, and the estimate's standard error: (n), nats.
+  void log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
+                      double* standard_error);
 
  private:
   struct Impl;
@@ -58,7 +65,10 @@ class Core {
 std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);
 
 std::vector<std::string> activation_names();
-std::vector<std::string> likelihood_names();
+struct LikelihoodInfo {
+  std::string name, scale;  // scale: what its log scale is called; empty if it has none
+};
+std::vector<LikelihoodInfo> likelihood_infos();
 std::vector<std::string> optimizer_names();
 std::string eigen_version();
 
@@ -70,6 +80,11 @@ void product(const float* a, const float* b, int n, int k, int m, int split, flo
 void weights_product(const float* a, const float* d, int n, int k, int m, float* c);
 void activation(const std::string& name, int n, const float* x, float* values, float* slopes);
 std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, const std::vector<std::uint32_t>& key);
+// What Terms says of one feature after the other, from outputs, x and log scales, with no exposure; mean: E[x | z].
+void likelihood(const std::string& name, double df, int n, const float* out, const float* x, const float* log_scale,
+                float* nll, float* d_out, float* d_log_scale, float* mean);
+// stream: the number of a Stream
+void uniforms(std::uint64_t seed, std::uint32_t stream, std::uint64_t word, std::uint32_t block, int count, float* out);
 void normals(std::uint64_t seed, std::uint64_t word, std::uint32_t block, int count, float* out);
 }  // namespace kernels
 

@@ -1,6 +1,7 @@
 // From the caller's rows to panels, a batch at a time.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -9,16 +10,41 @@
 
 namespace vaefast {
 
-// Row `index` of the caller's rows becomes row `row` of `out`.
+// Row `index` of the caller's rows, without its conditions, becomes row `row` of `out`.
 inline void copy_row(const Rows& rows, std::int64_t index, Panels& out, int row) {
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
   if (rows.floats) return out.write_row(row, 0, rows.cols, rows.floats + start);
-  for (int panel = 0; panel < out.count(); ++panel) {
+  for (int panel = 0; panel < panel_count(rows.cols); ++panel) {
     const int n = std::min(NR, rows.cols - panel * NR);
     const std::uint8_t* in = rows.bytes + start + panel * NR;
     float* to = out.at(panel, row);
-    for (int i = 0; i < n; ++i) to[i] = static_cast<float>(in[i]) / 255.f;
+    for (int i = 0; i < n; ++i) to[i] = static_cast<float>(in[i]) / rows.divisor;
   }
+}
+
+// The conditions of row `index` become columns [first, first + count) of row `row` of `out`.
+inline void copy_conditions(const Rows& rows, std::int64_t index, int count, Panels& out, int row, int first) {
+  if (count) out.write_row(row, first, count, rows.conditions + static_cast<std::size_t>(index) * count);
+}
+
+// Splits row `row` of x at its missing values: row `known_row` of the mask becomes 0 where x is NaN and 1 elsewhere,
+// and such an x becomes 0.
+inline void split_missing(Panels& x, int row, Panels& mask, int known_row) {
+  for (int panel = 0; panel < mask.count(); ++panel) {
+    float *values = x.at(panel, row), *known = mask.at(panel, known_row);
+    for (int i = 0; i < std::min(NR, mask.cols() - panel * NR); ++i) {
+      known[i] = std::isnan(values[i]) ? 0.f : 1.f;
+      if (known[i] == 0) values[i] = 0;
+    }
+  }
+}
+
+// Makes columns [first, first + count) of a row, which are one variable, missing if any of them is.
+inline void join_missing(Panels& x, int row, Panels& mask, int known_row, int first, int count) {
+  const auto element = [](Panels& m, int at_row, int col) -> float& { return m.at(col / NR, at_row)[col % NR]; };
+  bool known = true;
+  for (int col = first; col < first + count; ++col) known = known && element(mask, known_row, col) > 0;
+  for (int col = first; !known && col < first + count; ++col) element(x, row, col) = element(mask, known_row, col) = 0;
 }
 
 // Asks for row `index`, to be copied soon: the rows of a batch lie all over the memory.

@@ -1,60 +1,210 @@
 #include "elbo.hpp"
 
+#include "data.hpp"
+
 namespace vaefast {
 namespace {
 
-std::size_t nll_at(int row) { return static_cast<std::size_t>(row) * W; }
+std::size_t nll_at(int sample) { return static_cast<std::size_t>(sample) * W; }
+
+// One mask for all rows: 1 for `n` features from a panel's first on, 0 for padding.
+struct RowMask {
+  alignas(64) float values[NR] = {};
+  explicit RowMask(int n) { std::fill_n(values, std::min(NR, n), 1.f); }
+};
+
+// Columns [first, first + count) of `rows` rows of a matrix, to and from a matrix of their own.
+void take_columns(const Panels& from, int first, Panels& to, int row, int last) {
+  for (; row < last; ++row)
+    for (int panel = 0; panel < to.count(); ++panel)
+      from.read_row(row, first + panel * NR, std::min(NR, to.cols() - panel * NR), to.at(panel, row));
+}
+void put_columns(const Panels& from, Panels& to, int first, int row, int last) {
+  for (; row < last; ++row)
+    for (int panel = 0; panel < from.count(); ++panel)
+      to.write_row(row, first + panel * NR, std::min(NR, from.cols() - panel * NR), from.at(panel, row));
+}
+
+// Where each packet of the output is finished on its own, it is finished block by block, still in the nearest cache.
+bool block_by_block(const Model& model) {
+  return model.columns.size() == 1 && !model.columns[0].likelihood->joins_columns;
+}
+
+// The whole output of a model that is not finished block by block: calls f(columns, LikelihoodBlock) for all.
+template <class F>
+void for_parts(const Model& model, Batch& batch, Panels& output, int first, int last, bool with_data, F&& f) {
+  for (std::size_t i = 0; i < model.columns.size(); ++i) {
+    const Columns& c = model.columns[i];
+    Batch::Part& part = batch.parts[i];
+    take_columns(output, c.first, part.output, first, last);
+    if (with_data) take_columns(batch.seen_by_likelihood(), c.first, part.x, first, last);
+    if (with_data && !batch.mask.empty()) take_columns(batch.mask, c.first, part.mask, first, last);
+    Panels* delta = batch.log_scale_delta.empty() ? nullptr : &batch.log_scale_delta[i];
+    f(LikelihoodBlock{.out = part.output.at(0, first),
+                      .x = part.x.at(0, first),
+                      .mask = part.mask.at(0, first),
+                      .mask_row = NR,
+                      .log_scale = c.log_scale.value.data(),
+                      .log_scale_delta = delta && !delta->empty() ? delta->at(0, first) : nullptr,
+                      .log_exposure = batch.log_exposure.data() + first,
+                      .nll = batch.nll.data() + nll_at(first),
+                      .rows = last - first,
+                      .panels = part.output.count(),
+                      .panel_stride = part.output.panel_stride(),
+                      .df = model.df,
+                      .df_constant = model.df_constant},
+      c);
+    put_columns(part.output, output, c.first, first, last);
+  }
+}
+
+Panels column_mask(int rows, int cols) {
+  Panels mask(rows, cols);
+  for (int panel = 0; panel < mask.count(); ++panel)
+    for (int row = 0; row < rows; ++row) std::fill_n(mask.at(panel, row), std::min(NR, cols - panel * NR), 1.f);
+  return mask;
+}
 
 }  // namespace
 
-Batch::Batch(const Model& model, int rows, bool training)
-    : rows(rows),
-      x(rows, model.shape.features),
-      encoder(model.encoder.make_activations(rows, training)),
-      decoder(model.decoder.make_activations(rows, training)),
-      posterior(rows, model.shape.latent_dim),
-      nll(static_cast<std::size_t>(rows) * W),
-      reconstruction(static_cast<std::size_t>(rows)) {
-  if (!training) output = Panels(rows, model.shape.features);
-  if (training && model.learn_sigma) log_sigma_delta = Panels(rows, model.shape.features);
+void scale_rows(Panels& m, const std::vector<float>& factor, int first, int last) {
+  for (int panel = 0; panel < m.count(); ++panel)
+    for (int row = first; row < last; ++row) {
+      const Packet f = simd::set(factor[static_cast<std::size_t>(row)]);
+      float* values = m.at(panel, row);
+      for (int i = 0; i < NR; i += W) simd::store(values + i, simd::mul(f, simd::load(values + i)));
+    }
 }
 
-void encode(const Model& model, Batch& batch, int first, int last) {
+Batch::Batch(const Model& model, int rows, const BatchKind& kind)
+    : rows(rows),
+      kind(kind),
+      x(rows, model.shape.features + model.shape.conditions),
+      log_exposure(static_cast<std::size_t>(rows * kind.samples)),
+      encoder(model.encoder.make_activations(rows, kind.training)),
+      decoder(model.decoder.make_activations(rows * kind.samples, kind.training)),
+      posterior(rows, kind.samples, model.shape.latent_dim, model.shape.conditions),
+      nll(nll_at(rows * kind.samples)),
+      reconstruction(static_cast<std::size_t>(rows * kind.samples)),
+      weight(static_cast<std::size_t>(rows * kind.samples)),
+      bound(static_cast<std::size_t>(rows)) {
+  const int samples = rows * kind.samples, features = model.shape.features;
+  if (kind.samples > 1 || kind.corrupted) target = Panels(samples, features);
+  if (kind.missing) mask = Panels(samples, features);
+  if (!kind.training) output = Panels(samples, features);
+  for (const Columns& c : model.columns) {
+    if (kind.training) log_scale_delta.push_back(model.trains_scale(c) ? Panels(samples, c.count) : Panels());
+    if (!block_by_block(model))
+      parts.push_back({Panels(samples, c.count), Panels(samples, c.count), column_mask(samples, c.count)});
+  }
+}
+
+void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, int row) {
+  const int features = model.shape.features, conditions = model.shape.conditions, first = row * kind.samples;
+  copy_row(rows, index, x, row);
+  copy_conditions(rows, index, conditions, x, row, features);
+  if (!mask.empty()) {
+    split_missing(x, row, mask, first);
+    for (const Columns& c : model.columns)
+      if (c.likelihood->joins_columns) join_missing(x, row, mask, first, c.first, c.count);
+  }
+  for (int sample = first; sample < first + kind.samples; ++sample) {
+    copy_conditions(rows, index, conditions, posterior.z, sample, model.shape.latent_dim);
+    log_exposure[static_cast<std::size_t>(sample)] = rows.log_exposure ? rows.log_exposure[index] : 0;
+    for (int panel = 0; panel < target.count(); ++panel) std::copy_n(x.at(panel, row), NR, target.at(panel, sample));
+    for (int panel = 0; panel < mask.count(); ++panel)
+      if (sample > first) std::copy_n(mask.at(panel, first), NR, mask.at(panel, sample));
+  }
+}
+
+void encode(const Model& model, Batch& batch, int first, int last, const Dropout* dropout) {
   Posterior& q = batch.posterior;
-  model.encoder.forward(batch.x, batch.encoder, q.head, first, last, [](const Block&) {});
+  model.encoder.forward(batch.x, batch.encoder, q.head, first, last, dropout, [](const Block&) {});
   q.read_head(first, last);
 }
 
-void decode_and_score(const Model& model, Batch& batch, int first, int last) {
+void decode_and_score(const Model& model, Batch& batch, int first, int last, const Dropout* dropout) {
   batch.posterior.sample(first, last);
+  first *= batch.kind.samples;
+  last *= batch.kind.samples;
   Panels& out = batch.output.empty() ? batch.decoder.delta.back() : batch.output;
-  const float* log_sigma = model.log_sigma.value.data();
   std::fill(batch.nll.data() + nll_at(first), batch.nll.data() + nll_at(last), 0.f);
-  model.decoder.forward(batch.posterior.z, batch.decoder, out, first, last, [&](const Block& block) {
-    alignas(64) float mask[NR] = {};
-    std::fill_n(mask, std::min(NR, model.shape.features - block.panel * NR), 1.f);
-    model.likelihood->evaluate(
-        {.out = block.data,
-         .x = batch.x.data() + block.offset,
-         .mask = mask,
-         .log_sigma = log_sigma ? log_sigma + block.panel * NR : nullptr,
-         .log_sigma_delta = batch.log_sigma_delta.empty() ? nullptr : batch.log_sigma_delta.data() + block.offset,
-         .nll = batch.nll.data() + nll_at(block.row),
-         .rows = block.rows});
-  });
-  for (int row = first; row < last; ++row)
-    batch.reconstruction[static_cast<std::size_t>(row)] = simd::sum(simd::load(batch.nll.data() + nll_at(row)));
+  const auto forward = [&](auto&& epilogue) {
+    model.decoder.forward(batch.posterior.z, batch.decoder, out, first, last, dropout, epilogue);
+  };
+  if (block_by_block(model)) {
+    const Columns& c = model.columns[0];
+    const float* log_scale = c.log_scale.value.data();
+    float* delta = batch.log_scale_delta.empty() ? nullptr : batch.log_scale_delta[0].data();
+    const float *x = batch.seen_by_likelihood().data(), *missing = batch.mask.data();
+    forward([&](const Block& block) {
+      const RowMask shared(c.count - block.panel * NR);
+      c.likelihood->evaluate({.out = block.data,
+                              .x = x + block.offset,
+                              .mask = missing ? missing + block.offset : shared.values,
+                              .mask_row = missing ? NR : 0,
+                              .log_scale = log_scale ? log_scale + block.panel * NR : nullptr,
+                              .log_scale_delta = delta ? delta + block.offset : nullptr,
+                              .log_exposure = batch.log_exposure.data() + block.row,
+                              .nll = batch.nll.data() + nll_at(block.row),
+                              .rows = block.rows,
+                              .df = model.df,
+                              .df_constant = model.df_constant});
+    });
+  } else {
+    forward([](const Block&) {});
+    for_parts(model, batch, out, first, last, true,
+              [](const LikelihoodBlock& block, const Columns& c) { c.likelihood->evaluate(block); });
+  }
+  for (int sample = first; sample < last; ++sample)
+    batch.reconstruction[static_cast<std::size_t>(sample)] = simd::sum(simd::load(batch.nll.data() + nll_at(sample)));
 }
 
-void backward(const Model& model, Batch& batch, float beta, int first, int last) {
-  model.decoder.backward(batch.decoder, &batch.posterior.dz, first, last);
-  batch.posterior.backward(beta, batch.encoder.delta.back(), first, last);
+void weigh_samples(Batch& batch, const Objective& objective, double beta, int first, int last) {
+  const int k = batch.kind.samples;
+  for (int row = first; row < last; ++row) {
+    const std::size_t at = static_cast<std::size_t>(row) * k;
+    const double *nll = batch.reconstruction.data() + at, *ratio = batch.posterior.log_ratio.data() + at;
+    float* weight = batch.weight.data() + at;
+    double& bound = batch.bound[static_cast<std::size_t>(row)];
+    if (objective.importance) {
+      const auto log_weight = [&](int j) { return beta * ratio[j] - nll[j]; };
+      double greatest = log_weight(0), sum = 0;
+      for (int j = 1; j < k; ++j) greatest = std::max(greatest, log_weight(j));
+      for (int j = 0; j < k; ++j) sum += std::exp(log_weight(j) - greatest);
+      for (int j = 0; j < k; ++j) weight[j] = static_cast<float>(std::exp(log_weight(j) - greatest) / sum);
+      bound = greatest + std::log(sum / k);
+    } else {
+      bound = -batch.posterior.kl[static_cast<std::size_t>(row)];
+      for (int j = 0; j < k; ++j) bound -= nll[j] / k;
+      std::fill_n(weight, k, 1.f / static_cast<float>(k));
+    }
+  }
+  if (k == 1 || !batch.kind.training) return;
+  scale_rows(batch.decoder.delta.back(), batch.weight, first * k, last * k);
+  for (Panels& delta : batch.log_scale_delta) scale_rows(delta, batch.weight, first * k, last * k);
+}
+
+void backward(const Model& model, Batch& batch, const Objective& objective, double beta, int first, int last) {
+  Posterior& q = batch.posterior;
+  model.decoder.backward(batch.decoder, &q.dz, first * batch.kind.samples, last * batch.kind.samples);
+  if (objective.importance || objective.gradient != Objective::Gradient::standard)
+    q.backward_samples(batch.weight.data(), beta, objective.gradient, batch.encoder.delta.back(), first, last);
+  else
+    q.backward(batch.encoder.delta.back(), first, last);
   model.encoder.backward(batch.encoder, nullptr, first, last);
 }
 
 void decode_mean(const Model& model, Batch& batch, int first, int last) {
-  model.decoder.forward(batch.posterior.z, batch.decoder, batch.output, first, last,
-                        [&](const Block& block) { model.likelihood->mean(block.data, block.size()); });
+  const auto forward = [&](auto&& epilogue) {
+    model.decoder.forward(batch.posterior.z, batch.decoder, batch.output, first, last, nullptr, epilogue);
+  };
+  if (!block_by_block(model)) {
+    forward([](const Block&) {});
+    return for_parts(model, batch, batch.output, first, last, false,
+                     [](const LikelihoodBlock& block, const Columns& c) { c.likelihood->mean(block); });
+  }
+  forward([&](const Block& block) { model.columns[0].likelihood->mean({.out = block.data, .rows = block.rows}); });
 }
 
 }  // namespace vaefast

@@ -7,26 +7,56 @@
 
 namespace vaefast {
 
-// All that is computed of a batch of up to `rows` rows. Made once, used for every batch.
-struct Batch {
-  Batch(const Model& model, int rows, bool training);
+// What a batch is made for.
+struct BatchKind {
+  int samples = 1;  // of z per row
+  bool training = false;
+  bool missing = false;  // x may have NaN
+  bool corrupted = false;
 
-  int rows;
-  Panels x;  // (rows, features)
-  Activations encoder, decoder;
-  Posterior posterior;
-  Panels output;           // (rows, features), of the decoder, when not training: then it becomes decoder.delta.back()
-  Panels log_sigma_delta;  // (rows, features), where sigma is learned
-  Buffer nll;              // (rows, W) partial sums
-  std::vector<double> reconstruction;  // -log p(x | z) in nats, per row
+  bool operator==(const BatchKind&) const = default;
 };
 
-// x -> mu, logvar
-void encode(const Model& model, Batch& batch, int first, int last);
-// mu, logvar, eps -> z, KL, reconstruction
-void decode_and_score(const Model& model, Batch& batch, int first, int last);
-// the deltas of mean(reconstruction + beta kl) times the number of rows
-void backward(const Model& model, Batch& batch, float beta, int first, int last);
+// All that is computed of a batch of up to `rows` rows. Made once, used for every batch. Per sample: rows * samples.
+struct Batch {
+  Batch(const Model& model, int rows, const BatchKind& kind);
+
+  int rows;
+  BatchKind kind;
+  Panels x;                         // (rows, features + conditions): what the encoder sees
+  Panels target;                    // (per sample, features): what the likelihood sees, where it is not x
+  Panels mask;                      // (per sample, features): 0 where x is missing; only if x may be
+  std::vector<float> log_exposure;  // per sample; empty: 0
+  Activations encoder, decoder;
+  Posterior posterior;
+  Panels output;  // (per sample, features), when not training: then it becomes decoder.delta.back()
+  std::vector<Panels> log_scale_delta;  // (per sample, count) of each Columns, where they are trained
+  Buffer nll;                           // (per sample, W) partial sums
+  std::vector<double> reconstruction;   // -log p(x | z) in nats, per sample
+  std::vector<float> weight;            // of each sample in the objective's gradient
+  std::vector<double> bound;            // of log p(x), per row
+
+  // A model of several Columns: their parts of the output, of x and of the mask, as matrices of their own.
+  struct Part {
+    Panels output, x, mask;
+  };
+  std::vector<Part> parts;
+
+  // x, conditions and exposure of the caller's row `index`, as row `row`.
+  void load_row(const Model& model, const Rows& rows, std::int64_t index, int row);
+  const Panels& seen_by_likelihood() const { return target.empty() ? x : target; }
+};
+
+// x -> mu, logvar, kl. dropout: null but in training, here and below
+void encode(const Model& model, Batch& batch, int first, int last, const Dropout* dropout = nullptr);
+// mu, logvar, eps -> z, reconstruction
+void decode_and_score(const Model& model, Batch& batch, int first, int last, const Dropout* dropout = nullptr);
+// reconstruction, kl -> bound, weight; the deltas of the output get their weights
+void weigh_samples(Batch& batch, const Objective& objective, double beta, int first, int last);
+// multiplies rows [first, last) by their factors
+void scale_rows(Panels& m, const std::vector<float>& factor, int first, int last);
+// the deltas of the sum of the rows' losses; batch.posterior.kl_weight must be set
+void backward(const Model& model, Batch& batch, const Objective& objective, double beta, int first, int last);
 // z -> E[x | z] in batch.output
 void decode_mean(const Model& model, Batch& batch, int first, int last);
 

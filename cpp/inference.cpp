@@ -5,21 +5,47 @@
 namespace vaefast {
 namespace {
 
-// Rows that a thread takes at a time: few enough for its share of the batch to stay in the cache, and small.
-int rows_at_a_time(const Shape& shape) {
-  int widest = shape.features;
-  for (const std::vector<int>& widths : {shape.encoder, shape.decoder})
+// The logarithm of a mean of exponentials, one after the other, with the standard error of the estimate.
+class LogMeanExp {
+ public:
+  void add(double log_weight) {
+    if (log_weight > greatest_) {
+      const double shrink = std::exp(greatest_ - log_weight);
+      sum_ *= shrink;
+      squares_ *= shrink * shrink;
+      greatest_ = log_weight;
+    }
+    const double weight = std::exp(log_weight - greatest_);
+    sum_ += weight;
+    squares_ += weight * weight;
+    ++n_;
+  }
+  double value() const { return greatest_ + std::log(sum_ / n_); }
+  double standard_error() const {  // of the mean, relative to it
+    const double mean = sum_ / n_;
+    return std::sqrt(std::max(squares_ / n_ - mean * mean, 0.0) / n_) / mean;
+  }
+
+ private:
+  double greatest_ = -std::numeric_limits<double>::infinity(), sum_ = 0, squares_ = 0;
+  int n_ = 0;
+};
+
+}  // namespace
+
+// Few enough for a thread's share of the batch to stay in the cache, and small.
+int Inference::rows_at_a_time() const {
+  int widest = model_.shape.features;
+  for (const std::vector<int>& widths : {model_.shape.encoder, model_.shape.decoder})
     for (int width : widths) widest = std::max(widest, width);
   return std::clamp((1 << 18) / widest, MR, 8 * MR);
 }
 
-}  // namespace
-
 template <class F>
-void Inference::for_pieces(std::int64_t n, double flops_per_row, F&& f) {
+void Inference::for_pieces(std::int64_t n, double flops_per_row, int at_a_time, const BatchKind& kind, F&& f) {
   const int threads = team_.threads_for(flops_per_row * static_cast<double>(n), n);
-  const int piece = static_cast<int>(std::min<std::int64_t>(rows_at_a_time(model_.shape), (n + threads - 1) / threads));
-  if (!batch_ || batch_->rows < piece * threads) batch_.emplace(model_, piece * threads, false);
+  const int piece = static_cast<int>(std::min<std::int64_t>(at_a_time, (n + threads - 1) / threads));
+  if (!batch_ || batch_->rows < piece * threads || batch_->kind != kind) batch_.emplace(model_, piece * threads, kind);
   team_.run(threads, [&](int thread) {
     const std::int64_t last = n * (thread + 1) / threads;
     for (std::int64_t row = n * thread / threads; row < last; row += piece)
@@ -29,8 +55,9 @@ void Inference::for_pieces(std::int64_t n, double flops_per_row, F&& f) {
 
 void Inference::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
   const std::int64_t latent_dim = model_.shape.latent_dim;
-  for_pieces(n, model_.flops() / 2, [&](std::int64_t row, int first, int count) {
-    for (int i = 0; i < count; ++i) copy_row(rows, row + i, batch_->x, first + i);
+  const BatchKind kind{.missing = rows.missing};
+  for_pieces(n, model_.encoder.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
+    for (int i = 0; i < count; ++i) batch_->load_row(model_, rows, row + i, first + i);
     vaefast::encode(model_, *batch_, first, first + count);
     for (int i = 0; i < count; ++i) {
       std::copy_n(batch_->posterior.mu(first + i), latent_dim, mu + (row + i) * latent_dim);
@@ -40,21 +67,25 @@ void Inference::encode(const Rows& rows, std::int64_t n, float* mu, float* logva
 }
 
 void Inference::decode(const float* z, std::int64_t n, float* mean) {
-  const int latent_dim = model_.shape.latent_dim, features = model_.shape.features;
-  for_pieces(n, model_.flops() / 2, [&](std::int64_t row, int first, int count) {
-    for (int i = 0; i < count; ++i) batch_->posterior.z.write_row(first + i, 0, latent_dim, z + (row + i) * latent_dim);
+  const int cols = model_.shape.latent_dim + model_.shape.conditions, features = model_.shape.features;
+  for_pieces(n, model_.decoder.flops(), rows_at_a_time(), {}, [&](std::int64_t row, int first, int count) {
+    for (int i = 0; i < count; ++i) batch_->posterior.z.write_row(first + i, 0, cols, z + (row + i) * cols);
     decode_mean(model_, *batch_, first, first + count);
     for (int i = 0; i < count; ++i) batch_->output.read_row(first + i, 0, features, mean + (row + i) * features);
   });
 }
 
-void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl) {
+void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction,
+                      double* kl) {
   const int latent_dim = model_.shape.latent_dim;
-  for_pieces(n, model_.flops(), [&](std::int64_t row, int first, int count) {
+  const BatchKind kind{.missing = rows.missing};
+  for_pieces(n, model_.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
     for (int i = 0; i < count; ++i) {
-      copy_row(rows, row + i, batch_->x, first + i);
+      batch_->load_row(model_, rows, row + i, first + i);
       float* eps = batch_->posterior.eps(first + i);
-      if (noise.given)
+      if (mean_code)
+        std::fill_n(eps, latent_dim, 0.f);
+      else if (noise.given)
         std::copy_n(noise.given + (row + i) * latent_dim, latent_dim, eps);
       else
         fill_normals(noise.seed, Stream::scoring, hash_row(batch_->x, first + i), 0, latent_dim, eps);
@@ -63,8 +94,37 @@ void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, doub
     decode_and_score(model_, *batch_, first, first + count);
     for (int i = 0; i < count; ++i) {
       reconstruction[row + i] = batch_->reconstruction[static_cast<std::size_t>(first + i)];
-      kl[row + i] = batch_->posterior.kl[static_cast<std::size_t>(first + i)];
+      kl[row + i] = mean_code ? 0 : batch_->posterior.kl[static_cast<std::size_t>(first + i)];
     }
+  });
+}
+
+void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
+                               double* standard_error) {
+  const int latent_dim = model_.shape.latent_dim, stride = (latent_dim + 3) / 4 * 4;
+  const BatchKind kind{.samples = std::min(samples, rows_at_a_time()), .missing = rows.missing};
+  const int at_a_time = kind.samples;
+  Buffer noise(static_cast<std::size_t>(team_.size()) * at_a_time * stride);
+  for_pieces(n, samples * model_.decoder.flops(), 1, kind, [&](std::int64_t row, int slot, int) {
+    Batch& batch = *batch_;
+    float* numbers = noise.data() + static_cast<std::size_t>(slot) * at_a_time * stride;
+    batch.load_row(model_, rows, row, slot);
+    vaefast::encode(model_, batch, slot, slot + 1);
+    const std::uint64_t name = hash_row(batch.x, slot);
+    LogMeanExp likelihood;
+    for (int done = 0; done < samples; done += at_a_time) {
+      fill_normals(seed, Stream::scoring, name, static_cast<std::uint32_t>(done * (stride / 4)), at_a_time * stride,
+                   numbers);
+      for (int j = 0; j < at_a_time; ++j)
+        std::copy_n(numbers + j * stride, latent_dim, batch.posterior.eps(slot * at_a_time + j));
+      decode_and_score(model_, batch, slot, slot + 1);
+      for (int j = 0; j < std::min(at_a_time, samples - done); ++j) {
+        const auto sample = static_cast<std::size_t>(slot * at_a_time + j);
+        likelihood.add(batch.posterior.log_ratio[sample] - batch.reconstruction[sample]);
+      }
+    }
+    estimate[row] = likelihood.value();
+    standard_error[row] = likelihood.standard_error();
   });
 }
 

@@ -15,17 +15,22 @@ class Inference {
 
   // mu, logvar: (n, latent_dim)
   void encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);
-  // z: (n, latent_dim) -> mean: (n, features), E[x | z]
+  // z: (n, latent_dim + conditions) -> mean: (n, features), E[x | z]
   void decode(const float* z, std::int64_t n, float* mean);
   // reconstruction, kl: (n), nats. One z a row, from noise that is named by noise.seed and the row's content,
-  // or given.
-  void score(const Rows& rows, std::int64_t n, const Noise& noise, double* reconstruction, double* kl);
+  // or given. mean_code: z = mu, no noise.
+  void score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction, double* kl);
+  // log p(x) of each row by `samples` z from q(z | x), and that estimate's standard error: (n), nats
+  // (Burda et al. 2015, eq. 8). Noise as for score.
+  void log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
+                      double* standard_error);
 
  private:
   // Calls f(row, first, count) for pieces of [row, row + count) of n, in parallel; each has rows [first, first + count)
-  // of batch_.
+  // of batch_, which has so many samples a row. rows_at_a_time: in a piece at most.
   template <class F>
-  void for_pieces(std::int64_t n, double flops_per_row, F&& f);
+  void for_pieces(std::int64_t n, double flops_per_row, int rows_at_a_time, const BatchKind& kind, F&& f);
+  int rows_at_a_time() const;
 
   const Model& model_;
   Team& team_;

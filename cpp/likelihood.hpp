@@ -1,81 +1,271 @@
-// log p(x | z) of one feature given the decoder's output for it. To add one: write its functor, add it to
-// `likelihoods`.
+// log p(x | z) of a feature given the decoder's output for it. To add one: write its struct, add it to `likelihoods`.
 #pragma once
 
+#include <cmath>
+
 #include "panels.hpp"
+#include "special.hpp"
 
 namespace vaefast {
 
-// A block of the decoder's output, with what a likelihood reads and writes beside it. Every pointer is to rows * NR
-// contiguous floats, except mask and log_sigma (one row of NR) and nll (rows * W).
+// A block of the decoder's output, with what a likelihood reads and writes beside it: `panels` panels of `rows` rows of
+// NR floats, each panel_stride after the last.
 struct LikelihoodBlock {
-  float* out;              // decoder output; becomes d nll / d output
-  const float* x;          // data
-  const float* mask;       // 1 for a feature, 0 for padding
-  const float* log_sigma;  // per feature; null for a likelihood without a scale
-  float* log_sigma_delta;  // d nll / d log_sigma; null if sigma is not learned
-  float* nll;              // running sum of -log p(x | z), W partial sums a row
-  int rows;
+  float* out = nullptr;                 // decoder output; becomes d nll / d output
+  const float* x = nullptr;             // data
+  const float* mask = nullptr;          // 1 for a feature that counts, 0 for padding and for missing values
+  int mask_row = 0;                     // NR, or 0 if all rows share one mask
+  const float* log_scale = nullptr;     // (1, columns): of each feature; null for a likelihood without a scale
+  float* log_scale_delta = nullptr;     // d nll / d log_scale; null if it is not learned
+  const float* log_exposure = nullptr;  // of each row; null: 0
+  float* nll = nullptr;                 // (rows, W): running sum of -log p(x | z), W partial sums a row
+  int rows = 0, panels = 1;
+  std::size_t panel_stride = 0;
+  float df = 0, df_constant = 0;  // of a Student t: log gamma(df / 2) - log gamma((df + 1) / 2) + log(df pi) / 2
 };
 
 struct Likelihood {
   const char* name;
-  bool has_scale;
+  const char* scale;    // what its log scale is called; null if it has none
+  float largest_scale;  // log
+  bool joins_columns;   // whether it needs all columns of a row at once
   void (*evaluate)(const LikelihoodBlock& block);
-  void (*mean)(float* out, int n);  // decoder output becomes E[x | z], in place
+  void (*mean)(const LikelihoodBlock& block);  // out becomes E[x | z], in place; reads nothing but out and mask
 };
 
 namespace likelihood {
 using namespace simd;
 
-// output = logit l: nll = max(l, 0) - l x + log1p(exp(-|l|)), d nll / dl = sigmoid(l) - x
+inline constexpr float half_log_2pi = 0.918938533f;
+
+// -log p(x) of W features, and its derivatives by the decoder's output and by the log scale.
+struct Terms {
+  Packet nll, d_out, d_log_scale = zero();
+};
+
+// What a likelihood may know of its features besides x and output.
+struct Features {
+  Packet log_scale;
+  float df, df_constant;
+};
+
+// output = logit l: nll = max(l, 0) - l x + log1p(exp(-|l|)), d = sigmoid(l) - x
 struct Bernoulli {
-  static void evaluate(const LikelihoodBlock& b) {
-    for (int r = 0; r < b.rows; ++r) {
-      Packet nll = load(b.nll + r * W);
-      for (int c = 0; c < NR; c += W) {
-        float* out = b.out + r * NR + c;
-        const Packet l = load(out), x = load(b.x + r * NR + c), mask = load(b.mask + c);
-        const Packet e = exp(neg(abs(l))), s = reciprocal(add(set(1.f), e));
-        const Packet value = add(sub(max(l, zero()), mul(l, x)), log1p_unit(e));
-        nll = fma(mask, value, nll);
-        store(out, mul(mask, sub(select(less(l, zero()), mul(e, s), s), x)));
-      }
-      store(b.nll + r * W, nll);
-    }
+  static constexpr bool takes_exposure = false;
+  explicit Bernoulli(const Features&) {}
+  Terms operator()(Packet l, Packet x) const {
+    const Packet e = exp(neg(abs(l))), s = reciprocal(add(set(1.f), e));
+    return {.nll = add(sub(max(l, zero()), mul(l, x)), log1p_unit(e)),
+            .d_out = sub(select(less(l, zero()), mul(e, s), s), x)};
   }
-  static void mean(float* out, int n) {
-    for (int i = 0; i < n; i += W) store(out + i, sigmoid(load(out + i)));
+  static Packet mean(Packet l) { return sigmoid(l); }
+};
+
+// A density on [0, 1] with the log density l x - A(l), A(l) = log((exp(l) - 1) / l), output = l
+// (Loaiza-Ganem & Cunningham 2019). d = A'(l) - x; A' is the mean. Near 0 by series.
+struct ContinuousBernoulli {
+  static constexpr bool takes_exposure = false;
+  explicit ContinuousBernoulli(const Features&) {}
+  Terms operator()(Packet l, Packet x) const {
+    const Packet size = abs(l), square = mul(l, l), near = less(size, set(0.5f));
+    // A(l) - l / 2 is even: log(2 sinh(l / 2) / l)
+    const Packet safe = max(size, set(0.5f));
+    const Packet far_value = add(mul(set(0.5f), safe), log(mul(sub(set(1.f), exp(neg(safe))), reciprocal(safe))));
+    const Packet series = fma(square, fma(square, set(1.f / 181440), set(-1.f / 2880)), set(1.f / 24));
+    const Packet even = select(near, mul(square, series), far_value);
+    return {.nll = fma(l, sub(set(0.5f), x), even), .d_out = sub(mean(l), x)};
+  }
+  static Packet mean(Packet l) {  // 1 / (1 - exp(-l)) - 1 / l; its distance from 1/2 is odd
+    const Packet size = abs(l), square = mul(l, l), near = less(size, set(0.5f)), safe = max(size, set(0.5f));
+    const Packet series = fma(square, fma(square, set(1.f / 30240), set(-1.f / 720)), set(1.f / 12));
+    const Packet far_value = sub(sub(reciprocal(sub(set(1.f), exp(neg(safe)))), reciprocal(safe)), set(0.5f));
+    const Packet odd = select(near, mul(size, series), far_value);
+    return add(set(0.5f), select(less(l, zero()), neg(odd), odd));
   }
 };
 
 // output = mean m: with r = (x - m) / sigma, nll = r^2 / 2 + log sigma + log(2 pi) / 2,
-// d nll / dm = -r / sigma, d nll / d log sigma = 1 - r^2
+// d = -r / sigma, d / d log sigma = 1 - r^2
 struct Gaussian {
-  static void evaluate(const LikelihoodBlock& b) {
-    const Packet half_log_2pi = set(0.918938533f);
+  static constexpr bool takes_exposure = false;
+  explicit Gaussian(const Features& f)
+      : precision(exp(neg(f.log_scale))), constant(add(f.log_scale, set(half_log_2pi))) {}
+  Terms operator()(Packet m, Packet x) const {
+    const Packet residual = mul(sub(x, m), precision), square = mul(residual, residual);
+    return {fma(set(0.5f), square, constant), neg(mul(residual, precision)), sub(set(1.f), square)};
+  }
+  static Packet mean(Packet m) { return m; }
+  Packet precision, constant;
+};
+
+// output = median m: with r = |x - m| / b, nll = r + log(2 b), d = -sign(x - m) / b, d / d log b = 1 - r
+struct Laplace {
+  static constexpr bool takes_exposure = false;
+  explicit Laplace(const Features& f)
+      : precision(exp(neg(f.log_scale))), constant(add(f.log_scale, set(0.693147181f))) {}
+  Terms operator()(Packet m, Packet x) const {
+    const Packet residual = sub(x, m), size = mul(abs(residual), precision);
+    const Packet away = select(less(residual, zero()), precision, neg(precision));
+    return {add(size, constant), select(less(zero(), size), away, zero()), sub(set(1.f), size)};
+  }
+  static Packet mean(Packet m) { return m; }
+  Packet precision, constant;
+};
+
+// output = location m: with r = (x - m) / scale and df degrees of freedom,
+// nll = constant + log scale + (df + 1) / 2 log1p(r^2 / df), d = -(df + 1) r / (df + r^2) / scale,
+// d / d log scale = 1 - (df + 1) r^2 / (df + r^2)
+struct StudentT {
+  static constexpr bool takes_exposure = false;
+  explicit StudentT(const Features& f)
+      : precision(exp(neg(f.log_scale))), constant(add(f.log_scale, set(f.df_constant))), df(f.df) {}
+  Terms operator()(Packet m, Packet x) const {
+    const Packet residual = mul(sub(x, m), precision), square = mul(residual, residual);
+    const Packet weight = mul(set(df + 1), reciprocal(min(add(set(df), square), set(largest))));
+    return {fma(set(0.5f * (df + 1)), special::log1p(mul(square, set(1 / df))), constant),
+            neg(mul(mul(weight, residual), precision)), sub(set(1.f), mul(weight, square))};
+  }
+  static Packet mean(Packet m) { return m; }
+  Packet precision, constant;
+  float df;
+};
+
+// output = log rate l: nll = exp(l) - x l + log x!, d = exp(l) - x
+struct Poisson {
+  static constexpr bool takes_exposure = true;
+  explicit Poisson(const Features&) {}
+  Terms operator()(Packet l, Packet x) const {
+    const Packet rate = exp(l);
+    return {.nll = add(sub(rate, mul(x, l)), special::log_gamma(add(x, set(1.f)))), .d_out = sub(rate, x)};
+  }
+  static Packet mean(Packet l) { return exp(l); }
+};
+
+// output = log mean l, m = exp(l), scale r = dispersion; the variance is m + m^2 / r. With p = log1p(m / r),
+// nll = -log gamma(x + r) + log gamma(r) + log x! + r p - x (l - log r - p), d = (m - x) r / (r + m),
+// d / d log r = -r (digamma(x + r) - digamma(r) - p + (m - x) / (r + m))
+struct NegativeBinomial {
+  static constexpr bool takes_exposure = true;
+  explicit NegativeBinomial(const Features& f) : log_r(f.log_scale), r(exp(f.log_scale)) {}
+  Terms operator()(Packet l, Packet x) const {
+    const Packet m = exp(l), inverse = reciprocal(min(add(r, m), set(largest))), excess = mul(sub(m, x), inverse);
+    const Packet p = special::log1p(mul(m, exp(neg(log_r))));
+    const special::GammaRatio gamma = special::gamma_ratio(r, x);
+    const Packet fixed = sub(special::log_gamma(add(x, set(1.f))), gamma.log_ratio);
+    const Packet nll = add(fixed, sub(mul(r, p), mul(x, sub(sub(l, log_r), p))));
+    return {nll, mul(excess, r), neg(mul(r, add(sub(gamma.digamma_difference, p), excess)))};
+  }
+  static Packet mean(Packet l) { return exp(l); }
+  Packet log_r, r;
+};
+
+template <class L>
+void evaluate(const LikelihoodBlock& b) {
+  for (int panel = 0; panel < b.panels; ++panel)
     for (int c = 0; c < NR; c += W) {
-      const Packet log_sigma = load(b.log_sigma + c), precision = exp(neg(log_sigma)), mask = load(b.mask + c);
-      const Packet constant = add(log_sigma, half_log_2pi);
+      const std::size_t start = panel * b.panel_stride + c;
+      const Packet log_scale = b.log_scale ? load(b.log_scale + panel * NR + c) : zero();
+      const L f({log_scale, b.df, b.df_constant});
+      const float* mask = b.mask + (b.mask_row ? start : static_cast<std::size_t>(panel * NR + c));
       for (int r = 0; r < b.rows; ++r) {
-        float* out = b.out + r * NR + c;
-        const Packet residual = mul(sub(load(b.x + r * NR + c), load(out)), precision);
-        const Packet square = mul(residual, residual);
+        const std::size_t at = start + r * NR;
+        const Packet counts = less(zero(), load(mask + r * b.mask_row));
+        Packet out = load(b.out + at);
+        if constexpr (L::takes_exposure)
+          if (b.log_exposure) out = add(out, set(b.log_exposure[r]));
+        const Terms terms = f(out, load(b.x + at));
         float* nll = b.nll + r * W;
-        store(nll, fma(mask, fma(set(0.5f), square, constant), load(nll)));
-        store(out, mul(mask, neg(mul(residual, precision))));
-        if (b.log_sigma_delta) store(b.log_sigma_delta + r * NR + c, mul(mask, sub(set(1.f), square)));
+        store(nll, add(load(nll), select(counts, terms.nll, zero())));
+        store(b.out + at, select(counts, terms.d_out, zero()));
+        if (b.log_scale_delta) store(b.log_scale_delta + at, select(counts, terms.d_log_scale, zero()));
       }
     }
+}
+
+template <class L>
+void mean(const LikelihoodBlock& b) {
+  for (int panel = 0; panel < b.panels; ++panel) {
+    float* out = b.out + panel * b.panel_stride;
+    for (int i = 0; i < b.rows * NR; i += W) store(out + i, L::mean(load(out + i)));
   }
-  static void mean(float*, int) {}
+}
+
+// outputs = logits of the columns, x one-hot, of which one column is 1 (all 0: the value is missing):
+// nll = log sum exp(out) - out[x], d = softmax(out) - x
+struct Categorical {
+  // Calls f(offset of W outputs, offset of their mask) for one row.
+  template <class F>
+  static void for_row(const LikelihoodBlock& b, int row, F&& f) {
+    for (int panel = 0; panel < b.panels; ++panel)
+      for (int c = 0; c < NR; c += W) {
+        const std::size_t at = panel * b.panel_stride + row * NR + c;
+        f(at, b.mask_row ? at : static_cast<std::size_t>(panel * NR + c));
+      }
+  }
+  // Logits become their exponentials, relative to the largest, and 0 in the padding; returns their sum and its log.
+  struct Sum {
+    float sum, log;
+  };
+  static Sum exponentials(const LikelihoodBlock& b, int row) {
+    Packet top = set(-largest);
+    for_row(b, row, [&](std::size_t at, std::size_t mask) {
+      top = max(top, select(less(zero(), load(b.mask + mask)), load(b.out + at), set(-largest)));
+    });
+    const float greatest = simd::greatest(top);
+    Packet sums = zero();
+    for_row(b, row, [&](std::size_t at, std::size_t mask) {
+      const Packet e = exp(sub(load(b.out + at), set(greatest)));
+      store(b.out + at, select(less(zero(), load(b.mask + mask)), e, zero()));
+      sums = add(sums, load(b.out + at));
+    });
+    const auto sum = static_cast<float>(simd::sum(sums));
+    return {sum, greatest + std::log(sum)};
+  }
+  static void evaluate(const LikelihoodBlock& b) {
+    for (int row = 0; row < b.rows; ++row) {
+      Packet ones = zero(), chosen = zero();
+      for_row(b, row, [&](std::size_t at, std::size_t mask) {
+        const Packet x = select(less(zero(), load(b.mask + mask)), load(b.x + at), zero());
+        ones = add(ones, x);
+        chosen = select(less(zero(), x), fma(x, load(b.out + at), chosen), chosen);
+      });
+      const auto weight = static_cast<float>(simd::sum(ones));
+      if (weight == 0) {
+        for_row(b, row, [&](std::size_t at, std::size_t) { store(b.out + at, zero()); });
+        continue;
+      }
+      const auto [sum, log_sum] = exponentials(b, row);
+      b.nll[row * W] += weight * log_sum - static_cast<float>(simd::sum(chosen));
+      for_row(b, row, [&](std::size_t at, std::size_t mask) {
+        const Packet x = select(less(zero(), load(b.mask + mask)), load(b.x + at), zero());
+        store(b.out + at, sub(mul(set(weight / sum), load(b.out + at)), x));
+      });
+    }
+  }
+  static void mean(const LikelihoodBlock& b) {
+    for (int row = 0; row < b.rows; ++row) {
+      const float scale = 1 / exponentials(b, row).sum;
+      for_row(b, row, [&](std::size_t at, std::size_t) { store(b.out + at, mul(set(scale), load(b.out + at))); });
+    }
+  }
 };
+
+template <class L>
+constexpr Likelihood of_features(const char* name, const char* scale = nullptr, float largest_scale = 14) {
+  return {name, scale, largest_scale, false, evaluate<L>, mean<L>};
+}
 
 }  // namespace likelihood
 
 inline constexpr Likelihood likelihoods[] = {
-    {"bernoulli", false, likelihood::Bernoulli::evaluate, likelihood::Bernoulli::mean},
-    {"gaussian", true, likelihood::Gaussian::evaluate, likelihood::Gaussian::mean},
+    likelihood::of_features<likelihood::Bernoulli>("bernoulli"),
+    likelihood::of_features<likelihood::ContinuousBernoulli>("continuous_bernoulli"),
+    likelihood::of_features<likelihood::Gaussian>("gaussian", "log_sigma"),
+    likelihood::of_features<likelihood::Laplace>("laplace", "log_scale"),
+    likelihood::of_features<likelihood::StudentT>("student_t", "log_scale"),
+    likelihood::of_features<likelihood::Poisson>("poisson"),
+    likelihood::of_features<likelihood::NegativeBinomial>("negative_binomial", "log_dispersion", 7),
+    {"categorical", nullptr, 0, true, likelihood::Categorical::evaluate, likelihood::Categorical::mean},
 };
 
 }  // namespace vaefast

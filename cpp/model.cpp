@@ -1,6 +1,7 @@
 #include "model.hpp"
 
 #include <cmath>
+#include <numbers>
 
 #include "random.hpp"
 
@@ -16,13 +17,17 @@ std::vector<int> chain(int first, const std::vector<int>& hidden, int last) {
 
 }  // namespace
 
-Model::Model(Shape s, const Activation& activation, const Likelihood& likelihood, bool learn_sigma)
+Model::Model(Shape s, const Activation& activation, std::vector<Columns> of_features, Scale scale, double df)
     : shape(std::move(s)),
-      encoder(chain(shape.features, shape.encoder, 2 * shape.latent_dim), activation, false),
-      decoder(chain(shape.latent_dim, shape.decoder, shape.features), activation, true),
-      likelihood(&likelihood),
-      learn_sigma(learn_sigma && likelihood.has_scale) {
-  if (likelihood.has_scale) log_sigma = Parameter(1, shape.features);
+      encoder(chain(shape.features + shape.conditions, shape.encoder, 2 * shape.latent_dim), activation, false),
+      decoder(chain(shape.latent_dim + shape.conditions, shape.decoder, shape.features), activation, true),
+      columns(std::move(of_features)),
+      scale(scale),
+      df(static_cast<float>(df)),
+      df_constant(
+          static_cast<float>(std::lgamma(df / 2) - std::lgamma((df + 1) / 2) + 0.5 * std::log(df * std::numbers::pi))) {
+  for (Columns& c : columns)
+    if (c.likelihood->scale) c.log_scale = Parameter(1, c.count);
 }
 
 std::vector<NamedTensor> Model::tensors() {
@@ -40,7 +45,11 @@ std::vector<NamedTensor> Model::tensors() {
   add("logvar", encoder.layers.back(), shape.latent_dim, shape.latent_dim);
   add_hidden("decoder", decoder);
   add("output", decoder.layers.back(), 0, shape.features);
-  if (likelihood->has_scale) all.push_back({"log_sigma", &log_sigma, 0, shape.features, true});
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    Columns& c = columns[i];
+    const std::string place = columns.size() > 1 ? "columns." + std::to_string(i) + "." : "";
+    if (c.likelihood->scale) all.push_back({place + c.likelihood->scale, &c.log_scale, 0, c.count, true});
+  }
   return all;
 }
 
@@ -57,25 +66,22 @@ void Model::initialize(std::uint64_t seed) {
           parameter->value.write_row(row, 0, layer.out(), values.data());
         }
     }
-  if (learn_sigma) log_sigma.value.zero();
+  if (scale != Scale::fixed)
+    for (Columns& c : columns) c.log_scale.value.zero();
   weights_changed();
 }
 
-void Model::clamp_log_sigma() {
-  float* values = log_sigma.value.data();
-  for (std::size_t i = 0; i < log_sigma.value.size(); ++i) values[i] = std::clamp(values[i], -7.f, 14.f);
+void Model::clamp_log_scales() {
+  for (Columns& c : columns) {
+    float* values = c.log_scale.value.data();
+    for (std::size_t i = 0; trains_scale(c) && i < c.log_scale.value.size(); ++i)
+      values[i] = std::clamp(values[i], smallest_log_scale, c.likelihood->largest_scale);
+  }
 }
 
 void Model::weights_changed() {
   for (Network* network : {&encoder, &decoder})
     for (Dense& layer : network->layers) layer.transpose_all();
-}
-
-double Model::flops() const {
-  double sum = 0;
-  for (const Network* network : {&encoder, &decoder})
-    for (const Dense& layer : network->layers) sum += 2.0 * layer.in() * layer.out();
-  return sum;
 }
 
 }  // namespace vaefast

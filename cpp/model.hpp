@@ -7,29 +7,42 @@
 
 namespace vaefast {
 
+// Features [first, first + count) of the data, which have the same likelihood.
+struct Columns {
+  const Likelihood* likelihood;
+  int first, count;
+  Parameter log_scale;  // (1, count), of a likelihood with a scale
+};
+
 class Model {
  public:
-  Model(Shape shape, const Activation& activation, const Likelihood& likelihood, bool learn_sigma);
+  Model(Shape shape, const Activation& activation, std::vector<Columns> columns, Scale scale, double df);
 
   Shape shape;
-  Network encoder;  // features -> ... -> 2 latent_dim: mu, raw logvar
-  Network decoder;  // latent_dim -> ... -> features
-  const Likelihood* likelihood;
-  Parameter log_sigma;  // (1, features), of a likelihood with a scale
-  bool learn_sigma;
+  Network encoder;  // features + conditions -> ... -> 2 latent_dim: mu, raw logvar
+  Network decoder;  // latent_dim + conditions -> ... -> features
+  std::vector<Columns> columns;
+  Scale scale;
+  float df, df_constant;  // of a Student t: degrees of freedom, and what LikelihoodBlock says
 
   // Every tensor by name, in the order of the data.
   std::vector<NamedTensor> tensors();
-  // Weights and biases uniform within 1 / sqrt(fan in), PyTorch's default; a learned log_sigma 0.
+  // Whether the optimiser trains the scale of these columns.
+  bool trains_scale(const Columns& c) const {
+    return c.likelihood->scale && (scale == Scale::per_feature || scale == Scale::global);
+  }
+  // Weights and biases uniform within 1 / sqrt(fan in), PyTorch's default; log scales 0, unless they are fixed.
   void initialize(std::uint64_t seed);
-  // Keeps log_sigma within [-7, 14] after a step: a column that never varies would pull sigma to 0 and the density to
-  // infinity.
-  void clamp_log_sigma();
+  // Keeps trained log scales above -7 and below the likelihood's largest: a column that never varies would pull sigma
+  // to 0 and the density to infinity.
+  void clamp_log_scales();
   // After tensors were written from outside.
   void weights_changed();
 
   // Multiplications and additions of one row, forward.
-  double flops() const;
+  double flops() const { return encoder.flops() + decoder.flops(); }
 };
+
+inline constexpr float smallest_log_scale = -7;
 
 }  // namespace vaefast

@@ -1,5 +1,7 @@
 #include "network.hpp"
 
+#include "random.hpp"
+
 namespace vaefast {
 
 void Dense::transpose_tile(int panel, int tile) {
@@ -29,10 +31,35 @@ void Dense::transpose_all() {
     for (int tile = 0; tile < panel_count(in()); ++tile) transpose_tile(panel, tile);
 }
 
+void Dropout::apply(int layer, int cols, const Block& block, float* slopes) const {
+  using namespace simd;
+  constexpr int UNIT = 32;  // numbers of a row begin here, for every NR
+  const int stride = (cols + UNIT - 1) / UNIT * UNIT;
+  const Packet threshold = set(2 * rate - 1), scale = set(1 / (1 - rate));
+  alignas(64) float uniform[NR];
+  for (int r = 0; r < block.rows; ++r) {
+    const auto number = static_cast<std::uint32_t>((block.row + r) * stride + block.panel * NR);
+    fill_uniform(seed, static_cast<Stream>(first_stream + static_cast<std::uint32_t>(layer)), step, number / 4, NR,
+                 uniform);
+    for (int c = 0; c < NR; c += W) {
+      const Packet factor = select(less(load(uniform + c), threshold), zero(), scale);
+      float* value = block.data + r * NR + c;
+      store(value, mul(factor, load(value)));
+      if (slopes) store(slopes + r * NR + c, mul(factor, load(slopes + r * NR + c)));
+    }
+  }
+}
+
 Network::Network(const std::vector<int>& widths, const Activation& activation, bool passes_back)
     : activation_(&activation) {
   for (std::size_t i = 0; i + 1 < widths.size(); ++i)
     layers.emplace_back(widths[i], widths[i + 1], passes_back || i > 0);
+}
+
+double Network::flops() const {
+  double sum = 0;
+  for (const Dense& layer : layers) sum += 2.0 * layer.in() * layer.out();
+  return sum;
 }
 
 Activations Network::make_activations(int rows, bool training) const {

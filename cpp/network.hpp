@@ -1,6 +1,7 @@
 // A chain of dense layers. The encoder is one, the decoder another.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "activation.hpp"
@@ -33,6 +34,16 @@ struct Activations {
   std::vector<Panels> delta;   // d loss / d pre-activation, of every layer; empty for inference
 };
 
+// Sets hidden units to 0 with probability `rate` and scales the others by 1 / (1 - rate) (Srivastava et al. 2014).
+struct Dropout {
+  float rate;
+  std::uint64_t seed, step;
+  std::uint32_t first_stream;  // that of the network's first layer
+
+  // The same of values and slopes, a block of hidden layer `layer` that is `cols` wide.
+  void apply(int layer, int cols, const Block& block, float* slopes) const;
+};
+
 class Network {
  public:
   // widths: input, hidden..., output. The last layer has no activation: what becomes of its output is the caller's.
@@ -40,18 +51,23 @@ class Network {
 
   std::vector<Dense> layers;
 
+  // Multiplications and additions of one row, forward.
+  double flops() const;
   Activations make_activations(int rows, bool training) const;
 
   // Rows [first, last) of x through all layers. The last layer's output goes to `out`, block by block, each handed to
-  // last_epilogue.
+  // last_epilogue. dropout: null but in training.
   template <class Epilogue>
-  void forward(const Panels& x, Activations& a, Panels& out, int first, int last, Epilogue&& last_epilogue) const {
+  void forward(const Panels& x, Activations& a, Panels& out, int first, int last, const Dropout* dropout,
+               Epilogue&& last_epilogue) const {
     const Panels* in = &x;
     for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
       float* slopes = a.slope.empty() ? nullptr : a.slope[i].data();
       multiply(*in, layers[i].weight.value, layers[i].bias.value.data(), a.hidden[i], first, last,
                [&](const Block& block) {
-                 activation_->apply(block.data, slopes ? slopes + block.offset : nullptr, block.size());
+                 float* slope = slopes ? slopes + block.offset : nullptr;
+                 activation_->apply(block.data, slope, block.size());
+                 if (dropout) dropout->apply(static_cast<int>(i), layers[i].out(), block, slope);
                });
       in = &a.hidden[i];
     }

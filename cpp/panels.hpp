@@ -37,7 +37,7 @@ class Panels {
   float* at(int panel, int row) { return data() + offset(panel, row); }
   const float* at(int panel, int row) const { return data() + offset(panel, row); }
   std::size_t panel_stride() const { return static_cast<std::size_t>(rows_) * NR; }
-  void zero() { buffer_.zero(); }
+  void zero() { buffer_.fill(0.f); }
 
   // Columns [first, first + count) of one row, to and from consecutive floats.
   void read_row(int row, int first, int count, float* out) const {

@@ -7,8 +7,9 @@
 
 namespace vaefast {
 
-// What a stream of numbers is for. Streams of one seed never share a number.
-enum class Stream : std::uint32_t { initial, shuffling, training, scoring };
+// What a stream of numbers is for. Streams of one seed never share a number. Every layer has a stream for dropout, from
+// `dropout` on.
+enum class Stream : std::uint32_t { initial, shuffling, training, scoring, corruption, dropout };
 
 // Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011).
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);

@@ -66,6 +66,8 @@ inline double sum(Packet a) {
   return total;
 }
 
+inline float greatest(Packet a) { return ei::predux_max(a); }
+
 inline constexpr float largest = 3.402823466e38f;
 
 // 1 / a within one unit in the last place, for a finite a. AVX-512 divides slowly and estimates well: one Newton step.

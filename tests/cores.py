@@ -42,8 +42,8 @@ class Net:
             self.latent_dim,
             self.decoder,
             self.activation,
-            self.likelihood,
-            self.learn_sigma,
+            [(self.likelihood, self.features)],
+            "per_feature" if self.learn_sigma else "fixed",
             n_threads,
         )
         core.initialize(seed)

@@ -50,7 +50,7 @@ BAD_CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "encode one row": (lambda c: c.encode(X[0]), r"x must have shape \(n, 5\)"),
     "encode too narrow": (lambda c: c.encode(noise(0, 6, 4)), r"x must have shape \(n, 5\)"),
     "encode three axes": (lambda c: c.encode(noise(0, 6, 5, 1)), r"x must have shape \(n, 5\)"),
-    "encode a list": (lambda c: c.encode(X.tolist()), "incompatible"),
+    "encode a list": (lambda c: c.encode(X.tolist()), "an array"),
     "encode nothing": (lambda c: c.encode(None), "."),
     "score float64": (lambda c: c.score(X.astype(np.float64), 0), "float32 or uint8"),
     "score eps too short": (lambda c: c.score(X, 0, Z[:5]), r"eps must have shape \(6, 2\)"),
@@ -104,7 +104,7 @@ def test_a_bad_call_is_an_error_and_changes_nothing(what: str) -> None:
     ("change", "message"),
     [
         ({"activation": "swish"}, "unknown activation 'swish'; there are relu, tanh"),
-        ({"likelihood": "poisson"}, "unknown likelihood 'poisson'; there are bernoulli, gaussian"),
+        ({"likelihood": "beta"}, "unknown likelihood 'beta'; there are bernoulli, continuous"),
     ],
 )
 def test_unknown_names_list_those_there_are(change: dict[str, Any], message: str) -> None:
@@ -158,14 +158,14 @@ def test_numbers_that_must_be_positive() -> None:
         setup="""
 from vaefast._core import Core
 def make(features, encoder, latent_dim, decoder, n_threads=1):
-    return Core(features, encoder, latent_dim, decoder, "relu", "bernoulli", False, n_threads)
+    return Core(features, encoder, latent_dim, decoder, "relu", [("bernoulli", 5)], "fixed", n_threads)
 """,
         verdict="False",
     )
 
 
 def test_what_needs_an_optimizer_says_so() -> None:
-    core = _core.Core(5, [], 2, [], "relu", "bernoulli", False, 1)
+    core = _core.Core(5, [], 2, [], "relu", [("bernoulli", 5)], "fixed", 1)
     core.initialize(0)
     core.encode(X)
     with pytest.raises(RuntimeError, match="set_optimizer"):

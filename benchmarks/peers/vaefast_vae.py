@@ -19,8 +19,8 @@ class VaefastVAE(Peer):
             latent_dim=net.latent_dim,
             decoder=net.decoder,
             activation=net.activation,
-            likelihood="bernoulli",
-            learn_sigma=False,
+            columns=[("bernoulli", net.features)],
+            scale="fixed",
             n_threads=threads,
         )
 

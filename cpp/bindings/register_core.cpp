@@ -14,20 +14,61 @@ Slot slot_of(const std::string& name) {
   throw std::invalid_argument("unknown slot '" + name + "'; there are value, gradient, first, second");
 }
 
-Rows view(const Core& core, const py::array& x) {
-  const int features = core.shape().features;
-  expect_shape(x, "x", -1, features);
-  if ((x.flags() & py::array::c_style) != 0) {
-    if (py::isinstance<py::array_t<float>>(x)) return {static_cast<const float*>(x.data()), nullptr, features};
-    if (py::isinstance<py::array_t<std::uint8_t>>(x))
-      return {nullptr, static_cast<const std::uint8_t*>(x.data()), features};
+// The value of that name in a table of names and values.
+template <class T, std::size_t N>
+T choose(const std::pair<const char*, T> (&table)[N], const std::string& what, const std::string& name) {
+  std::string names;
+  for (const auto& [known, value] : table) {
+    if (name == known) return value;
+    names += (names.empty() ? "" : ", ") + std::string(known);
   }
-  throw std::invalid_argument("x must be float32 or uint8, C-contiguous");
+  throw std::invalid_argument("unknown " + what + " '" + name + "'; there are " + names);
 }
 
-Noise noise_of(const Core& core, const std::optional<Floats>& eps, py::ssize_t rows, std::uint64_t seed,
+// The caller's arrays behind a Rows.
+struct Data {
+  py::array x;
+  float divisor = 255;
+  bool missing = false;
+  std::optional<Floats> conditions, log_exposure;
+};
+
+Data data_of(const py::object& x) {
+  if (py::isinstance<Data>(x)) return py::cast<Data>(x);
+  if (!py::isinstance<py::array>(x)) throw std::invalid_argument("x must be an array or Data");
+  return {py::cast<py::array>(x)};
+}
+
+Rows view(const Core& core, const Data& data) {
+  const auto& [features, encoder, latent_dim, decoder, conditions] = core.shape();
+  const py::array& x = data.x;
+  expect_shape(x, "x", -1, features);
+  if ((conditions > 0) != data.conditions.has_value())
+    throw std::invalid_argument(conditions ? "the model needs conditions" : "the model takes no conditions");
+  if (conditions) expect_shape(*data.conditions, "conditions", x.shape(0), conditions);
+  if (data.log_exposure && (data.log_exposure->ndim() != 1 || data.log_exposure->shape(0) != x.shape(0)))
+    throw std::invalid_argument("log_exposure must have one number for each row of x");
+  Rows rows;
+  if (py::isinstance<py::array_t<float>>(x)) rows.floats = static_cast<const float*>(x.data());
+  if (py::isinstance<py::array_t<std::uint8_t>>(x)) rows.bytes = static_cast<const std::uint8_t*>(x.data());
+  if (!(x.flags() & py::array::c_style) || !(rows.floats || rows.bytes))
+    throw std::invalid_argument("x must be float32 or uint8, C-contiguous");
+  rows.cols = features;
+  rows.divisor = data.divisor;
+  rows.missing = data.missing;
+  rows.conditions = conditions ? data.conditions->data() : nullptr;
+  rows.log_exposure = data.log_exposure ? data.log_exposure->data() : nullptr;
+  return rows;
+}
+
+// eps: (rows, latent_dim), or with several samples a row (rows, samples, latent_dim).
+Noise noise_of(const Core& core, const std::optional<Floats>& eps, py::ssize_t rows, int samples, std::uint64_t seed,
                std::uint64_t step) {
-  if (eps) expect_shape(*eps, "eps", rows, core.shape().latent_dim);
+  const int latent_dim = core.shape().latent_dim;
+  if (eps && samples == 1) expect_shape(*eps, "eps", rows, latent_dim);
+  if (eps && samples > 1 &&
+      (eps->ndim() != 3 || eps->shape(0) != rows || eps->shape(1) != samples || eps->shape(2) != latent_dim))
+    throw std::invalid_argument("eps must have shape (rows, samples, latent_dim)");
   return {eps ? eps->data() : nullptr, seed, step};
 }
 
@@ -71,34 +112,40 @@ void set_tensors(Core& core, const py::dict& values, const std::string& name) {
   core.write(slot, in);
 }
 
-std::pair<double, double> step(Core& core, const py::array& x, const Indices& index, double learning_rate, double beta,
-                               std::uint64_t seed, std::uint64_t step, const std::optional<Floats>& eps) {
-  const Rows rows = view(core, x);
+std::tuple<double, double, double> step(Core& core, const py::object& x, const Indices& index, double learning_rate,
+                                        double beta, std::uint64_t seed, std::uint64_t step,
+                                        const std::optional<Floats>& eps, std::optional<double> capacity) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
   if (index.ndim() != 1 || index.size() == 0)
     throw std::invalid_argument("index must have one dimension and not be empty");
   const std::int64_t* first = index.data();
   for (const std::int64_t* i = first; i < first + index.size(); ++i)
-    if (*i < 0 || *i >= x.shape(0)) throw std::invalid_argument("an index lies outside the rows of x");
-  const Noise noise = noise_of(core, eps, index.size(), seed, step);
+    if (*i < 0 || *i >= data.x.shape(0)) throw std::invalid_argument("an index lies outside the rows of x");
+  const Noise noise = noise_of(core, eps, index.size(), core.samples(), seed, step);
   const py::gil_scoped_release release;
-  const Loss loss = core.step(rows, first, static_cast<int>(index.size()), learning_rate, beta, noise);
-  return {loss.reconstruction, loss.kl};
+  const Loss loss = core.step(rows, first, static_cast<int>(index.size()), {learning_rate, beta, capacity}, noise);
+  return {loss.reconstruction, loss.kl, loss.bound};
 }
 
-py::dict gradients(Core& core, const py::array& x, const Floats& eps, double beta) {
-  const Rows rows = view(core, x);
-  const Noise noise = noise_of(core, eps, x.shape(0), 0, 0);
-  if (x.shape(0) == 0) throw std::invalid_argument("x has no rows");
+py::dict gradients(Core& core, const py::object& x, const std::optional<Floats>& eps, double beta,
+                   std::optional<double> capacity, std::uint64_t seed, std::uint64_t step) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  const py::ssize_t n = data.x.shape(0);
+  const Noise noise = noise_of(core, eps, n, core.samples(), seed, step);
+  if (n == 0) throw std::invalid_argument("x has no rows");
   {
     const py::gil_scoped_release release;
-    core.gradients(rows, static_cast<int>(x.shape(0)), beta, noise);
+    core.gradients(rows, static_cast<int>(n), {0, beta, capacity}, noise);
   }
   return tensors(core, "gradient");
 }
 
-std::pair<Floats, Floats> encode(Core& core, const py::array& x) {
-  const Rows rows = view(core, x);
-  const py::ssize_t n = x.shape(0), latent_dim = core.shape().latent_dim;
+std::pair<Floats, Floats> encode(Core& core, const py::object& x) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  const py::ssize_t n = data.x.shape(0), latent_dim = core.shape().latent_dim;
   Floats mu({n, latent_dim}), logvar({n, latent_dim});
   float *mu_out = mu.mutable_data(), *logvar_out = logvar.mutable_data();
   {
@@ -109,7 +156,7 @@ std::pair<Floats, Floats> encode(Core& core, const py::array& x) {
 }
 
 Floats decode(Core& core, const Floats& z) {
-  expect_shape(z, "z", -1, core.shape().latent_dim);
+  expect_shape(z, "z", -1, core.shape().latent_dim + core.shape().conditions);
   Floats mean({z.shape(0), static_cast<py::ssize_t>(core.shape().features)});
   float* out = mean.mutable_data();
   {
@@ -119,35 +166,97 @@ Floats decode(Core& core, const Floats& z) {
   return mean;
 }
 
-std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::array& x, std::uint64_t seed,
-                                                          const std::optional<Floats>& eps) {
-  const Rows rows = view(core, x);
-  const py::ssize_t n = x.shape(0);
-  const Noise noise = noise_of(core, eps, n, seed, 0);
+std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::object& x, std::uint64_t seed,
+                                                          const std::optional<Floats>& eps, bool mean_code) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  const py::ssize_t n = data.x.shape(0);
+  const Noise noise = noise_of(core, eps, n, 1, seed, 0);
   py::array_t<double> reconstruction(n), kl(n);
   double *reconstruction_out = reconstruction.mutable_data(), *kl_out = kl.mutable_data();
   {
     const py::gil_scoped_release release;
-    core.score(rows, n, noise, reconstruction_out, kl_out);
+    core.score(rows, n, noise, mean_code, reconstruction_out, kl_out);
   }
   return {std::move(reconstruction), std::move(kl)};
+}
+
+std::pair<py::array_t<double>, py::array_t<double>> log_likelihood(Core& core, const py::object& x, int samples,
+                                                                   std::uint64_t seed) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  if (samples < 1) throw std::invalid_argument("samples must be at least 1");
+  const py::ssize_t n = data.x.shape(0);
+  py::array_t<double> estimate(n), standard_error(n);
+  double *estimate_out = estimate.mutable_data(), *error_out = standard_error.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    core.log_likelihood(rows, n, samples, seed, estimate_out, error_out);
+  }
+  return {std::move(estimate), std::move(standard_error)};
+}
+
+constexpr std::pair<const char*, Scale> scales[] = {{"fixed", Scale::fixed},
+                                                    {"per_feature", Scale::per_feature},
+                                                    {"global", Scale::global},
+                                                    {"optimal", Scale::optimal}};
+constexpr std::pair<const char*, Objective::Gradient> gradient_kinds[] = {
+    {"standard", Objective::Gradient::standard},
+    {"stl", Objective::Gradient::path},
+    {"dreg", Objective::Gradient::doubly_reparameterised}};
+using Corruption = Regularization::Corruption;
+constexpr std::pair<const char*, Corruption> corruptions[] = {{"none", Corruption::none},
+                                                              {"mask", Corruption::mask},
+                                                              {"gaussian", Corruption::gaussian},
+                                                              {"salt_and_pepper", Corruption::salt_and_pepper}};
+enum class Bound { elbo, iwae, autoencoder };
+constexpr std::pair<const char*, Bound> bounds[] = {
+    {"elbo", Bound::elbo}, {"iwae", Bound::iwae}, {"autoencoder", Bound::autoencoder}};
+
+void set_objective(Core& core, const std::string& bound, const std::string& gradient, int samples, double free_bits,
+                   double dropout, const std::string& corruption, double corruption_amount, double max_norm) {
+  const Bound kind = choose(bounds, "objective", bound);
+  if (samples < 1) throw std::invalid_argument("samples must be at least 1");
+  core.set_objective({.importance = kind == Bound::iwae,
+                      .variational = kind != Bound::autoencoder,
+                      .gradient = choose(gradient_kinds, "gradient", gradient),
+                      .samples = samples,
+                      .free_bits = free_bits},
+                     {dropout, choose(corruptions, "corruption", corruption), corruption_amount, max_norm});
+}
+
+std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int latent_dim, std::vector<int> decoder,
+                                const std::string& activation, const std::vector<std::pair<std::string, int>>& columns,
+                                const std::string& scale, int n_threads, double df, int conditions) {
+  for (const std::vector<int>& sizes : {encoder, decoder, {features, latent_dim, n_threads, conditions + 1}})
+    for (int size : sizes)
+      if (size < 1) throw std::invalid_argument("sizes and n_threads must be at least 1");
+  if (!(df > 0)) throw std::invalid_argument("df must be positive");
+  std::vector<ColumnsSpec> specs;
+  std::int64_t total = 0;
+  for (const auto& [likelihood, count] : columns) {
+    if (count < 1) throw std::invalid_argument("columns must have counts of at least 1");
+    specs.push_back({likelihood, count});
+    total += count;
+  }
+  if (total != features) throw std::invalid_argument("the counts of the columns must add up to the features");
+  return std::make_unique<Core>(Shape{features, std::move(encoder), latent_dim, std::move(decoder), conditions},
+                                activation, specs, choose(scales, "scale", scale), df, n_threads);
 }
 
 }  // namespace
 
 void register_core(py::module_& m) {
   using namespace py::literals;
-  py::class_<Core>(m, "Core", py::module_local())
-      .def(py::init([](int features, std::vector<int> encoder, int latent_dim, std::vector<int> decoder,
-                       const std::string& activation, const std::string& likelihood, bool learn_sigma, int n_threads) {
-             for (const std::vector<int>& sizes : {encoder, decoder, {features, latent_dim, n_threads}})
-               for (int size : sizes)
-                 if (size < 1) throw std::invalid_argument("sizes and n_threads must be at least 1");
-             return std::make_unique<Core>(Shape{features, std::move(encoder), latent_dim, std::move(decoder)},
-                                           activation, likelihood, learn_sigma, n_threads);
+  py::class_<Data>(m, "Data", py::module_local())
+      .def(py::init([](py::array x, float divisor, bool missing, std::optional<Floats> conditions,
+                       std::optional<Floats> log_exposure) {
+             return Data{std::move(x), divisor, missing, std::move(conditions), std::move(log_exposure)};
            }),
-           "features"_a, "encoder"_a, "latent_dim"_a, "decoder"_a, "activation"_a, "likelihood"_a, "learn_sigma"_a,
-           "n_threads"_a)
+           "x"_a, "divisor"_a = 255.f, "missing"_a = false, "conditions"_a = py::none(), "log_exposure"_a = py::none());
+  py::class_<Core>(m, "Core", py::module_local())
+      .def(py::init(&make_core), "features"_a, "encoder"_a, "latent_dim"_a, "decoder"_a, "activation"_a, "columns"_a,
+           "scale"_a, "n_threads"_a, "df"_a = 4.0, "conditions"_a = 0)
       .def("initialize", &Core::initialize, "seed"_a)
       .def(
           "set_optimizer",
@@ -156,12 +265,16 @@ void register_core(py::module_& m) {
           "name"_a, "momentum"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "weight_decay"_a)
       .def("tensors", &tensors, "slot"_a = "value")
       .def("set_tensors", &set_tensors, "values"_a, "slot"_a = "value")
-      .def("step", &step, "x"_a.noconvert(), "index"_a, "learning_rate"_a, "beta"_a, "seed"_a, "step"_a,
-           "eps"_a = py::none())
-      .def("gradients", &gradients, "x"_a.noconvert(), "eps"_a, "beta"_a)
-      .def("encode", &encode, "x"_a.noconvert())
+      .def("set_objective", &set_objective, "bound"_a = "elbo", "gradient"_a = "standard", "samples"_a = 1,
+           "free_bits"_a = 0.0, "dropout"_a = 0.0, "corruption"_a = "none", "corruption_amount"_a = 0.0,
+           "max_norm"_a = 0.0)
+      .def("step", &step, "x"_a, "index"_a, "learning_rate"_a, "beta"_a, "seed"_a, "step"_a, "eps"_a = py::none(),
+           "capacity"_a = py::none())
+      .def("gradients", &gradients, "x"_a, "eps"_a, "beta"_a, "capacity"_a = py::none(), "seed"_a = 0, "step"_a = 0)
+      .def("encode", &encode, "x"_a)
       .def("decode", &decode, "z"_a)
-      .def("score", &score, "x"_a.noconvert(), "seed"_a, "eps"_a = py::none())
+      .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "mean_code"_a = false)
+      .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)
       .def_property(
           "optimizer_steps", [](Core& core) { return core.optimizer_steps(); },
           [](Core& core, std::int64_t steps) { core.optimizer_steps() = steps; })

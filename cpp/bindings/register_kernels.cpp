@@ -35,6 +35,23 @@ Floats normals(std::uint64_t seed, std::uint64_t word, std::uint32_t block, int 
   return out;
 }
 
+Floats uniforms(std::uint64_t seed, std::uint32_t stream, std::uint64_t word, std::uint32_t block, int count) {
+  Floats out(count);
+  kernels::uniforms(seed, stream, word, block, count, out.mutable_data());
+  return out;
+}
+
+std::tuple<Floats, Floats, Floats, Floats> likelihood(const std::string& name, const Floats& out, const Floats& x,
+                                                      const Floats& log_scale, double df) {
+  if (out.ndim() != 1 || x.size() != out.size() || log_scale.size() != out.size())
+    throw std::invalid_argument("out, x and log_scale must be vectors of one length");
+  const py::ssize_t n = out.size();
+  Floats nll(n), d_out(n), d_log_scale(n), mean(n);
+  kernels::likelihood(name, df, static_cast<int>(n), out.data(), x.data(), log_scale.data(), nll.mutable_data(),
+                      d_out.mutable_data(), d_log_scale.mutable_data(), mean.mutable_data());
+  return {std::move(nll), std::move(d_out), std::move(d_log_scale), std::move(mean)};
+}
+
 }  // namespace
 
 void register_kernels(py::module_& m) {
@@ -43,6 +60,8 @@ void register_kernels(py::module_& m) {
   sub.def("product", &product, "a"_a, "b"_a, "split"_a = 0);
   sub.def("weights_product", &weights_product, "a"_a, "d"_a);
   sub.def("activation", &activation, "name"_a, "x"_a);
+  sub.def("likelihood", &likelihood, "name"_a, "out"_a, "x"_a, "log_scale"_a, "df"_a = 4.0);
+  sub.def("uniforms", &uniforms, "seed"_a, "stream"_a, "word"_a, "block"_a, "count"_a);
   sub.def("philox", &kernels::philox, "counter"_a, "key"_a);
   sub.def("normals", &normals, "seed"_a, "word"_a, "block"_a, "count"_a);
 }

@@ -37,8 +37,8 @@ def make_core(params: Params, features: int) -> Core:
             latent_dim=latent_dim,
             decoder=decoder,
             activation=params["activation"],
-            likelihood=params["likelihood"],
-            learn_sigma=learn_sigma,
+            columns=[(params["likelihood"], features)],
+            scale="per_feature" if learn_sigma else "fixed",
             n_threads=n_threads,
         )
     except MemoryError:

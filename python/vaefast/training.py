@@ -99,7 +99,7 @@ def _train_epoch(
     reconstruction = kl = 0.0
     for first in range(0, n, size):
         batch = order[first : first + size]
-        batch_reconstruction, batch_kl = core.step(
+        batch_reconstruction, batch_kl, _ = core.step(
             rows, batch, schedule.learning_rate, schedule.beta, schedule.seed, core.optimizer_steps
         )
         reconstruction += batch_reconstruction

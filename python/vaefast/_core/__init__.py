@@ -31,9 +31,11 @@ ISA = choose(SUPPORTED, os.environ.get(VARIABLE))
 _variant = importlib.import_module(f".{ISA}._variant", __name__)
 
 Core = _variant.Core
+Data = _variant.Data
 kernels = _variant.kernels
 permutation = _variant.permutation
 ACTIVATIONS = _variant.ACTIVATIONS
 LIKELIHOODS = _variant.LIKELIHOODS
+SCALES = _variant.SCALES
 OPTIMIZERS = _variant.OPTIMIZERS
 EIGEN_VERSION = _variant.EIGEN_VERSION

@@ -10,11 +10,24 @@ ISA: str
 SUPPORTED: tuple[str, ...]
 ACTIVATIONS: tuple[str, ...]
 LIKELIHOODS: tuple[str, ...]
+SCALES: dict[str, str]
 OPTIMIZERS: tuple[str, ...]
 EIGEN_VERSION: str
 
 def choose(supported: tuple[str, ...], forced: str | None) -> str: ...
 def permutation(n: int, seed: int, epoch: int) -> NDArray[np.int64]: ...
+
+class Data:
+    def __init__(
+        self,
+        x: NDArray[np.float32] | NDArray[np.uint8],
+        divisor: float = 255.0,
+        missing: bool = False,
+        conditions: NDArray[np.float32] | None = None,
+        log_exposure: NDArray[np.float32] | None = None,
+    ) -> None: ...
+
+Rows = NDArray[np.float32] | NDArray[np.uint8] | Data
 
 class Core:
     def __init__(
@@ -24,9 +37,11 @@ class Core:
         latent_dim: int,
         decoder: Sequence[int],
         activation: str,
-        likelihood: str,
-        learn_sigma: bool,
+        columns: Sequence[tuple[str, int]],
+        scale: str,
         n_threads: int,
+        df: float = 4.0,
+        conditions: int = 0,
     ) -> None: ...
     def initialize(self, seed: int) -> None: ...
     def set_optimizer(
@@ -38,32 +53,52 @@ class Core:
         epsilon: float,
         weight_decay: float,
     ) -> None: ...
+    def set_objective(
+        self,
+        bound: str = "elbo",
+        gradient: str = "standard",
+        samples: int = 1,
+        free_bits: float = 0.0,
+        dropout: float = 0.0,
+        corruption: str = "none",
+        corruption_amount: float = 0.0,
+        max_norm: float = 0.0,
+    ) -> None: ...
     def tensors(self, slot: str = "value") -> dict[str, NDArray[np.float32]]: ...
     def set_tensors(
         self, values: Mapping[str, NDArray[np.float32]], slot: str = "value"
     ) -> None: ...
     def step(
         self,
-        x: NDArray[np.float32] | NDArray[np.uint8],
+        x: Rows,
         index: NDArray[np.int64],
         learning_rate: float,
         beta: float,
         seed: int,
         step: int,
         eps: NDArray[np.float32] | None = None,
-    ) -> tuple[float, float]: ...
+        capacity: float | None = None,
+    ) -> tuple[float, float, float]: ...
     def gradients(
-        self, x: NDArray[np.float32] | NDArray[np.uint8], eps: NDArray[np.float32], beta: float
+        self,
+        x: Rows,
+        eps: NDArray[np.float32] | None,
+        beta: float,
+        capacity: float | None = None,
+        seed: int = 0,
+        step: int = 0,
     ) -> dict[str, NDArray[np.float32]]: ...
-    def encode(
-        self, x: NDArray[np.float32] | NDArray[np.uint8]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+    def encode(self, x: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
     def decode(self, z: NDArray[np.float32]) -> NDArray[np.float32]: ...
     def score(
         self,
-        x: NDArray[np.float32] | NDArray[np.uint8],
+        x: Rows,
         seed: int,
         eps: NDArray[np.float32] | None = None,
+        mean_code: bool = False,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    def log_likelihood(
+        self, x: Rows, samples: int, seed: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     optimizer_steps: int
     @property

@@ -10,5 +10,17 @@ def weights_product(a: NDArray[np.float32], d: NDArray[np.float32]) -> NDArray[n
 def activation(
     name: str, x: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+def likelihood(
+    name: str,
+    out: NDArray[np.float32],
+    x: NDArray[np.float32],
+    log_scale: NDArray[np.float32],
+    df: float = 4.0,
+) -> tuple[
+    NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]
+]: ...
+def uniforms(
+    seed: int, stream: int, word: int, block: int, count: int
+) -> NDArray[np.float32]: ...
 def philox(counter: Sequence[int], key: Sequence[int]) -> list[int]: ...
 def normals(seed: int, word: int, block: int, count: int) -> NDArray[np.float32]: ...
