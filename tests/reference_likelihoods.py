@@ -17,7 +17,7 @@ from scipy import special
 
 Array = npt.NDArray[np.float64]
 
-# Where the optimisers keep the log of a scale. A fixed one, without gradient, stays where it is.
+# Where the optimisers keep the log of a scale.
 SCALE_RANGES = {
     "log_sigma": (-7.0, 14.0),
     "log_scale": (-7.0, 14.0),
@@ -244,22 +244,26 @@ class Block:
     likelihood: Likelihood
     columns: slice
     scale: str  # name of its scale tensor, "" without
+    mode: str  # what sets the scale: "fixed", "per_feature", "global" or "optimal"
 
 
-def blocks(likelihood: Columns, n_features: int, df: float = 4.0) -> list[Block]:
-    """The blocks from left to right. Where there are several, the scales are numbered."""
+def blocks(
+    likelihood: Columns,
+    n_features: int,
+    scale: str | Sequence[str] = "per_feature",
+    df: float = 4.0,
+) -> list[Block]:
+    """The blocks from left to right. ``scale`` is a mode for all of them, or one for each."""
     parts = [(likelihood, n_features)] if isinstance(likelihood, str) else list(likelihood)
-    if sum(count for _, count in parts) != n_features:
-        raise ValueError(f"{parts} are not {n_features} features")
+    modes = [scale] * len(parts) if isinstance(scale, str) else list(scale)
+    if sum(count for _, count in parts) != n_features or len(modes) != len(parts):
+        raise ValueError(f"{parts} with scales {modes} are not {n_features} features")
+    if "optimal" in modes and [name for name, _ in parts] != ["gaussian"]:
+        raise ValueError("an optimal sigma is for one gaussian block")
     out, first = [], 0
-    for b, (name, count) in enumerate(parts):
+    for b, ((name, count), mode) in enumerate(zip(parts, modes, strict=True)):
         made = make(name, df)
         prefix = f"columns.{b}." if len(parts) > 1 and made.scale else ""
-        out.append(Block(made, slice(first, first + count), prefix + made.scale))
+        out.append(Block(made, slice(first, first + count), prefix + made.scale, mode))
         first += count
     return out
-
-
-def scale_range(name: str) -> tuple[float, float] | None:
-    """Where the optimisers keep a tensor, if it is a scale: "log_sigma", "columns.2.log_scale"."""
-    return SCALE_RANGES.get(name.rsplit(".", 1)[-1])

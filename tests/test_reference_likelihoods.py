@@ -77,6 +77,20 @@ def test_categorical_is_scipys_multinomial_of_one_draw() -> None:
     np.testing.assert_array_equal(nll[x == 0], 0)
 
 
+def test_bernoulli_is_linear_in_x_and_exact_far_out() -> None:
+    likelihood, logits = rl.make("bernoulli"), np.linspace(-30, 30, 61)
+    of_zero, of_one, of_grey = (likelihood.nll(logits, logits, np.full(61, x)) for x in (0, 1, 0.3))
+    p, q = expit(logits), expit(-logits)  # q, as 1 - p would lose digits
+    for got, prob in ((of_one, p), (of_zero, q)):
+        want = -stats.bernoulli.logpmf(1, prob)
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(of_grey, 0.7 * of_zero + 0.3 * of_one, rtol=1e-12)
+
+    logits = np.array([1000.0, 1000.0, -1000.0, -1000.0, 1000.0])
+    x = np.array([1.0, 0.0, 0.0, 1.0, 0.25])
+    np.testing.assert_array_equal(likelihood.nll(logits, logits, x), [0, 1000, 0, 1000, 750])
+
+
 LOGITS = [-700.0, -40.0, -3.0, -0.21, -0.2, -1e-3, -1e-9, 0.0, 1e-9, 1e-3, 0.2, 0.21, 3.0, 40.0]
 
 
@@ -243,14 +257,18 @@ def test_blocks_are_consecutive_and_their_scales_numbered() -> None:
     got = rl.blocks([("gaussian", 2), ("categorical", 3), ("student_t", 1)], 6, df=7.0)
     assert [(b.columns.start, b.columns.stop) for b in got] == [(0, 2), (2, 5), (5, 6)]
     assert [b.scale for b in got] == ["columns.0.log_sigma", "", "columns.2.log_scale"]
+    assert [b.mode for b in got] == ["per_feature"] * 3
     assert got[2].likelihood == rl.StudentT(7.0)
-    (alone,) = rl.blocks([("negative_binomial", 4)], 4)
-    assert alone.scale == "log_dispersion"
+    (alone,) = rl.blocks([("negative_binomial", 4)], 4, "global")
+    assert (alone.scale, alone.mode) == ("log_dispersion", "global")
+
+
+def test_blocks_that_make_no_sense_are_refused() -> None:
+    two = [("gaussian", 2), ("laplace", 2)]
     with pytest.raises(ValueError, match="not 5 features"):
-        rl.blocks([("gaussian", 2), ("bernoulli", 2)], 5)
-
-
-def test_ranges_of_scales() -> None:
-    assert rl.scale_range("log_sigma") == (-7, 14)
-    assert rl.scale_range("columns.3.log_dispersion") == (-7, 7)
-    assert rl.scale_range("output.weight") is None
+        rl.blocks(two, 5)
+    with pytest.raises(ValueError, match="with scales"):
+        rl.blocks(two, 4, ["fixed"])
+    for columns in (two, "laplace"):
+        with pytest.raises(ValueError, match="one gaussian block"):
+            rl.blocks(columns, 4, "optimal")
