@@ -28,7 +28,7 @@ def assert_gradients_match_differences(
     value_of_loss = ref.loss(params, x, eps, **model)
     for name, grad in grads.items():
         value = params[name]
-        step = 1e-5 * min(1.0, abs(value).max())
+        step = 1e-5 * (min(1.0, abs(value).max()) or 1.0)
         differences = np.empty_like(value)
         for at in np.ndindex(value.shape):
             where = slice(None) if name in shared else at
