@@ -130,33 +130,38 @@ struct StudentT {
   float df;
 };
 
-// output = log rate l: nll = exp(l) - x l + log x!, d = exp(l) - x
+// output = log rate l: nll = exp(l) - x l + log x!, in Loader's form, d = exp(l) - x
 struct Poisson {
   static constexpr bool takes_exposure = true;
   explicit Poisson(const Features&) {}
   Terms operator()(Packet l, Packet x) const {
-    const Packet rate = exp(l);
-    return {.nll = add(sub(rate, mul(x, l)), special::log_gamma(add(x, set(1.f)))), .d_out = sub(rate, x)};
+    const Packet rate = exp(l), log_x = log(x);
+    const Packet nll = add(add(special::stirling_error(x), special::deviance(x, sub(l, log_x))),
+                           fma(set(0.5f), log_x, set(half_log_2pi)));
+    return {.nll = select(less(zero(), x), nll, rate), .d_out = sub(rate, x)};
   }
   static Packet mean(Packet l) { return exp(l); }
 };
 
-// output = log mean l, m = exp(l), scale r = dispersion; the variance is m + m^2 / r. With p = log1p(m / r),
-// nll = -log gamma(x + r) + log gamma(r) + log x! + r p - x (l - log r - p), d = (m - x) r / (r + m),
-// d / d log r = -r (digamma(x + r) - digamma(r) - p + (m - x) / (r + m))
+// output = log mean l, m = exp(l), scale r = dispersion; the variance is m + m^2 / r.
+// nll = -log gamma(x + r) + log gamma(r) + log x! - r log(r / (r + m)) - x log(m / (r + m)), in Loader's form;
+// d = (m - x) r / (r + m), d / d log r = -r (digamma(x + r) - digamma(r) + log(r / (r + m)) + (m - x) / (r + m))
 struct NegativeBinomial {
   static constexpr bool takes_exposure = true;
-  explicit NegativeBinomial(const Features& f) : log_r(f.log_scale), r(exp(f.log_scale)) {}
+  explicit NegativeBinomial(const Features& f)
+      : log_r(f.log_scale), r(exp(f.log_scale)), error(special::stirling_error(r)) {}
   Terms operator()(Packet l, Packet x) const {
-    const Packet m = exp(l), inverse = reciprocal(min(add(r, m), set(largest))), excess = mul(sub(m, x), inverse);
-    const Packet p = special::log1p(mul(m, exp(neg(log_r))));
-    const special::GammaRatio gamma = special::gamma_ratio(r, x);
-    const Packet fixed = sub(special::log_gamma(add(x, set(1.f))), gamma.log_ratio);
-    const Packet nll = add(fixed, sub(mul(r, p), mul(x, sub(sub(l, log_r), p))));
-    return {nll, mul(excess, r), neg(mul(r, add(sub(gamma.digamma_difference, p), excess)))};
+    const Packet m = exp(l), inverse = reciprocal(min(add(r, m), set(largest))), n = add(x, r);
+    const Packet excess = mul(sub(m, x), inverse), p = special::log1p(mul(m, exp(neg(log_r))));
+    const Packet log_x = log(x), log_n = log(n), growth = log(mul(n, inverse));
+    const Packet errors = sub(add(error, special::stirling_error(x)), special::stirling_error(n));
+    const Packet deviances = add(special::deviance(r, growth), special::deviance(x, add(sub(l, log_x), growth)));
+    const Packet constant = fma(set(0.5f), sub(add(log_n, log_x), log_r), set(half_log_2pi));
+    return {select(less(zero(), x), add(add(errors, deviances), constant), mul(r, p)), mul(excess, r),
+            neg(mul(r, add(sub(special::digamma_difference(r, x), p), excess)))};
   }
   static Packet mean(Packet l) { return exp(l); }
-  Packet log_r, r;
+  Packet log_r, r, error;
 };
 
 template <class L>

@@ -119,7 +119,7 @@ void Posterior::backward_samples(const float* weight, double beta, Objective::Gr
       store(dlogvar_.data() + at + i, direct);
     }
     for (int sample = row * samples_; sample < (row + 1) * samples_; ++sample) {
-      const Packet w = set(weight[sample]), again = squared ? w : set(1.f);
+      const Packet w = set(weight[sample]), again = squared ? fma(b, sub(w, set(1.f)), set(1.f)) : set(1.f);
       float* delta = scratch_.data() + sample * stride_;
       dz.read_row(sample, 0, latent_dim_, delta);
       for (std::size_t i = 0; i < stride_; i += W) {

@@ -35,32 +35,38 @@ inline Packet log_gamma(Packet y) {
   return sub(series, select(is_small(y), log(select(is_small(y), product, set(1.f))), zero()));
 }
 
-// log gamma(r + x) - log gamma(r) and digamma(r + x) - digamma(r), for r > 0 and x >= 0, as differences of the series:
-// the values themselves may be large, and would cancel (Abramowitz & Stegun 1964, 6.1.41 and 6.3.18).
-struct GammaRatio {
-  Packet log_ratio, digamma_difference;
-};
-inline GammaRatio gamma_ratio(Packet r, Packet x) {
+// What log y! is above y log y - y + log(2 pi y) / 2, for y > 0 (Loader 2000): it goes to 0 where y grows.
+inline Packet stirling_error(Packet y) {
+  const Packet small = is_small(y), safe = select(small, y, set(1.f));
+  const Packet direct =
+      sub(add(log_gamma(add(safe, set(1.f))), sub(safe, set(0.918938533f))), mul(add(safe, set(0.5f)), log(safe)));
+  return select(small, direct, stirling_tail(y));
+}
+
+// x (exp(d) - 1 - d): the part of a density of counts that says how far x is from the mean exp(d) x (Loader 2000). Near
+// d = 0 by series, for a density must not come from the difference of large numbers.
+inline Packet deviance(Packet x, Packet d) {
+  const Packet near = less(abs(d), set(0.3f)), safe = select(near, d, zero());
+  Packet p = set(1.f / 40320);
+  for (float c : {1.f / 5040, 1.f / 720, 1.f / 120, 1.f / 24, 1.f / 6, 0.5f}) p = fma(p, safe, set(c));
+  return mul(x, select(near, mul(mul(p, safe), safe), sub(sub(exp(d), set(1.f)), d)));
+}
+
+// digamma(r + x) - digamma(r), r > 0 and x >= 0, as a difference of the series: the values themselves would cancel
+// (Abramowitz & Stegun 1964, 6.3.18).
+inline Packet digamma_difference(Packet r, Packet x) {
   const Packet low = shifted(r), high = add(low, x), inverse_low = reciprocal(low), inverse_high = reciprocal(high);
-  const Packet log_growth = log1p(mul(x, inverse_low));  // log(high / low)
-  Packet log_ratio = fma(sub(low, set(0.5f)), log_growth, mul(x, sub(log(high), set(1.f))));
-  log_ratio = add(log_ratio, sub(stirling_tail(high), stirling_tail(low)));
-  const auto digamma_tail = [](Packet inverse) {  // digamma(y) - log y
+  const auto tail = [](Packet inverse) {  // digamma(y) - log y
     const Packet square = mul(inverse, inverse);
     return neg(fma(inverse, set(0.5f), mul(square, fma(square, set(-1.f / 120), set(1.f / 12)))));
   };
-  Packet difference = add(log_growth, sub(digamma_tail(inverse_high), digamma_tail(inverse_low)));
-  Packet first = set(1.f), second = set(1.f),
-         sum = zero();  // of the shift's terms; two products, that neither overflows
+  const Packet far = add(log1p(mul(x, inverse_low)), sub(tail(inverse_high), tail(inverse_low)));
+  Packet sum = zero();  // of the shift's terms 1 / (r + i) - 1 / (r + x + i)
   for (int i = 0; i < SHIFT; ++i) {
-    const Packet down = add(r, set(static_cast<float>(i))), inverse = reciprocal(down);
-    const Packet ratio = fma(x, inverse, set(1.f));  // (r + x + i) / (r + i)
-    (i % 2 ? second : first) = mul(i % 2 ? second : first, ratio);
-    sum = add(sum, mul(mul(x, inverse), reciprocal(add(down, x))));
+    const Packet down = add(r, set(static_cast<float>(i)));
+    sum = add(sum, mul(mul(x, reciprocal(down)), reciprocal(add(down, x))));
   }
-  const Packet small = is_small(r);
-  log_ratio = sub(log_ratio, select(small, add(log(first), log(second)), zero()));
-  return {log_ratio, add(difference, select(small, sum, zero()))};
+  return add(far, select(is_small(r), sum, zero()));
 }
 
 }  // namespace vaefast::special

@@ -1,0 +1,455 @@
+"""Likelihoods, columns, objectives and what else a step may do, against the float64 reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import erfinv
+
+import reference
+import reference_likelihoods
+from cores import EPSILON, Floats, Tensors, assert_close, expected, noise, set_optimizer
+from reference_network import hidden_layers
+from vaefast import _core
+
+N, LATENT = 11, 5
+CORRUPTION, DROPOUT, DECODER_LAYERS = 4, 5, 1 << 16  # streams of noise, as the core numbers them
+MIXED = [("gaussian", 3), ("categorical", 5), ("poisson", 34), ("bernoulli", 2), ("student_t", 1)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model with rows for it, and what is asked of a step."""
+
+    likelihood: str | list[tuple[str, int]] = "bernoulli"
+    features: int = 45
+    scale: str = "per_feature"
+    conditions: int = 0
+    exposure: bool = False
+    missing: bool = False
+    samples: int = 1
+    beta: float = 1.0
+    objective: reference.Objective = field(default_factory=reference.Objective)
+    regularization: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[tuple[str, int]]:
+        if isinstance(self.likelihood, str):
+            return [(self.likelihood, self.features)]
+        return self.likelihood
+
+    def core(self, n_threads: int = 1) -> _core.Core:
+        core = _core.Core(
+            self.features,
+            (33, 20),
+            LATENT,
+            (19,),
+            "tanh",
+            self.columns,
+            self.scale,
+            n_threads,
+            conditions=self.conditions,
+        )
+        core.initialize(0)
+        set_optimizer(core, "adam")
+        core.set_objective(
+            self.objective.kind,
+            self.objective.gradient,
+            self.samples,
+            self.objective.free_bits,
+            **self.regularization,
+        )
+        tensors = core.tensors()
+        rng = np.random.default_rng(3)
+        for name in self.scales(tensors):
+            size = 1 if self.scale in ("global", "optimal") else len(tensors[name])
+            tensors[name][:] = rng.uniform(-1, 1, size)
+        core.set_tensors(tensors)
+        return core
+
+    @staticmethod
+    def scales(tensors: Tensors) -> list[str]:
+        return [name for name in tensors if name.rsplit(".", 1)[-1].startswith("log_")]
+
+    def x(self, n: int = N) -> Floats:
+        rng = np.random.default_rng(1)
+        blocks = []
+        for likelihood, count in self.columns:
+            if likelihood in ("bernoulli", "continuous_bernoulli"):
+                block = rng.random((n, count))
+            elif likelihood in ("poisson", "negative_binomial"):
+                block = rng.poisson(rng.gamma(1, 5, (n, count)))
+            elif likelihood == "categorical":
+                block = np.eye(count)[rng.integers(0, count, n)]
+            else:
+                block = rng.standard_normal((n, count))
+            if self.missing and likelihood == "categorical":
+                block = np.where(rng.random((n, 1)) < 0.3, np.nan, block)
+            elif self.missing:
+                block = np.where(rng.random(block.shape) < 0.3, np.nan, block)
+            blocks.append(block)
+        return np.hstack(blocks).astype(np.float32)
+
+    def beside(self, n: int = N) -> dict[str, Floats]:
+        """What the core is given beside x."""
+        out = {}
+        if self.conditions:
+            out["conditions"] = noise(5, n, self.conditions)
+        if self.exposure:
+            out["log_exposure"] = noise(6, n)
+        return out
+
+    def data(self, n: int = N) -> _core.Data:
+        return _core.Data(self.x(n), missing=self.missing, **self.beside(n))
+
+    def eps(self, n: int = N) -> Floats:
+        return noise(2, n, LATENT) if self.samples == 1 else noise(2, n, self.samples, LATENT)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"activation": "tanh", "likelihood": self.likelihood, "scale": self.scale}
+
+
+def check_gradients(case: Case, n_threads: int = 1, **given: Any) -> None:
+    """Gradients, and the sums that a step reports. given: more arguments of the reference's."""
+    core = case.core(n_threads)
+    capacity = case.objective.capacity
+    got = core.gradients(case.data(), case.eps(), case.beta, capacity)
+    params = {name: value.astype(np.float64) for name, value in core.tensors().items()}
+    beside = case.beside()
+
+    def gradients(params: Any, x: Any, eps: Any, beside: Any, given: Any) -> dict[str, Any]:
+        more = {**case.settings, **beside, **given, "beta": case.beta, "objective": case.objective}
+        grads = reference.gradients(params, x, eps, **more)
+        for name in case.scales(params):
+            grads.setdefault(name, 0 * params[name])
+        return grads
+
+    assert_close(got, expected(gradients, params, case.x(), case.eps(), beside, given))
+
+    sums = core.step(
+        case.data(), np.arange(N), 0.0, case.beta, 0, 0, case.eps(), case.objective.capacity
+    )
+
+    def figures(params: Any, x: Any, eps: Any, beside: Any, given: Any) -> dict[str, Any]:
+        more = {**case.settings, **beside, **given, "beta": case.beta, "objective": case.objective}
+        return {k: v.sum() for k, v in reference.figures(params, x, eps, **more).items()}
+
+    names = ("reconstruction", "kl", "bound")
+    reported = {name: np.float64(value) for name, value in zip(names, sums, strict=True)}
+    assert_close(reported, expected(figures, params, case.x(), case.eps(), beside, given))
+
+
+# --- Likelihoods ----------------------------------------------------------------------------------
+
+
+def points(name: str) -> tuple[Floats, Floats, Floats]:
+    """Outputs, data and log scales all over where a likelihood is used."""
+    rng = np.random.default_rng(0)
+    n = 4000
+    out = rng.normal(0, 4, n)
+    out[:8] = 1e-3, -1e-4, 1e-2, 0.4999, 0.5001, -20, 30, -40
+    log_scale = rng.uniform(-3, 3, n)
+    if name in ("bernoulli", "continuous_bernoulli"):
+        x = rng.random(n)
+    elif name in ("poisson", "negative_binomial"):
+        x = np.floor(np.exp(rng.uniform(0, 9, n)) - 1)
+        log_scale = rng.uniform(-7, 7, n)
+        out = np.clip(out, -9, 9)
+    else:
+        x = out + np.exp(log_scale) * rng.standard_t(2, n)
+    return out.astype(np.float32), x.astype(np.float32), log_scale.astype(np.float32)
+
+
+@pytest.mark.parametrize("name", [n for n in _core.LIKELIHOODS if n != "categorical"])
+def test_values_slopes_and_means_of_each_likelihood(name: str) -> None:
+    arguments = points(name)
+    got = _core.kernels.likelihood(name, *arguments, 3.0)
+    kind = reference_likelihoods.make(name, 3.0)
+
+    def exact(*arguments: Any) -> list[Any]:
+        out, x, s = (np.asarray(a, np.float64) for a in arguments)
+        values = [kind.nll(out, s, x), kind.d_out(out, s, x), 0 * s, kind.mean(out)]
+        if kind.scale:
+            values[2] = kind.d_scale(out, s, x)
+        return values
+
+    want = exact(*arguments)
+    # how far the values move when the arguments do, in their last place
+    rng = np.random.default_rng(0)
+    moved = [
+        exact(*(a * (1 + EPSILON * rng.uniform(-1, 1, a.shape)) for a in arguments))
+        for _ in range(8)
+    ]
+    for i, what in enumerate(("nll", "d_out", "d_scale", "mean")):
+        if what == "d_scale" and not kind.scale:
+            continue
+        slip = EPSILON * (1 + np.abs(want[i])) + np.max(
+            [np.abs(m[i] - want[i]) for m in moved], axis=0
+        )
+        if what == "mean":
+            slip = EPSILON * np.abs(want[i]) * (1 + np.abs(arguments[0]))
+        if what == "d_scale" and kind.counts:  # its terms, of this size, cancel
+            slip += EPSILON * np.exp(arguments[2]) * np.log1p(arguments[1] / np.exp(arguments[2]))
+        error = np.abs(got[i] - want[i]) / slip
+        worst = int(np.argmax(error))
+        assert error[worst] < 12, (
+            what,
+            [float(a[worst]) for a in arguments],
+            got[i][worst],
+            want[i][worst],
+        )
+
+
+@pytest.mark.parametrize("name", _core.LIKELIHOODS)
+def test_a_model_of_each_likelihood(name: str) -> None:
+    check_gradients(Case(name))
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_mixed_columns(samples: int, missing: bool) -> None:
+    check_gradients(Case(MIXED, missing=missing, samples=samples))
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace", "negative_binomial"])
+@pytest.mark.parametrize("scale", ["fixed", "global"])
+def test_scales_that_are_fixed_or_shared(scale: str, name: str) -> None:
+    check_gradients(Case(name, scale=scale))
+    check_gradients(Case(MIXED, scale=scale))
+
+
+@pytest.mark.parametrize("samples", [1, 4])
+def test_the_optimal_sigma(samples: int) -> None:
+    check_gradients(Case("gaussian", scale="optimal", samples=samples))
+
+
+def test_the_optimal_sigma_of_the_first_batch_is_kept_and_then_a_running_mean() -> None:
+    case = Case("gaussian", scale="optimal")
+    core = case.core()
+    params = {name: value.astype(np.float64) for name, value in core.tensors().items()}
+    t = reference.evaluate(params, case.x(), case.eps(), **case.settings)
+    want = reference_likelihoods.Gaussian.optimal_log_sigma(t["output"], case.x())
+    core.step(case.data(), np.arange(N), 0.0, 1.0, 0, 0, case.eps())
+    np.testing.assert_allclose(core.tensors()["log_sigma"], want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "gaussian", "poisson"])
+def test_missing_values(name: str) -> None:
+    check_gradients(Case(name, missing=True))
+    check_gradients(Case(name, missing=True, samples=2))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", MIXED])
+def test_conditions(likelihood: Any) -> None:
+    check_gradients(Case(likelihood, conditions=3))
+    check_gradients(Case(likelihood, conditions=35, samples=2, missing=True))
+
+
+@pytest.mark.parametrize("name", ["poisson", "negative_binomial"])
+def test_exposure(name: str) -> None:
+    check_gradients(Case(name, exposure=True))
+    check_gradients(Case([("gaussian", 5), (name, 40)], exposure=True, samples=2))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", MIXED])
+def test_encode_decode_and_score(likelihood: Any) -> None:
+    case = Case(likelihood, conditions=4, missing=True)
+    core = case.core()
+    mu, logvar = core.encode(case.data())
+    reconstruction, kl = core.score(case.data(), 0, case.eps())
+    z = noise(8, N, LATENT)
+    conditions = case.beside()["conditions"]
+    mean = core.decode(np.hstack([z, conditions]))
+    got = {"mu": mu, "logvar": logvar, "reconstruction": reconstruction, "kl": kl, "mean": mean}
+
+    def want(params: Any, x: Any, eps: Any, z: Any, conditions: Any) -> dict[str, Any]:
+        t = reference.forward(params, x, eps, activation="tanh", conditions=conditions)
+        rows = reference.figures(params, x, eps, conditions=conditions, **case.settings)
+        model = {"activation": "tanh", "likelihood": likelihood, "conditions": conditions}
+        return {
+            "mu": t["mu"],
+            "logvar": t["logvar"],
+            "reconstruction": rows["reconstruction"],
+            "kl": rows["kl"],
+            "mean": reference.decode(params, z, **model),
+        }
+
+    params = {name: value.astype(np.float64) for name, value in core.tensors().items()}
+    assert_close(got, expected(want, params, case.x(), case.eps(), z, conditions))
+
+
+# --- Objectives -----------------------------------------------------------------------------------
+
+OBJECTIVES = {
+    "elbo": reference.Objective(),
+    "elbo, stl": reference.Objective(gradient="stl"),
+    "iwae": reference.Objective("iwae"),
+    "iwae, stl": reference.Objective("iwae", "stl"),
+    "iwae, dreg": reference.Objective("iwae", "dreg"),
+    "autoencoder": reference.Objective("autoencoder"),
+    "free bits": reference.Objective(free_bits=0.03),
+    "capacity below": reference.Objective(capacity=0.1),
+    "capacity above": reference.Objective(capacity=10.0),
+}
+
+
+@pytest.mark.parametrize("samples", [1, 2, 7])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective(objective: str, samples: int) -> None:
+    for beta in (1.0, 0.3):
+        check_gradients(Case(samples=samples, objective=OBJECTIVES[objective], beta=beta))
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", MIXED])
+def test_the_weights_of_samples_reach_the_scales(likelihood: Any) -> None:
+    check_gradients(Case(likelihood, samples=4, objective=OBJECTIVES["iwae, dreg"]))
+
+
+def test_free_bits_are_free_in_some_dimensions_only() -> None:
+    case = Case(objective=OBJECTIVES["free bits"])
+    mu, logvar = case.core().encode(case.data())
+    below = reference.kl_normal(mu, logvar).mean(axis=0) < case.objective.free_bits
+    assert 0 < below.sum() < LATENT
+
+
+# --- Regularisation -------------------------------------------------------------------------------
+
+
+def uniforms(stream: int, n: int, stride: int, count: int) -> Floats:
+    """(n, count) numbers in (-1, 1) of step 0, row i from number i * stride on."""
+    rows = [_core.kernels.uniforms(0, stream, 0, i * stride // 4, count) for i in range(n)]
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_dropout(samples: int) -> None:
+    rate = 0.4
+
+    def mask(stream: int, n: int, width: int) -> Floats:
+        kept = uniforms(stream, n, (width + 31) // 32 * 32, width) >= 2 * rate - 1
+        assert 0.4 < kept.mean() < 0.8
+        return (kept / (1 - rate)).astype(np.float32)
+
+    masks = {
+        "encoder.0": mask(DROPOUT, N, 33),
+        "encoder.1": mask(DROPOUT + 1, N, 20),
+        "decoder.0": mask(DROPOUT + DECODER_LAYERS, N * samples, 19),
+    }
+    check_gradients(Case(samples=samples, regularization={"dropout": rate}), dropout=masks)
+
+
+def test_no_dropout_outside_of_training() -> None:
+    plain, dropping = Case().core(), Case(regularization={"dropout": 0.5}).core()
+    x, eps = Case().x(), Case().eps()
+    assert np.array_equal(plain.encode(x)[0], dropping.encode(x)[0])
+    assert np.array_equal(plain.score(x, 0, eps)[0], dropping.score(x, 0, eps)[0])
+
+
+@pytest.mark.parametrize("kind", ["mask", "gaussian", "salt_and_pepper"])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_the_encoder_sees_noise_and_the_likelihood_does_not(kind: str, samples: int) -> None:
+    case = Case(samples=samples, regularization={"corruption": kind, "corruption_amount": 0.3})
+    x = case.x()
+    blocks = (case.features + 3) // 4
+    if kind == "gaussian":  # of the stream for corruption
+        key = [_core.kernels.uniforms(0, CORRUPTION, 0, i * blocks, 45) for i in range(N)]
+        corrupted = x + np.float32(0.3) * np.sqrt(2) * erfinv(np.array(key, dtype=np.float64))
+    else:
+        u = uniforms(CORRUPTION, N, 4 * blocks, case.features)
+        other = np.where(u < 0.3 - 1, 0.0, 1.0) if kind == "salt_and_pepper" else 0.0
+        corrupted = np.where(u < 2 * np.float32(0.3) - 1, other, x)
+        assert 0.15 < (u < -0.4).mean() < 0.45
+    check_gradients(case, corrupted=corrupted.astype(np.float32))
+
+
+@pytest.mark.parametrize("scale", ["per_feature", "global"])
+@pytest.mark.parametrize("max_norm", [0.5, 1e9])
+def test_clipping(max_norm: float, scale: str) -> None:
+    case = Case("gaussian", scale=scale, regularization={"max_norm": max_norm})
+    core = case.core()
+    params = {name: value.astype(np.float64) for name, value in core.tensors().items()}
+    core.step(case.data(), np.arange(N), 0.01, 1.0, 0, 0, case.eps())
+
+    def step(params: Any, x: Any, eps: Any) -> dict[str, Any]:
+        params = dict(params)
+        grads = reference.gradients(params, x, eps, **case.settings)
+        shared = ("log_sigma",) if scale == "global" else ()
+        clipped = reference.clip(grads, max_norm, shared)
+        assert (reference.global_norm(grads, shared) > max_norm) == (max_norm < 1)
+        rule = reference.Adam(0.01)
+        rule.step(params, clipped)
+        return {**params, **{f"first of {name}": m for name, m in rule.m.items()}}
+
+    got: dict[str, Any] = dict(core.tensors())
+    got |= {f"first of {name}": tensor for name, tensor in core.tensors("first").items()}
+    assert_close(got, expected(step, params, case.x(), case.eps()), factor=16)
+
+
+# --- Threads, and sums over many samples ----------------------------------------------------------
+
+STEPS = {
+    "mixed": Case(MIXED, missing=True, conditions=3, samples=2),
+    "iwae": Case(samples=5, objective=OBJECTIVES["iwae, dreg"]),
+    "free bits": Case(objective=OBJECTIVES["free bits"]),
+    "capacity": Case(objective=OBJECTIVES["capacity above"]),
+    "optimal": Case("gaussian", scale="optimal"),
+    "global": Case("laplace", scale="global"),
+    "dropout": Case(regularization={"dropout": 0.3}),
+    "noise": Case(regularization={"corruption": "gaussian", "corruption_amount": 0.2}),
+    "clipping": Case(regularization={"max_norm": 0.1}),
+}
+
+
+@pytest.mark.parametrize("what", STEPS)
+def test_the_same_bits_for_any_number_of_threads(what: str) -> None:
+    case, n = STEPS[what], 600  # enough for all threads to have a share
+
+    def train(n_threads: int) -> tuple[Any, ...]:
+        core = case.core(n_threads)
+        rng = np.random.default_rng(0)
+        capacity = case.objective.capacity
+        losses = [
+            core.step(case.data(n), rng.permutation(n)[:size], 0.01, 1.0, 7, i, None, capacity)
+            for i, size in enumerate([200, 200, 90])
+        ]
+        tensors = {name: t.tobytes() for name, t in core.tensors().items()}
+        return losses, tensors, [a.tobytes() for a in core.log_likelihood(case.data(20), 150, 3)]
+
+    first = train(1)
+    assert np.isfinite(first[0]).all()
+    for n_threads in (2, 3, 7):
+        assert train(n_threads) == first
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", MIXED])
+def test_log_likelihood_is_the_log_mean_of_the_weights(likelihood: Any) -> None:
+    case = Case(likelihood, missing=True, conditions=2)
+    core = case.core()
+    tensors = core.tensors()
+    tensors["decoder.0.weight"] *= 0.2  # so that the samples' weights have a small variance:
+    tensors["logvar.bias"] += 1.0  # q is wider than the prior
+    core.set_tensors(tensors)
+    _, error = core.log_likelihood(case.data(), 1, 3)
+    assert np.all(error == 0)
+    many, error = core.log_likelihood(case.data(), 3000, 3)
+    assert np.all(error > 0)
+    params = {name: value.astype(np.float64) for name, value in core.tensors().items()}
+    eps = np.random.default_rng(0).standard_normal((N, 3000, LATENT))
+    log_w = reference.log_weights(params, case.x(), eps, **case.settings, **case.beside())
+    want = reference.log_mean_exp(log_w)
+    w = np.exp(log_w - want[:, None])
+    want_error = w.std(axis=1) / np.sqrt(3000)
+    assert np.max(np.abs(many - want) / np.hypot(error, want_error)) < 4.5
+    np.testing.assert_allclose(error, want_error, rtol=0.3)
+
+
+def test_hidden_layers_of_the_reference_take_masks_by_name() -> None:
+    params = {"encoder.0.weight": np.eye(2), "encoder.0.bias": np.zeros(2)}
+    t = hidden_layers(
+        params, "encoder", np.ones((1, 2)), "identity", {"encoder.0": np.zeros((1, 2))}
+    )
+    assert np.all(t["encoder.0"] == 0)
