@@ -131,6 +131,11 @@ void Core::set_objective(const Objective& objective, const Regularization& regul
   impl_->trainer().set_objective(objective, regularization);
 }
 
+PhaseSeconds Core::phase_seconds() const {
+  const std::scoped_lock lock(impl_->mutex);
+  return impl_->trainer().seconds;
+}
+
 int Core::samples() const { return impl_->trainer().objective().samples; }
 
 Loss Core::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,

@@ -43,6 +43,8 @@ class Core {
   int samples() const;  // of z per row, in training
   // One step on rows[index[0 .. count)]; losses are sums. When the loss is not finite, the weights stay as they were.
   Loss step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings, const Noise& noise);
+  // Of all finished steps since set_optimizer.
+  PhaseSeconds phase_seconds() const;
   // The gradient of the mean loss of rows [0, n), to be read from Slot::gradient.
   Loss gradients(const Rows& rows, int n, const StepSettings& settings, const Noise& noise);
 

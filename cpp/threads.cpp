@@ -55,19 +55,23 @@ FlushDenormals::~FlushDenormals() = default;
 
 struct Team::Workers {
   // Each on a cache line of its own.
-  alignas(64) std::atomic<unsigned> generation{0};  // counts the calls of run
-  alignas(64) std::atomic<unsigned> busy{0};        // workers that have not finished this call
+  struct alignas(64) Worker {
+    std::atomic<unsigned> calls{0};  // that it has been given; one more wakes it
+    std::thread thread;
+  };
+  alignas(64) std::atomic<unsigned> busy{0};  // workers that have not finished this call
   alignas(64) void (*call)(void*, int) = nullptr;
   void* data = nullptr;
-  int count = 0;
   bool stop = false;
   long process = process_id();
   bool spin;
-  std::vector<std::thread> threads;
+  std::vector<Worker> workers;  // number i is thread i + 1 of the team
 
-  explicit Workers(int size) : spin(size <= static_cast<int>(std::thread::hardware_concurrency())) {
+  explicit Workers(int size)
+      : spin(size <= static_cast<int>(std::thread::hardware_concurrency())),
+        workers(static_cast<std::size_t>(size - 1)) {
     try {
-      for (int i = 1; i < size; ++i) threads.emplace_back([this, i] { work(i); });
+      for (int i = 1; i < size; ++i) worker(i).thread = std::thread([this, i] { work(i); });
     } catch (...) {  // the system's limit: end those that were started
       end();
       throw;
@@ -75,20 +79,27 @@ struct Team::Workers {
   }
   ~Workers() { end(); }
 
+  Worker& worker(int thread) { return workers[static_cast<std::size_t>(thread - 1)]; }
+
+  void wake(Worker& w) {
+    w.calls.fetch_add(1, std::memory_order_release);
+    w.calls.notify_one();
+  }
+
   void end() {
     stop = true;
-    generation.fetch_add(1, std::memory_order_release);
-    generation.notify_all();
-    for (auto& thread : threads) thread.join();
+    for (Worker& w : workers) wake(w);
+    for (Worker& w : workers)
+      if (w.thread.joinable()) w.thread.join();
   }
 
   void work(int thread) {
     const FlushDenormals flush;
     for (unsigned seen = 0;;) {
-      wait_until(generation, spin, [&](unsigned now) { return now != seen; });
+      wait_until(worker(thread).calls, spin, [&](unsigned now) { return now != seen; });
       ++seen;
       if (stop) return;
-      if (thread < count) call(data, thread);
+      call(data, thread);
       if (busy.fetch_sub(1, std::memory_order_acq_rel) == 1) busy.notify_one();
     }
   }
@@ -112,10 +123,8 @@ void Team::run(int count, void (*call)(void*, int), void* data) {
   Workers& w = *workers_;
   w.call = call;
   w.data = data;
-  w.count = count;
-  w.busy.store(static_cast<unsigned>(w.threads.size()), std::memory_order_relaxed);
-  w.generation.fetch_add(1, std::memory_order_release);
-  w.generation.notify_all();
+  w.busy.store(static_cast<unsigned>(count - 1), std::memory_order_relaxed);
+  for (int i = 1; i < count; ++i) w.wake(w.worker(i));  // those that have nothing to do sleep on
   call(data, 0);
   wait_until(w.busy, w.spin, [](unsigned left) { return left == 0; });
 }

@@ -1,5 +1,6 @@
 #include "trainer.hpp"
 
+#include <chrono>
 #include <numeric>
 
 #include "random.hpp"
@@ -48,7 +49,9 @@ void Trainer::set_objective(const Objective& objective, const Regularization& re
 
 Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                    const Noise& noise) {
+  const auto start = std::chrono::steady_clock::now();
   const Loss loss = rows_phase(rows, index, count, settings, noise);
+  const auto middle = std::chrono::steady_clock::now();
   if (!std::isfinite(loss.reconstruction) || !std::isfinite(loss.kl) || !std::isfinite(loss.bound)) return loss;
   optimizer.begin_step(settings.learning_rate, count);
   if (regularization_.max_norm > 0) {
@@ -59,6 +62,8 @@ Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const
     });
   }
   model_.clamp_log_scales();
+  seconds.rows += std::chrono::duration<double>(middle - start).count();
+  seconds.weights += std::chrono::duration<double>(std::chrono::steady_clock::now() - middle).count();
   return loss;
 }
 

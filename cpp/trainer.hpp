@@ -21,6 +21,7 @@ class Trainer {
   Trainer(Model& model, Team& team, const Optimizer& optimizer);
 
   Optimizer optimizer;
+  PhaseSeconds seconds;  // of all steps so far
 
   void set_objective(const Objective& objective, const Regularization& regularization);
   const Objective& objective() const { return objective_; }

@@ -75,6 +75,11 @@ struct Loss {
   double reconstruction = 0, kl = 0, bound = 0;
 };
 
+// What the two phases of the steps took.
+struct PhaseSeconds {
+  double rows = 0, weights = 0;
+};
+
 struct OptimizerSettings {
   double momentum, beta1, beta2, epsilon, weight_decay;
 };

@@ -272,6 +272,11 @@ void register_core(py::module_& m) {
            "capacity"_a = py::none())
       .def("gradients", &gradients, "x"_a, "eps"_a, "beta"_a, "capacity"_a = py::none(), "seed"_a = 0, "step"_a = 0)
       .def("encode", &encode, "x"_a)
+      .def("phase_seconds",
+           [](const Core& core) {
+             const auto [rows, weights] = core.phase_seconds();
+             return std::pair(rows, weights);
+           })
       .def("decode", &decode, "z"_a)
       .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "mean_code"_a = false)
       .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)

@@ -1,5 +1,6 @@
 #include "bindings.hpp"
 #include "core.hpp"
+#include "roofline.hpp"
 
 namespace vaefast::bindings {
 namespace {
@@ -52,6 +53,19 @@ std::tuple<Floats, Floats, Floats, Floats> likelihood(const std::string& name, c
   return {std::move(nll), std::move(d_out), std::move(d_log_scale), std::move(mean)};
 }
 
+double fma_rate(int n_threads, std::int64_t terms) {
+  if (n_threads < 1 || terms < 1) throw std::invalid_argument("n_threads and terms must be at least 1");
+  const py::gil_scoped_release release;
+  return vaefast::fma_rate(n_threads, terms);
+}
+
+double stream_rate(int n_threads, std::int64_t floats, int passes) {
+  if (n_threads < 1 || floats < 1 || passes < 1)
+    throw std::invalid_argument("n_threads, floats and passes must be at least 1");
+  const py::gil_scoped_release release;
+  return vaefast::stream_rate(n_threads, floats, passes);
+}
+
 }  // namespace
 
 void register_kernels(py::module_& m) {
@@ -64,6 +78,8 @@ void register_kernels(py::module_& m) {
   sub.def("uniforms", &uniforms, "seed"_a, "stream"_a, "word"_a, "block"_a, "count"_a);
   sub.def("philox", &kernels::philox, "counter"_a, "key"_a);
   sub.def("normals", &normals, "seed"_a, "word"_a, "block"_a, "count"_a);
+  sub.def("fma_rate", &fma_rate, "n_threads"_a, "terms"_a);
+  sub.def("stream_rate", &stream_rate, "n_threads"_a, "floats"_a, "passes"_a);
 }
 
 }  // namespace vaefast::bindings

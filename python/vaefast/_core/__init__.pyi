@@ -79,6 +79,7 @@ class Core:
         eps: NDArray[np.float32] | None = None,
         capacity: float | None = None,
     ) -> tuple[float, float, float]: ...
+    def phase_seconds(self) -> tuple[float, float]: ...
     def gradients(
         self,
         x: Rows,

@@ -1,0 +1,62 @@
+#include "roofline.hpp"
+
+#include <chrono>
+#include <vector>
+
+#include "buffer.hpp"
+#include "product.hpp"
+#include "simd.hpp"
+#include "threads.hpp"
+
+namespace vaefast {
+namespace {
+
+constexpr int SUMS = 2 * MR;  // as many as the micro-kernel keeps in registers: enough to hide an FMA's latency
+
+// Seconds of body(0) ... body(threads - 1) at once, `times` times over. Before that the threads are started and warm.
+template <class Body>
+double seconds(int threads, int times, Body&& body) {
+  Team team(threads);
+  team.run(threads, body);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < times; ++i) team.run(threads, body);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Takes `terms` steps of sum = sum / 2 + 1 / 2 with every sum, and returns what they come to: it has to be computed.
+double multiply_and_add(std::int64_t terms) {
+  const Packet half = simd::set(0.5f);
+  Packet sums[SUMS];
+#pragma GCC unroll 32
+  for (int i = 0; i < SUMS; ++i) sums[i] = simd::set(static_cast<float>(i));
+  for (std::int64_t k = 0; k < terms; ++k)
+#pragma GCC unroll 32
+    for (int i = 0; i < SUMS; ++i) sums[i] = simd::fma(sums[i], half, half);
+  double total = 0;
+  for (const Packet& sum : sums) total += simd::sum(sum);
+  return total;
+}
+
+}  // namespace
+
+double fma_rate(int threads, std::int64_t terms) {
+  std::vector<double> totals(static_cast<std::size_t>(threads));
+  const double time =
+      seconds(threads, 1, [&](int thread) { totals[static_cast<std::size_t>(thread)] = multiply_and_add(terms); });
+  return 2.0 * W * SUMS * static_cast<double>(terms) * threads / time;
+}
+
+double stream_rate(int threads, std::int64_t floats, int passes) {
+  const std::int64_t packets = (floats + W - 1) / W;
+  Buffer buffer(static_cast<std::size_t>(packets * W));
+  float* data = buffer.data();
+  const Packet factor = simd::set(1.5f);
+  const double time = seconds(threads, passes, [&](int thread) {
+    float* end = data + packets * (thread + 1) / threads * W;
+    for (float* x = data + packets * thread / threads * W; x < end; x += W)
+      simd::store(x, simd::mul(simd::load(x), factor));
+  });
+  return 2.0 * sizeof(float) * static_cast<double>(packets * W) * passes / time;
+}
+
+}  // namespace vaefast
