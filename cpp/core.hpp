@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "types.hpp"
 
@@ -63,6 +64,9 @@ class Core {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// The least and the largest of n numbers, both NaN where one of them is NaN or infinite.
+std::pair<float, float> value_range(const float* x, std::int64_t n);
 
 std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);
 

@@ -268,3 +268,46 @@ def test_all_orders_are_equally_likely(vary: str) -> None:
 def test_permutation_of_a_negative_number_of_rows_is_an_error() -> None:
     with pytest.raises(ValueError):
         _core.permutation(-1, 0, 0)
+
+
+# --- The range of values --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 7, 15, 16, 17, 63, 1000])
+def test_the_range_of_values_is_numpys(size: int) -> None:
+    x = np.random.default_rng(size).standard_normal(size).astype(np.float32)
+    assert _core.value_range(x) == (x.min(), x.max())
+    assert _core.value_range(x[None]) == (x.min(), x.max())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 15, 16, 31, 32, 36])
+def test_one_value_that_is_not_finite_makes_the_range_nan(bad: float, at: int) -> None:
+    x = np.full(37, 3e38, np.float32)  # large ones alone are fine
+    x[1::2] = -3e38
+    assert _core.value_range(x) == (x.min(), x.max())
+    x[at] = bad
+    assert np.isnan(_core.value_range(x)).all()
+
+
+def test_only_float32_has_a_range() -> None:
+    for wrong in (np.zeros(3), np.zeros(3, np.uint8), np.zeros((4, 4), np.float32)[:, ::2]):
+        with pytest.raises(TypeError):
+            _core.value_range(wrong)
+
+
+# --- The machine's limits -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_limits_are_measured(threads: int) -> None:
+    assert _core.kernels.fma_rate(threads, 100) > 0
+    assert _core.kernels.stream_rate(threads, 1001, 2) > 0
+
+
+@pytest.mark.parametrize("arguments", [(0, 1), (1, 0)])
+def test_limits_of_nothing_are_refused(arguments: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        _core.kernels.fma_rate(*arguments)
+    with pytest.raises(ValueError, match="at least 1"):
+        _core.kernels.stream_rate(*arguments, 1)

@@ -286,6 +286,15 @@ void register_core(py::module_& m) {
       .def_property_readonly("latent_dim", [](const Core& core) { return core.shape().latent_dim; })
       .def_property_readonly("n_threads", &Core::n_threads);
   m.def(
+      "value_range",
+      [](const Floats& x) {
+        const float* values = x.data();
+        const py::ssize_t n = x.size();
+        const py::gil_scoped_release release;
+        return value_range(values, n);
+      },
+      "x"_a.noconvert());
+  m.def(
       "permutation",
       [](std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
         std::vector<std::int64_t> order;

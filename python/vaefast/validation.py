@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -9,12 +10,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._core import value_range
+
 Rows = NDArray[np.float32] | NDArray[np.uint8]
 Function = TypeVar("Function", bound=Callable[..., object])
 
 MAX_WIDTH = 1 << 20  # of a layer: a million, far beyond use, keeps the core's arithmetic in range
 LARGE = 100.0  # beyond this, data were hardly standardised
-_CHUNK = 1 << 22  # numbers that are checked at a time: data on disk need not fit into memory
+_CHUNK = 1 << 22  # numbers that are checked at a time: Ctrl-C is heard in between
 
 
 def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
@@ -56,9 +59,10 @@ def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
     if 0 in array.shape:
         empty = "rows" if array.shape[0] == 0 else "columns"
         raise ValueError(f"{name} has no {empty}: its shape is {array.shape}")
-    dtype = np.uint8 if array.dtype == np.uint8 else np.float32
-    with np.errstate(over="ignore"):  # what becomes infinite is reported by check_values
-        rows: NDArray[Any] = np.ascontiguousarray(array, dtype=dtype)
+    if array.dtype not in (np.uint8, np.float32):
+        with np.errstate(over="ignore"):  # what becomes infinite is reported by check_values
+            array = array.astype(np.float32)
+    rows: NDArray[Any] = np.ascontiguousarray(array)
     return rows.reshape(len(rows), -1), array.shape[1:]
 
 
@@ -81,10 +85,10 @@ def check_values(rows: Rows, likelihood: str, name: str = "X") -> None:
     """
     if rows.dtype == np.uint8:
         return
-    low, high = np.inf, -np.inf
+    low, high = math.inf, -math.inf
     for first, chunk in _chunks(rows):
-        chunk_low, chunk_high = chunk.min(), chunk.max()  # NaN if there is a NaN
-        if not (np.isfinite(chunk_low) and np.isfinite(chunk_high)):
+        chunk_low, chunk_high = value_range(chunk)
+        if math.isnan(chunk_low):  # a value is NaN or infinite
             row, column = np.argwhere(~np.isfinite(chunk))[0]
             raise ValueError(
                 f"{name} holds {chunk[row, column]} in row {first + row}, column {column} (the "
@@ -103,7 +107,8 @@ def warn_of_scale(rows: Rows) -> None:
     """Warn of columns that a gaussian likelihood learns badly: sigma and weights start near 1."""
     if rows.dtype == np.uint8:
         return
-    largest = max(float(np.abs(chunk).max()) for _, chunk in _chunks(rows))
+    ranges = [value_range(chunk) for _, chunk in _chunks(rows)]
+    largest = max(max(-low, high) for low, high in ranges)
     if largest > LARGE:
         warnings.warn(
             f"X has values as large as {largest:g}. likelihood='gaussian' trains well on columns "
@@ -114,7 +119,7 @@ def warn_of_scale(rows: Rows) -> None:
         )
 
 
-def _chunks(rows: Rows) -> Iterator[tuple[int, Rows]]:
+def _chunks(rows: Rows) -> Iterator[tuple[int, NDArray[Any]]]:
     step = max(1, _CHUNK // rows.shape[1])
     for first in range(0, len(rows), step):
         yield first, rows[first : first + step]
@@ -124,7 +129,7 @@ def check_features(
     rows: Rows, shape: tuple[int, ...], expected: tuple[int, ...], name: str = "X"
 ) -> None:
     """Raise ValueError unless rows of `shape` have as many features as rows of `expected`."""
-    features = int(np.prod(expected))
+    features = math.prod(expected)
     flat = len(shape) == 1 and rows.shape[1] == features
     if shape == expected or flat or (len(expected) == 1 and rows.shape[1] == features):
         return

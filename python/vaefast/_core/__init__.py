@@ -34,6 +34,7 @@ Core = _variant.Core
 Data = _variant.Data
 kernels = _variant.kernels
 permutation = _variant.permutation
+value_range = _variant.value_range
 ACTIVATIONS = _variant.ACTIVATIONS
 LIKELIHOODS = _variant.LIKELIHOODS
 SCALES = _variant.SCALES
