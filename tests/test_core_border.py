@@ -158,7 +158,8 @@ def test_numbers_that_must_be_positive() -> None:
         setup="""
 from vaefast._core import Core
 def make(features, encoder, latent_dim, decoder, n_threads=1):
-    return Core(features, encoder, latent_dim, decoder, "relu", [("bernoulli", 5)], "fixed", n_threads)
+    columns = [("bernoulli", 5)]
+    return Core(features, encoder, latent_dim, decoder, "relu", columns, "fixed", n_threads)
 """,
         verdict="False",
     )

@@ -15,7 +15,8 @@ import pytest
 from vaefast import VAE, DivergenceError, _core, training
 
 N, D = 40, 6
-KEYS = ["epoch", "elbo", "reconstruction", "kl", "validation", "seconds"]
+KEYS = ["epoch", "elbo", "reconstruction", "kl", "bound", "validation", "beta", "learning_rate"]
+KEYS += ["kl_per_dimension", "active_units", "seconds"]
 
 
 def small(**params: Any) -> VAE:

@@ -7,11 +7,21 @@
 
 from __future__ import annotations
 
-from . import datasets
+from . import datasets, schedules
 from ._version import __version__
 from .environment import info
-from .errors import DivergenceError, NotFittedError
+from .errors import CollapseWarning, DivergenceError, NotFittedError
 from .storage import load
 from .vae import VAE
 
-__all__ = ["VAE", "DivergenceError", "NotFittedError", "__version__", "datasets", "info", "load"]
+__all__ = [
+    "VAE",
+    "CollapseWarning",
+    "DivergenceError",
+    "NotFittedError",
+    "__version__",
+    "datasets",
+    "info",
+    "load",
+    "schedules",
+]

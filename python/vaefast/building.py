@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import ACTIVATIONS, LIKELIHOODS, OPTIMIZERS, Core
+from ._core import ACTIVATIONS, OPTIMIZERS, Core
+from .likelihoods import columns_of, scale_names
 from .threads import MAX_THREADS, default_threads
 from .validation import MAX_WIDTH, check_choice, check_integer, check_number, check_sizes
 
@@ -17,17 +18,34 @@ Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
 
 
-def make_core(params: Params, features: int) -> Core:
-    """Return a core with zero weights and fresh optimizer moments for rows of so many features."""
+SCALES = ("per_feature", "global", "optimal")
+OBJECTIVES = ("elbo", "iwae", "autoencoder")
+GRADIENTS = {  # of the objectives: estimators of the encoder's gradient
+    "elbo": ("standard", "stl"),
+    "iwae": ("standard", "stl", "dreg"),
+    "autoencoder": ("standard",),
+}
+NOISES = ("mask", "gaussian", "salt_and_pepper")
+
+
+def make_core(params: Params, features: int, conditions: int = 0) -> Core:
+    """Return a core with zero weights and fresh optimizer moments.
+
+    It takes rows of so many features, with so many conditions beside each.
+    """
     encoder, latent_dim, decoder = _widths(params)
     check_choice(params["activation"], "activation", ACTIVATIONS)
-    check_choice(params["likelihood"], "likelihood", LIKELIHOODS)
+    columns = columns_of(params["likelihood"], features)
     sigma = params["sigma"]
-    learn_sigma = isinstance(sigma, str)
-    if learn_sigma:
-        check_choice(sigma, "sigma", ("per_feature",))
+    if isinstance(sigma, str):
+        check_choice(sigma, "sigma", SCALES)
     else:
         sigma = check_number(sigma, "sigma", above=0)
+    if sigma == "optimal" and [name for name, _ in columns] != ["gaussian"]:
+        raise ValueError("sigma='optimal' is for likelihood='gaussian'")
+    if sigma == "optimal" and (params["missing"] == "mask" or params["objective"] == "iwae"):
+        raise ValueError("sigma='optimal' goes with neither missing='mask' nor objective='iwae'")
+    df = check_number(params["df"], "df", above=0)
     n_threads = default_threads() if params["n_threads"] is None else params["n_threads"]
     n_threads = check_integer(n_threads, "n_threads", high=MAX_THREADS)
     try:
@@ -37,31 +55,39 @@ def make_core(params: Params, features: int) -> Core:
             latent_dim=latent_dim,
             decoder=decoder,
             activation=params["activation"],
-            columns=[(params["likelihood"], features)],
-            scale="per_feature" if learn_sigma else "fixed",
+            columns=columns,
+            scale=sigma if isinstance(sigma, str) else "fixed",
             n_threads=n_threads,
+            df=df,
+            conditions=conditions,
         )
     except MemoryError:
         layers = [features, *encoder, latent_dim, *decoder, features]
         raise MemoryError(f"layers of {layers} units do not fit into memory") from None
     _set_optimizer(core, params)
-    tensors = core.tensors()
-    if "log_sigma" in tensors and not learn_sigma:
-        tensors["log_sigma"][:] = np.log(sigma)
+    _set_objective(core, params)
+    if not isinstance(sigma, str) and (names := scale_names(columns)):
+        tensors = core.tensors()
+        for name in names.values():
+            tensors[name][:] = np.log(sigma)
         core.set_tensors(tensors)
     return core
 
 
-def restore_core(params: Params, features: int, tensors: Tensors) -> Core:
+def restore_core(params: Params, features: int, tensors: Tensors, conditions: int = 0) -> Core:
     """Return a core with these weights; ValueError unless they are just those that it needs."""
     encoder, latent_dim, decoder = _widths(params)
-    chains = (features, *encoder, 2 * latent_dim), (latent_dim, *decoder, features)
+    columns = columns_of(params["likelihood"], features)
+    chains = (
+        (features + conditions, *encoder, 2 * latent_dim),
+        (latent_dim + conditions, *decoder, features),
+    )
     needed = sum((n + 1) * m for chain in chains for n, m in itertools.pairwise(chain))
-    needed += features if "log_sigma" in tensors else 0
+    needed += sum(columns[i][1] for i in scale_names(columns))
     found = sum(tensor.size for tensor in tensors.values())
     if needed != found:  # before any memory is taken for them
         raise ValueError(f"the layers need {needed} weights, but there are {found}")
-    core = make_core(params, features)
+    core = make_core(params, features, conditions)
     if _form(tensors) != _form(core.tensors()):
         raise ValueError("the tensors have other names, shapes or types than the layers need")
     core.set_tensors(tensors)
@@ -90,6 +116,52 @@ def _set_optimizer(core: Core, params: Params) -> None:
         check_number(params["adam_epsilon"], "adam_epsilon", low=1e-30),
         check_number(params["weight_decay"], "weight_decay", low=0),
     )
+
+
+def _set_objective(core: Core, params: Params) -> None:
+    objective, gradient = params["objective"], params["gradient_estimator"]
+    check_choice(objective, "objective", OBJECTIVES)
+    check_choice(gradient, "gradient_estimator", GRADIENTS["iwae"])
+    if gradient not in GRADIENTS[objective]:
+        raise ValueError(
+            f"gradient_estimator={gradient!r} does not go with objective={objective!r}; there are "
+            f"{', '.join(GRADIENTS[objective])}"
+        )
+    free_bits = check_number(params["free_bits"], "free_bits", low=0)
+    held = free_bits > 0 or params["capacity"] is not None
+    if held and (objective, gradient) != ("elbo", "standard"):
+        name = "free_bits" if free_bits > 0 else "capacity"
+        raise ValueError(f"{name} needs objective='elbo' and gradient_estimator='standard'")
+    if free_bits > 0 and params["capacity"] is not None:
+        raise ValueError("free_bits and capacity exclude each other: set one of them")
+    kind, amount = _noise(params["denoising"])
+    max_norm = params["max_grad_norm"]
+    core.set_objective(
+        objective,
+        gradient,
+        check_integer(params["n_samples"], "n_samples", high=1000),
+        free_bits,
+        dropout=check_number(params["dropout"], "dropout", low=0, below=1),
+        corruption=kind,
+        corruption_amount=amount,
+        max_norm=0.0 if max_norm is None else check_number(max_norm, "max_grad_norm", above=0),
+    )
+
+
+def _noise(denoising: Any) -> tuple[str, float]:
+    """The kind and the amount of the noise that the encoder's input gets in training."""
+    if denoising is None:
+        return "none", 0.0
+    try:
+        kind, amount = denoising
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"denoising={denoising!r} must be a kind of noise and its amount, such as ('mask', 0.3)"
+        ) from None
+    check_choice(kind, "denoising[0]", NOISES)
+    if kind == "gaussian":
+        return kind, check_number(amount, "denoising[1]", low=0)
+    return kind, check_number(amount, "denoising[1]", low=0, below=1)
 
 
 def _form(tensors: Tensors) -> dict[str, Any]:

@@ -87,14 +87,15 @@ def train(
         vaefast train table.csv --likelihood gaussian --validation 0.1 --patience 5
     """
     from vaefast import datasets, report, rows
-    from vaefast.validation import check_rows, check_values
+    from vaefast.rowdata import Reader
 
     vae = VAE(**{name: value for name, value in parameters.items() if value is not None})
     if vae.patience is not None and validation is None:
         raise click.UsageError("--patience needs rows to watch: add --validation 0.1, for example.")
     with _run_folder(out, data, report.FILES, force) as folder:
         dataset = datasets.load(data, image_size=image_size)
-        check_values(check_rows(dataset.X, data)[0], vae.likelihood, data)  # before rows move
+        # checked before rows move
+        Reader.learn(vae.get_params(), dataset.X, None).read(dataset.X, name=data)
         X, X_watch, X_test, labels = rows.parts(
             dataset, validation, seed=parameters["random_state"] or 0
         )

@@ -1,4 +1,4 @@
-"""The errors that are vaefast's own; everything else is a ValueError, TypeError or OSError."""
+"""The errors and warnings that are vaefast's own; all others are those of Python."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class DivergenceError(RuntimeError):
 
 class NotFittedError(ValueError, AttributeError):
     """The model has no weights yet: call ``fit`` first."""
+
+
+class CollapseWarning(UserWarning):
+    """Training ended with latent units that say next to nothing about the rows."""

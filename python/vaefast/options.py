@@ -10,12 +10,13 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import click
 
-from vaefast import VAE, DivergenceError
+from vaefast import VAE, DivergenceError, schedules
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Number = TypeVar("Number", int, float)
 EXPECTED = ValueError, OSError, ImportError, DivergenceError
 PARAMETERS = dict(inspect.signature(VAE).parameters)
+del PARAMETERS["conditional"]  # the commands pass no labels to models
 
 
 class Group(click.Group):
@@ -78,6 +79,25 @@ def height_and_width(text: str) -> tuple[int, int]:
     return sides[0], sides[-1]
 
 
+def number_or_schedule(text: str) -> Any:
+    """4 or linear:10 on the command line, as 4.0 or LinearWarmup(10)."""
+    try:
+        return schedules.parse(text)
+    except (TypeError, ValueError) as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def name_and_number(text: str) -> tuple[str, float]:
+    """mask,0.3 on the command line, as ("mask", 0.3)."""
+    name, _, number = text.partition(",")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise click.BadParameter(
+            f"expected a name and a number such as mask,0.3, got {text!r}."
+        ) from None
+
+
 def name_or_number(text: str) -> str | float:
     try:
         return float(text)
@@ -117,9 +137,15 @@ def _click_type(annotation: Any) -> tuple[Any, str | None]:
     """The command line's type for a parameter's annotation, and the placeholder for its value."""
     is_union = get_origin(annotation) in (Union, UnionType)
     kinds = get_args(annotation) if is_union else (annotation,)
+    if tuple[str, float] in kinds:
+        return name_and_number, "NAME,X"
+    if str in kinds and float not in kinds:
+        return str, None
     for kind in kinds:
         if get_origin(kind):  # Sequence[int], tuple[float, float]
             return (integers, "N,N,...") if int in get_args(kind) else (floats, "X,X,...")
+    if set(kinds) & set(get_args(schedules.BetaSchedule | schedules.RateSchedule)):
+        return number_or_schedule, "FLOAT|NAME:..."
     if str in kinds and float in kinds:
         return name_or_number, "TEXT|FLOAT"
     return next(kind for kind in (bool, str, float, int) if kind in kinds), None

@@ -28,7 +28,7 @@ SAMPLES = 64
 
 def write_model(folder: Path, vae: VAE) -> None:
     vae.save(folder / "model.safetensors")
-    history = vae.history_
+    history = {key: values for key, values in vae.history_.items() if key != "kl_per_dimension"}
     write_csv(folder / "history.csv", history, zip(*history.values(), strict=True))
 
 

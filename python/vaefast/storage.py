@@ -9,13 +9,17 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import schedules
+from .conditions import Conditions
 from .files import atomic_write
+from .validation import check_integer
 
 if TYPE_CHECKING:
     from .vae import VAE
@@ -33,10 +37,12 @@ def save(vae: VAE, path: str | os.PathLike[str]) -> None:
     params = dict(vae._fitted)
     if not isinstance(params["random_state"], (int, np.integer, type(None))):
         params["random_state"] = None  # a generator's state is not the model's
+    conditions = vae._reader.conditions
     header = json.dumps(
         {
             "params": params,
             "feature_shape": vae.feature_shape_,
+            "conditions": None if conditions is None else asdict(conditions),
             "history": vae.history_,
             "n_iter": vae.n_iter_,
             "seed": vae._seed,
@@ -96,14 +102,11 @@ def load(path: str | os.PathLike[str]) -> VAE:
         raise ValueError(f"{path} was edited or damaged: its checksum does not match its content")
     try:
         model = json.loads(header)
-        params: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
-            for name, value in model["params"].items()
-        }
-        vae = VAE(**params)
+        vae = VAE(**{name: _from_plain(value) for name, value in model["params"].items()})
         vae._restore(
             tensors,
             feature_shape=tuple(model["feature_shape"]),
+            conditions=_conditions(model["conditions"]),
             history=model["history"],
             n_iter=model["n_iter"],
             seed=model["seed"],
@@ -138,9 +141,29 @@ def _checksum(header: str, tensors: Tensors) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What json does not know: NumPy's numbers and arrays, ranges and the like."""
+    """What json does not know: NumPy's numbers and arrays, schedules, ranges and the like."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
+    if isinstance(value, schedules.BetaSchedule | schedules.RateSchedule):
+        return schedules.as_data(value)
     if isinstance(value, Sequence):
         return list(value)
     raise TypeError(f"cannot save {value!r} of type {type(value).__name__}")
+
+
+def _conditions(data: dict[str, Any] | None) -> Conditions | None:
+    if data is None:
+        return None
+    width, classes = data["width"], data["classes"]
+    if classes is not None and (len(classes) != width or not width):
+        raise ValueError(f"{len(classes)} classes are not {width} conditions")
+    return Conditions(
+        check_integer(width, "conditions"), None if classes is None else tuple(classes)
+    )
+
+
+def _from_plain(value: Any) -> Any:
+    """A parameter as `VAE` takes it: JSON knows no tuples, and a schedule is an object there."""
+    if isinstance(value, dict):
+        return schedules.from_data(value)
+    return tuple(map(_from_plain, value)) if isinstance(value, list) else value

@@ -12,29 +12,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._core import Core, permutation
+from .diagnosis import active_units, kl_per_dimension
 from .errors import DivergenceError
-from .validation import Rows
+from .rowdata import RowData
+from .schedules import BetaSchedule, Plateau, RateSchedule
+from .validation import Rows as PlainRows
 
 if TYPE_CHECKING:
     from .vae import VAE
 
+Rows = PlainRows | RowData
 Record = dict[str, Any]
 Callback = Callable[["VAE", Record], object]
+Figure = float | Callable[[float, int], float]  # what _at looks up
 
-RECORD_KEYS = ("epoch", "elbo", "reconstruction", "kl", "validation", "seconds")
+RECORD_KEYS = (
+    "epoch", "elbo", "reconstruction", "kl", "bound", "validation", "beta", "learning_rate",
+    "kl_per_dimension", "active_units", "seconds",
+)  # fmt: skip
 SCORING_SEED = 0  # names the noise of all scores: equal rows score equally, at every call
+MONITORED = 1000  # rows at most whose posteriors are looked at after each epoch
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How to train: the parameters of a `VAE` that the loop itself needs."""
 
-    epochs: int
+    epochs: int  # to do now
+    planned: int  # of the whole fit, which some schedules are stretched to
     batch_size: int
-    learning_rate: float
-    beta: float
+    learning_rate: float | RateSchedule
+    beta: float | BetaSchedule
+    capacity: float | BetaSchedule | None
     seed: int
     patience: int | None
+    mean_code: bool  # of a plain autoencoder
     verbose: bool
 
 
@@ -58,11 +70,16 @@ def train(
         The loss is no longer finite. The weights are those of the last epoch before that.
     """
     best_elbo, best_epoch, best = -np.inf, vae.n_iter_, None
+    monitored = _monitored(rows if validation is None else validation)
     vae.interrupted_ = False
     with _Progress(vae.n_iter_, schedule, len(rows)) as progress:
         try:
             for epoch in range(vae.n_iter_ + 1, vae.n_iter_ + schedule.epochs + 1):
-                record = _train_epoch(core, rows, schedule, epoch, validation, progress)
+                rate = _rate(schedule, vae.history_)
+                record = _train_epoch(core, rows, schedule, rate, epoch, validation, progress)
+                mu, logvar = core.encode(monitored)
+                record["kl_per_dimension"] = kl_per_dimension(mu, logvar).tolist()
+                record["active_units"] = active_units(mu)
                 for key in RECORD_KEYS:
                     vae.history_[key].append(record[key])
                 vae.n_iter_ = epoch
@@ -87,6 +104,7 @@ def _train_epoch(
     core: Core,
     rows: Rows,
     schedule: Schedule,
+    learning_rate: Figure,
     epoch: int,
     validation: Rows | None,
     progress: _Progress,
@@ -96,36 +114,71 @@ def _train_epoch(
     n, size = len(rows), schedule.batch_size
     before = core.tensors()
     order = permutation(n, schedule.seed, epoch)
-    reconstruction = kl = 0.0
+    reconstruction = kl = bound = 0.0
     for first in range(0, n, size):
         batch = order[first : first + size]
-        batch_reconstruction, batch_kl, _ = core.step(
-            rows, batch, schedule.learning_rate, schedule.beta, schedule.seed, core.optimizer_steps
+        done = epoch - 1 + first / n  # epochs: of nothing else is a schedule a function
+        rate = _at(learning_rate, done, schedule.planned)
+        beta = _at(schedule.beta, done, schedule.planned)
+        batch_reconstruction, batch_kl, batch_bound = core.step(
+            rows,
+            batch,
+            rate,
+            beta,
+            schedule.seed,
+            core.optimizer_steps,
+            capacity=None
+            if schedule.capacity is None
+            else _at(schedule.capacity, done, schedule.planned),
         )
         reconstruction += batch_reconstruction
         kl += batch_kl
-        if not np.isfinite(reconstruction + kl):
+        bound += batch_bound
+        if not np.isfinite(reconstruction + kl + bound):
             core.set_tensors(before)
-            raise _divergence(epoch, f"at batch {first // size + 1}", schedule)
+            raise _divergence(epoch, f"at batch {first // size + 1}", rate)
         progress.advance(len(batch), reconstruction, kl)
     if not _is_finite(core, rows[batch]):  # the last step's doing, which no loss has shown yet
         core.set_tensors(before)
-        raise _divergence(epoch, "after its last batch", schedule)
+        raise _divergence(epoch, "after its last batch", rate)
     record: Record = {
         "epoch": epoch,
         "elbo": -(reconstruction + kl) / n,
         "reconstruction": reconstruction / n,
         "kl": kl / n,
+        "bound": bound / n,
         "validation": None,
+        "beta": beta,
+        "learning_rate": rate,
         "seconds": 0.0,
     }
     if validation is not None:
-        record["validation"] = evaluate(core, validation)["elbo"]
+        record["validation"] = evaluate(core, validation, schedule.mean_code)["elbo"]
         if not np.isfinite(record["validation"]):
             core.set_tensors(before)
-            raise _divergence(epoch, "on the validation rows", schedule)
+            raise _divergence(epoch, "on the validation rows", rate)
     record["seconds"] = time.perf_counter() - start
     return record
+
+
+def _rate(schedule: Schedule, history: Mapping[str, Sequence[Any]]) -> Figure:
+    """The learning rate of the next epoch, which `Plateau` derives from all epochs before."""
+    if not isinstance(schedule.learning_rate, Plateau):
+        return schedule.learning_rate
+    watched = "elbo" if None in history["validation"] else "validation"
+    return schedule.learning_rate.after(history[watched])
+
+
+def _at(figure: Figure, epoch: float, planned: int) -> float:
+    """The figure after `epoch` epochs of those planned: a number stays what it is."""
+    return figure if isinstance(figure, float) else figure(epoch, planned)
+
+
+def _monitored(rows: Rows) -> Rows:
+    """Rows enough to see the latent space by: a tenth, but 100 to 1,000; always the same ones."""
+    n = len(rows)
+    count = min(n, max(100, min(MONITORED, n // 10)))
+    return rows if count == n else rows[np.sort(permutation(n, SCORING_SEED, 0)[:count])]
 
 
 def _is_finite(core: Core, rows: Rows) -> bool:
@@ -134,18 +187,21 @@ def _is_finite(core: Core, rows: Rows) -> bool:
     return all(bool(np.isfinite(result).all()) for result in results)
 
 
-def _divergence(epoch: int, where: str, schedule: Schedule) -> DivergenceError:
+def _divergence(epoch: int, where: str, learning_rate: float) -> DivergenceError:
     kept = "they had before training" if epoch == 1 else f"of epoch {epoch - 1}"
     return DivergenceError(
         f"the loss became infinite or NaN in epoch {epoch}, {where}. Try a smaller learning_rate "
-        f"(now {schedule.learning_rate:g}), or scale the data to about unit variance. "
+        f"(now {learning_rate:g}), or scale the data to about unit variance. "
         f"The weights are those {kept}."
     )
 
 
-def evaluate(core: Core, rows: Rows) -> dict[str, float]:
-    """Mean ELBO, reconstruction and KL of the rows, in nats per row."""
-    reconstruction, kl = core.score(rows, SCORING_SEED)
+def evaluate(core: Core, rows: Rows, mean_code: bool = False) -> dict[str, float]:
+    """Mean ELBO, reconstruction and KL of the rows, in nats per row.
+
+    `mean_code`: as a plain autoencoder, whose code is mu and which has no KL.
+    """
+    reconstruction, kl = core.score(rows, SCORING_SEED, mean_code=mean_code)
     parts = {"reconstruction": float(reconstruction.mean()), "kl": float(kl.mean())}
     return {"elbo": -(parts["reconstruction"] + parts["kl"]), **parts}
 

@@ -12,24 +12,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import storage
-from ._core import LIKELIHOODS, Core
+from . import likelihoods, storage
+from ._core import Core
 from .building import make_core, restore_core
+from .conditions import Conditions
+from .diagnosis import Diagnosis, diagnose, warn_of_collapse
 from .errors import DivergenceError, NotFittedError
-from .training import RECORD_KEYS, SCORING_SEED, Callback, Schedule, evaluate, train
-from .validation import (
+from .importance import LogLikelihood, log_likelihood
+from .likelihoods import scale_names
+from .rowdata import Reader, RowData
+from .schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
+from .training import (
+    RECORD_KEYS,
+    SCORING_SEED,
+    Callback,
     Rows,
+    Schedule,
+    evaluate,
+    train,
+)
+from .validation import (
     check_callbacks,
     check_choice,
-    check_features,
     check_integer,
-    check_number,
     check_rows,
     check_values,
     warn_of_scale,
 )
 
-ADJUSTABLE = ("learning_rate", "beta", "batch_size", "verbose")  # between calls of partial_fit
+ADJUSTABLE = (
+    "learning_rate",
+    "beta",
+    "capacity",
+    "batch_size",
+    "verbose",
+)  # between calls of partial_fit
 RandomState = int | np.random.Generator | np.random.RandomState | None
 
 
@@ -53,19 +70,54 @@ class VAE:
     activation : str
         Of the hidden layers: relu, tanh, sigmoid, elu, leaky_relu, softplus, gelu, silu or
         identity.
-    likelihood : str
-        Of a feature given z: bernoulli (values in [0, 1]) or gaussian (any finite values; best
-        standardised).
-    sigma : float or "per_feature"
-        Standard deviation of the gaussian likelihood: a fixed number, or one for each feature,
-        learned with the weights. The bernoulli likelihood has none.
-    beta : float
-        Weight of the KL in the training loss; 1 is the ELBO. Reported figures are the ELBO
-        whatever beta is.
+    likelihood : str or sequence of (str, int)
+        Of a feature given z: bernoulli or continuous_bernoulli (values in [0, 1]); gaussian,
+        laplace or student_t (any finite values; best standardised); poisson or negative_binomial
+        (counts); categorical (one-hot columns of one variable).
+
+        Columns of several kinds: their likelihoods and numbers from left to right, such as
+        ``[("gaussian", 3), ("categorical", 5)]``.
+    sigma : float or str
+        Scale of a gaussian, laplace or student_t likelihood, or dispersion of a
+        negative_binomial: a fixed number, or learned with the weights: per_feature, or global
+        (one for all). For gaussian also optimal: that of each batch (Rybkin et al. 2021).
+    df : float
+        Degrees of freedom of student_t.
+    missing : str
+        What NaN in X means: error, or mask (the value is not known; it takes no part in the
+        likelihood, and the encoder sees 0).
+    conditional : bool
+        Tell encoder and decoder y as well: labels, or numbers.
+    objective : str
+        elbo; iwae, the importance-weighted bound of n_samples (Burda et al. 2016); or
+        autoencoder: no noise and no KL.
+    n_samples : int
+        Samples of z for each row in training. The encoder runs once for all of them.
+    gradient_estimator : str
+        Of the encoder: standard; stl, by the path of z alone (Roeder et al. 2017); or, for iwae,
+        dreg, the doubly reparameterised one (Tucker et al. 2018).
+    free_bits : float
+        Nats that the KL of each latent dimension, averaged over a batch, may have for free
+        (Kingma et al. 2016).
+    capacity : float, schedule or None
+        Nats towards which the KL is drawn, from both sides and with the weight beta (Burgess et
+        al. 2018); None: towards 0.
+    dropout : float
+        Share of hidden units that are dropped in training (Srivastava et al. 2014).
+    denoising : (str, float) or None
+        Noise on what the encoder sees in training, and how much: mask or salt_and_pepper with a
+        probability, gaussian with a standard deviation (Vincent et al. 2008).
+    max_grad_norm : float or None
+        Largest norm of the gradient of all parameters; a larger one is scaled down.
+    beta : float or schedule
+        Weight of the KL in the training loss, a number or one of `vaefast.schedules`, such as
+        linear:10 on the command line; 1 is the ELBO. Reported figures are the ELBO whatever
+        beta is.
     optimizer : str
         adam, adamw or sgd.
-    learning_rate : float
-        Step size of the optimizer.
+    learning_rate : float or schedule
+        Step size of the optimizer, a number or one of `vaefast.schedules`, such as cosine:1e-3
+        on the command line.
     momentum : float
         Of sgd.
     adam_betas : (float, float)
@@ -93,8 +145,11 @@ class VAE:
     Attributes
     ----------
     history_ : dict of lists
-        Per epoch: epoch, elbo, reconstruction, kl (means over the rows as they were trained on),
-        validation (ELBO, or None), all in nats per row, and seconds.
+        Per epoch: epoch, elbo, reconstruction, kl and bound (of log p(x): that
+        of the objective), means over the rows as they were trained on;
+        validation (ELBO, or None), all in nats per row; beta and learning_rate of the last step;
+        kl_per_dimension (a list, nats) and active_units of 100 to 1,000 rows, from the validation
+        rows where there are some (see `diagnose`); and seconds.
     n_iter_ : int
         Epochs done.
     feature_shape_ : tuple of int
@@ -119,6 +174,7 @@ class VAE:
     interrupted_: bool
     _core: Core
     _fitted: dict[str, Any]
+    _reader: Reader
     _seed: int
 
     def __init__(
@@ -127,11 +183,22 @@ class VAE:
         hidden_layer_sizes: Sequence[int] = (256,),
         decoder_layer_sizes: Sequence[int] | None = None,
         activation: str = "relu",
-        likelihood: str = "bernoulli",
+        likelihood: str | Sequence[tuple[str, int]] = "bernoulli",
         sigma: float | str = "per_feature",
-        beta: float = 1.0,
+        df: float = 4.0,
+        missing: str = "error",
+        conditional: bool = False,
+        objective: str = "elbo",
+        n_samples: int = 1,
+        gradient_estimator: str = "standard",
+        free_bits: float = 0.0,
+        capacity: float | BetaSchedule | None = None,
+        dropout: float = 0.0,
+        denoising: tuple[str, float] | None = None,
+        max_grad_norm: float | None = None,
+        beta: float | BetaSchedule = 1.0,
         optimizer: str = "adam",
-        learning_rate: float = 1e-3,
+        learning_rate: float | RateSchedule = 1e-3,
         momentum: float = 0.9,
         adam_betas: tuple[float, float] = (0.9, 0.999),
         adam_epsilon: float = 1e-8,
@@ -149,6 +216,17 @@ class VAE:
         self.activation = activation
         self.likelihood = likelihood
         self.sigma = sigma
+        self.df = df
+        self.missing = missing
+        self.conditional = conditional
+        self.objective = objective
+        self.n_samples = n_samples
+        self.gradient_estimator = gradient_estimator
+        self.free_bits = free_bits
+        self.capacity = capacity
+        self.dropout = dropout
+        self.denoising = denoising
+        self.max_grad_norm = max_grad_norm
         self.beta = beta
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -168,9 +246,10 @@ class VAE:
     def fit(
         self,
         X: ArrayLike,
-        y: object = None,
+        y: Any = None,
         *,
-        validation: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        validation: Any = None,
         callbacks: Iterable[Callback] = (),
     ) -> VAE:
         """Train from fresh weights.
@@ -178,11 +257,17 @@ class VAE:
         Parameters
         ----------
         X : array-like of shape (n, d), (n, h, w) or (n, h, w, c)
-            float32 and uint8 (read as X / 255) are used in place, other numbers converted.
-        y : ignored
-            For scikit-learn's pipelines.
-        validation : array-like, optional
-            Rows like those of X whose ELBO is measured after each epoch.
+            float32 and uint8 (read as X / 255, but as they are for counts, categories and
+            columns of several kinds) are used in place, other numbers converted.
+        y : array-like of shape (n,) or (n, width), optional
+            With conditional=True: labels (whole numbers, strings), or numbers (floats). Without
+            it y is ignored, for scikit-learn's pipelines.
+        exposure : array-like of shape (n,), optional
+            What the rates of poisson and negative_binomial are per unit of: hours, or the size
+            of a library. 1 if not given.
+        validation : array-like or tuple, optional
+            Rows like those of X whose ELBO is measured after each epoch: X, (X, y) or
+            (X, y, exposure).
         callbacks : iterable of callable
             Each is called as ``f(vae, record)`` after each epoch, `record` being the epoch's
             entries of `history_`; training ends when one returns True.
@@ -198,54 +283,70 @@ class VAE:
             A parameter or the data is not usable; a model fitted before stays as it was.
         DivergenceError
             The loss became infinite or NaN; the weights are the last finite ones.
+
+        Warns
+        -----
+        CollapseWarning
+            Nearly all latent units say nothing about the rows, after 1,000 steps or more.
         """
         functions = check_callbacks(callbacks)
         early_stopping = self.patience is not None
-        return self._start(X, validation, functions, self.epochs, early_stopping)
+        self._start((X, y, exposure), validation, functions, self.epochs, early_stopping)
+        if not self.interrupted_:
+            best = int(np.argmax(self.history_["validation"])) if early_stopping else -1
+            active = self.history_["active_units"][best]
+            warn_of_collapse(active, self._core.latent_dim, self._core.optimizer_steps)
+        return self
 
     def partial_fit(
         self,
         X: ArrayLike,
-        y: object = None,
+        y: Any = None,
         *,
-        validation: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        validation: Any = None,
         callbacks: Iterable[Callback] = (),
     ) -> VAE:
         """Train one more epoch on X, from the weights and optimizer state there are.
 
-        learning_rate, beta, batch_size and verbose are taken as they are set now; every other
-        parameter is that of the fit. Parameters, return value and errors are those of `fit`.
+        learning_rate, beta, capacity, batch_size and verbose are taken as they are set now; every
+        other parameter is that of the fit. A schedule goes on from the epochs done. Parameters,
+        return value and errors are those of `fit`.
         """
         functions = check_callbacks(callbacks)
         if not self._is_fitted():
-            return self._start(X, validation, functions, epochs=1, early_stopping=False)
-        schedule = self._schedule(1, self._seed, early_stopping=False)
-        likelihood = self._fitted["likelihood"]
-        rows, _ = _checked(X, "X", likelihood, self.feature_shape_)
-        watched = _validation_rows(validation, likelihood, self.feature_shape_)
+            given = (X, y, exposure)
+            return self._start(given, validation, functions, epochs=1, early_stopping=False)
+        schedule = self._schedule(
+            1, self._seed, early_stopping=False, planned=self._fitted["epochs"], done=self.n_iter_
+        )
+        rows = self._reader.read(X, y, exposure)
+        watched = _validation_rows(validation, self._reader)
         self._fitted.update({name: getattr(self, name) for name in ADJUSTABLE})
         return self._train(rows, schedule, watched, functions)
 
     def _start(
         self,
-        X: ArrayLike,
-        validation: ArrayLike | None,
+        given: tuple[ArrayLike, Any, ArrayLike | None],
+        validation: Any,
         callbacks: Sequence[Callback],
         epochs: int,
         early_stopping: bool,
     ) -> VAE:
         """Train from fresh weights; nothing of an earlier fit changes before all is checked."""
-        schedule = self._schedule(epochs, _seed(self.random_state), early_stopping)
-        check_choice(self.likelihood, "likelihood", LIKELIHOODS)
-        rows, shape = _checked(X, "X", self.likelihood)
-        watched = _validation_rows(validation, self.likelihood, shape)
+        seed = _seed(self.random_state)
+        schedule = self._schedule(epochs, seed, early_stopping, planned=self.epochs)
+        params = self.get_params()
+        reader = Reader.learn(params, *given[:2])
+        rows = reader.read(*given)
+        watched = _validation_rows(validation, reader)
         if early_stopping and watched is None:
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
-        if self.likelihood == "gaussian":
+        if self.likelihood == "gaussian" and not isinstance(rows, RowData):
             warn_of_scale(rows)
-        core = make_core(self.get_params(), rows.shape[1])
+        core = make_core(params, math.prod(reader.shape), reader.width)
         core.initialize(schedule.seed)
-        self._reset(core, shape, schedule.seed)
+        self._reset(core, reader, schedule.seed)
         return self._train(rows, schedule, watched, callbacks)
 
     def _train(
@@ -259,62 +360,143 @@ class VAE:
             train(self, self._core, rows, schedule, validation=validation, callbacks=callbacks)
         except DivergenceError:
             # a fresh core: the optimizer's moments are no longer finite
-            self._core = restore_core(self._fitted, self.n_features_in_, self._core.tensors())
+            tensors = self._core.tensors()
+            width = self._reader.width
+            self._core = restore_core(self._fitted, self.n_features_in_, tensors, width)
             raise
         return self
 
     # ---------------------------------------------------------------- use
 
-    def encode(self, X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the mean and the log-variance of q(z|x), each (n, latent_dim)."""
-        return self._fitted_core().encode(self._check(X))
+    def encode(
+        self, X: ArrayLike, y: Any = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the mean and the log-variance of q(z|x), each (n, latent_dim).
 
-    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        y : only of a conditional model, here and below: a label or a row of numbers for each row
+        of X, or one for all.
+        """
+        return self._fitted_core().encode(self._reader.read(X, y))
+
+    def transform(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
         """Return the mean of q(z|x), (n, latent_dim): the latent features of each row."""
-        return self.encode(X)[0]
+        return self.encode(X, y)[0]
 
-    def fit_transform(self, X: ArrayLike, y: object = None) -> NDArray[np.float32]:
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
         """Fit on X and return its latent features, (n, latent_dim)."""
-        return self.fit(X, y).transform(X)
+        return self.fit(X, y).transform(X, y)
 
-    def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float32]:
+    def inverse_transform(self, Z: ArrayLike, y: Any = None) -> NDArray[np.float32]:
         """Decode: return E[x|z], (n, d) or images, of codes Z of shape (n, latent_dim)."""
         core = self._fitted_core()
         codes, shape = check_rows(Z, "Z")
         if shape != (core.latent_dim,):
             raise ValueError(f"Z has rows of shape {shape}, expected ({core.latent_dim},)")
         codes = np.asarray(codes, dtype=np.float32)
-        check_values(codes, "gaussian", "Z")
+        check_values(codes, name="Z")
+        if self._reader.conditions is not None:
+            codes = np.hstack([codes, self._reader.conditions.encode(y, len(codes))])
         return core.decode(codes).reshape(-1, *self.feature_shape_)
 
-    def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
+    def reconstruct(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
         """Return each row as the model sees it: E[x|z] at the mean of its posterior."""
-        return self.inverse_transform(self.transform(X))
+        return self.inverse_transform(self.transform(X, y), y)
 
-    def sample(self, n: int = 1, random_state: RandomState = None) -> NDArray[np.float32]:
-        """Return n new rows: E[x|z], (n, d) or images, for z drawn from the prior."""
+    def impute(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
+        """Return X with its missing values filled: E[x|z] at the mean of the row's posterior.
+
+        The model must have been fitted with missing="mask".
+        """
+        self._fitted_core()
+        if not self._reader.missing:
+            raise ValueError("impute needs a model that was fitted with missing='mask'")
+        rows = check_rows(X)[0]
+        filled = np.where(np.isnan(rows), self.reconstruct(X, y).reshape(rows.shape), rows)
+        return filled.astype(np.float32).reshape(-1, *self.feature_shape_)
+
+    def sample(
+        self, n: int = 1, random_state: RandomState = None, *, y: Any = None, draw: bool = False
+    ) -> NDArray[np.float32]:
+        """Return n new rows, (n, d) or images, for z drawn from the prior.
+
+        y : of a conditional model, for example a label: sample(8, y=3).
+        draw : draw each row from p(x|z) too, instead of E[x|z]: for tables, counts and noise.
+        """
         core = self._fitted_core()
-        z = np.random.default_rng(_seed(random_state)).standard_normal(
-            (check_integer(n, "n"), core.latent_dim), dtype=np.float32
-        )
-        return self.inverse_transform(z)
+        rng = np.random.default_rng(_seed(random_state))
+        z = rng.standard_normal((check_integer(n, "n"), core.latent_dim), dtype=np.float32)
+        mean = self.inverse_transform(z, y)
+        if not draw:
+            return mean
+        columns, tensors = self._reader.columns, core.tensors()
+        scales = {i: tensors[name] for i, name in scale_names(columns).items()}
+        flat = likelihoods.draw(mean.reshape(n, -1), columns, scales, self._fitted["df"], rng)
+        return flat.reshape(mean.shape)
 
-    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
+    def score_samples(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
         """Return an estimate of the ELBO of each row, (n,), in nats.
 
         One z is drawn for each row, from noise that the row's own content names: a row has the same
         score at every call, in any place and among any others.
         """
-        reconstruction, kl = self._fitted_core().score(self._check(X), SCORING_SEED)
+        core = self._fitted_core()
+        rows = self._reader.read(X, y, exposure)
+        reconstruction, kl = core.score(rows, SCORING_SEED, mean_code=self._mean_code)
         return -(reconstruction + kl)
 
-    def score(self, X: ArrayLike, y: object = None) -> float:
+    def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean ELBO of the rows, in nats."""
-        return self.evaluate(X)["elbo"]
+        return self.evaluate(X, y)["elbo"]
 
-    def evaluate(self, X: ArrayLike) -> dict[str, float]:
-        """Return elbo, reconstruction (-E_q[log p(x|z)]) and kl: means over rows, in nats."""
-        return evaluate(self._fitted_core(), self._check(X))
+    def evaluate(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Return elbo, reconstruction (-E_q[log p(x|z)]) and kl: means over rows, in nats.
+
+        A plain autoencoder has no kl, and its elbo is minus the reconstruction.
+        """
+        core = self._fitted_core()
+        return evaluate(core, self._reader.read(X, y, exposure), self._mean_code)
+
+    def log_likelihood(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        exposure: ArrayLike | None = None,
+        n_samples: int = 5000,
+        random_state: int = 0,
+        verbose: bool | None = None,
+    ) -> LogLikelihood:
+        """Estimate log p(x) of the rows by importance sampling (Burda et al. 2016, eq. 8).
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples of z for each row.
+        random_state : int
+            Names the noise; the same number gives the same bits.
+        verbose : bool or None
+            Show a progress bar; None: as the model's own `verbose`.
+
+        Returns
+        -------
+        LogLikelihood
+            Estimates and standard errors in nats, of each row and of their mean.
+        """
+        core = self._fitted_core()
+        if self._mean_code:
+            raise ValueError("objective='autoencoder' has no q(z|x): there is nothing to sample")
+        rows = self._reader.read(X, y, exposure)
+        count = check_integer(n_samples, "n_samples", high=10**6)
+        shown = bool(self.verbose if verbose is None else verbose)
+        return log_likelihood(core, rows, count, _seed(random_state), shown)
+
+    def diagnose(self, X: ArrayLike, y: Any = None) -> Diagnosis:
+        """Return what each latent unit says of these rows: KL, active units, moments of q(z)."""
+        return diagnose(*self.encode(X, y))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters, weights and history to a safetensors file; `vaefast.load` reads it."""
@@ -366,27 +548,34 @@ class VAE:
 
     # ---------------------------------------------------------------- inside
 
-    def _schedule(self, epochs: int, seed: int, early_stopping: bool) -> Schedule:
+    def _schedule(
+        self, epochs: int, seed: int, early_stopping: bool, planned: int, done: int = 0
+    ) -> Schedule:
         patience = None if self.patience is None else check_integer(self.patience, "patience")
+        epochs, planned = check_integer(epochs, "epochs"), check_integer(planned, "epochs")
         return Schedule(
-            epochs=check_integer(epochs, "epochs"),
+            epochs=epochs,
+            planned=planned,
             batch_size=check_integer(self.batch_size, "batch_size"),
-            learning_rate=check_number(self.learning_rate, "learning_rate", above=0),
-            beta=check_number(self.beta, "beta", low=0),
+            learning_rate=check_learning_rate(self.learning_rate, planned, done + epochs),
+            beta=check_beta(self.beta),
             seed=seed,
+            capacity=None if self.capacity is None else check_beta(self.capacity, "capacity"),
             patience=patience if early_stopping else None,
+            mean_code=self.objective == "autoencoder",
             verbose=bool(self.verbose),
         )
 
-    def _check(self, X: ArrayLike) -> Rows:
-        self._fitted_core()
-        return _checked(X, "X", self._fitted["likelihood"], self.feature_shape_)[0]
+    @property
+    def _mean_code(self) -> bool:
+        return bool(self._fitted["objective"] == "autoencoder")
 
     def _restore(
         self,
         tensors: dict[str, NDArray[np.float32]],
         *,
         feature_shape: tuple[int, ...],
+        conditions: Conditions | None,
         history: dict[str, list[Any]],
         n_iter: int,
         seed: int,
@@ -397,14 +586,16 @@ class VAE:
             RECORD_KEYS, check_integer(n_iter, "n_iter", low=0)
         ):
             raise ValueError(f"the history is not that of {n_iter} epochs")
-        core = restore_core(self.get_params(), features, tensors)
-        self._reset(core, feature_shape, check_integer(seed, "seed", low=0, high=2**64 - 1))
+        width = 0 if conditions is None else conditions.width
+        core = restore_core(self.get_params(), features, tensors, width)
+        reader = Reader.of(self.get_params(), feature_shape, conditions)
+        self._reset(core, reader, check_integer(seed, "seed", low=0, high=2**64 - 1))
         self.history_, self.n_iter_ = history, n_iter
 
-    def _reset(self, core: Core, shape: tuple[int, ...], seed: int) -> None:
+    def _reset(self, core: Core, reader: Reader, seed: int) -> None:
         self._core, self._seed = core, seed
         self._fitted = deepcopy(self.get_params())  # of these weights, whatever is set later
-        self.feature_shape_ = shape
+        self._reader, self.feature_shape_ = reader, reader.shape
         self.history_ = {key: [] for key in RECORD_KEYS}
         self.n_iter_ = 0
         self.interrupted_ = False
@@ -430,26 +621,20 @@ class VAE:
         slots, steps = state.pop("_slots", None), state.pop("_steps", 0)
         self.__dict__.update(state)
         if slots is not None:
-            core = make_core(self._fitted, math.prod(self.feature_shape_))
+            core = make_core(self._fitted, math.prod(self.feature_shape_), self._reader.width)
             for slot, tensors in slots.items():
                 core.set_tensors(tensors, slot)
             core.optimizer_steps = steps
             self._core = core
 
 
-def _checked(
-    X: ArrayLike, name: str, likelihood: str, expected: tuple[int, ...] | None = None
-) -> tuple[Rows, tuple[int, ...]]:
-    """Return X as rows that this likelihood can take, of the shape expected, and their shape."""
-    rows, shape = check_rows(X, name)
-    if expected is not None:
-        check_features(rows, shape, expected, name)
-    check_values(rows, likelihood, name)
-    return rows, shape
-
-
-def _validation_rows(X: ArrayLike | None, likelihood: str, shape: tuple[int, ...]) -> Rows | None:
-    return None if X is None else _checked(X, "validation", likelihood, shape)[0]
+def _validation_rows(validation: Any, reader: Reader) -> Rows | None:
+    """Rows to watch, from X, (X, y) or (X, y, exposure)."""
+    if validation is None:
+        return None
+    parts = validation if isinstance(validation, tuple) and len(validation) <= 3 else (validation,)
+    X, y, exposure = (*parts, None, None)[:3]
+    return reader.read(X, y, exposure, "validation")
 
 
 def _seed(random_state: RandomState) -> int:

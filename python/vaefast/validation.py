@@ -75,13 +75,15 @@ def _from_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
         raise TypeError(f"{name} holds objects, expected numbers: {error}") from error
 
 
-def check_values(rows: Rows, likelihood: str, name: str = "X") -> None:
-    """Raise ValueError unless every value is finite and, for Bernoulli, within [0, 1].
+def check_values(rows: Rows, likelihood: str | None = None, name: str = "X") -> None:
+    """Raise ValueError unless every value is finite and, if the likelihood needs it, in [0, 1].
 
     Parameters
     ----------
     rows : ndarray of shape (n, d)
         As `check_rows` returns them. uint8 needs no check.
+    likelihood : str, optional
+        One whose values lie within [0, 1].
     """
     if rows.dtype == np.uint8:
         return
@@ -95,9 +97,9 @@ def check_values(rows: Rows, likelihood: str, name: str = "X") -> None:
                 "first such value; infinite also if beyond 3.4e38). Drop or fill such values."
             )
         low, high = min(low, chunk_low), max(high, chunk_high)
-    if likelihood == "bernoulli" and (low < 0 or high > 1):
+    if likelihood is not None and (low < 0 or high > 1):
         raise ValueError(
-            f"{name} ranges from {low:g} to {high:g}, but likelihood='bernoulli' needs values "
+            f"{name} ranges from {low:g} to {high:g}, but likelihood={likelihood!r} needs values "
             "within [0, 1]. Scale the data, pass bytes as uint8 (read as x / 255), or use "
             "likelihood='gaussian'."
         )

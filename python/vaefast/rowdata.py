@@ -1,0 +1,146 @@
+"""Rows with what belongs to them, as the core takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._core import Data
+from .conditions import Conditions
+from .likelihoods import COUNTS, Columns, check_data, columns_of, divisor
+from .validation import Rows, check_choice, check_features, check_rows
+
+
+class RowData(Data):
+    """Rows (n, features), and beside each its conditions and its exposure, where there are any.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, features), float32 or uint8
+    divisor : float
+        Of bytes.
+    missing : bool
+        Whether NaN stands for a missing value.
+    conditions : ndarray of shape (n, width), optional
+    log_exposure : ndarray of shape (n,), optional
+    """
+
+    def __init__(
+        self,
+        x: Rows,
+        divisor: float,
+        missing: bool,
+        conditions: NDArray[np.float32] | None,
+        log_exposure: NDArray[np.float32] | None,
+    ) -> None:
+        super().__init__(x, divisor, missing, conditions, log_exposure)
+        self.x, self.conditions, self.log_exposure = x, conditions, log_exposure
+        self.divisor, self.missing = divisor, missing
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: Any) -> RowData:
+        """Those rows, with what belongs to them."""
+        parts = (self.conditions, self.log_exposure)
+        return RowData(
+            np.ascontiguousarray(self.x[index]),
+            self.divisor,
+            self.missing,
+            *(None if part is None else np.ascontiguousarray(part[index]) for part in parts),
+        )
+
+
+def log_exposures(exposure: ArrayLike | None, n: int) -> NDArray[np.float32] | None:
+    """Return the logarithm of each row's exposure, (n,).
+
+    Raises
+    ------
+    ValueError
+        There isn't one positive number for each row.
+    """
+    if exposure is None:
+        return None
+    array = np.asarray(exposure)
+    if array.shape != (n,) or array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"exposure has shape {array.shape}, expected a number for each of {n} rows"
+        )
+    if not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError("exposure holds a value that is not a positive number")
+    logs: NDArray[np.float32] = np.log(array).astype(np.float32)
+    return logs
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What the rows of a fitted model look like, and how users' arrays become such rows.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of one row: (d,) or that of an image.
+    columns : Columns
+        The likelihoods of its features.
+    missing : bool
+        Whether NaN stands for a missing value.
+    conditions : Conditions or None
+        What y is, if the model is conditional.
+    """
+
+    shape: tuple[int, ...]
+    columns: Columns
+    missing: bool
+    conditions: Conditions | None
+
+    @classmethod
+    def learn(cls, params: Mapping[str, Any], X: ArrayLike, y: ArrayLike | None) -> Reader:
+        """The reader of rows like those of X, for a VAE with these parameters."""
+        rows, shape = check_rows(X)
+        conditions = Conditions.learn(y, len(rows)) if params["conditional"] else None
+        return cls.of(params, shape, conditions)
+
+    @classmethod
+    def of(
+        cls, params: Mapping[str, Any], shape: tuple[int, ...], conditions: Conditions | None
+    ) -> Reader:
+        """The reader of rows of this shape, for a VAE with these parameters."""
+        check_choice(params["missing"], "missing", ("error", "mask"))
+        features = int(np.prod(shape))
+        columns = columns_of(params["likelihood"], features)
+        return cls(shape, columns, params["missing"] == "mask", conditions)
+
+    @property
+    def width(self) -> int:
+        """Conditions of a row."""
+        return 0 if self.conditions is None else self.conditions.width
+
+    def read(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        name: str = "X",
+    ) -> Rows | RowData:
+        """Return X, checked, with what belongs to its rows. Without conditions y is not looked at.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X, y or exposure are not what the model takes.
+        """
+        rows, shape = check_rows(X, name)
+        check_features(rows, shape, self.shape, name)
+        check_data(rows, self.columns, self.missing, name)
+        if exposure is not None and not any(likelihood in COUNTS for likelihood, _ in self.columns):
+            raise ValueError(f"exposure is for the likelihoods {' and '.join(COUNTS)}")
+        conditions = None if self.conditions is None else self.conditions.encode(y, len(rows))
+        log_exposure = log_exposures(exposure, len(rows))
+        by = divisor(self.columns)
+        if conditions is None and log_exposure is None and not self.missing and by == 255:
+            return rows
+        return RowData(rows, by, self.missing, conditions, log_exposure)
