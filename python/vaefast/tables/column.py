@@ -1,0 +1,278 @@
+"""One column of a frame: learned, written as numbers, and read back from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .series import KINDS, Array, Dtype, Name, Scalar, Series
+
+MAX_CATEGORIES = 1000
+Unseen = Literal["error", "missing"]
+
+_CONSTANT = "constant"  # in place of a likelihood: there is nothing to model
+_DENSITIES = ("gaussian", "laplace", "student_t")  # of standardised values
+_COUNTS = ("poisson", "negative_binomial")
+_UNIT = ("bernoulli", "continuous_bernoulli")  # of values within [0, 1]
+_NUMBERS = (*_DENSITIES, *_COUNTS, *_UNIT, "categorical")
+
+# The likelihoods that a kind of column may have; the first is the default.
+_LIKELIHOODS = {
+    "number": _NUMBERS,
+    "integer": _NUMBERS,
+    "boolean": ("bernoulli", "categorical"),
+    "category": ("categorical",),
+    "date": _DENSITIES,
+    "instant": _DENSITIES,
+    "duration": _DENSITIES,
+}
+_HUGE = 1e100  # numbers beyond it, or closer together than its inverse, are not standardised
+_MOST = 8  # categories that a message lists
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a frame, and how it is written as `width` columns of numbers.
+
+    Attributes
+    ----------
+    name : str or int
+        Its name in the frame.
+    dtype : Dtype
+        Its type there.
+    likelihood : str
+        Of its block; "constant" for a column of one value, which takes no part in X.
+    mean, scale : float
+        x = (value - mean) / scale; 0 and 1 where values stay as they are. Dates are seconds.
+    categories : tuple
+        The values of a categorical column, in the order of its block, or of a constant one.
+    """
+
+    name: Name
+    dtype: Dtype
+    likelihood: str
+    mean: float = 0.0
+    scale: float = 1.0
+    categories: tuple[Scalar, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, (str, int)):
+            raise TypeError(f"{self._called}: a column's name must be text or a whole number")
+        known = self.dtype.kind in _LIKELIHOODS
+        if not known or self.likelihood not in (*_LIKELIHOODS[self.dtype.kind], _CONSTANT):
+            raise ValueError(f"{self._called}: no {self.likelihood} for {self.dtype.kind!r}")
+        if not (math.isfinite(self.mean) and math.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"{self._called}: mean {self.mean} and scale {self.scale}")
+        for category in self.categories:
+            if not _is_plain(category):
+                raise ValueError(
+                    f"{self._called}: the category {category!r} is a {type(category).__name__}, "
+                    "expected text, finite numbers or booleans; turn the column into text first"
+                )
+        if len(set(self.categories)) != len(self.categories):
+            raise ValueError(f"{self._called}: a category is there twice")
+        n = len(self.categories)
+        if not {_CONSTANT: n == 1, "categorical": n > 1}.get(self.likelihood, n == 0):
+            raise ValueError(f"{self._called}: {n} categories for {self.likelihood}")
+
+    @classmethod
+    def learn(cls, name: Name, series: Series, likelihood: str | None) -> Column:
+        """How to write a column: standardised, one-hot, or as it is."""
+        called, kind = f"column {name!r}", series.dtype.kind
+        there = series.values[~series.missing]
+        if len(there) == 0:
+            raise ValueError(f"{called} holds missing values only: drop it")
+        _check_finite(name, series)
+        choices = _LIKELIHOODS[kind]
+        likelihood = likelihood or choices[0]
+        if likelihood not in choices:
+            raise ValueError(
+                f"{called} holds {KINDS[kind]}, for which there is no likelihood {likelihood!r}; "
+                f"there are {', '.join(choices)}"
+            )
+        if likelihood == "categorical":
+            categories = _categories(called, series, there)
+            likelihood = likelihood if len(categories) > 1 else _CONSTANT
+            return cls(name, series.dtype, likelihood, categories=categories)
+        if likelihood not in _DENSITIES:
+            column = cls(name, series.dtype, likelihood)
+            column._check_domain(series.values)
+            return column
+        low, high = float(there.min()), float(there.max())
+        if low == high:
+            return cls(name, series.dtype, _CONSTANT, categories=(low,))
+        spread = high - low
+        if spread < 1 / _HUGE or max(-low, high) > _HUGE:
+            raise ValueError(
+                f"{called} ranges from {low:g} to {high:g}, which can't be standardised: rescale it"
+            )
+        within = (there - low) / spread  # in [0, 1]: no square over- or underflows
+        mean, scale = low + spread * within.mean(), spread * within.std()
+        return cls(name, series.dtype, likelihood, float(mean), float(scale))
+
+    @property
+    def width(self) -> int:
+        """How many columns of numbers it is written as."""
+        if self.likelihood == _CONSTANT:
+            return 0
+        return len(self.categories) if self._one_hot else 1
+
+    @property
+    def names(self) -> list[str]:
+        """A readable name for each of them."""
+        if not self._one_hot:
+            return [str(self.name)] * self.width
+        return [f"{self.name}={category}" for category in self.categories]
+
+    def encode(self, series: Series, unseen: Unseen) -> NDArray[np.float32]:
+        """The values as (n, width) numbers, NaN where missing."""
+        kind, missing = series.dtype.kind, series.missing
+        numbers = {"number", "integer"}
+        if missing.all():
+            return np.full((len(missing), self.width), np.nan, dtype=np.float32)
+        if kind != self.dtype.kind and not {kind, self.dtype.kind} <= numbers:
+            raise ValueError(
+                f"{self._called} held {KINDS[self.dtype.kind]} when the table was learned, "
+                f"now it holds {KINDS[kind]}"
+            )
+        _check_finite(self.name, series)
+        if self.categories:
+            return self._encode_categories(series, unseen)
+        values = series.values
+        self._check_domain(values)
+        with np.errstate(over="ignore"):
+            X = ((values - self.mean) / self.scale).astype(np.float32)
+        what = f"is too far from the mean {self._shown(self.mean)} to be standardised"
+        self._refuse(np.isinf(X), values, what)
+        return X[:, None]
+
+    def decode(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> Series:
+        """The (n, width) numbers as values."""
+        if self.categories:
+            values = self._decode_categories(X, rng)
+        else:
+            values = X[:, 0] * self.scale + self.mean
+            self._check_domain(values, whole=False)
+            if self.likelihood in _COUNTS:
+                values = np.rint(values)
+            elif rng and self.likelihood == "bernoulli" and self.dtype.kind != "number":
+                drawn = rng.random(len(values)) < values
+                values = np.where(np.isnan(values), np.nan, drawn)
+        return Series(values, self.dtype, self.categories)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {"categories": list(self.categories)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Column:
+        """The column that `to_dict` wrote."""
+        fields = {**data, "dtype": Dtype(**data["dtype"])}
+        return cls(**fields | {"categories": tuple(data["categories"])})
+
+    @property
+    def _called(self) -> str:
+        return f"column {self.name!r}"
+
+    @property
+    def _one_hot(self) -> bool:
+        return self.likelihood == "categorical"
+
+    def _encode_categories(self, series: Series, unseen: Unseen) -> NDArray[np.float32]:
+        places = {category: i for i, category in enumerate(self.categories)}
+        codes = np.array([places.get(value, -1) for value in series.values.tolist()])
+        missing = series.missing
+        if unseen == "error":
+            words = list(map(self._shown, self.categories[:_MOST]))
+            if len(self.categories) > _MOST:
+                words.append(f"and {len(self.categories) - _MOST} more")
+            what = f"is new to the table, which learned {', '.join(words)}"
+            self._refuse((codes < 0) & ~missing, series.values, what)
+        X = np.zeros((len(codes), self.width), dtype=np.float32)
+        if self._one_hot:
+            X[np.arange(len(codes)), codes] = 1
+            X[codes < 0] = np.nan
+        return X
+
+    def _decode_categories(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> Array:
+        codes = self._codes(X, rng) if self._one_hot else np.zeros(len(X), dtype=np.intp)
+        kind = object if self.dtype.kind == "category" else np.float64
+        values: Array = np.array(self.categories, dtype=kind)[codes]
+        values[codes < 0] = None if kind is object else np.nan
+        return values
+
+    def _codes(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> NDArray[np.intp]:
+        """The most probable category of each row, or one drawn, (n,); -1 where missing."""
+        missing = np.asarray(np.isnan(X).all(axis=1))
+        known = np.where(missing[:, None], 1.0, X)
+        fine = (known >= 0).all(axis=1) & (known.sum(axis=1) > 0)  # NaN is not
+        if not fine.all():
+            row = int(fine.argmin())
+            raise ValueError(
+                f"{self._called}, row {row}: expected {self.width} probabilities in X, or all of "
+                f"them NaN where the value is missing, got {known[row].tolist()}"
+            )
+        codes: NDArray[np.intp] = known.argmax(axis=1)
+        if rng:
+            reached = np.cumsum(known, axis=1)
+            codes = (reached / reached[:, -1:] > rng.random((len(X), 1))).argmax(axis=1)
+        codes[missing] = -1
+        return codes
+
+    def _check_domain(self, values: Array, whole: bool = True) -> None:
+        """Refuse numbers that the likelihood can't have; NaN passes."""
+        if self.likelihood in _COUNTS:
+            self._refuse(values < 0, values, f"is below 0, but {self.likelihood} is of counts")
+            if whole:
+                odd = values % 1 > 0  # not of NaN
+                self._refuse(odd, values, f"is not whole, but {self.likelihood} is of counts")
+        elif self.likelihood in _UNIT:
+            outside = (values < 0) | (values > 1)
+            self._refuse(outside, values, f"is outside [0, 1], where {self.likelihood} is defined")
+
+    def _refuse(self, wrong: Any, values: Array, what: str) -> None:
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(f"{self._called}, row {row}: {self._shown(values[row])} {what}")
+
+    def _shown(self, value: Any) -> str:
+        """A value in words: a date as a date, a whole number without a point."""
+        kind = self.dtype.kind
+        if kind in ("date", "instant"):
+            return str(np.datetime64(round(value * 1000), "ms"))
+        if kind == "duration":
+            return f"{value:g} s"
+        if kind == "boolean":
+            return str(bool(value))
+        return repr(value) if isinstance(value, str) else f"{value:.9g}"
+
+
+def _check_finite(name: Name, series: Series) -> None:
+    if series.dtype.kind != "category" and np.isinf(series.values).any():
+        row = int(np.isinf(series.values).argmax())
+        raise ValueError(
+            f"column {name!r}, row {row}: {series.values[row]} (or beyond 1.8e308), expected "
+            "finite values; mark missing ones by NaN"
+        )
+
+
+def _categories(called: str, series: Series, there: Array) -> tuple[Scalar, ...]:
+    """The categories that the column's type declares, or else the values in it, sorted."""
+    convert = {"integer": int, "boolean": bool}.get(series.dtype.kind)
+    found = series.categories or sorted(set(there.tolist()))
+    if len(found) > MAX_CATEGORIES:
+        raise ValueError(
+            f"{called} has {len(found):,} categories, more than {MAX_CATEGORIES:,}: drop it, put "
+            "rare ones together, or turn it into numbers if that is what they are"
+        )
+    return tuple(map(convert, found)) if convert else tuple(found)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether JSON can hold a category."""
+    return type(value) in (str, int, bool) or (type(value) is float and math.isfinite(value))

@@ -1,0 +1,85 @@
+"""Columns out of a pandas or polars frame, or a dict of columns, and back into one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from .arrays import from_values, to_array
+from .pandas_columns import from_pandas, to_pandas
+from .polars_columns import from_polars, to_polars
+from .series import Name, Series
+
+LIBRARIES = ("pandas", "polars", "dict")
+
+
+def read(frame: object) -> tuple[str, dict[Name, Series]]:
+    """The library of a frame, and its columns by name.
+
+    Raises
+    ------
+    TypeError
+        It is no frame, or a column holds something else than `KINDS`.
+    ValueError
+        There are no columns or no rows, columns of one name or of different lengths.
+    """
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if pandas and isinstance(frame, pandas.DataFrame):
+        if frame.columns.nlevels > 1:
+            raise ValueError("the columns have names of several levels: join them into one first")
+        twice = frame.columns[frame.columns.duplicated()].tolist()
+        if twice:
+            raise ValueError(f"two columns have the name {twice[0]!r}: rename one")
+        library, columns = "pandas", dict(frame.items())
+    elif polars and isinstance(frame, polars.DataFrame):
+        library, columns = "polars", {column.name: column for column in frame}
+    elif isinstance(frame, Mapping):
+        library, columns = "dict", dict(frame)
+    else:
+        hint = "; collect it first" if type(frame).__name__ == "LazyFrame" else ""
+        raise TypeError(
+            "expected a pandas or polars DataFrame, or a dict of columns, "
+            f"got {type(frame).__name__}{hint}"
+        )
+    if not columns:
+        raise ValueError("the frame has no columns")
+    convert = {"pandas": from_pandas, "polars": from_polars, "dict": from_values}[library]
+    series = {name: convert(name, column) for name, column in columns.items()}
+    lengths = {name: len(column.values) for name, column in series.items()}
+    first, n = next(iter(lengths.items()))
+    for name, length in lengths.items():
+        if length != n:
+            raise ValueError(f"column {first!r} has {n} rows, but column {name!r} has {length}")
+    if n == 0:
+        raise ValueError("the frame has no rows")
+    return library, series
+
+
+def write(library: str, columns: Mapping[Name, Series]) -> Any:
+    """A frame of the library made of columns; whole numbers are rounded, all fit their types.
+
+    Raises
+    ------
+    ImportError
+        The library is not installed.
+    ValueError
+        A value is missing in a column whose type has no missing values.
+    """
+    if library == "dict":
+        return {name: to_array(name, column) for name, column in columns.items()}
+    try:
+        module = importlib.import_module(library)
+    except ImportError as error:
+        raise ImportError(
+            f"the table was learned from a {library} frame, and to make one needs {library}: "
+            f"pip install {library}"
+        ) from error
+    if library == "polars":
+        return module.DataFrame([to_polars(module, str(n), c) for n, c in columns.items()])
+    frame = module.concat(
+        [to_pandas(module, name, column) for name, column in columns.items()], axis=1
+    )
+    frame.columns = list(columns)
+    return frame
