@@ -64,13 +64,15 @@ def from_objects(name: Name, array: Array) -> Series:
     """A column of Python objects: all text, all booleans or all numbers, where not missing."""
     pandas = sys.modules.get("pandas")  # it has missing values of its own
     missing = pandas.isna(array) if pandas else np.array([_is_missing(value) for value in array])
-    kinds = set()
-    for row in np.flatnonzero(~missing):
-        kind = _kind(array[row])
-        if kind is None:
-            hint = "; turn dates into datetime64" if hasattr(array[row], "year") else ""
-            raise unsupported(name, f"a {type(array[row]).__name__} in row {row}", hint)
-        kinds.add(kind)
+    kinds = {_kind(of) for of in set(map(type, array[~missing]))}
+    if "" in kinds:
+        row, odd = next(
+            (row, value)
+            for row, value in enumerate(array)
+            if not missing[row] and not _kind(type(value))
+        )
+        hint = "; turn dates into datetime64" if hasattr(odd, "year") else ""
+        raise unsupported(name, f"a {type(odd).__name__} in row {row}", hint)
     if kinds == {"integer", "number"}:
         kinds = {"number"}
     if len(kinds) > 1:
@@ -90,15 +92,15 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, (float, np.floating)) and bool(np.isnan(value)))
 
 
-def _kind(value: object) -> str | None:
-    """What one value is; a bool is an int as well, to Python."""
+def _kind(of: type) -> str:
+    """What values of a type are, "" if none of `KINDS`. To Python a bool is an int as well."""
     types: dict[str, type | tuple[type, ...]] = {
         "category": str,
         "boolean": (bool, np.bool_),
         "integer": (int, np.integer),
         "number": (float, np.floating),
     }
-    return next((kind for kind, of in types.items() if isinstance(value, of)), None)
+    return next((kind for kind, known in types.items() if issubclass(of, known)), "")
 
 
 def _float(value: Any) -> float:

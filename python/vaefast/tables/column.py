@@ -160,9 +160,9 @@ class Column:
             self._check_domain(values, whole=False)
             if self.likelihood in _COUNTS:
                 values = np.rint(values)
-            elif rng and self.likelihood == "bernoulli" and self.dtype.kind != "number":
-                drawn = rng.random(len(values)) < values
-                values = np.where(np.isnan(values), np.nan, drawn)
+            elif self.likelihood == "bernoulli" and self.dtype.kind != "number":
+                ones = rng.random(len(values)) < values if rng else values >= 0.5
+                values = np.where(np.isnan(values), np.nan, ones)
         return Series(values, self.dtype, self.categories)
 
     def to_dict(self) -> dict[str, Any]:

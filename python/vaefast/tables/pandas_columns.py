@@ -34,7 +34,7 @@ def from_pandas(name: Name, column: Any) -> Series:
         if test(dtype) and isinstance(getattr(dtype, "numpy_dtype", None), np.dtype):
             values = column.to_numpy(dtype=np.float64, na_value=np.nan)
             return Series(values, Dtype(kind, str(dtype)))
-    raise unsupported(name, dtype, "; change it with astype")
+    raise unsupported(name, dtype, "; change it, for example with astype('str')")
 
 
 def _objects(column: Any) -> Array:

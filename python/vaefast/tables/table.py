@@ -76,7 +76,7 @@ class Table:
             as they are; or categorical. For dates and durations: gaussian, laplace or student_t.
             For booleans: bernoulli or categorical.
         counts : iterable of column names, optional
-            Short for the likelihood poisson.
+            Short for the likelihood poisson; one in `likelihoods` goes first.
 
         Raises
         ------
