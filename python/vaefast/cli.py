@@ -1,4 +1,4 @@
-"""The vaefast command: train, reconstruct, sample, evaluate, info."""
+"""The vaefast command: train, reconstruct, sample, evaluate, explore, info."""
 
 from __future__ import annotations
 
@@ -236,6 +236,55 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
     else:
         click.echo(f"Data  {where}: {report.describe_rows(X)}")
         click.echo(f"Score {report.describe_scores(scores)}")
+
+
+@main.command(cls=Command)
+@model_argument
+@click.option("--data", help="Show where these rows lie in the latent space.")
+@split_option
+@click.option(
+    "--directions",
+    type=click.Path(path_type=Path),
+    help="A .npz file of named latent directions, one array each: they become sliders.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="explore.html",
+    show_default=True,
+    help="The file to write.",
+)
+@click.option(
+    "--open/--no-open", "show", default=True, help="Open it in a browser.  [default: open]"
+)
+@force_option
+def explore(
+    model: Path,
+    data: str | None,
+    split: str | None,
+    directions: Path | None,
+    out: Path,
+    show: bool,
+    force: bool,
+) -> None:
+    """Write a page to walk through MODEL's latent space; open it.
+
+    The page is one HTML file with the decoder inside: it needs no network and no server. A map
+    develops the picture under the pointer; sliders, morphs and breeding are beside it.
+    MODEL is a file that train wrote, or its folder.
+
+    \b
+    Example:
+        vaefast explore runs/mnist --data mnist --out mnist.html
+    """
+    from vaefast.explore.command import open_page, write_page_of
+
+    if out.exists() and not force:
+        raise click.ClickException(f"{out} is there already. Replace it with --force.")
+    write_page_of(model, data, split, directions, out)
+    click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    if show and not open_page(out):
+        click.echo(f"No browser was found here. Open {out.resolve()} in one yourself.")
 
 
 @main.command(cls=Command)

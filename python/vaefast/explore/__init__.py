@@ -1,0 +1,7 @@
+"""A page to walk through a model's latent space: one HTML file with the decoder inside."""
+
+from __future__ import annotations
+
+from .page import write_page
+
+__all__ = ["write_page"]

@@ -1,0 +1,213 @@
+"""What the page knows of a model and its data, as one object of plain JSON.
+
+Numbers go as base64: {"type": "float32" or "float16", "base64": ...}, little-endian.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vaefast import VAE
+from vaefast.building import restore_core
+from vaefast.images import is_image_shape, value_range
+from vaefast.validation import check_rows
+
+from .labels import page_labels
+from .plane import page_map
+
+Array = NDArray[Any]
+
+# How the page makes E[x|z] of the decoder's output, by a function's name in decoder.js. A
+# likelihood that the page is to draw is added here.
+MEANS = {"bernoulli": "sigmoid", "gaussian": "identity"}
+
+POINTS = 2_000
+PROBES = 128  # codes that ranges, strengths and rounding are measured at
+FINE = 0.25 / 255  # float16 weights must stay this close, of the range from black to white
+
+
+def page_content(
+    vae: VAE,
+    X: ArrayLike | None,
+    labels: ArrayLike | None,
+    *,
+    columns: Sequence[str] | None,
+    directions: Mapping[str, ArrayLike] | None,
+    source: str,
+) -> dict[str, Any]:
+    """Return all that the page shows, ready for json.dumps."""
+    vae._fitted_core()
+    mean = _mean_function(vae)
+    latent_dim, shape = _latent_dim(vae), vae.feature_shape_
+    rng = np.random.default_rng(0)
+    prior = rng.standard_normal((PROBES, latent_dim), dtype=np.float32)
+    names = _columns(columns, shape)
+    arrows = _directions(directions or {}, latent_dim)
+    codes = points = None
+    words = ""
+    start = prior[0] if latent_dim > 2 else np.zeros(latent_dim, np.float32)
+    if X is not None:
+        codes, points = _points(vae, X, labels, rng)
+        start = codes[0]
+        some = f"{points['n']:,} of " if points["n"] < points["of"] else ""
+        words = f"Points: where the encoder puts {some}the {points['of']:,} {source}. "
+    probes = prior if codes is None else codes[:PROBES]
+    decoded = vae.inverse_transform(probes)
+    low_high = _range(vae, X, decoded)
+    strength = _strength(vae, probes)
+    order = np.argsort(-strength, kind="stable")
+    return {
+        "kind": "image" if is_image_shape(shape) else "bars",
+        "shape": list(shape),
+        "columns": names,
+        "range": list(low_high),
+        "latent_dim": latent_dim,
+        "decoder": _decoder(vae, mean, np.concatenate([prior, probes]), low_high),
+        "strength": strength.tolist(),
+        "order": order.tolist(),
+        "limit": 3.0 if codes is None else max(3.0, math.ceil(np.abs(codes).max())),
+        "map": page_map(codes, order.tolist(), words),
+        "points": points,
+        "centre": _floats(np.zeros(latent_dim) if codes is None else codes.mean(0)),
+        "start": _floats(start),
+        "directions": arrows,
+    }
+
+
+def describe_model(vae: VAE) -> str:
+    """Return a sentence on the model, for people."""
+    shape, net = vae.feature_shape_, "-".join(map(str, _sizes(vae)))
+    if is_image_shape(shape):
+        colour = {1: "grey", 3: "colour", 4: "colour"}[shape[2] if len(shape) == 3 else 1]
+        what = f"{colour} pictures of {shape[0]} x {shape[1]} pixels"
+    else:
+        what = f"rows of {math.prod(shape):,} numbers, drawn as bars"
+    numbers = f"{_latent_dim(vae):,} number{'s' if _latent_dim(vae) > 1 else ''}"
+    return (
+        f"A model that learned {what}. It develops each from a code of {numbers}, by a decoder of "
+        f"the widths {net}. The likelihood is {vae._fitted['likelihood']}."
+    )
+
+
+def _latent_dim(vae: VAE) -> int:
+    return int(vae._core.latent_dim)
+
+
+def _sizes(vae: VAE) -> list[int]:
+    """Widths of the decoder, from the latent space to the features."""
+    tensors = vae._core.tensors()
+    hidden = [tensors[f"decoder.{i}.bias"].size for i in range(_depth(tensors))]
+    return [_latent_dim(vae), *hidden, vae.n_features_in_]
+
+
+def _depth(tensors: Mapping[str, Array]) -> int:
+    return sum(name.startswith("decoder.") and name.endswith(".bias") for name in tensors)
+
+
+def _mean_function(vae: VAE) -> str:
+    likelihood = vae._fitted["likelihood"]
+    if likelihood not in MEANS:
+        raise ValueError(
+            f"the page can draw models whose likelihood is {' or '.join(MEANS)}, "
+            f"but that of this model is {likelihood}"
+        )
+    return MEANS[likelihood]
+
+
+def _decoder(vae: VAE, mean: str, probes: Array, low_high: tuple[float, float]) -> dict[str, Any]:
+    """The decoder's weights, as float16 where nobody can see the difference."""
+    tensors = vae._core.tensors()
+    layers = [*(f"decoder.{i}" for i in range(_depth(tensors))), "output"]
+    names = [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
+    flat = np.concatenate([tensors[name].ravel() for name in names])
+    with np.errstate(over="ignore"):  # what becomes infinite fails the comparison
+        rounded = {
+            name: tensor.astype(np.float16).astype(np.float32) if name in names else tensor
+            for name, tensor in tensors.items()
+        }
+    core = restore_core(vae._fitted, vae.n_features_in_, rounded)
+    error = np.abs(core.decode(probes) - vae._core.decode(probes)).max()
+    fine = error <= FINE * (low_high[1] - low_high[0])  # False for NaN
+    return {
+        "sizes": _sizes(vae),
+        "activation": vae._fitted["activation"],
+        "mean": mean,
+        "n_weights": flat.size,
+        "weights": _floats(flat, "float16" if fine else "float32"),
+    }
+
+
+def _points(
+    vae: VAE, X: ArrayLike, labels: ArrayLike | None, rng: np.random.Generator
+) -> tuple[Array, dict[str, Any]]:
+    rows, shape = check_rows(X)
+    chosen = np.arange(len(rows))
+    if len(rows) > POINTS:
+        chosen = rng.permutation(len(rows))[:POINTS]
+    codes = vae.transform(rows[chosen].reshape(-1, *shape))
+    points: dict[str, Any] = {"n": len(chosen), "of": len(rows), "codes": _floats(codes)}
+    points["labels"] = None if labels is None else page_labels(labels, len(rows), chosen)
+    return codes, points
+
+
+def _range(vae: VAE, X: ArrayLike | None, decoded: Array) -> tuple[float, float]:
+    """The values that are drawn as black and as white, or as the bottom and the top of bars."""
+    if vae._fitted["likelihood"] == "bernoulli":
+        return 0.0, 1.0
+    if is_image_shape(vae.feature_shape_):
+        return value_range(decoded if X is None else np.asarray(X))
+    low, high = min(float(decoded.min()), 0.0), max(float(decoded.max()), 0.0)
+    margin = 0.1 * (high - low) or 1.0
+    return low - margin if low else 0.0, high + margin
+
+
+def _strength(vae: VAE, probes: Array) -> NDArray[np.float64]:
+    """How far one standard deviation of the prior along each dimension moves the picture.
+
+    The root of the mean square, over codes and features, of half the difference between one step
+    on and one step back: (latent_dim,).
+    """
+    some = probes[: max(1, min(32, 4096 // probes.shape[1]))]
+    strength = np.empty(probes.shape[1])
+    for dimension in range(probes.shape[1]):
+        step = np.zeros(probes.shape[1], np.float32)
+        step[dimension] = 1
+        change = vae.inverse_transform(some + step) - vae.inverse_transform(some - step)
+        strength[dimension] = np.sqrt(np.mean(np.square(change / 2, dtype=np.float64)))
+    return strength
+
+
+def _columns(columns: Sequence[str] | None, shape: tuple[int, ...]) -> list[str] | None:
+    if columns is None or len(shape) > 1:
+        return None
+    if len(columns) != shape[0]:
+        raise ValueError(
+            f"columns must be {shape[0]} names, one for each feature, got {len(columns)}"
+        )
+    return [str(column) for column in columns]
+
+
+def _directions(directions: Mapping[str, ArrayLike], latent_dim: int) -> list[dict[str, Any]]:
+    found = []
+    for name, vector in directions.items():
+        array = np.asarray(vector)
+        if array.dtype.kind not in "iuf" or array.shape != (latent_dim,):
+            raise ValueError(
+                f"the direction {name!r} must be {latent_dim} numbers, one for each latent "
+                f"dimension; it is {array.dtype} of shape {array.shape}"
+            )
+        if not np.isfinite(array).all() or not array.any():
+            raise ValueError(f"the direction {name!r} must be finite and not all zeros")
+        found.append({"name": name, "vector": array.astype(float).tolist()})
+    return found
+
+
+def _floats(values: ArrayLike, kind: str = "float32") -> dict[str, str]:
+    array = np.asarray(values).astype(np.dtype(kind).newbyteorder("<"))
+    return {"type": kind, "base64": base64.b64encode(array.tobytes()).decode()}
