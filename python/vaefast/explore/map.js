@@ -98,7 +98,10 @@ function drawPoints(context, withPictures) {
     const [x, y] = toPixel(places[i]);
     context.fillStyle = shade;
     mark(context, classOf ? classOf[i] : 0, x, y, radius);
+    if (withPictures) context.stroke(); // to be seen on black and on white
   };
+  context.lineWidth = 0.75;
+  context.strokeStyle = "#ffffff";
   const { low, high } = labels || {};
   for (let i = 0; i < points.n; i++) {
     context.globalAlpha = !isShown(i) ? 0.07 : withPictures ? 0.75 : 0.85;
