@@ -1,9 +1,10 @@
-"""What is printed about a run: the machine, and a table of a line per net and batch size."""
+"""What is printed about a run: the machine, and for each question a table."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,26 +42,39 @@ def describe(about: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def header(names: list[str], base: str) -> str:
-    cells = [f"{name:>11} {'GFLOP/s':>8}" for name in names]
-    cells += [f"{f'{base} / {name}':>17} {'(low-high)':>14}" for name in names if name != base]
-    return f"{'net':<42} {'batch':>5} " + " ".join(cells)
+class Table:
+    """Lines with aligned columns; the first one comes with the titles."""
+
+    def __init__(self) -> None:
+        self.widths: dict[str, int] = {}
+
+    def line(self, cells: Mapping[str, str]) -> str:
+        """Return a line of these cells, by the titles of their columns."""
+        text = ""
+        if not self.widths:
+            self.widths = {title: max(len(title), len(cell)) for title, cell in cells.items()}
+            text = " ".join(title.rjust(width) for title, width in self.widths.items()) + "\n"
+        return text + " ".join(cells[title].rjust(width) for title, width in self.widths.items())
 
 
-def line(result: dict[str, Any]) -> str:
-    cells = [
-        f"{rates['rows_per_second']:>11,.0f} {rates['gflops']:>8.1f}"
-        for rates in result["peers"].values()
-    ]
-    for ratio in result["ratios"].values():
-        spread = f"({ratio['low']:.2f}-{ratio['high']:.2f})"
-        cells.append(f"{ratio['median']:>17.2f} {spread:>14}")
-    return f"{result['net']:<42} {result['batch_size']:>5} " + " ".join(cells)
+def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
+    """A line of the training table: the rate of `base`, and how many times the others' it is."""
+    rates = result["peers"][base]
+    return {
+        f"{'net':<42}": f"{result['net']:<42}",
+        "batch": str(result["batch_size"]),
+        "rows per second": f"{rates['rows_per_second']:,.0f}",
+        "GFLOP/s": f"{rates['gflops']:.1f}",
+        **{
+            f"  {base} / {name}": f"{ratio['median']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})"
+            for name, ratio in result["ratios"].items()
+        },
+    }
 
 
-FOOTNOTE = """\
-Rows per second, medians; GFLOP/s count only the operations that a step needs (those of its
-products). Ratios: median over rounds of the ratios within a round."""
+TRAINING_FOOTNOTE = """\
+Rows per second of vaefast, medians; GFLOP/s count only the operations that a step needs (those of
+its products). Ratios of rates: median over rounds of those within a round, lowest to highest."""
 
 
 def _cpu() -> str:

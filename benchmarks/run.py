@@ -1,12 +1,16 @@
-"""Compare the training speed of vaefast with its peers': `python benchmarks/run.py --help`."""
+"""Check vaefast's claims of speed and memory: `python benchmarks/run.py --help`."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,16 +18,13 @@ if not __package__:  # run as a file: Python has found the folder, not the packa
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks import nets
+from benchmarks.child import THREAD_VARIABLES
 
-# NumPy, and what it imports, read these only once, when they start: nothing that imports NumPy may
-# be imported before they are set.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+if TYPE_CHECKING:
+    from benchmarks.peers.base import Peer
+    from benchmarks.plan import Plan
+
+QUESTIONS = ("training", "roofline", "scaling", "inference", "memory", "startup")
 
 
 def _nets(_: click.Context, __: click.Parameter, text: str | None) -> list[nets.Net] | None:
@@ -44,7 +45,8 @@ def _batches(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--quick", is_flag=True, help="Short epochs, 3 rounds, no wide nets.")
+@click.argument("questions", nargs=-1, type=click.Choice(QUESTIONS), metavar="[QUESTION]...")
+@click.option("--quick", is_flag=True, help="Fewer and smaller cells, 3 rounds, no wide nets.")
 @click.option(
     "--nets",
     "chosen",
@@ -60,10 +62,11 @@ def _batches(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("runs/training.json"),
-    help="Where the result is kept.",
+    default=Path("runs/benchmarks.json"),
+    help="Where the results are kept.",
 )
 def main(
+    questions: tuple[str, ...],
     quick: bool,
     chosen: list[nets.Net] | None,
     batches: tuple[int, ...] | None,
@@ -71,45 +74,75 @@ def main(
     threads: int | None,
     out: Path,
 ) -> None:
-    """Train an epoch with each peer in turn, for a grid of nets; print and keep rows per second.
+    """Answer QUESTIONs about speed and memory; print and keep what was measured.
+
+    \b
+    training   rows per second of an epoch, beside the peers
+    roofline   what part of the machine's peak and bandwidth a step reaches
+    scaling    time against threads, batch, width, depth and rows
+    inference  transform of one row and of many, sample, score_samples
+    memory     peak of training on rows in memory and on the disk
+    startup    import, and from the shell command to the first step
+
+    Without one, all of them. --nets and --batches are for training, roofline and inference.
 
     Before a net is timed, all peers must agree on its ELBO, gradient and Adam steps.
     """
     threads = threads or _default_threads()
     _set_threads(threads)
 
-    from benchmarks import parity, peers, report, training
+    from benchmarks import child, parity, peers, report, training
+    from benchmarks.plan import Plan
     from vaefast.files import atomic_write, output_folder
 
     found, left_out = peers.find()
-    names = [peer.name for peer in found]
-    if training.BASE not in names:
+    if training.BASE not in [peer.name for peer in found]:
         raise click.ClickException(f"vaefast can't be imported: {left_out['vaefast_vae']}")
     about = report.environment(threads, found, left_out)
-    click.echo(report.describe(about) + "\n\n" + report.header(names, training.BASE))
+    click.echo(report.describe(about))
 
     cells = nets.select(chosen or (nets.QUICK if quick else list(nets.GRID)), batches)
-    results = []
+    plan = Plan(quick, threads, rounds or (3 if quick else 7), cells)
+    kept: dict[str, list[dict[str, Any]]] = {}
     try:
         with output_folder(out.parent, [out.name], force=True):
-            for net, size in cells:
-                result = training.measure(
-                    net,
-                    size,
-                    found,
-                    threads=threads,
-                    rounds=rounds or (3 if quick else 7),
-                    flops_per_epoch=(
-                        training.QUICK_FLOPS_PER_EPOCH if quick else training.FLOPS_PER_EPOCH
-                    ),
-                )
-                results.append(result)
-                click.echo(report.line(result))
+            for name in questions or QUESTIONS:
+                kept[name] = _ask(name, plan, found)
             with atomic_write(out) as temporary:
-                temporary.write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
-    except (parity.ParityError, OSError) as error:
+                temporary.write_text(json.dumps({**about, "quick": quick, **kept}, indent=1) + "\n")
+    except (parity.ParityError, child.ChildError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"\n{report.FOOTNOTE}\n{out}")
+    click.echo(f"\n{out}")
+
+
+def _ask(name: str, plan: Plan, peers: list[type[Peer]]) -> list[dict[str, Any]]:
+    """Print the table of a question, line by line, and return its results."""
+    from benchmarks import report, training
+
+    question = importlib.import_module(f"benchmarks.{name}")
+    click.echo(f"\n{name}: {question.__doc__.splitlines()[0]}\n")
+    if name == "training":
+        results, footnote = _train(plan, peers), report.TRAINING_FOOTNOTE
+        columns = partial(report.training_columns, base=training.BASE)
+    else:
+        results, footnote, columns = question.run(plan), question.FOOTNOTE, question.columns
+    table = report.Table()
+    answers = []
+    for result in results:
+        answers.append(result)
+        click.echo(table.line(columns(result)))
+    click.echo(f"\n{footnote}")
+    return answers
+
+
+def _train(plan: Plan, peers: list[type[Peer]]) -> Iterator[dict[str, Any]]:
+    from benchmarks import training
+
+    flops = training.QUICK_FLOPS_PER_EPOCH if plan.quick else training.FLOPS_PER_EPOCH
+    for net, size in plan.cells:
+        yield training.measure(
+            net, size, peers, threads=plan.threads, rounds=plan.rounds, flops_per_epoch=flops
+        )
 
 
 def _default_threads() -> int:
@@ -122,6 +155,8 @@ def _default_threads() -> int:
 
 
 def _set_threads(threads: int) -> None:
+    # NumPy, and what it imports, read these once, when they start: all that imports NumPy, most of
+    # the benchmarks, is imported after that
     if "numpy" in sys.modules:
         raise click.ClickException("NumPy is running already, with threads of its own choice")
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))

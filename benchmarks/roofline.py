@@ -1,0 +1,199 @@
+"""How close is a training step to what this machine can do at best?"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import workload
+from benchmarks.nets import Net
+from benchmarks.peers.base import BETA1, BETA2, EPSILON, LEARNING_RATE
+from benchmarks.plan import Plan
+from vaefast import _core
+
+TERMS = 2_000_000  # of a peak: some tens of milliseconds
+SECONDS, QUICK_SECONDS = 0.3, 0.1  # of steps, per round
+BATCHES, MAX_ROWS = 8, 60_000  # of the data that is trained on
+
+# Arrays of the weights' size that have to come from memory and go there, where they don't stay in
+# a cache. Rows phase: the weights are read. Weights phase: Adam reads and writes the weights and
+# both moments.
+ROWS_TRAFFIC, WEIGHTS_TRAFFIC = 1, 6
+KEPT = 3  # arrays: the weights and both moments
+
+FOOTNOTE = """\
+peak: multiplications and additions in registers, nothing else, measured in the same rounds. The
+step's GFLOP/s and share count only the operations that it needs. rows, weights: the phases, in
+milliseconds per step. memory: GB/s read and written by a stream that no cache holds; optimiser:
+what its traffic would take at that rate, as a share of the step (c: these arrays fit the last-level
+cache, which is faster). limit: what the phases would take at the peak or at the memory's rate,
+whichever is slower, as a share of the step."""
+
+
+def measure(
+    net: Net,
+    batch_size: int,
+    *,
+    isa: str,
+    threads: int,
+    rounds: int,
+    seconds: float = SECONDS,
+    terms: int = TERMS,
+    stream_floats: int | None = None,
+) -> dict[str, Any]:
+    """Measure peak, bandwidth and training steps of one instruction set, in turns.
+
+    Parameters
+    ----------
+    seconds : float
+        Of steps in each round, about.
+    terms : int
+        Multiplications and additions of each register for the peak.
+    stream_floats : int, optional
+        Floats that the stream goes through; None: four times the last-level cache.
+    """
+    variant = import_module(f"vaefast._core.{isa}._variant")
+    step = _Steps(variant, net, batch_size, threads)
+    cache = last_level_cache()
+    if stream_floats is None:
+        stream_floats = min(max(cache, 32 << 20), 256 << 20)  # of 4 bytes: four times the cache
+    step.run(1)
+    start = time.perf_counter()
+    step.run(2)
+    steps = max(3, round(2 * seconds / (time.perf_counter() - start)))
+
+    measured: dict[str, list[float]] = {
+        name: [] for name in ("peak", "bandwidth", "step", "rows", "weights")
+    }
+    for _ in range(rounds):
+        measured["peak"].append(variant.kernels.fma_rate(threads, terms))
+        measured["bandwidth"].append(variant.kernels.stream_rate(threads, stream_floats, 1))
+        for name, taken in step.run(steps).items():
+            measured[name].append(taken / steps)
+
+    def share(limit: Any) -> float:
+        """The median over rounds of limit(peak, bandwidth), in seconds, by that round's step."""
+        limits = map(limit, measured["peak"], measured["bandwidth"])
+        return statistics.median(a / b for a, b in zip(limits, measured["step"], strict=True))
+
+    weights = sum(fan_in * fan_out for _, fan_in, fan_out in net.layers)
+    flops = net.flops_per_row * batch_size
+    flops_of_weights = 2 * weights * batch_size
+    cached = 4 * KEPT * weights <= cache
+
+    def limit(peak: float, bandwidth: float) -> float:
+        traffic = 0 if cached else 4 * weights
+        return max((flops - flops_of_weights) / peak, ROWS_TRAFFIC * traffic / bandwidth) + max(
+            flops_of_weights / peak, WEIGHTS_TRAFFIC * traffic / bandwidth
+        )
+
+    medians = {name: statistics.median(values) for name, values in measured.items()}
+    return {
+        "net": str(net),
+        "batch_size": batch_size,
+        "isa": isa,
+        "threads": threads,
+        "peak_gflops": medians["peak"] / 1e9,
+        "gflops": flops / medians["step"] / 1e9,
+        "share_of_peak": share(lambda peak, _: flops / peak),
+        "seconds": {name: medians[name] for name in ("step", "rows", "weights")},
+        "gflops_of_phases": {
+            "rows": (flops - flops_of_weights) / medians["rows"] / 1e9,
+            "weights": flops_of_weights / medians["weights"] / 1e9,
+        },
+        "bandwidth": medians["bandwidth"],
+        "optimizer": {
+            "bytes": 4 * WEIGHTS_TRAFFIC * weights,
+            "fits_cache": cached,
+            "share_of_step": share(lambda _, bandwidth: 4 * WEIGHTS_TRAFFIC * weights / bandwidth),
+        },
+        "share_of_limit": share(limit),
+        "rounds": measured,
+    }
+
+
+def run(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Each net with all threads; but for a quick run, also with one and on each instruction set."""
+    isas = (_core.ISA,) if plan.quick else _core.SUPPORTED
+    counts = (plan.threads,) if plan.quick else tuple(dict.fromkeys((plan.threads, 1)))
+    for net, batch_size in plan.cells:
+        for isa in isas:
+            for threads in counts:
+                yield measure(
+                    net,
+                    batch_size,
+                    isa=isa,
+                    threads=threads,
+                    rounds=plan.rounds,
+                    seconds=QUICK_SECONDS if plan.quick else SECONDS,
+                )
+
+
+def columns(result: dict[str, Any]) -> dict[str, str]:
+    """One line of the table, by the titles of its columns."""
+    milliseconds = {name: f"{value * 1e3:.3g}" for name, value in result["seconds"].items()}
+    optimizer = result["optimizer"]
+    return {
+        f"{'net':<42}": f"{result['net']:<42}",
+        "batch": str(result["batch_size"]),
+        "     isa": result["isa"],
+        "threads": str(result["threads"]),
+        " peak": f"{result['peak_gflops']:.0f}",
+        "GFLOP/s": f"{result['gflops']:.0f}",
+        "share": f"{result['share_of_peak']:.0%}",
+        "    rows": milliseconds["rows"],
+        " weights": milliseconds["weights"],
+        "memory": f"{result['bandwidth'] / 1e9:.1f}",
+        "optimiser": f"{optimizer['share_of_step']:.0%}" + " c"[optimizer["fits_cache"]],
+        "limit": f"{result['share_of_limit']:.0%}",
+    }
+
+
+def last_level_cache() -> int:
+    """Bytes of the first CPU's largest cache; 32 MiB where the system doesn't tell."""
+    folder = Path("/sys/devices/system/cpu/cpu0/cache")
+    sizes = [path.read_text().strip() for path in folder.glob("index*/size")]  # such as 36608K
+    return max((int(size[:-1]) << 10 for size in sizes if size.endswith("K")), default=32 << 20)
+
+
+class _Steps:
+    """Training steps on random rows, as the training loop makes them."""
+
+    def __init__(self, variant: Any, net: Net, batch_size: int, threads: int) -> None:
+        n_rows = max(1, min(BATCHES, MAX_ROWS // batch_size)) * batch_size
+        work = workload.make(net, n_rows)
+        self.X = work.X
+        self.batches = np.split(work.order, n_rows // batch_size)
+        self.core = variant.Core(
+            features=net.features,
+            encoder=net.encoder,
+            latent_dim=net.latent_dim,
+            decoder=net.decoder,
+            activation=net.activation,
+            likelihood="bernoulli",
+            learn_sigma=False,
+            n_threads=threads,
+        )
+        self.core.set_tensors(work.weights)
+        self.core.set_optimizer(
+            "adam", momentum=0.0, beta1=BETA1, beta2=BETA2, epsilon=EPSILON, weight_decay=0.0
+        )
+
+    def run(self, steps: int) -> dict[str, float]:
+        """Seconds of all these steps, and of their two phases."""
+        core, batches = self.core, self.batches
+        before = core.phase_seconds()
+        start = time.perf_counter()
+        for i in range(steps):
+            core.step(
+                self.X, batches[i % len(batches)], LEARNING_RATE, 1.0, 0, core.optimizer_steps
+            )
+        taken = time.perf_counter() - start
+        rows, weights = np.subtract(core.phase_seconds(), before)
+        return {"step": taken, "rows": float(rows), "weights": float(weights)}

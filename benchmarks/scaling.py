@@ -1,0 +1,129 @@
+"""How does the time grow with threads, batch, width, depth and rows? Does a thread more pay?"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import timing, workload
+from benchmarks.nets import Net
+from benchmarks.peers.base import LEARNING_RATE
+from benchmarks.peers.vaefast_vae import VaefastVAE
+from benchmarks.plan import Plan
+
+BASE, SMALL = Net.parse("784-256-2-256-784:relu"), Net.parse("30-64-32-8-32-64-30:relu")
+BATCH = 128
+SECONDS, QUICK_SECONDS = 0.2, 0.03  # of one measurement
+
+FOOTNOTE = """\
+Milliseconds of a training step, of an epoch (its steps), or of transforming so many rows, medians.
+by: the median over rounds of the time with fewer threads by that with more; below 1 the threads
+cost more than they bring."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One size that is measured, along one of the axes."""
+
+    axis: str  # threads, batch, width, depth, rows
+    value: int  # along that axis
+    net: Net
+    work: str  # step, epoch or transform
+    rows: int = BATCH  # that it works on
+
+    @property
+    def batch_size(self) -> int:
+        return self.rows if self.work == "step" else BATCH
+
+
+def measure(
+    point: Point, *, threads: Sequence[int], rounds: int, seconds: float = SECONDS
+) -> dict[str, Any]:
+    """Time a point with each number of threads, in turns.
+
+    The first number is what the others are compared with.
+    """
+    work = workload.make(point.net, point.rows)
+    peers = {n: VaefastVAE(point.net, point.batch_size, n, seed=0) for n in threads}
+    for peer in peers.values():
+        peer.load(work.weights)
+    times = timing.in_turns(
+        {n: _function(point, peer, work) for n, peer in peers.items()},
+        rounds=rounds,
+        seconds=seconds,
+    )
+    first = times[threads[0]]
+    return {
+        "axis": point.axis,
+        "value": point.value,
+        "net": str(point.net),
+        "work": point.work,
+        "rows": point.rows,
+        "seconds": {str(n): statistics.median(times[n]) for n in threads},
+        "speed_up": {str(n): timing.ratio(first, times[n]) for n in threads[1:]},
+        "rounds": {str(n): times[n] for n in threads},
+    }
+
+
+def points(quick: bool) -> list[Point]:
+    """All sizes, but for the numbers of threads."""
+
+    def sizes(last: int, factor: int) -> list[int]:
+        return [n for k in range(20) if (n := factor**k) <= last]
+
+    def wide(width: int, depth: int) -> Net:
+        hidden = [width] * depth
+        return Net((784, *hidden, 2, *hidden, 784), "relu")
+
+    f = 4 if quick else 2
+    found = [Point("batch", n, BASE, "step", n) for n in sizes(1024, f)]
+    found += [Point("batch", n, SMALL, "step", n) for n in sizes(4096, f)]
+    found += [
+        Point("width", 4 * n, wide(4 * n, 1), "step") for n in sizes(256 if quick else 512, f)
+    ]
+    found += [Point("depth", n, wide(256, n), "step") for n in sizes(8, 2)]
+    most = 8192 if quick else 65_536
+    for n in sizes(most // BATCH, f):
+        found.append(Point("rows", BATCH * n, BASE, "epoch", BATCH * n))
+    for net in (BASE, SMALL):
+        found += [Point("rows", n, net, "transform", n) for n in sizes(most, f)]
+    return found
+
+
+def run(plan: Plan) -> Iterator[dict[str, Any]]:
+    seconds = QUICK_SECONDS if plan.quick else SECONDS
+    counts = sorted({2**k for k in range(10) if 2**k < plan.threads} | {plan.threads})
+    for net in (BASE, SMALL):
+        point = Point("threads", plan.threads, net, "step")
+        yield measure(point, threads=counts, rounds=plan.rounds, seconds=seconds)
+    for point in points(plan.quick):
+        counts = sorted({1, plan.threads})
+        yield measure(point, threads=counts, rounds=plan.rounds, seconds=seconds)
+
+
+def columns(result: dict[str, Any]) -> dict[str, str]:
+    """One line of the table, by the titles of its columns."""
+    times = " ".join(f"{n}: {s * 1e3:.4g}" for n, s in result["seconds"].items())
+    gains = " ".join(
+        f"{n}: {gain['median']:.2f} ({gain['low']:.2f}-{gain['high']:.2f})"
+        for n, gain in result["speed_up"].items()
+    )
+    return {
+        f"{'axis':<8}": f"{result['axis']:<8}",
+        "value": str(result["value"]),
+        "     work": result["work"],
+        f"{'net':<42}": f"{result['net']:<42}",
+        f"{'threads: milliseconds':<30}": f"{times:<30}",
+        f"{'threads: faster by':<20}": gains,
+    }
+
+
+def _function(point: Point, peer: VaefastVAE, work: workload.Workload) -> Callable[[], object]:
+    if point.work == "transform":
+        return lambda: peer.core.encode(work.X)
+    if point.work == "epoch":
+        return lambda: peer.train_epoch(work.X, work.order)
+    core = peer.core
+    return lambda: core.step(work.X, work.order, LEARNING_RATE, 1.0, 0, core.optimizer_steps)

@@ -1,0 +1,49 @@
+"""Seconds of several functions that take turns, so that a busy machine slows all of them alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def in_turns(
+    functions: Mapping[Key, Callable[[], object]], *, rounds: int, seconds: float
+) -> dict[Key, list[float]]:
+    """Return the seconds of one call of each function, in each round.
+
+    In a round every function is called again and again for about `seconds`, and the next round
+    begins with the next function. How often is found out before, which warms them up.
+    """
+    calls = {key: _calls(function, seconds) for key, function in functions.items()}
+    times: dict[Key, list[float]] = {key: [] for key in functions}
+    keys = list(functions)
+    for turn in range(rounds):
+        shift = turn % len(keys)
+        for key in keys[shift:] + keys[:shift]:
+            times[key].append(_seconds(functions[key], calls[key]) / calls[key])
+    return times
+
+
+def ratio(a: list[float], b: list[float]) -> dict[str, float]:
+    """The ratios a / b within a round: median, lowest, highest."""
+    ratios = [x / y for x, y in zip(a, b, strict=True)]
+    return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+
+
+def _calls(function: Callable[[], object], seconds: float) -> int:
+    function()
+    calls = 1
+    while (taken := _seconds(function, calls)) < seconds / 2:
+        calls = max(calls + 1, min(10 * calls, round(calls * seconds / max(taken, 1e-9))))
+    return calls
+
+
+def _seconds(function: Callable[[], object], calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return time.perf_counter() - start

@@ -1,0 +1,263 @@
+"""Each question of the benchmarks at tiny size: what it does, not how fast it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))
+
+from benchmarks import child, inference, memory, report, roofline, scaling, startup, timing  # noqa: E402
+from benchmarks.nets import Net  # noqa: E402
+from benchmarks.parity import ParityError  # noqa: E402
+from benchmarks.plan import Plan  # noqa: E402
+
+from vaefast import _core  # noqa: E402
+
+NET = Net.parse("20-16-2-16-20:tanh")
+PLAN = Plan(quick=True, threads=2, rounds=1, cells=[(NET, 8)])
+
+on_linux = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux only")
+
+
+def assert_is_kept_and_printed(module: Any, result: dict[str, Any]) -> None:
+    """A result is JSON, and a line of a table."""
+    assert json.loads(json.dumps(result)) == result
+    columns = module.columns(result)
+    lines = report.Table().line(columns).splitlines()
+    assert len(lines) == 2
+    assert len(lines[0]) == len(lines[1])
+
+
+def positive(numbers: dict[str, float]) -> bool:
+    return all(number > 0 for number in numbers.values())
+
+
+# --- Taking turns ---------------------------------------------------------------------------------
+
+
+def test_functions_take_turns_and_each_round_begins_with_the_next() -> None:
+    called: list[str] = []
+    times = timing.in_turns(
+        {name: lambda name=name: called.append(name) for name in "abc"}, rounds=4, seconds=0
+    )
+    assert "".join(called[-12:]) == "abc" + "bca" + "cab" + "abc"
+    assert all(len(values) == 4 and min(values) > 0 for values in times.values())
+
+
+def test_a_ratio_is_taken_within_the_rounds() -> None:
+    found = timing.ratio([1.0, 20.0, 9.0], [1.0, 10.0, 3.0])
+    assert found == {"median": 2.0, "low": 1.0, "high": 3.0}
+
+
+# --- Roofline -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", _core.SUPPORTED)
+def test_the_roofline_of_each_instruction_set(isa: str) -> None:
+    result = roofline.measure(
+        NET, 8, isa=isa, threads=2, rounds=2, seconds=0, terms=100, stream_floats=1000
+    )
+    assert (result["isa"], result["threads"], result["batch_size"]) == (isa, 2, 8)
+    assert all(len(values) == 2 for values in result["rounds"].values())
+    seconds = result["seconds"]
+    assert positive(seconds)
+    assert seconds["rows"] + seconds["weights"] <= 1.01 * seconds["step"]
+    assert result["gflops"] == pytest.approx(NET.flops_per_row * 8 / seconds["step"] / 1e9)
+    weights = 2 * (20 * 16 + 16 * 2) + 16 * 2
+    assert result["optimizer"]["bytes"] == 6 * 4 * weights
+    assert result["optimizer"]["fits_cache"]
+    # nothing has to come from memory: the peak is the only limit
+    assert result["share_of_limit"] == pytest.approx(result["share_of_peak"])
+    assert_is_kept_and_printed(roofline, result)
+
+
+def test_weights_that_no_cache_holds_are_limited_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "last_level_cache", lambda: 1000)
+    result = roofline.measure(
+        NET, 8, isa=_core.ISA, threads=1, rounds=1, seconds=0, terms=100, stream_floats=1000
+    )
+    assert not result["optimizer"]["fits_cache"]
+    assert result["share_of_limit"] >= result["optimizer"]["share_of_step"]
+    assert result["share_of_limit"] >= result["share_of_peak"]
+
+
+def test_the_seconds_of_the_phases_add_up_over_steps() -> None:
+    steps = roofline._Steps(_core._variant, NET, 8, threads=1)
+    assert steps.core.phase_seconds() == (0, 0)
+    steps.run(1)
+    one = steps.core.phase_seconds()
+    steps.run(2)
+    three = steps.core.phase_seconds()
+    assert 0 < one[0] < three[0]
+    assert 0 < one[1] < three[1]
+
+
+def test_the_last_level_cache_is_at_least_a_megabyte() -> None:
+    assert roofline.last_level_cache() >= 1 << 20
+
+
+# --- Scaling --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("work", ["step", "epoch", "transform"])
+def test_scaling_times_a_point_with_each_number_of_threads(work: str) -> None:
+    point = scaling.Point("rows", 256, NET, work, 256)
+    result = scaling.measure(point, threads=(1, 2, 3), rounds=2, seconds=0)
+    assert positive(result["seconds"])
+    assert set(result["seconds"]) == {"1", "2", "3"}
+    assert set(result["speed_up"]) == {"2", "3"}
+    assert (result["work"], result["rows"]) == (work, 256)
+    assert_is_kept_and_printed(scaling, result)
+
+
+def test_a_step_is_one_batch_and_an_epoch_has_many() -> None:
+    assert scaling.Point("batch", 5, NET, "step", 5).batch_size == 5
+    assert scaling.Point("rows", 256, NET, "epoch", 256).batch_size == scaling.BATCH
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_scaling_goes_along_every_axis_small_sizes_included(quick: bool) -> None:
+    points = scaling.points(quick)
+    axes = {
+        axis: [p.value for p in points if p.axis == axis] for axis in ("batch", "width", "depth")
+    }
+    assert all(min(values) <= 4 and len(set(values)) >= 4 for values in axes.values())
+    transforms = [p.rows for p in points if p.work == "transform"]
+    assert min(transforms) == 1
+    assert all(p.rows % scaling.BATCH == 0 for p in points if p.work == "epoch")
+
+
+# --- Inference ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["20-16-2-16-20:tanh", "9-12-7-3-8-9:relu", "12-3-12"])
+@pytest.mark.parametrize("rows", [1, 33])
+def test_inference_is_compared_with_numpy(text: str, rows: int) -> None:
+    result = inference.measure(Net.parse(text), rows, threads=2, rounds=2, seconds=0)
+    assert positive(result["seconds"])
+    assert {"vaefast", "NumPy", "sample", "score_samples"} <= set(result["seconds"])
+    assert "NumPy" in result["ratios"]
+    assert not {"sample", "score_samples", "vaefast"} & set(result["ratios"])
+    assert_is_kept_and_printed(inference, result)
+
+
+def test_other_codes_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(net: Net, weights: Any, threads: int) -> Any:
+        return lambda x: np.ones((len(x), net.latent_dim), np.float32)
+
+    monkeypatch.setitem(inference.ENCODERS, "NumPy", wrong)
+    with pytest.raises(ParityError, match="NumPy and vaefast don't give the same codes"):
+        inference.measure(NET, 3, threads=1, rounds=1, seconds=0)
+
+
+def test_what_is_not_installed_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(net: Net, weights: Any, threads: int) -> Any:
+        raise ImportError("No module named 'torch'")
+
+    monkeypatch.setitem(inference.ENCODERS, "PyTorch", absent)
+    result = inference.measure(NET, 3, threads=1, rounds=1, seconds=0)
+    assert set(result["ratios"]) == {"NumPy"}
+
+
+# --- Memory ---------------------------------------------------------------------------------------
+
+
+@on_linux
+def test_memory_of_an_array_is_that_of_its_process() -> None:
+    ballast = bytearray(300_000_000)  # of this process, not of the one that is measured
+    result = memory.measure("array", rows=300, features=20)
+    assert len(ballast) > result["peak"] >= result["own"] > 0
+    assert result["peak"] >= result["before"]
+    assert result["data"] == 300 * 20
+    assert_is_kept_and_printed(memory, result)
+
+
+@on_linux
+@pytest.mark.parametrize(("dtype", "size"), [("uint8", 1), ("float32", 4)])
+def test_a_map_larger_than_the_limit_is_trained_on_and_not_copied(dtype: str, size: int) -> None:
+    rows = 200_000_000 // (4096 * size)
+    result = memory.measure("map", rows=rows, features=4096, dtype=dtype, limit=160)
+    assert result["data"] > result["limit"]
+    assert result["copy_fails"]
+    assert result["own"] < result["limit"]
+    assert_is_kept_and_printed(memory, result)
+
+
+@on_linux
+def test_memory_that_does_not_suffice_is_an_error() -> None:
+    with pytest.raises(child.ChildError, match="failed"):
+        memory.measure("map", rows=300, features=20, limit=1)
+
+
+# --- Start-up -------------------------------------------------------------------------------------
+
+
+def test_startup_measures_imports_and_the_first_step() -> None:
+    result = startup.measure(rounds=1)
+    seconds = result["seconds"]
+    assert positive(seconds)
+    assert set(seconds) == {
+        "import numpy", "import vaefast",
+        "process python", "process numpy", "process vaefast",
+        "first step",
+    }  # fmt: skip
+    assert seconds["first step"] > seconds["import vaefast"]
+    assert_is_kept_and_printed(startup, result)
+
+
+def test_a_child_has_the_users_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    environment = child.run("-c", code, ANSWER="42")
+    assert "OMP_NUM_THREADS" not in environment
+    assert environment["ANSWER"] == "42"
+
+
+# --- The command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(scaling, "points", lambda quick: [scaling.Point("rows", 2, NET, "step", 2)])
+    yield
+
+
+def test_scaling_begins_with_the_numbers_of_threads(few_points: None) -> None:
+    results = list(scaling.run(Plan(True, threads=3, rounds=1, cells=[])))
+    assert [result["axis"] for result in results] == ["threads", "threads", "rows"]
+    assert [list(r["seconds"]) for r in results] == [["1", "2", "3"], ["1", "2", "3"], ["1", "3"]]
+
+
+def test_chosen_questions_are_answered_in_one_file(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    done = subprocess.run(
+        [sys.executable, "benchmarks/run.py", "training", "inference", "--quick", "--rounds", "1",
+         "--nets", "9-3-9", "--batches", "8", "--threads", "1", "--out", str(out)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    kept = json.loads(out.read_text())
+    assert {"cpu", "isa", "threads", "peers", "quick"} <= set(kept)
+    assert [result["net"] for result in kept["training"]] == ["9-3-9:relu"]
+    assert [result["net"] for result in kept["inference"]] == ["9-3-9:relu"] * 2
+    assert "memory" not in kept
+    for question in ("training:", "inference:"):
+        assert question in done.stdout
+
+
+def test_an_unknown_question_names_those_there_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/run.py", "speed"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "'training', 'roofline', 'scaling', 'inference', 'memory', 'startup'" in done.stderr
