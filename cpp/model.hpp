@@ -41,6 +41,8 @@ class Model {
 
   // Multiplications and additions of one row, forward.
   double flops() const { return encoder.flops() + decoder.flops(); }
+  // The same of a training step's rows phase or weights phase: of the three products, each has half.
+  double phase_flops(int samples) const { return 1.5 * (encoder.flops() + samples * decoder.flops()); }
 };
 
 inline constexpr float smallest_log_scale = -7;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from .building import make_core, restore_core
 from .conditions import Conditions
 from .diagnosis import Diagnosis, diagnose, warn_of_collapse
 from .errors import DivergenceError, NotFittedError
+from .estimator import Estimator
 from .importance import LogLikelihood, log_likelihood
 from .likelihoods import scale_names
 from .rowdata import Reader, RowData
@@ -33,7 +33,6 @@ from .training import (
 )
 from .validation import (
     check_callbacks,
-    check_choice,
     check_integer,
     check_rows,
     check_values,
@@ -50,7 +49,7 @@ ADJUSTABLE = (
 RandomState = int | np.random.Generator | np.random.RandomState | None
 
 
-class VAE:
+class VAE(Estimator):
     """A dense variational autoencoder.
 
     Encoder and decoder are chains of dense layers; the posterior q(z|x) is a diagonal Gaussian and
@@ -503,38 +502,7 @@ class VAE:
         self._fitted_core()
         storage.save(self, path)
 
-    # ---------------------------------------------------------------- parameters
-
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name."""
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **params: Any) -> VAE:
-        """Set parameters by name."""
-        for name, value in params.items():
-            check_choice(name, "parameter", self._parameter_names())
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = {k: v for k, v in self.get_params().items() if v != defaults[k].default}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn, where it is installed, wants to know of an estimator."""
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type=None,
-            target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(),
-            input_tags=InputTags(three_d_array=True),
-        )
+    # ---------------------------------------------------------------- inside
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted()
@@ -545,8 +513,6 @@ class VAE:
         if not self._is_fitted():
             raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
         return int(np.prod(self.feature_shape_))
-
-    # ---------------------------------------------------------------- inside
 
     def _schedule(
         self, epochs: int, seed: int, early_stopping: bool, planned: int, done: int = 0

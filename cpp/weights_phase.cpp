@@ -1,0 +1,175 @@
+#include "weights_phase.hpp"
+
+#include <numeric>
+
+namespace vaefast {
+namespace {
+
+// Sum of a panel's first `rows` rows.
+void sum_rows(const Panels& m, int panel, int rows, float* out) {
+  Packet left = simd::zero(), right = simd::zero();
+  const float* row = m.at(panel, 0);
+  for (int i = 0; i < rows; ++i, row += NR) {
+    left = simd::add(left, simd::load(row));
+    right = simd::add(right, simd::load(row + W));
+  }
+  simd::store(out, left);
+  simd::store(out + W, right);
+}
+
+// Sum of all elements of the first `rows` rows, NR times.
+void sum_all(const Panels& m, int rows, float* out) {
+  double sum = 0;
+  for (int panel = 0; panel < m.count(); ++panel) {
+    sum_rows(m, panel, rows, out);
+    sum += simd::sum(simd::load(out)) + simd::sum(simd::load(out + W));
+  }
+  std::fill_n(out, NR, static_cast<float>(sum));
+}
+
+}  // namespace
+
+WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
+    : model_(model), team_(team), samples_(batch.kind.samples) {
+  add_tiles(model.encoder, batch.x, batch.encoder, 1);
+  add_tiles(model.decoder, batch.posterior.z, batch.decoder, samples_);
+  for (std::size_t i = 0; i < model.columns.size(); ++i) {
+    Columns& c = model.columns[i];
+    const int panels = model.scale == Scale::global ? 1 : panel_count(c.count);
+    for (int panel = 0; panel < panels && model.trains_scale(c); ++panel)
+      tiles_.push_back({nullptr, &c, nullptr, &batch.log_scale_delta[i], panel, 0, 1, samples_});
+  }
+  square_norms_.resize(tiles_.size());
+}
+
+void WeightsPhase::step(const Optimizer& optimizer, int count) {
+  sum_gradients(count, [&](int, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+    optimizer.step(parameter, offset, gradient, n);
+  });
+}
+
+void WeightsPhase::gradients(int count) {
+  make_gradients();
+  const Packet scale = simd::set(1.f / static_cast<float>(count));
+  sum_gradients(count, [scale](int, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+    float* out = parameter.gradient.data() + offset;
+    for (int i = 0; i < n; i += W) simd::store(out + i, simd::mul(scale, simd::load(gradient + i)));
+  });
+}
+
+// All gradients of the step, then one factor for them, then the optimiser.
+void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm) {
+  make_gradients();
+  std::fill(square_norms_.begin(), square_norms_.end(), 0.0);
+  sum_gradients(count, [this](int tile, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+    std::copy_n(gradient, n, parameter.gradient.data() + offset);
+    double& squares = square_norms_[static_cast<std::size_t>(tile)];
+    if (tiles_[static_cast<std::size_t>(tile)].columns &&
+        model_.scale == Scale::global) {  // one number, kept many times
+      squares = static_cast<double>(gradient[0]) * gradient[0];
+      return;
+    }
+    Packet sum = simd::zero();
+    for (int i = 0; i < n; i += W) sum = simd::fma(simd::load(gradient + i), simd::load(gradient + i), sum);
+    squares += simd::sum(sum);
+  });
+  const double norm = std::sqrt(std::accumulate(square_norms_.begin(), square_norms_.end(), 0.0)) / count;
+  optimizer.scale *= static_cast<float>(std::min(1.0, max_norm / norm));
+  team_.run(static_cast<int>(shares_.size()) - 1, [&](int thread) {
+    for (int i = shares_[thread]; i < shares_[thread + 1]; ++i) {
+      const Tile& t = tiles_[static_cast<std::size_t>(i)];
+      for_runs(t, [&](Parameter& parameter, std::size_t offset, int n) {
+        optimizer.step(parameter, offset, parameter.gradient.data() + offset, n);
+      });
+      finish(t);
+    }
+  });
+}
+
+void WeightsPhase::make_gradients() {
+  for (const NamedTensor& tensor : model_.tensors()) {
+    Parameter& parameter = *tensor.parameter;
+    if (parameter.gradient.empty()) parameter.gradient = Panels(parameter.value.rows(), parameter.value.cols());
+  }
+}
+
+template <class Sink>
+void WeightsPhase::sum_gradients(int count, Sink&& sink) {
+  const int threads = team_.threads_for(model_.phase_flops(samples_) * count, static_cast<int>(tiles_.size()));
+  share_tiles(threads);
+  team_.run(threads, [&](int thread) {
+    alignas(64) float gradient[NR * NR];
+    for (int i = shares_[thread]; i < shares_[thread + 1]; ++i) {
+      const Tile& t = tiles_[i];
+      const int rows = count * t.samples;
+      if (i + 1 < shares_[thread + 1]) prefetch(tiles_[i + 1]);
+      if (t.columns && model_.scale == Scale::global) {
+        sum_all(*t.delta, rows, gradient);
+      } else if (t.columns) {
+        sum_rows(*t.delta, t.panel, rows, gradient);
+      } else {
+        multiply_weights(*t.input, *t.delta, rows, t.tile, t.panel, t.rows, gradient);
+      }
+      for_runs(t, [&](Parameter& parameter, std::size_t offset, int n) {
+        if (t.layer && &parameter == &t.layer->bias) sum_rows(*t.delta, t.panel, rows, gradient);
+        sink(i, parameter, offset, gradient, n);
+      });
+      finish(t);
+    }
+  });
+}
+
+template <class F>
+void WeightsPhase::for_runs(const Tile& t, F&& f) {
+  const std::size_t column = static_cast<std::size_t>(t.panel) * NR;
+  if (t.columns) {
+    const bool all = model_.scale == Scale::global;
+    for (int panel = t.panel; panel < (all ? t.delta->count() : t.panel + 1); ++panel)
+      f(t.columns->log_scale, static_cast<std::size_t>(panel) * NR, NR);
+    return;
+  }
+  f(t.layer->weight, t.layer->weight.value.offset(t.panel, t.tile * NR), t.rows * NR);
+  if (t.tile == 0) f(t.layer->bias, column, NR);
+}
+
+// What must follow every change of a tile's weights.
+void WeightsPhase::finish(const Tile& t) {
+  if (t.layer && !t.layer->transposed.empty()) t.layer->transpose_tile(t.panel, t.tile);
+}
+
+// What the next tile's optimiser step will read, while this tile's gradient is summed.
+void WeightsPhase::prefetch(const Tile& t) {
+  if (!t.layer) return;
+  const std::size_t offset = t.layer->weight.value.offset(t.panel, t.tile * NR);
+  for (const Panels* m : {&t.layer->weight.value, &t.layer->weight.first, &t.layer->weight.second})
+    if (!m->empty()) simd::prefetch(m->data() + offset, t.rows * NR);
+}
+
+// The wider side of a layer comes in the outer loop, so that the narrower stays in the cache.
+void WeightsPhase::add_tiles(Network& network, const Panels& x, const Activations& a, int samples) {
+  for (std::size_t i = 0; i < network.layers.size(); ++i) {
+    Dense& layer = network.layers[i];
+    const int panels = panel_count(layer.out()), tiles = panel_count(layer.in());
+    for (int k = 0; k < panels * tiles; ++k) {
+      const int panel = tiles > panels ? k % panels : k / tiles, tile = tiles > panels ? k / panels : k % tiles;
+      const int rows = std::min(NR, layer.in() - tile * NR);
+      tiles_.push_back({&layer, nullptr, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, rows, samples});
+    }
+  }
+}
+
+// Cuts the tiles into runs of about the same number of weights.
+void WeightsPhase::share_tiles(int threads) {
+  if (static_cast<int>(shares_.size()) == threads + 1) return;
+  std::int64_t total = 0, done = 0;
+  for (const Tile& tile : tiles_) total += tile.rows;
+  shares_.assign(1, 0);
+  for (std::size_t i = 0; i < tiles_.size(); ++i) {
+    while (done * threads >= total * static_cast<std::int64_t>(shares_.size())) shares_.push_back(static_cast<int>(i));
+    done += tiles_[i].rows;
+  }
+  shares_.resize(static_cast<std::size_t>(threads), static_cast<int>(tiles_.size()));
+  shares_.push_back(static_cast<int>(tiles_.size()));
+}
+
+}  // namespace vaefast

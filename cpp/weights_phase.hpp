@@ -1,0 +1,59 @@
+// The second phase of a step: from the deltas of a batch to new weights. The weights are cut into tiles, of which each
+// thread takes a run; a tile's gradient is summed over the whole batch in order, and the optimiser steps on it while it
+// is still in the nearest cache.
+#pragma once
+
+#include <vector>
+
+#include "elbo.hpp"
+#include "optimizer.hpp"
+#include "threads.hpp"
+
+namespace vaefast {
+
+class WeightsPhase {
+ public:
+  // For the activations and deltas of this batch, which must outlive it.
+  WeightsPhase(Model& model, Team& team, const Batch& batch);
+
+  // Each over the batch's first `count` rows.
+  // Steps on the mean gradient; the optimiser's own step has begun.
+  void step(const Optimizer& optimizer, int count);
+  // The same, with the gradient scaled down to the norm `max_norm` if it is longer.
+  void clipped_step(Optimizer& optimizer, int count, double max_norm);
+  // The mean gradient to every parameter's `gradient`.
+  void gradients(int count);
+
+ private:
+  // Rows tile * NR ..., columns of `panel`, of a layer's weights, with the bias for the first tile of a panel; or,
+  // where layer is null, the log scale of columns.
+  struct Tile {
+    Dense* layer;
+    Columns* columns;
+    const Panels* input;  // (batch, in)
+    const Panels* delta;  // (batch, out)
+    int panel, tile, rows;
+    int samples;  // rows of delta for one of the batch
+  };
+
+  void add_tiles(Network& network, const Panels& x, const Activations& a, int samples);
+  void share_tiles(int threads);
+  void make_gradients();
+  // Calls f(parameter, offset, n) for what the tile is made of.
+  template <class F>
+  void for_runs(const Tile& tile, F&& f);
+  // Calls sink(tile, parameter, offset, gradient, n) for all gradients, sums over the rows, in parallel.
+  template <class Sink>
+  void sum_gradients(int count, Sink&& sink);
+  static void finish(const Tile& tile);
+  static void prefetch(const Tile& tile);
+
+  Model& model_;
+  Team& team_;
+  int samples_;
+  std::vector<Tile> tiles_;
+  std::vector<int> shares_;           // thread t works on tiles_[shares_[t]] ... tiles_[shares_[t + 1] - 1]
+  std::vector<double> square_norms_;  // of each tile's gradient
+};
+
+}  // namespace vaefast
