@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import vaefast
-from vaefast import VAE, datasets
+from vaefast import VAE, datasets, latent
 
 HEAVY = {"matplotlib", "PIL", "tqdm", "click", "pooch", "safetensors", "scipy", "sklearn", "pandas"}
 
@@ -29,6 +29,7 @@ DOCUMENTED = [
     *((n, o) for n, o in public(vaefast, vaefast.__all__) if n != "__version__"),
     *((f"VAE.{n}", o) for n, o in public(VAE, METHODS)),
     *((f"datasets.{n}", o) for n, o in public(datasets, datasets.__all__)),
+    *((f"latent.{n}", o) for n, o in public(latent, latent.__all__)),
 ]
 
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from . import datasets, schedules
+from . import datasets, latent, schedules
 from ._version import __version__
 from .environment import info
 from .errors import CollapseWarning, DivergenceError, NotFittedError
@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "datasets",
     "info",
+    "latent",
     "load",
     "schedules",
 ]

@@ -13,3 +13,7 @@ class NotFittedError(ValueError, AttributeError):
 
 class CollapseWarning(UserWarning):
     """Training ended with latent units that say next to nothing about the rows."""
+
+
+class MissingExtraError(ImportError):
+    """A package that only some functions need is not installed."""

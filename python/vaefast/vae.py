@@ -34,6 +34,7 @@ from .training import (
 from .validation import (
     check_callbacks,
     check_integer,
+    check_number,
     check_rows,
     check_values,
     warn_of_scale,
@@ -397,9 +398,29 @@ class VAE(Estimator):
             codes = np.hstack([codes, self._reader.conditions.encode(y, len(codes))])
         return core.decode(codes).reshape(-1, *self.feature_shape_)
 
-    def reconstruct(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
-        """Return each row as the model sees it: E[x|z] at the mean of its posterior."""
-        return self.inverse_transform(self.transform(X, y), y)
+    def reconstruct(
+        self,
+        X: ArrayLike,
+        n: int | None = None,
+        random_state: RandomState = None,
+        *,
+        y: Any = None,
+    ) -> NDArray[np.float32]:
+        """Return each row as the model sees it: E[x|z], like X, at the mean of its posterior.
+
+        With n, return n interpretations of each row, (rows, n, d) or (rows, n) images: E[x|z]
+        for n codes z drawn from its posterior q(z|x), by the noise of `random_state`.
+        """
+        if n is None:
+            return self.inverse_transform(self.transform(X, y), y)
+        mu, logvar = self.encode(X, y)
+        shape = (len(mu), check_integer(n, "n"), mu.shape[1])
+        noise = np.random.default_rng(_seed(random_state)).standard_normal(shape, dtype=np.float32)
+        z = mu[:, None] + np.exp(logvar / 2)[:, None] * noise
+        told = np.repeat(y, n, axis=0) if np.ndim(y) and len(y) == len(mu) else y
+        return self.inverse_transform(z.reshape(-1, shape[2]), told).reshape(
+            *shape[:2], *self.feature_shape_
+        )
 
     def impute(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
         """Return X with its missing values filled: E[x|z] at the mean of the row's posterior.
@@ -410,20 +431,34 @@ class VAE(Estimator):
         if not self._reader.missing:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
         rows = check_rows(X)[0]
-        filled = np.where(np.isnan(rows), self.reconstruct(X, y).reshape(rows.shape), rows)
+        filled = np.where(np.isnan(rows), self.reconstruct(X, y=y).reshape(rows.shape), rows)
         return filled.astype(np.float32).reshape(-1, *self.feature_shape_)
 
     def sample(
-        self, n: int = 1, random_state: RandomState = None, *, y: Any = None, draw: bool = False
+        self,
+        n: int = 1,
+        random_state: RandomState = None,
+        *,
+        y: Any = None,
+        temperature: float = 1.0,
+        draw: bool = False,
     ) -> NDArray[np.float32]:
-        """Return n new rows, (n, d) or images, for z drawn from the prior.
+        """Return n new rows: E[x|z], (n, d) or images, for z drawn from the prior.
 
-        y : of a conditional model, for example a label: sample(8, y=3).
-        draw : draw each row from p(x|z) too, instead of E[x|z]: for tables, counts and noise.
+        Parameters
+        ----------
+        y : label or array-like
+            Of a conditional model: sample(8, y=3), or one for each row.
+        temperature : float
+            The standard deviation to draw z with: 1 is the prior's own; below it the rows are more
+            typical and alike, above it stranger; 0 is the middle of the latent space.
+        draw : bool
+            Draw each row from p(x|z) too, instead of E[x|z]: for tables and counts.
         """
         core = self._fitted_core()
         rng = np.random.default_rng(_seed(random_state))
         z = rng.standard_normal((check_integer(n, "n"), core.latent_dim), dtype=np.float32)
+        z *= np.float32(check_number(temperature, "temperature", low=0))
         mean = self.inverse_transform(z, y)
         if not draw:
             return mean

@@ -1,0 +1,60 @@
+"""Checks of rows and codes that the functions of this package share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..validation import check_rows, check_values
+
+if TYPE_CHECKING:
+    from ..vae import VAE
+
+Floats = NDArray[np.float32]
+
+
+def code_of(vae: VAE, row: ArrayLike, name: str) -> Floats:
+    """Return the mean of q(z|x), (latent_dim,), of a single row: (d,) or one image."""
+    n_features, array = vae.n_features_in_, np.asarray(row)
+    if array.shape not in (vae.feature_shape_, (n_features,)) and len(vae.feature_shape_) > 1:
+        hint = f"; its first is {name}[0]" if array.shape[1:] == vae.feature_shape_ else ""
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected one image of shape "
+            f"{vae.feature_shape_}{hint}"
+        )
+    code: Floats = codes_of(vae, array[None], name)[0]
+    return code
+
+
+def codes_of(vae: VAE, rows: ArrayLike, name: str) -> Floats:
+    """Return the means of q(z|x), (n, latent_dim); errors call the rows `name`."""
+    return vae.transform(vae._check(rows, name))
+
+
+def check_codes(codes: ArrayLike, name: str) -> Floats:
+    """Return codes as finite float32 of shape (n, latent_dim)."""
+    rows, shape = check_rows(codes, name)
+    if len(shape) != 1:
+        raise ValueError(
+            f"{name} has shape {(len(rows), *shape)}, expected codes of shape (n, latent_dim)"
+        )
+    floats = rows.astype(np.float32, copy=False)
+    check_values(floats, "gaussian", name)
+    return floats
+
+
+def check_numbers(values: ArrayLike, name: str) -> Floats:
+    """Return a list of finite numbers as float32 of shape (n,)."""
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has shape {array.shape}, expected a list of numbers")
+    numbers: Floats = check_codes(array[None], name)[0]
+    return numbers
+
+
+def decode(vae: VAE, codes: Floats) -> Floats:
+    """Decode codes (n, m, latent_dim) into rows (n, m, d) or images."""
+    rows = vae.inverse_transform(codes.reshape(-1, codes.shape[-1]))
+    return rows.reshape(*codes.shape[:-1], *vae.feature_shape_)
