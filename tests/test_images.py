@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from statistics import NormalDist
 
 import numpy as np
@@ -149,90 +147,45 @@ def test_manifold_needs_two_latent_dimensions():
         images.manifold(decoder)
 
 
-HISTORY = {
-    "epoch": [1, 2, 3],
-    "elbo": [-200.0, -170.0, -160.0],
-    "reconstruction": [197.0, 165.0, 154.5],
-    "kl": [3.0, 5.0, 5.5],
-    "validation": [-190.0, None, -165.0],
-    "seconds": [0.2, 0.2, 0.2],
-}
+def test_strips_set_rows_of_different_lengths_below_each_other():
+    picture = images.strips([flat(0.2, 0.4, 0.6), flat(0.8)])
+    pixels = np.asarray(picture)[..., 0]
+    top, left = images.EDGE + 42, images.EDGE + 42 + (84 + images.GUTTER) * np.arange(3)
+    assert pixels[top, left].tolist() == [51, 102, 153]
+    below = top + 84 + images.GUTTER
+    assert pixels[below, left].tolist() == [204, images.BACKGROUND[0], images.BACKGROUND[0]]
+    assert picture.size == (3 * 86 - 2 + 2 * images.EDGE, 2 * 86 - 2 + 2 * images.EDGE)
 
 
-def test_loss_curve_gives_each_part_its_panel():
-    pytest.importorskip("matplotlib")
-    panels = images.loss_curve(HISTORY).axes
-    assert [panel.get_title().split()[0] for panel in panels] == ["ELBO", "Reconstruction", "KL"]
-    for panel, key in zip(panels, ("elbo", "reconstruction", "kl"), strict=True):
-        assert panel.lines[0].get_xdata().tolist() == HISTORY["epoch"]
-        assert panel.lines[0].get_ydata().tolist() == HISTORY[key]
-    assert "nats" in panels[0].get_ylabel()
-    np.testing.assert_array_equal(panels[0].lines[1].get_ydata(), [-190.0, math.nan, -165.0])
+def test_strips_take_floats_beside_bytes():
+    row = [np.full((28, 28), 51, np.uint8), flat(0.2)[0]]
+    pixels = np.asarray(images.strips([row]))
+    assert (pixels == 51).all(axis=-1).sum() == 2 * 84 * 84
 
 
-def test_loss_curve_without_validation_draws_one_elbo():
-    pytest.importorskip("matplotlib")
-    figure = images.loss_curve({**HISTORY, "validation": [None] * 3})
-    assert len(figure.axes[0].lines) == 1
+def test_strips_make_room_for_names_heads_captions_and_breaks():
+    rows = [flat(0.5, 0.5), flat(0.5, 0.5)]
+    plain = images.strips(rows)
+    named = images.strips(rows, names=["a long name\nof two lines", "b"])
+    headed = images.strips(rows, heads=["one", "a head that is wider than all the images are"])
+    captioned = images.strips(rows, captions=[["1", "2"], ["3", "4"]])
+    broken = images.strips(rows, breaks=[1])
+    assert named.width > plain.width + 60 and named.height == plain.height
+    assert headed.height > plain.height and headed.width > plain.width
+    assert captioned.height == plain.height + 2 * images.CAPTION
+    assert broken.width == plain.width + images.BREAK
+    for picture in (named, headed, captioned):  # the words are there
+        assert (np.asarray(picture) > 180).any()
 
 
-def test_loss_curve_of_nothing_is_an_error():
-    with pytest.raises(ValueError, match="no full epoch"):
-        images.loss_curve({key: [] for key in HISTORY})
+def test_strips_frame_the_images_that_they_are_told_to():
+    pixels = np.asarray(images.strips([flat(0.5, 0.5)], framed=[(0, 1)]))
+    framed = (pixels == images.FRAME).all(axis=-1)
+    columns = np.flatnonzero(framed.any(axis=0))
+    second = images.EDGE + 84 + images.GUTTER
+    assert abs(columns[0] - second) <= 2 and abs(columns[-1] - (second + 84)) <= 2
 
 
-def test_latent_map_colours_each_row_by_its_label():
-    colors = pytest.importorskip("matplotlib.colors")
-    mu = np.arange(20.0).reshape(10, 2)
-    labels = np.array(["dog", "cat"] * 5)
-    (axes,) = images.latent_map(mu, labels).axes
-    points = axes.collections[0]
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    handles = [colors.to_rgb(h.get_facecolor()[0]) for h in axes.get_legend().legend_handles]
-    assert names == ["cat", "dog"]
-    legend = dict(zip(names, handles, strict=True))
-    assert legend["cat"] != legend["dog"]
-    for place, colour in zip(points.get_offsets().tolist(), points.get_facecolors(), strict=True):
-        label = labels[mu.tolist().index(place)]
-        assert colors.to_rgb(colour[:3]) == pytest.approx(legend[label])
-    assert axes.get_aspect() == 1
-
-
-def test_latent_map_works_without_labels_and_with_a_scale_of_numbers():
-    pytest.importorskip("matplotlib")
-    mu = np.random.default_rng(0).normal(size=(100, 2))
-    (axes,) = images.latent_map(mu).axes
-    assert len(axes.collections[0].get_offsets()) == 100
-    assert axes.get_legend() is None
-    figure = images.latent_map(mu, np.arange(100))
-    assert len(figure.axes) == 2  # the scatter and its colour bar
-
-
-@pytest.mark.parametrize(
-    ("mu", "labels", "message"),
-    [
-        (np.zeros((5, 3)), None, r"\(n, 2\), got \(5, 3\)"),
-        (np.zeros((5, 2)), np.zeros(4), r"\(5,\).*got \(4,\)"),
-    ],
-)
-def test_latent_map_says_what_is_wrong(mu, labels, message):
-    pytest.importorskip("matplotlib")
-    with pytest.raises(ValueError, match=message):
-        images.latent_map(mu, labels)
-
-
-def test_figures_draw_without_pyplot(tmp_path):
-    pytest.importorskip("matplotlib")
-    images.loss_curve(HISTORY).savefig(tmp_path / "loss.png")
-    images.latent_map(np.zeros((3, 2)), np.arange(3)).savefig(tmp_path / "map.png")
-    for name in ("loss.png", "map.png"):
-        with Image.open(tmp_path / name) as picture:
-            assert min(picture.size) > 300
-
-
-def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    for draw in (lambda: images.loss_curve(HISTORY), lambda: images.latent_map(np.zeros((3, 2)))):
-        with pytest.raises(ImportError, match=r"pip install 'vaefast\[plot\]'"):
-            draw()
+def test_strips_refuse_images_of_two_sizes():
+    with pytest.raises(ValueError, match=r"one size.*\(14, 14\), \(28, 28\)"):
+        images.strips([flat(0.5), flat(0.5, side=14)])

@@ -1,34 +1,28 @@
-"""Pictures of images and of what a model makes of them.
-
-Contact sheets need only Pillow; curves and scatter plots need matplotlib, the extra `plot`.
-"""
+"""Pictures of images and of what a model makes of them, drawn with Pillow alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from vaefast import VAE
 
 GUTTER = 2  # pixels between two images
+BREAK = 10  # pixels more between columns set apart
+EDGE = 8  # pixels around a picture with words, and between its words and images
+CAPTION = 18  # pixels that a line of words needs
 BACKGROUND = (52, 52, 56)
 TEXT = (225, 225, 230)
-BLUE, ORANGE = "#2a6fbb", "#d1662b"
+FRAME = (255, 176, 46)
 LARGEST_TILE = 96  # pixels: small images are enlarged up to this side...
 LARGEST_SHEET = 1200  # ... as long as the sheet is no wider than this
-
-
-class MissingExtraError(ImportError):
-    """A package that only some pictures need is not installed."""
 
 
 def is_image_shape(shape: Sequence[int]) -> bool:
@@ -45,6 +39,25 @@ def value_range(images: npt.ArrayLike) -> tuple[float, float]:
     if low >= 0 and high <= 1:
         return 0.0, 1.0
     return low, high if high > low else low + 1
+
+
+def pixels_of(images: npt.ArrayLike, black_white: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    """(n, h, w[, c]) of float or uint8 as (n, h, w, c) of uint8."""
+    images = np.asarray(images)
+    if images.ndim not in (3, 4) or not is_image_shape(images.shape[1:]) or not images.size:
+        raise ValueError(
+            "images must have the shape (n, h, w) or (n, h, w, c) with c = 1, 3 or 4 "
+            f"and none of them 0, got {images.shape}."
+        )
+    if images.dtype != np.uint8:
+        if images.dtype.kind != "f":
+            raise ValueError(f"images must be float or uint8, got {images.dtype}.")
+        low, high = black_white
+        unit = np.clip((images - low) / (high - low), 0, 1)
+        if np.isnan(unit).any():
+            raise ValueError("images must not hold NaN.")
+        images = np.rint(unit * 255).astype(np.uint8)
+    return images[..., np.newaxis] if images.ndim == 3 else images
 
 
 def sheet(
@@ -70,7 +83,7 @@ def sheet(
     PIL.Image.Image
         In mode RGB.
     """
-    pixels = _pixels(images, black_white)
+    pixels = pixels_of(images, black_white)
     count, height, width = pixels.shape[:3]
     columns = columns or math.ceil(math.sqrt(count))
     if columns < 1:
@@ -99,7 +112,7 @@ def comparison(
     PIL.Image.Image
         In mode RGB.
     """
-    above, below = _pixels(originals, black_white), _pixels(results, black_white)
+    above, below = pixels_of(originals, black_white), pixels_of(results, black_white)
     if above.shape != below.shape:
         raise ValueError(
             "originals and results must have one shape, "
@@ -117,6 +130,82 @@ def comparison(
     )
 
 
+def strips(
+    rows: Iterable[Iterable[npt.ArrayLike]],
+    *,
+    names: Sequence[str] = (),
+    heads: Sequence[str] = (),
+    captions: Sequence[Sequence[str]] = (),
+    breaks: Sequence[int] = (),
+    framed: Collection[tuple[int, int]] = (),
+    black_white: tuple[float, float] = (0.0, 1.0),
+) -> Image.Image:
+    """Draw rows of images below each other, with words.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of (h, w) or (h, w, c) arrays of float or uint8
+        The images of each row, all of one shape; a row can be an array (n, h, w[, c]) and can be
+        shorter than others.
+    names : sequence of str, optional
+        What to write at the left of each row; may have several lines.
+    heads : sequence of str, optional
+        What to write above each column.
+    captions : sequence of sequences of str, optional
+        What to write below each image.
+    breaks : sequence of int
+        The columns that a wider gap sets apart from the column before.
+    framed : collection of (row, column)
+        The images to draw a frame around.
+    black_white : (float, float)
+        As for `sheet`.
+
+    Returns
+    -------
+    PIL.Image.Image
+        In mode RGB.
+    """
+    tiles = [[pixels_of(np.asarray(image)[None], black_white)[0] for image in row] for row in rows]
+    shapes = {tile.shape[:2] for row in tiles for tile in row}
+    if len(shapes) != 1:
+        raise ValueError(f"the images of all rows must have one size, got {sorted(shapes)}.")
+    ((height, width),) = shapes
+    columns = max(len(row) for row in tiles)
+    factor = _enlargement(height, width, columns)
+    height, width = height * factor, width * factor
+
+    font, small = ImageFont.load_default(13), ImageFont.load_default(11)
+    pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    margin = max((pen.textbbox((0, 0), name, font=font)[2] for name in names), default=-2 * EDGE)
+    left = [
+        EDGE + margin + 2 * EDGE + i * (width + GUTTER) + BREAK * sum(b <= i for b in breaks)
+        for i in range(columns)
+    ]
+    step = height + (CAPTION + GUTTER if captions else GUTTER)
+    top = [EDGE + (CAPTION + EDGE if any(heads) else 0) + i * step for i in range(len(tiles))]
+
+    ends = [left[i] + pen.textlength(head, font=font) for i, head in enumerate(heads)]
+    size = max([left[-1] + width, *map(math.ceil, ends)]) + EDGE, top[-1] + step + EDGE - GUTTER
+    picture = Image.new("RGB", size, BACKGROUND)
+    pen = ImageDraw.Draw(picture)
+    for head, x in zip(heads, left, strict=False):
+        wide = pen.textlength(head, font=font) > width
+        place = (x, EDGE) if wide else (x + width / 2, EDGE)
+        pen.text(place, head, fill=TEXT, font=font, anchor="la" if wide else "ma")
+    for name, y in zip(names, top, strict=False):
+        place = (EDGE + margin, y + height / 2)
+        pen.text(place, name, fill=TEXT, font=font, anchor="rm", align="right")
+    for row, (images, y) in enumerate(zip(tiles, top, strict=True)):
+        for column, (image, x) in enumerate(zip(images, left, strict=False)):
+            picture.paste(_tile(image, factor), (x, y))
+            if (row, column) in framed:
+                pen.rectangle((x - 2, y - 2, x + width + 1, y + height + 1), outline=FRAME, width=3)
+            if captions:
+                place = (x + width / 2, y + height + 3)
+                pen.text(place, captions[row][column], fill=TEXT, font=small, anchor="ma")
+    return picture
+
+
 def manifold(
     vae: VAE, n: int = 20, *, black_white: tuple[float, float] = (0.0, 1.0)
 ) -> Image.Image:
@@ -131,136 +220,9 @@ def manifold(
         raise ValueError(f"n must be at least 1, got {n}.")
     z = np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)], dtype=np.float32)
     grid = np.stack(np.meshgrid(z, z[::-1]), axis=-1).reshape(n * n, 2)
-    pixels = _pixels(vae.inverse_transform(grid), black_white)
+    pixels = pixels_of(vae.inverse_transform(grid), black_white)
     factor = _enlargement(pixels.shape[1], pixels.shape[2], n)
     return _grid(pixels, n, factor, gutter=0)
-
-
-def loss_curve(history: Mapping[str, Sequence[float | None]]) -> Figure:
-    """Plot a training history, `VAE.history_`: ELBO, reconstruction and KL in nats per row.
-
-    Each has its own panel and scale, for they differ by an order of magnitude.
-
-    Raises
-    ------
-    MissingExtraError
-        matplotlib is not installed.
-    """
-    columns = {key: np.array(values, dtype=float) for key, values in history.items()}
-    epochs, validation = columns["epoch"], columns["validation"]  # None became NaN
-    if not len(epochs):
-        raise ValueError("there is nothing to plot: the history has no full epoch.")
-    figure = _figure(11, 3.6)
-    panels = {
-        "elbo": "ELBO (higher is better)",
-        "reconstruction": "Reconstruction (lower is better)",
-        "kl": "KL from the prior",
-    }
-    for number, (key, title) in enumerate(panels.items(), 1):
-        axes = figure.add_subplot(1, len(panels), number)
-        marker = "." if len(epochs) <= 30 else None
-        axes.plot(epochs, columns[key], marker=marker, color=BLUE, label="training")
-        if key == "elbo" and not np.isnan(validation).all():
-            axes.plot(epochs, validation, marker=marker, color=ORANGE, label="validation")
-            axes.legend(frameon=False, loc="lower right")
-        axes.set_title(title, fontsize=11)
-        axes.set_xlabel("epoch")
-        if number == 1:
-            axes.set_ylabel("nats per row")
-        axes.locator_params(axis="x", integer=True)
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-def latent_map(mu: npt.ArrayLike, labels: npt.ArrayLike | None = None) -> Figure:
-    """Plot where rows lie in a latent space of two dimensions.
-
-    Parameters
-    ----------
-    mu : (n, 2) array of float
-        The rows' means, the first that `VAE.encode` returns.
-    labels : (n,) array, optional
-        Colours the points: up to 20 different labels as classes with a legend, more of them as a
-        scale of numbers.
-
-    Raises
-    ------
-    MissingExtraError
-        matplotlib is not installed.
-    """
-    mu = np.asarray(mu)
-    if mu.ndim != 2 or mu.shape[1] != 2:
-        raise ValueError(f"mu must have the shape (n, 2), got {mu.shape}.")
-    figure = _figure(7.2, 6)
-    axes = figure.add_subplot()
-    # Points of one class often come in a row: in random order none of them covers the others.
-    order = np.random.default_rng(0).permutation(len(mu))
-    x, y = mu[order].T
-    style: dict[str, Any] = {"s": float(np.clip(30_000 / max(len(mu), 1), 4, 25)), "linewidths": 0}
-    if labels is None:
-        axes.scatter(x, y, color=BLUE, alpha=0.6, **style)
-    else:
-        _scatter_labelled(axes, x, y, np.asarray(labels), order, style)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel("first latent dimension")
-    axes.set_ylabel("second latent dimension")
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-def _scatter_labelled(
-    axes: Any, x: np.ndarray, y: np.ndarray, labels: np.ndarray, order: np.ndarray, style: Any
-) -> None:
-    if labels.shape != x.shape:
-        raise ValueError(
-            f"labels must have the shape {x.shape}, one for each row of mu, got {labels.shape}."
-        )
-    from matplotlib import colormaps
-
-    classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) > 20:
-        scale, name = (labels, "label") if labels.dtype.kind in "iuf" else (codes, "class")
-        points = axes.scatter(x, y, c=scale[order], cmap="viridis", alpha=0.8, **style)
-        axes.figure.colorbar(points, label=name)
-        return
-    palette = colormaps["tab10" if len(classes) <= 10 else "tab20"]
-    axes.scatter(x, y, color=palette(codes[order]), alpha=0.8, **style)
-    for code, label in enumerate(classes):
-        axes.scatter([], [], color=palette(code), s=40, label=str(label))
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-
-
-def _figure(width: float, height: float) -> Figure:
-    """A figure of this size in inches, apart from pyplot and its state."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            "this picture needs matplotlib: pip install 'vaefast[plot]'"
-        ) from error
-    return Figure(figsize=(width, height), dpi=130, layout="constrained")
-
-
-def _pixels(images: npt.ArrayLike, black_white: tuple[float, float]) -> npt.NDArray[np.uint8]:
-    """(n, h, w[, c]) of float or uint8 as (n, h, w, c) of uint8."""
-    images = np.asarray(images)
-    if images.ndim not in (3, 4) or not is_image_shape(images.shape[1:]) or not images.size:
-        raise ValueError(
-            "images must have the shape (n, h, w) or (n, h, w, c) with c = 1, 3 or 4 "
-            f"and none of them 0, got {images.shape}."
-        )
-    if images.dtype != np.uint8:
-        if images.dtype.kind != "f":
-            raise ValueError(f"images must be float or uint8, got {images.dtype}.")
-        low, high = black_white
-        unit = np.clip((images - low) / (high - low), 0, 1)
-        if np.isnan(unit).any():
-            raise ValueError("images must not hold NaN.")
-        images = np.rint(unit * 255).astype(np.uint8)
-    return images[..., np.newaxis] if images.ndim == 3 else images
 
 
 def _enlargement(height: int, width: int, columns: int) -> int:
@@ -275,11 +237,16 @@ def _grid(pixels: npt.NDArray[np.uint8], columns: int, factor: int, gutter: int)
     rows = math.ceil(count / columns)
     picture = Image.new("RGB", (columns * step_x + gutter, rows * step_y + gutter), BACKGROUND)
     for index, image in enumerate(pixels):
-        tile = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB")
-        tile = tile.resize((width * factor, height * factor), Image.Resampling.BICUBIC)
         row, column = divmod(index, columns)
-        picture.paste(tile, (gutter + column * step_x, gutter + row * step_y))
+        place = gutter + column * step_x, gutter + row * step_y
+        picture.paste(_tile(image, factor), place)
     return picture
+
+
+def _tile(pixels: npt.NDArray[np.uint8], factor: int) -> Image.Image:
+    """One image (h, w, c), larger by a whole factor."""
+    tile = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    return tile.resize((tile.width * factor, tile.height * factor), Image.Resampling.BICUBIC)
 
 
 def _labelled(strips: list[Image.Image]) -> Image.Image:

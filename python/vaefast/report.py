@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vaefast import VAE, images
+from vaefast import VAE, images, plots
+from vaefast.errors import MissingExtraError
 from vaefast.files import atomic_write
 
 FILES = {
@@ -45,7 +46,7 @@ def write_pictures(
         if not reason:
             try:
                 save_picture(draw(), folder / name)
-            except images.MissingExtraError as error:
+            except MissingExtraError as error:
                 reason = str(error)
         if reason:
             left_out[name] = reason
@@ -72,6 +73,12 @@ def save_picture(picture: Any, path: Path) -> None:
     with atomic_write(path) as temporary:
         save = picture.save if isinstance(picture, Image.Image) else picture.savefig
         save(temporary)
+
+
+def save_array(array: np.ndarray, path: Path) -> None:
+    """Write an array as .npy."""
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array)
 
 
 def describe_rows(X: np.ndarray) -> str:
@@ -107,9 +114,9 @@ def _pictures(
         "samples.png": lambda: images.sheet(
             vae.sample(SAMPLES, random_state=seed), black_white=levels
         ),
-        "loss.png": lambda: images.loss_curve(vae.history_),
+        "loss.png": lambda: plots.loss_curve(vae.history_),
         "manifold.png": lambda: images.manifold(vae, black_white=levels),
-        "map.png": lambda: images.latent_map(vae.encode(X_test)[0], labels),
+        "map.png": lambda: plots.latent_map(vae.encode(X_test)[0], labels),
     }
 
 
