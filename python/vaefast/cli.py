@@ -1,4 +1,4 @@
-"""The vaefast command: train, reconstruct, sample, evaluate, explore, info."""
+"""The vaefast command: train, reconstruct, sample, evaluate, explore, info; more in cli_*.py."""
 
 from __future__ import annotations
 
@@ -13,8 +13,23 @@ import click
 
 import vaefast
 from vaefast import VAE
+from vaefast.cli_looking import draw_map, nearest, traverse
+from vaefast.cli_making import breed, direction, morph
 from vaefast.files import numbered_folder, output_folder
-from vaefast.options import Command, Group, IndexCommand, height_and_width, vae_options
+from vaefast.options import (
+    Command,
+    Group,
+    IndexCommand,
+    data_argument,
+    force_option,
+    height_and_width,
+    model_argument,
+    output_file,
+    seed_option,
+    split_option,
+    temperature_option,
+    vae_options,
+)
 
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
@@ -29,16 +44,6 @@ def main() -> None:
         vaefast train              train on built-in data, write a model and pictures
         vaefast COMMAND --help     all that a command can do
     """
-
-
-data_argument = click.argument("data")
-model_argument = click.argument("model", type=click.Path(path_type=Path))
-split_option = click.option(
-    "--split",
-    type=click.Choice(["train", "test"]),
-    help="Which rows of DATA.  [default: test rows where DATA has some, else all]",
-)
-force_option = click.option("--force", is_flag=True, help="Replace what is there already.")
 
 
 @main.command(cls=Command)
@@ -132,7 +137,15 @@ def train(
     metavar="N [N ...]",
     help="The rows, counted from 0: --index 7 42 99.  [default: the first ten]",
 )
-@split_option
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Show N interpretations of each row, drawn from its posterior.  [default: one, at the "
+    "mean of the posterior]",
+)
+@seed_option
+@split_option("test")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -143,6 +156,8 @@ def reconstruct(
     model: Path,
     data: str,
     indexes: tuple[int, ...],
+    draws: int | None,
+    seed: int | None,
     split: str | None,
     out: Path | None,
     force: bool,
@@ -150,30 +165,37 @@ def reconstruct(
     """Show rows of DATA and what MODEL makes of them.
 
     MODEL is a file that train wrote, or its folder. Images become a picture, the originals above
-    and the results below; rows of a table become a CSV file of the results.
+    and the results below, or with --draws beside; rows of a table become a CSV file of the results.
 
     \b
-    Example:
+    Examples:
         vaefast reconstruct runs/mnist mnist --index 7 42 99 --out reconstruction.png
+        vaefast reconstruct runs/mnist mnist --index 7 42 99 --draws 8 --out draws.png
     """
     from vaefast import images, report, rows
 
     vae = vaefast.load(model)
-    out = _output_file(out, "reconstruction", vae, force)
+    out = output_file(out, "reconstruction", vae, force)
     dataset, X, where = rows.load_rows(vae, data, split)
-    wrong = [index for index in indexes if not 0 <= index < len(X)]
-    if wrong:
-        raise click.ClickException(
-            f"There is no row {wrong[0]}: the {where} are 0 to {len(X) - 1:,}."
-        )
+    rows.check_indexes(indexes, X, where)
     chosen = list(indexes) or list(range(min(10, len(X))))
     originals = X[chosen]
-    results = vae.reconstruct(originals)
+    results = vae.reconstruct(originals, draws, seed)
     if images.is_image_shape(vae.feature_shape_):
         levels = images.value_range(originals)
-        report.save_picture(images.comparison(originals, results, black_white=levels), out)
+        if draws is None:
+            picture = images.comparison(originals, results, black_white=levels)
+        else:
+            picture = images.strips(
+                [[original, *drawn] for original, drawn in zip(originals, results, strict=True)],
+                names=[f"row {index}" for index in chosen],
+                heads=["original", "draws"],
+                breaks=[1],
+                black_white=levels,
+            )
+        report.save_picture(picture, out)
     else:
-        report.write_table(out, results, dataset.columns)
+        report.write_table(out, results.reshape(-1, results.shape[-1]), dataset.columns)
     click.echo(f"Wrote {out}: {', '.join(map(str, chosen))} of the {where}")
 
 
@@ -182,14 +204,17 @@ def reconstruct(
 @click.option(
     "-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="How many rows."
 )
-@click.option("--seed", type=click.IntRange(min=0), help="For the same samples each time.")
+@temperature_option
+@seed_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="The file to write.  [default: samples.png, for a table samples.csv]",
 )
 @force_option
-def sample(model: Path, n: int, seed: int | None, out: Path | None, force: bool) -> None:
+def sample(
+    model: Path, n: int, temperature: float, seed: int | None, out: Path | None, force: bool
+) -> None:
     """Draw new rows from MODEL.
 
     MODEL is a file that train wrote, or its folder. Images become a picture, rows of a table
@@ -202,8 +227,8 @@ def sample(model: Path, n: int, seed: int | None, out: Path | None, force: bool)
     from vaefast import images, report
 
     vae = vaefast.load(model)
-    out = _output_file(out, "samples", vae, force)
-    rows = vae.sample(n, random_state=seed)
+    out = output_file(out, "samples", vae, force)
+    rows = vae.sample(n, random_state=seed, temperature=temperature)
     if images.is_image_shape(vae.feature_shape_):
         report.save_picture(images.sheet(rows, black_white=images.value_range(rows)), out)
     else:
@@ -214,7 +239,7 @@ def sample(model: Path, n: int, seed: int | None, out: Path | None, force: bool)
 @main.command(cls=Command)
 @model_argument
 @data_argument
-@split_option
+@split_option("test")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
     """Print the ELBO of DATA under MODEL.
@@ -304,18 +329,8 @@ def _run_folder(
     return numbered_folder("runs", stem or "data")
 
 
-def _output_file(out: Path | None, stem: str, vae: VAE, force: bool) -> Path:
-    """The file to write, found to be free before any work is done."""
-    from vaefast import images
-
-    of_images = images.is_image_shape(vae.feature_shape_)
-    if out is None:
-        out = Path(stem + (".png" if of_images else ".csv"))
-    elif not of_images and out.suffix != ".csv":
-        raise click.ClickException(f"The rows of a table are written to a .csv file, not {out}.")
-    if out.exists() and not force:
-        raise click.ClickException(f"{out} is there already. Replace it with --force.")
-    return out
+for command in (morph, direction, breed, nearest, traverse, draw_map):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -17,6 +18,75 @@ Number = TypeVar("Number", int, float)
 EXPECTED = ValueError, OSError, ImportError, DivergenceError
 PARAMETERS = dict(inspect.signature(VAE).parameters)
 del PARAMETERS["conditional"]  # the commands pass no labels to models
+
+
+data_argument = click.argument("data")
+model_argument = click.argument("model", type=click.Path(path_type=Path))
+force_option = click.option("--force", is_flag=True, help="Replace what is there already.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), help="For the same result each time."
+)
+temperature_option = click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Below 1 more typical samples, above 1 stranger ones.",
+)
+
+
+def split_option(default: str) -> Callable[[Function], Function]:
+    return click.option(
+        "--split",
+        type=click.Choice(["train", "test"]),
+        help=f"Which rows of DATA.  [default: {default} rows where DATA has test rows, else all]",
+    )
+
+
+def out_option(default: str) -> Callable[[Function], Function]:
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        help=f"The file to write.  [default: {default}]",
+    )
+
+
+def output_file(out: Path | None, stem: str, vae: VAE, force: bool) -> Path:
+    """The file to write, found to be free before any work is done."""
+    from vaefast import images
+
+    of_images = images.is_image_shape(vae.feature_shape_)
+    if out is None:
+        out = Path(stem + (".png" if of_images else ".csv"))
+    elif not of_images and out.suffix != ".csv":
+        raise click.ClickException(f"The rows of a table are written to a .csv file, not {out}.")
+    return free_file(out, force)
+
+
+def free_file(out: Path, force: bool) -> Path:
+    """The file to write; an error if there is one and it may not be replaced."""
+    if out.exists() and not force:
+        raise click.ClickException(f"{out} is there already. Replace it with --force.")
+    return out
+
+
+def load_of_images(model: Path, command: str) -> VAE:
+    """The model; an error unless its rows are images."""
+    from vaefast import images, load
+
+    vae = load(model)
+    if not images.is_image_shape(vae.feature_shape_):
+        raise click.ClickException(
+            f"{command} makes pictures, but the rows of this model, of the shape "
+            f"{vae.feature_shape_}, are no images. In Python vaefast.latent works on such rows too."
+        )
+    return vae
+
+
+def signed(value: float) -> str:
+    """A number with its sign and at most one digit after the point; 0 as it is."""
+    text = f"{value:+.1f}".removesuffix(".0")
+    return "0" if float(f"{value:.1f}") == 0 else text
 
 
 class Group(click.Group):
@@ -49,17 +119,24 @@ class Command(click.Command):
 
 
 class IndexCommand(Command):
-    """A command whose `--index` takes all the numbers that follow it: --index 7 42 99."""
+    """A command whose options for numbers take all that follow: --index 7 42 99."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        flags = {
+            flag
+            for param in self.params
+            if isinstance(param, click.Option) and param.multiple and param.type is click.INT
+            for flag in param.opts
+        }
         spread: list[str] = []
-        within = False
+        within: str | None = None  # the option whose numbers these are
         for arg in args:
             number = re.fullmatch(r"-?\d+", arg) is not None
-            if within and number and spread[-1] != "--index":
-                spread.append("--index")
+            if within and number and spread[-1] != within:
+                spread.append(within)
             spread.append(arg)
-            within = arg.startswith("--index") or (within and number)
+            flag = arg.split("=")[0]
+            within = flag if flag in flags else within if number else None
         return super().parse_args(ctx, spread)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +13,139 @@ import numpy as np
 
 from vaefast import VAE, datasets
 from vaefast.datasets import Dataset
+from vaefast.datasets.folders import read_image
 from vaefast.datasets.idx import find_idx_files
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def load_rows(vae: VAE, data: str, split: str | None) -> tuple[Dataset, Array, str]:
+def load_rows(
+    vae: VAE, data: str, split: str | None, default: str = "test"
+) -> tuple[Dataset, Array, str]:
     """A data set, the rows of the split, and words for which rows they are."""
-    dataset = datasets.load(data, image_size=_image_size(vae, data))
+    image_size = _image_size(vae, data)
+    dataset = datasets.load(data, image_size=image_size)
+    if image_size is not None:
+        dataset = replace(dataset, X=_in_colours_of(vae, dataset.X))
+    X_test = None if dataset.X_test is None else _in_shape_of(vae, dataset.X_test, data)
+    dataset = replace(dataset, X=_in_shape_of(vae, dataset.X, data), X_test=X_test)
     if dataset.X_test is not None:
-        split = split or "test"
+        split = split or default
         return dataset, dataset.X if split == "train" else dataset.X_test, f"{split} rows of {data}"
     if split == "test":
         raise ValueError(f"{data} has no test rows of its own.")
     return dataset, dataset.X, f"rows of {data}"
+
+
+def labels_of(dataset: Dataset, X: Array) -> Array | None:
+    """The labels of the rows that `load_rows` returned."""
+    return dataset.y if X is dataset.X else dataset.y_test
+
+
+def check_indexes(indexes: Iterable[int], X: Array, where: str) -> None:
+    """Raise ValueError unless each is the number of a row of X."""
+    for index in indexes:
+        if not 0 <= index < len(X):
+            raise ValueError(f"There is no row {index}: the {where} are 0 to {len(X) - 1:,}.")
+
+
+def named_images(vae: VAE, names: Sequence[str], data: str | None, split: str | None) -> Array:
+    """The images that numbers of rows and names of image files stand for, (n, h, w[, c]).
+
+    Files are cropped and resized to the size of the model's images, as a folder of them is.
+    """
+    numbers = [int(name) for name in names if _is_number(name)]
+    rows: dict[int, Array] = {}
+    if numbers:
+        if data is None:
+            raise ValueError(
+                f"{numbers[0]} is the number of a row: of which data? Add --data mnist, for "
+                "example, or name image files."
+            )
+        _, X, where = load_rows(vae, data, split)
+        check_indexes(numbers, X, where)
+        rows = {number: X[number] for number in numbers}
+    found = [rows[int(name)] if _is_number(name) else _read(vae, Path(name)) for name in names]
+    if len({image.dtype for image in found}) > 1:
+        found = [image / np.float32(255) if image.dtype == np.uint8 else image for image in found]
+    return np.stack(found)
+
+
+def groups(
+    labels: Array | None,
+    X: Array,
+    where: str,
+    by_label: tuple[str | None, str | None],
+    by_number: tuple[Sequence[int], Sequence[int]],
+) -> tuple[Array, Array]:
+    """The numbers of the rows with an attribute, and of those without it.
+
+    Each group is given by a label or by numbers of rows; the second is by default all other rows.
+    """
+    has = _group(labels, X, where, by_label[0], by_number[0], "with")
+    if by_label[1] is None and not by_number[1]:
+        return has, np.setdiff1d(np.arange(len(X)), has)
+    return has, _group(labels, X, where, by_label[1], by_number[1], "without")
+
+
+def _group(
+    labels: Array | None,
+    X: Array,
+    where: str,
+    label: str | None,
+    numbers: Sequence[int],
+    option: str,
+) -> Array:
+    if (label is None) == (not numbers):
+        raise ValueError(f"Say which rows: either --{option} LABEL or --{option}-rows 3 14 15.")
+    if label is None:
+        check_indexes(numbers, X, where)
+        return np.array(numbers)
+    if labels is None:
+        raise ValueError(f"The {where} have no labels: use --{option}-rows 3 14 15.")
+    found = np.flatnonzero(labels.astype(str) == label)
+    if not len(found):
+        present = [str(value) for value in np.unique(labels)]
+        there = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
+        raise ValueError(f"None of the {where} has the label {label!r}. There are {there}.")
+    return found
+
+
+def _is_number(name: str) -> bool:
+    return re.fullmatch(r"-?\d+", name) is not None
+
+
+def _read(vae: VAE, path: Path) -> Array:
+    """An image file, in the size and the colours of the model's images."""
+    if not path.is_file():
+        raise ValueError(f"{path} is neither the number of a row nor an image file.")
+    height, width, *_ = vae.feature_shape_
+    (image,) = _in_colours_of(vae, read_image(path, (height, width))[None])
+    return np.asarray(image)
+
+
+def _in_shape_of(vae: VAE, X: Array, data: str) -> Array:
+    """Rows as the model takes them: flat ones as images where it was fitted on images."""
+    expected = vae.feature_shape_
+    flat = X.ndim == 2 or len(expected) == 1
+    if X.shape[1:] == expected or (flat and math.prod(X.shape[1:]) == math.prod(expected)):
+        return X.reshape(len(X), *expected)
+    hint = "" if len(expected) == 1 else " Resize them; the images of a folder are resized for you."
+    raise ValueError(
+        f"{data} has rows of shape {X.shape[1:]}, but the model was fitted on rows of shape "
+        f"{expected}.{hint}"
+    )
+
+
+def _in_colours_of(vae: VAE, X: Array) -> Array:
+    """Images of bytes, (n, h, w) or (n, h, w, 3), as grey or RGB images, whatever the model has."""
+    channels = vae.feature_shape_[2:]
+    if X.ndim == 4 and channels in ((), (1,)):
+        luma = 0.299, 0.587, 0.114  # ITU-R 601, as Pillow
+        X = np.rint(X @ np.array(luma, np.float32)).astype(np.uint8)
+    if X.ndim == 3 and channels in ((1,), (3,)):
+        X = np.repeat(X[..., None], channels[0], axis=-1)
+    return X
 
 
 def parts(

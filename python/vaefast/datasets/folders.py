@@ -51,7 +51,7 @@ def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     height, width = image_size or _common_size(folder, files)
     X: Array = np.empty((len(files), height, width), np.uint8)
     for i, path in enumerate(files):
-        pixels = _read(path, (height, width))
+        pixels = read_image(path, (height, width))
         if pixels.ndim == 3 and X.ndim == 3:  # the first one with colour
             X = np.repeat(X[..., None], 3, axis=-1)
         X[i] = pixels if pixels.ndim == X.ndim - 1 else pixels[..., None]
@@ -97,7 +97,7 @@ def _size(path: Path) -> tuple[int, int]:
     return (width, height) if swapped else (height, width)
 
 
-def _read(path: Path, size: tuple[int, int]) -> Array:
+def read_image(path: Path, size: tuple[int, int]) -> Array:
     """The pixels of an image file, uint8, (height, width) or (height, width, 3)."""
     from PIL import Image, ImageOps
 
