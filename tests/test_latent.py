@@ -406,6 +406,18 @@ def test_a_plane_says_what_is_wrong():
     assert (latent.plane(np.ones((4, 3))).variance_ratio == 0).all()  # all codes in one place
 
 
+@pytest.mark.filterwarnings("ignore::Warning:umap", "ignore::Warning:sklearn")
+def test_umap_keeps_neighbours_together_and_follows_the_seed():
+    pytest.importorskip("umap")
+    codes = np.random.default_rng(0).normal(size=(60, 5))
+    codes[30:] += 50
+    points = latent.umap(codes, random_state=0)
+    assert points.shape == (60, 2)
+    _, indices = latent.nearest(points, points, 4)
+    assert ((indices < 30) == (np.arange(60) < 30)[:, None]).all()
+    np.testing.assert_array_equal(points, latent.umap(codes, random_state=0))
+
+
 def test_without_umap_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(ImportError, match=r"pip install 'vaefast\[umap\]'"):

@@ -105,8 +105,8 @@ def test_latent_map_decodes_beside_the_points_over_the_same_region():
     places = []
 
     def decode(points):
-        places.append(points)
-        share = (points - points.min(axis=0)) / np.ptp(points, axis=0)
+        places[:] = [points]
+        share = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), 1e-9)
         colour = np.concatenate([share, np.zeros((len(points), 1))], axis=1)
         return np.broadcast_to(colour[:, None, None], (len(points), 4, 4, 3))
 
@@ -128,9 +128,9 @@ def test_latent_map_decodes_beside_the_points_over_the_same_region():
     assert inside.mean() > 0.99
 
 
-def test_latent_map_decodes_grey_images_too():
+def test_latent_map_decodes_grey_images_and_does_not_distort_them():
     pytest.importorskip("matplotlib")
-    figure = plots.latent_map(np.eye(2), decode=lambda points: np.full((len(points), 3, 5), 0.2))
+    figure = plots.latent_map(np.eye(2), decode=lambda points: np.full((len(points), 20, 10), 0.2))
     pixels = figure.axes[1].images[0].get_array()
-    assert pixels.shape == (3 * plots.DECODED, 5 * plots.DECODED, 3)
+    assert pixels.shape == (9 * 20, 18 * 10, 3)  # as many as fit into a square, undistorted
     assert (pixels == 51).all()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE = "#2a6fbb", "#d1662b"
-DECODED = 18  # images on each side of the decoded region of a map
+DECODED = 18  # images on the longer side of the decoded region of a map
 
 
 def loss_curve(history: Mapping[str, Sequence[float | None]]) -> Figure:
@@ -129,15 +129,19 @@ def _draw_decoded(
     region: npt.NDArray[np.float64],
     black_white: tuple[float, float],
 ) -> None:
-    """Fill a region with the images decoded at the middles of DECODED x DECODED cells."""
-    share = (np.arange(DECODED) + 0.5) / DECODED
-    x, y = (low + share * (high - low) for low, high in region)
-    places = np.stack(np.meshgrid(x, y[::-1]), axis=-1).reshape(-1, 2).astype(np.float32)
+    """Fill a region with the images decoded at the middles of its cells, undistorted."""
+    middle = region.mean(axis=1, dtype=np.float32)
+    height, width = images.pixels_of(decode(middle[None]), black_white).shape[1:3]
+    columns = max(1, round(DECODED * min(1, height / width)))
+    rows = max(1, round(DECODED * min(1, width / height)))
+    (left, right), (bottom, top) = region
+    x = left + (np.arange(columns) + 0.5) / columns * (right - left)
+    y = top - (np.arange(rows) + 0.5) / rows * (top - bottom)
+    places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
     pixels = images.pixels_of(decode(places), black_white)
-    _, height, width, channels = pixels.shape
-    mosaic = pixels.reshape(DECODED, DECODED, height, width, channels).swapaxes(1, 2)
-    mosaic = mosaic.reshape(DECODED * height, DECODED * width, channels)
-    if channels == 1:
+    mosaic = pixels.reshape(rows, columns, height, width, -1).swapaxes(1, 2)
+    mosaic = mosaic.reshape(rows * height, columns * width, -1)
+    if mosaic.shape[2] == 1:
         mosaic = np.repeat(mosaic, 3, axis=2)
     axes.imshow(mosaic, extent=region.ravel(), aspect="equal", interpolation="antialiased")
 

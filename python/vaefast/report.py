@@ -126,7 +126,7 @@ def _obstacle(name: str, vae: VAE) -> str | None:
     if of_images and not images.is_image_shape(vae.feature_shape_):
         return f"rows of the shape {vae.feature_shape_} are no images"
     if name in ("manifold.png", "map.png") and vae.latent_dim != 2:
-        return "made with --latent-dim 2 only"
+        return "made with --latent-dim 2 only; vaefast map and vaefast traverse show more"
     if name == "loss.png" and not vae.n_iter_:
         return "not one epoch was finished"
     return None
