@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from . import datasets, latent, schedules
 from ._version import __version__
+from .anomaly import AnomalyDetector
 from .environment import info
 from .errors import CollapseWarning, DivergenceError, NotFittedError
 from .storage import load
@@ -16,6 +17,7 @@ from .vae import VAE
 
 __all__ = [
     "VAE",
+    "AnomalyDetector",
     "CollapseWarning",
     "DivergenceError",
     "NotFittedError",

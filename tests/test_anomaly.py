@@ -1,0 +1,170 @@
+"""The detector of anomalies: thresholds, scikit-learn's manners, and which features are odd."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone, is_outlier_detector
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import vaefast
+from vaefast import VAE, AnomalyDetector, datasets
+
+D = 8
+
+
+def small(**params: object) -> VAE:
+    """A model of tables that trains in no time."""
+    defaults = {"hidden_layer_sizes": (16,), "epochs": 30, "batch_size": 32, "random_state": 0}
+    defaults |= {"likelihood": "gaussian", "learning_rate": 0.01}
+    return VAE(**{**defaults, "verbose": False, **params})
+
+
+@pytest.fixture(scope="module")
+def X() -> np.ndarray:
+    """Standardised rows near a plane."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((600, 2)) @ rng.standard_normal((2, D))
+    rows += 0.1 * rng.standard_normal(rows.shape)
+    return ((rows - rows.mean(0)) / rows.std(0)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def vae(X: np.ndarray) -> VAE:
+    return small().fit(X[:400])
+
+
+@pytest.fixture(scope="module")
+def detector(vae: VAE, X: np.ndarray) -> AnomalyDetector:
+    return AnomalyDetector(vae, contamination=0.05).fit(X[400:])
+
+
+@pytest.mark.parametrize("share", [0.005, 0.05, 0.5])
+def test_the_share_of_anomalies_is_as_asked(share, vae, X):
+    answers = AnomalyDetector(vae, contamination=share).fit_predict(X)
+    assert set(answers) == {-1, 1}
+    assert (answers == -1).mean() == pytest.approx(share, abs=1 / len(X))
+
+
+def test_scores_are_the_elbo_and_the_threshold_is_at_zero(detector, vae, X):
+    scores = detector.score_samples(X)
+    np.testing.assert_array_equal(scores, vae.score_samples(X))
+    np.testing.assert_array_equal(detector.decision_function(X), scores - detector.offset_)
+    np.testing.assert_array_equal(detector.predict(X), np.where(scores < detector.offset_, -1, 1))
+    assert detector.offset_ == np.percentile(vae.score_samples(X[400:]), 5)
+
+
+def test_rows_off_the_plane_are_found(detector, X):
+    off = X[400:].copy()
+    rng = np.random.default_rng(1)
+    off[np.arange(200), rng.integers(0, D, 200)] += 3
+    scores = np.concatenate([detector.score_samples(X[400:]), detector.score_samples(off)])
+    assert roc_auc_score(np.repeat([1, 0], 200), scores) > 0.95
+    assert (detector.predict(off) == -1).mean() > 0.8
+
+
+def test_a_fitted_model_stays_as_it_is(vae, X):
+    before = vae.history_
+    detector = AnomalyDetector(vae).fit(X)
+    assert detector.vae_ is vae
+    assert vae.history_ is before
+
+
+def test_a_copy_of_an_unfitted_model_is_trained(X):
+    vae = small()
+    detector = AnomalyDetector(vae).fit(X)
+    assert not hasattr(vae, "history_")
+    np.testing.assert_array_equal(detector.score_samples(X), small().fit(X).score_samples(X))
+
+
+# ------------------------------------------------------------------ contributions
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_contributions_add_up_to_the_density_of_the_row_at_its_mean(likelihood, X):
+    """Against scipy's densities; around its mean z costs more, as the model's own term says."""
+    from scipy import stats
+
+    rows = X if likelihood == "gaussian" else (X > 0).astype(np.float32)
+    vae = small(likelihood=likelihood, sigma=0.5).fit(rows)
+    found = AnomalyDetector(vae).fit(rows).contributions(rows)
+    assert found.shape == rows.shape
+    mean = vae.reconstruct(rows).astype(np.float64)
+    density = stats.norm(mean, 0.5).logpdf if likelihood == "gaussian" else (
+        stats.bernoulli(mean).logpmf
+    )  # fmt: skip
+    np.testing.assert_allclose(found, -density(rows), rtol=1e-5, atol=1e-6)
+    assert found.sum(axis=1).mean() < vae.evaluate(rows)["reconstruction"]
+
+
+def test_the_odd_feature_contributes_most(detector, X):
+    odd = X[400:].copy()
+    column = np.random.default_rng(2).integers(0, D, len(odd))
+    odd[np.arange(len(odd)), column] += 4
+    excess = detector.contributions(odd) - detector.contributions(X[400:]).mean(axis=0)
+    assert (excess.argmax(axis=1) == column).mean() > 0.8
+
+
+def test_contributions_of_images_are_images_and_finite():
+    digits = datasets.strokes(600, n_test=0).X
+    vae = VAE(hidden_layer_sizes=(32,), epochs=20, batch_size=16, random_state=0, verbose=False)
+    detector = AnomalyDetector(vae.fit(digits)).fit(digits)
+    spoiled = digits[:50].copy()
+    spoiled[:, :6, :6] = 255  # a corner that no digit inks
+    found = detector.contributions(spoiled)
+    assert found.shape == spoiled.shape
+    assert np.isfinite(found).all()
+    assert (found[:, :6, :6].mean(axis=(1, 2)) > 10 * found[:, 6:].mean(axis=(1, 2))).all()
+    flat = detector.contributions((spoiled / 255).reshape(50, -1))
+    np.testing.assert_allclose(flat, found, rtol=1e-5, atol=1e-6)
+
+
+# ------------------------------------------------------------------ scikit-learn's manners
+
+
+def test_it_is_an_estimator_of_scikit_learn(detector, X):
+    assert is_outlier_detector(detector)
+    twin = clone(detector)
+    assert not hasattr(twin, "vae_")
+    assert twin.vae.get_params() == detector.vae.get_params()
+    scaled = make_pipeline(StandardScaler(), AnomalyDetector(small(), contamination=0.1))
+    assert (scaled.fit(X * 50 + 7).predict(X * 50 + 7) == -1).sum() == 60
+
+
+def test_parameters_of_the_model_are_reached_by_name():
+    detector = AnomalyDetector(small()).set_params(vae__latent_dim=3, contamination=0.2)
+    params = detector.get_params()
+    assert params["vae__latent_dim"] == detector.vae.latent_dim == 3
+    assert params["contamination"] == 0.2
+    assert set(detector.get_params(deep=False)) == {"vae", "contamination"}
+    with pytest.raises(ValueError, match="'share' is unknown; there are vae, contamination"):
+        detector.set_params(share=1)
+    assert "contamination=0.2" in repr(detector)
+
+
+def test_it_can_be_kept(detector, X):
+    twin = pickle.loads(pickle.dumps(detector))
+    np.testing.assert_array_equal(twin.predict(X), detector.predict(X))
+
+
+@pytest.mark.parametrize("method", ["score_samples", "decision_function", "predict"])
+def test_an_unfitted_one_says_so(method, X):
+    with pytest.raises(vaefast.NotFittedError, match="AnomalyDetector is not fitted yet"):
+        getattr(AnomalyDetector(small()), method)(X)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 0.51, 1, np.nan, "auto", None, True])
+def test_a_bad_share_is_refused_before_training(share, X):
+    detector = AnomalyDetector(small(), contamination=share)
+    with pytest.raises((TypeError, ValueError), match="^contamination=.* must be"):
+        detector.fit(X)
+    assert not hasattr(detector, "vae_")
+
+
+def test_a_model_of_another_kind_is_refused(X):
+    with pytest.raises(TypeError, match="must be a VAE"):
+        AnomalyDetector(StandardScaler()).fit(X)
