@@ -74,7 +74,7 @@ def check_data(rows: Rows, columns: Columns, missing: bool, name: str = "X") -> 
     missing : bool
         Whether NaN stands for a missing value.
     """
-    if len(columns) == 1 and not missing and columns[0][0] not in (*COUNTS, "categorical"):
+    if divisor(columns) == 255 and (not missing or rows.dtype == np.uint8):
         likelihood = columns[0][0]
         return check_values(rows, likelihood if likelihood in UNIT else None, name)
     for _, likelihood, first, block in _blocks(rows, columns):
@@ -102,11 +102,21 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
         bad = bad & known
         if bad.any():
             row, column = np.argwhere(bad)[0]
+            value = block[row, column]
+            hint = "; missing='mask' takes NaN for a missing value" if np.isnan(value) else ""
             raise ValueError(
-                f"{name} holds {block[row, column]:g} in row {row}, column {first + column} (the "
-                f"first such value), but likelihood={likelihood!r} needs {what}"
+                f"{name} holds {value:g} in row {row}, column {first + column} (the first such "
+                f"value), but likelihood={likelihood!r} needs {what}{hint}"
             )
     if likelihood == "categorical":
+        unknown = np.isnan(block)
+        halves = np.flatnonzero(unknown.any(axis=1) & ~unknown.all(axis=1))
+        if len(halves):
+            raise ValueError(
+                f"{name} holds NaN in some of row {halves[0]}, columns {first} to "
+                f"{first + block.shape[1] - 1}, which are one variable of "
+                "likelihood='categorical': put NaN into all of them or none"
+            )
         ones = block.sum(axis=1, dtype=np.float64)
         wrong = np.flatnonzero(~((ones == 1) | (np.isnan(ones) & missing)))
         if len(wrong):
@@ -152,16 +162,17 @@ def _categorical(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array
 
 def _continuous_bernoulli(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array:
     """By the inverse of the distribution function, u -> log1p(u expm1(l)) / l, l found from m."""
-    low, high = np.full(m.shape, -500.0), np.full(m.shape, 500.0)
-    for _ in range(60):  # the mean 1 / (1 - exp(-l)) - 1 / l grows with l
-        middle = (low + high) / 2
-        safe = np.where(np.abs(middle) < 1e-3, 1e-3, middle)
-        at = np.where(np.abs(middle) < 1e-3, 0.5 + middle / 12, 1 / -np.expm1(-safe) - 1 / safe)
-        low, high = np.where(at < m, middle, low), np.where(at < m, high, middle)
-    size = np.maximum(np.abs(low), 1e-6)  # symmetric: x of -l is 1 - x of l
+    far = np.maximum(m, 1 - m)  # symmetric: x of -l is 1 - x of l
+    low, high = np.zeros(m.shape), np.full(m.shape, 1e8)
+    for _ in range(80):  # the mean 1 / (1 - exp(-l)) - 1 / l grows with l
+        size = (low + high) / 2
+        safe = np.maximum(size, 1e-3)
+        at = np.where(size < 1e-3, 0.5 + size / 12, 1 / -np.expm1(-safe) - 1 / safe)
+        low, high = np.where(at < far, size, low), np.where(at < far, high, size)
+    size = np.maximum(low, 1e-6)
     u = rng.random(m.shape)
     x = 1 + np.log(u + (1 - u) * np.exp(-size)) / size
-    drawn: Array = np.where(low < 0, 1 - x, x)
+    drawn: Array = np.where(m < 0.5, 1 - x, x)
     return drawn
 
 

@@ -70,8 +70,12 @@ def log_exposures(exposure: ArrayLike | None, n: int) -> NDArray[np.float32] | N
         raise ValueError(
             f"exposure has shape {array.shape}, expected a number for each of {n} rows"
         )
-    if not (np.isfinite(array) & (array > 0)).all():
-        raise ValueError("exposure holds a value that is not a positive number")
+    bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
+    if len(bad):
+        raise ValueError(
+            f"exposure holds {array[bad[0]]:g} in row {bad[0]}, expected positive numbers: hours, "
+            "or the size of a library"
+        )
     logs: NDArray[np.float32] = np.log(array).astype(np.float32)
     return logs
 

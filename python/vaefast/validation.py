@@ -94,7 +94,8 @@ def check_values(rows: Rows, likelihood: str | None = None, name: str = "X") -> 
             row, column = np.argwhere(~np.isfinite(chunk))[0]
             raise ValueError(
                 f"{name} holds {chunk[row, column]} in row {first + row}, column {column} (the "
-                "first such value; infinite also if beyond 3.4e38). Drop or fill such values."
+                "first such value; infinite also if beyond 3.4e38). Drop or fill such values; a "
+                "model with missing='mask' takes NaN in X."
             )
         low, high = min(low, chunk_low), max(high, chunk_high)
     if likelihood is not None and (low < 0 or high > 1):
