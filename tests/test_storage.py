@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import subprocess
+import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 import vaefast
 from vaefast import VAE, storage
 from vaefast import vae as vae_module
+from vaefast.schedules import Cosine, LinearWarmup, MultiStep, Plateau
 
 N, D = 40, 6
 
@@ -129,6 +133,77 @@ def test_any_safetensors_reader_finds_the_weights_by_name(vae, path):
     assert tensors["log_sigma"].shape == (D,)
     for name, tensor in vae._core.tensors().items():
         np.testing.assert_array_equal(tensors[name], tensor)
+
+
+# ------------------------------------------------------------------ training that goes on
+
+
+RESUMED = {
+    "adam": {},
+    "sgd": {"optimizer": "sgd", "momentum": 0.5, "learning_rate": 1e-2},
+    "adamw": {"optimizer": "adamw", "likelihood": "gaussian", "max_grad_norm": 1.0},
+    "cosine and warm-up": {"learning_rate": Cosine(1e-2, warmup=1), "beta": LinearWarmup(3)},
+    "plateau": {"learning_rate": Plateau(1e-2, patience=1, min_delta=100.0)},
+    "steps": {"learning_rate": MultiStep(1e-2, (1, 3)), "capacity": LinearWarmup(4, 0, 5)},
+    "noise": {"dropout": 0.2, "denoising": ("mask", 0.3)},
+    "iwae": {"objective": "iwae", "n_samples": 3, "gradient_estimator": "dreg"},
+    "a fresh seed": {"random_state": None},
+}
+
+
+def stopped_after(epochs: int) -> Callable[[VAE, Any], bool]:
+    return lambda vae, record: bool(record["epoch"] == epochs)
+
+
+def without_time(vae: VAE) -> dict[str, list[Any]]:
+    return {key: values for key, values in vae.history_.items() if key != "seconds"}
+
+
+def assert_same_training(one: VAE, other: VAE) -> None:
+    assert without_time(one) == without_time(other)
+    assert one._core.optimizer_steps == other._core.optimizer_steps
+    for slot in ("value", "first", "second"):
+        tensors, others = one._core.tensors(slot), other._core.tensors(slot)
+        assert tensors.keys() == others.keys()
+        for name in tensors:
+            np.testing.assert_array_equal(tensors[name], others[name], err_msg=f"{slot} {name}")
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_training_goes_on_from_a_file_to_the_same_bits(case, X, tmp_path):
+    path = tmp_path / "model.safetensors"
+    vae = small(epochs=4, **RESUMED[case])
+    vae.fit(X, validation=X[:7], callbacks=[stopped_after(2)]).save(path, training=True)
+    vae.partial_fit(X, validation=X[:7]).partial_fit(X, validation=X[:7])
+    again = vaefast.load(path).partial_fit(X, validation=X[:7])
+    again.save(path, training=True)
+    assert_same_training(vaefast.load(path).partial_fit(X, validation=X[:7]), vae)
+    if RESUMED[case].get("random_state", 0) is not None:
+        whole = small(epochs=4, **RESUMED[case]).fit(X, validation=X[:7])
+        assert_same_training(vae, whole)
+
+
+def test_another_process_goes_on_to_the_same_bits(X, tmp_path):
+    path = tmp_path / "model.safetensors"
+    np.save(tmp_path / "X.npy", X)
+    small(epochs=4).fit(X, callbacks=[stopped_after(2)]).save(path, training=True)
+    code = (
+        "import numpy, sys, vaefast\n"
+        "vae, X = vaefast.load(sys.argv[1]), numpy.load(sys.argv[2])\n"
+        "vae.partial_fit(X).partial_fit(X).save(sys.argv[1], training=True)"
+    )
+    subprocess.run([sys.executable, "-c", code, path, tmp_path / "X.npy"], check=True)
+    assert_same_training(vaefast.load(path), small(epochs=4).fit(X))
+
+
+def test_without_its_moments_training_goes_on_afresh(X, tmp_path):
+    path = tmp_path / "model.safetensors"
+    vae = small().fit(X)
+    vae.save(path)
+    assert set(load_file(path)) == set(vae._core.tensors())
+    core = vaefast.load(path)._core
+    assert core.optimizer_steps == 0
+    assert not any(tensor.any() for tensor in core.tensors("first").values())
 
 
 # ------------------------------------------------------------------ whole or not at all
@@ -383,6 +458,31 @@ def test_tensors_of_other_shapes_names_or_types_are_refused(path):
     ):
         forge(path, model, changed)
         assert "does not hold a usable model" in spoiled_message(path)
+
+
+def test_moments_that_the_optimizer_does_not_need_are_refused(path, vae):
+    vae.save(path, training=True)
+    model, tensors = read(path)
+    assert model["optimizer_steps"] == 6
+    name = "optimizer.second.mu.bias"
+    without = {key: tensor for key, tensor in tensors.items() if key != name}
+    for changed in (
+        without,
+        without | {"optimizer.third.mu.bias": tensors[name]},
+        without | {name: tensors[name][:1].copy()},
+        without | {name: tensors[name].astype(np.float64)},
+        tensors | {"optimizer.first.more": np.zeros(3, np.float32)},
+        vae._core.tensors(),
+    ):
+        forge(path, model, changed)
+        assert "does not hold a usable model" in spoiled_message(path)
+    for steps in (-1, 2**63, 1.5, "6", None):
+        forge(path, model | {"optimizer_steps": steps}, tensors)
+        assert "does not hold a usable model" in spoiled_message(path)
+    forge(path, {key: model[key] for key in model if key != "optimizer_steps"}, tensors)
+    assert "does not hold a usable model" in spoiled_message(path)
+    forge(path, model, tensors)
+    assert_same_training(vaefast.load(path), vae)
 
 
 def test_a_file_names_the_format_that_save_writes(path):

@@ -22,35 +22,42 @@ from .files import atomic_write
 from .validation import check_integer
 
 if TYPE_CHECKING:
+    from ._core import Core
     from .vae import VAE
 
 FORMAT = "vaefast-model"
 VERSION = 1
+MOMENTS = {slot: f"optimizer.{slot}." for slot in ("first", "second")}  # prefixes of their names
 
 Tensors = dict[str, NDArray[np.float32]]
 
 
-def save(vae: VAE, path: str | os.PathLike[str]) -> None:
-    """Write a fitted model; `path` is the old file or the whole new one, never half of either."""
+def save(vae: VAE, path: str | os.PathLike[str], training: bool = False) -> None:
+    """Write a fitted model; `path` is the old file or the whole new one, never half of either.
+
+    `training`: with the optimizer's moments and steps, so that training can go on from the file.
+    """
     from safetensors.numpy import save_file
 
     params = dict(vae._fitted)
     if not isinstance(params["random_state"], (int, np.integer, type(None))):
         params["random_state"] = None  # a generator's state is not the model's
     conditions = vae._reader.conditions
-    header = json.dumps(
-        {
-            "params": params,
-            "feature_shape": vae.feature_shape_,
-            "conditions": None if conditions is None else asdict(conditions),
-            "history": vae.history_,
-            "n_iter": vae.n_iter_,
-            "seed": vae._seed,
-        },
-        default=_plain,
-        sort_keys=True,
-    )
+    model = {
+        "params": params,
+        "feature_shape": vae.feature_shape_,
+        "conditions": None if conditions is None else asdict(conditions),
+        "history": vae.history_,
+        "n_iter": vae.n_iter_,
+        "seed": vae._seed,
+    }
     tensors = vae._core.tensors()
+    if training:
+        model["optimizer_steps"] = vae._core.optimizer_steps
+        for slot, prefix in MOMENTS.items():
+            moments = vae._core.tensors(slot)
+            tensors |= {prefix + name: tensor for name, tensor in moments.items()}
+    header = json.dumps(model, default=_plain, sort_keys=True)
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
@@ -72,8 +79,9 @@ def load(path: str | os.PathLike[str]) -> VAE:
     Returns
     -------
     VAE
-        Fitted, with the parameters and the history that it was saved with. Training it further
-        starts with fresh optimizer moments.
+        Fitted, with the parameters and the history that it was saved with. `partial_fit` goes on
+        to the same bits as if training had never stopped, if it was saved with training=True; else
+        it starts with fresh optimizer moments.
 
     Raises
     ------
@@ -103,6 +111,7 @@ def load(path: str | os.PathLike[str]) -> VAE:
     try:
         model = json.loads(header)
         vae = VAE(**{name: _from_plain(value) for name, value in model["params"].items()})
+        moments = _take_moments(tensors) if "optimizer_steps" in model else None
         vae._restore(
             tensors,
             feature_shape=tuple(model["feature_shape"]),
@@ -111,9 +120,32 @@ def load(path: str | os.PathLike[str]) -> VAE:
             n_iter=model["n_iter"],
             seed=model["seed"],
         )
+        if moments is not None:
+            _restore_optimizer(vae._core, moments, model["optimizer_steps"])
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not hold a usable model: {error}") from error
     return vae
+
+
+def _take_moments(tensors: Tensors) -> dict[str, Tensors]:
+    """Take the optimizer's moments out of the tensors of a file; return them by slot."""
+    return {
+        slot: {
+            name.removeprefix(prefix): tensors.pop(name)
+            for name in [name for name in tensors if name.startswith(prefix)]
+        }
+        for slot, prefix in MOMENTS.items()
+    }
+
+
+def _restore_optimizer(core: Core, moments: dict[str, Tensors], steps: int) -> None:
+    for slot, tensors in moments.items():
+        needed = {name: tensor.shape for name, tensor in core.tensors(slot).items()}
+        given = {name: tensor.shape for name, tensor in tensors.items()}
+        if given != needed or any(tensor.dtype != np.float32 for tensor in tensors.values()):
+            raise ValueError(f"the {slot} moments are not those that the optimizer needs")
+        core.set_tensors(tensors, slot)
+    core.optimizer_steps = check_integer(steps, "optimizer_steps", low=0, high=2**63 - 1)
 
 
 def _read(path: Path) -> tuple[dict[str, str], Tensors]:

@@ -534,10 +534,20 @@ class VAE(Estimator):
         """Return what each latent unit says of these rows: KL, active units, moments of q(z)."""
         return diagnose(*self.encode(X, y))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters, weights and history to a safetensors file; `vaefast.load` reads it."""
+    def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
+        """Write parameters, weights and history to a safetensors file; `vaefast.load` reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file. It is replaced whole, or not at all.
+        training : bool
+            Save the optimizer's moments too (of Adam: three times the size): training then goes
+            on from the file to the same bits as if it had never stopped. Save between epochs: of
+            one that Ctrl-C cut short, the steps done would be done again.
+        """
         self._fitted_core()
-        storage.save(self, path)
+        storage.save(self, path, training)
 
     # ---------------------------------------------------------------- inside
 
