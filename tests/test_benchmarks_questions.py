@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))
 
-from benchmarks import child, inference, memory, report, roofline, scaling, startup, timing  # noqa: E402
+from benchmarks import chart, child, inference, memory, report, roofline, scaling, startup, timing  # noqa: E402
 from benchmarks.nets import Net  # noqa: E402
 from benchmarks.parity import ParityError  # noqa: E402
 from benchmarks.plan import Plan  # noqa: E402
@@ -221,6 +222,74 @@ def test_a_child_has_the_users_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = child.run("-c", code, ANSWER="42")
     assert "OMP_NUM_THREADS" not in environment
     assert environment["ANSWER"] == "42"
+
+
+# --- Charts ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    points = [p for p in scaling.points(quick=True) if p.value <= 512 and p.rows <= 128]
+    threads = scaling.Point("threads", 2, NET, "step", 8)
+    ratio = {"median": 2.0, "low": 1.5, "high": 2.5}
+    scaled = {
+        "net": "9-3-9:relu",
+        "seconds": {"1": 2e-3, "2": 1e-3},
+        "speed_up": {"2": ratio},
+    }
+    return {
+        "cpu": "a CPU",
+        "threads": 2,
+        "isa": "avx512",
+        "training": [
+            {"net": net, "batch_size": size, "ratios": {"NumPy": ratio, "JAX": ratio}}
+            for net in ("9-3-9:relu", "20-16-2-16-20:tanh")
+            for size in (8, 16)
+        ],
+        "scaling": [
+            scaled | {"axis": p.axis, "value": p.value, "work": p.work, "rows": p.rows}
+            for p in (threads, *points)
+        ],
+    }
+
+
+@pytest.mark.parametrize(("kind", "mark"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_charts_are_drawn_for_light_and_dark_pages(
+    kind: str, mark: bytes, results: dict[str, Any], tmp_path: Path
+) -> None:
+    paths = chart.draw(results, tmp_path / "new", kind)
+    names = [f"{n}-{t}.{kind}" for n in ("speed", "scaling") for t in ("light", "dark")]
+    assert [path.name for path in paths] == names
+    contents = [path.read_bytes() for path in paths]
+    assert all(content.startswith(mark) for content in contents)
+    assert len(set(contents)) == 4
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(names)
+    if kind == "svg":
+        chart.draw(results, tmp_path / "new", kind)
+        assert [path.read_bytes() for path in paths] == contents  # the same run, the same files
+
+
+def test_only_what_was_measured_is_drawn(results: dict[str, Any], tmp_path: Path) -> None:
+    alone = copy.deepcopy(results)
+    for cell in alone["training"]:
+        cell["ratios"] = {}  # no peer was there
+    assert [p.stem for p in chart.draw(alone, tmp_path, "svg")] == ["scaling-light", "scaling-dark"]
+    del alone["scaling"]
+    with pytest.raises(ValueError, match="no results of training beside peers"):
+        chart.draw(alone, tmp_path, "svg")
+
+
+def test_the_command_draws_a_file(results: dict[str, Any], tmp_path: Path) -> None:
+    run = tmp_path / "run.json"
+    run.write_text(json.dumps({**results, "scaling": []}))
+    command = [sys.executable, "benchmarks/chart.py", str(run), "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(tmp_path / f"speed-{t}.svg") for t in ("light", "dark")]
+    run.write_text("no json")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
 
 
 # --- The command ----------------------------------------------------------------------------------
