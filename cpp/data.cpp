@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core.hpp"
-
 namespace vaefast {
 
 std::pair<float, float> value_range(const float* x, std::int64_t n) {

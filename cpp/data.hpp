@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "panels.hpp"
 #include "types.hpp"
@@ -46,6 +47,9 @@ inline void join_missing(Panels& x, int row, Panels& mask, int known_row, int fi
   for (int col = first; col < first + count; ++col) known = known && element(mask, known_row, col) > 0;
   for (int col = first; !known && col < first + count; ++col) element(x, row, col) = element(mask, known_row, col) = 0;
 }
+
+// The least and the largest of n numbers, both NaN where one of them is NaN or infinite.
+std::pair<float, float> value_range(const float* x, std::int64_t n);
 
 // Asks for row `index`, to be copied soon: the rows of a batch lie all over the memory.
 inline void prefetch_row(const Rows& rows, std::int64_t index) {
