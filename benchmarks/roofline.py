@@ -176,8 +176,8 @@ class _Steps:
             latent_dim=net.latent_dim,
             decoder=net.decoder,
             activation=net.activation,
-            likelihood="bernoulli",
-            learn_sigma=False,
+            columns=[("bernoulli", net.features)],
+            scale="fixed",
             n_threads=threads,
         )
         self.core.set_tensors(work.weights)

@@ -43,7 +43,7 @@ SCIPY = {  # distributions of the four features, each alone
 }
 # exp(l x) on [0, 1]: its integral, and those of x and of x^2 times it
 MASS, FIRST, SECOND = (
-    np.array([integrate.quad(lambda x, l=l, k=k: x**k * np.exp(l * x), 0, 1)[0] for l in LOGITS])
+    np.array([integrate.quad(lambda x, t=t, k=k: x**k * np.exp(t * x), 0, 1)[0] for t in LOGITS])
     for k in range(3)
 )
 

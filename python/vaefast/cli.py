@@ -266,7 +266,7 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
 @main.command(cls=Command)
 @model_argument
 @click.option("--data", help="Show where these rows lie in the latent space.")
-@split_option
+@split_option("test")
 @click.option(
     "--directions",
     type=click.Path(path_type=Path),

@@ -430,7 +430,7 @@ class VAE(Estimator):
         self._fitted_core()
         if not self._reader.missing:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
-        rows = check_rows(X)[0]
+        rows: NDArray[Any] = check_rows(X)[0]
         if rows.dtype == np.uint8:
             rows = rows / np.float32(likelihoods.divisor(self._reader.columns))
         filled = np.where(np.isnan(rows), self.reconstruct(X, y=y).reshape(rows.shape), rows)

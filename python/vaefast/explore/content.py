@@ -25,7 +25,12 @@ Array = NDArray[Any]
 
 # How the page makes E[x|z] of the decoder's output, by a function's name in decoder.js. A
 # likelihood that the page is to draw is added here.
-MEANS = {"bernoulli": "sigmoid", "gaussian": "identity"}
+MEANS = {
+    "bernoulli": "sigmoid",
+    "continuous_bernoulli": "continuous_bernoulli",
+    **dict.fromkeys(("gaussian", "laplace", "student_t"), "identity"),
+    **dict.fromkeys(("poisson", "negative_binomial"), "exp"),
+}
 
 POINTS = 2_000
 PROBES = 128  # codes that ranges, strengths and rounding are measured at
@@ -111,13 +116,15 @@ def _depth(tensors: Mapping[str, Array]) -> int:
 
 
 def _mean_function(vae: VAE) -> str:
-    likelihood = vae._fitted["likelihood"]
-    if likelihood not in MEANS:
+    if vae._reader.conditions is not None:
+        raise ValueError("the page cannot draw a conditional model: its decoder needs y")
+    found = " and ".join(name for name, _ in vae._reader.columns)
+    if found not in MEANS:
         raise ValueError(
             f"the page can draw models whose likelihood is {' or '.join(MEANS)}, "
-            f"but that of this model is {likelihood}"
+            f"but that of this model is {found}"
         )
-    return MEANS[likelihood]
+    return MEANS[found]
 
 
 def _decoder(vae: VAE, mean: str, probes: Array, low_high: tuple[float, float]) -> dict[str, Any]:

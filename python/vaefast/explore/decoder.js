@@ -42,6 +42,9 @@ const functions = {
   gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
   silu: (x) => x * sigmoid(x),
   identity: (x) => x,
+  exp: Math.exp,
+  continuous_bernoulli: (x) => (Math.abs(x) < 0.1 ? 0.5 + x / 12 - x ** 3 / 720
+    : 1 / (1 - Math.exp(-x)) - 1 / x),
 };
 
 // out = x weight + bias; weight is (inputs, outputs), row-major

@@ -30,7 +30,7 @@ def code_of(vae: VAE, row: ArrayLike, name: str) -> Floats:
 
 def codes_of(vae: VAE, rows: ArrayLike, name: str) -> Floats:
     """Return the means of q(z|x), (n, latent_dim); errors call the rows `name`."""
-    return vae.transform(vae._check(rows, name))
+    return vae._fitted_core().encode(vae._reader.read(rows, name=name))[0]
 
 
 def check_codes(codes: ArrayLike, name: str) -> Floats:
@@ -41,7 +41,7 @@ def check_codes(codes: ArrayLike, name: str) -> Floats:
             f"{name} has shape {(len(rows), *shape)}, expected codes of shape (n, latent_dim)"
         )
     floats = rows.astype(np.float32, copy=False)
-    check_values(floats, "gaussian", name)
+    check_values(floats, name=name)
     return floats
 
 
