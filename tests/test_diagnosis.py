@@ -58,7 +58,7 @@ def test_the_kl_of_the_units_adds_up_to_the_kl_of_the_rows(vae, X):
 
 
 def test_active_units_are_those_whose_mean_varies_by_more_than_a_hundredth(vae, X):
-    """Burda et al. (2016), section 5.2."""
+    """Burda et al. (2016)."""
     found = vae.diagnose(X)
     variance = vae.transform(X).var(axis=0, dtype=np.float64)
     np.testing.assert_allclose(found.mean_variance, variance)

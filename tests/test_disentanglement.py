@@ -108,7 +108,7 @@ def test_factors_of_classes(kind, rng):
 
 
 def test_mig_is_its_definition(rng):
-    """Chen et al. (2018), equation 6, on whole numbers, whose bins are they themselves."""
+    """Chen et al. (2018), on whole numbers, whose bins are they themselves."""
     z = rng.integers(0, 5, (N, 3))
     v = (z + rng.integers(0, 3, (N, 3)))[:, :2] + z[:, 1:]
     gaps = []

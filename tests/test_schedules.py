@@ -106,7 +106,7 @@ def test_linear_warmup_is_a_line_and_then_a_constant():
 
 
 def test_sigmoid_warmup_is_the_logistic_curve_of_the_paper_stretched_to_its_ends():
-    """Bowman et al. (2016): 1 / (1 + exp(-k (t - t0))), k t0 = 6.25."""
+    """Bowman et al. (2016): 1 / (1 + exp(-k (t - t0))), here with k t0 = 6.25."""
     t = np.linspace(0, 1, 11)
     curve = 1 / (1 + np.exp(-6.25 * (2 * t - 1)))
     expected = (curve - curve[0]) / (curve[-1] - curve[0])
@@ -117,7 +117,7 @@ def test_sigmoid_warmup_is_the_logistic_curve_of_the_paper_stretched_to_its_ends
 
 
 def test_cyclical_is_the_schedule_of_the_paper():
-    """Fu et al. (2019), equations 6 and 7: f(tau) = tau / R up to R, then 1."""
+    """Fu et al. (2019): f(tau) = tau / R up to R, then 1."""
     planned, cycles, ratio = 20, 4, 0.5
     for epoch in np.arange(0, planned, 0.125):
         tau = math.fmod(epoch, planned / cycles) / (planned / cycles)

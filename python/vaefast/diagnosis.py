@@ -56,7 +56,7 @@ class Diagnosis:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Which units are active: `mean_variance` above 0.01 (Burda et al. 2016, section 5.2)."""
+        """Which units are active: `mean_variance` above 0.01 (Burda et al. 2016)."""
         return self.mean_variance > ACTIVE
 
     @property

@@ -54,7 +54,7 @@ class DCI(NamedTuple):
 
 
 def mig(codes: ArrayLike, factors: Factors, bins: int = 20) -> float:
-    """Return the mutual information gap (Chen et al. 2018, equation 6).
+    """Return the mutual information gap (Chen et al. 2018).
 
     For each factor: the mutual information with the unit that has most of it, less that with the
     second, as a share of the factor's entropy; then the mean over factors. Information is counted
@@ -87,7 +87,7 @@ def mig(codes: ArrayLike, factors: Factors, bins: int = 20) -> float:
 
 
 def sap(codes: ArrayLike, factors: Factors) -> float:
-    """Return the separated attribute predictability (Kumar et al. 2018, section 3).
+    """Return the separated attribute predictability (Kumar et al. 2018).
 
     For each factor: how well the best single unit predicts it, less how well the second does; then
     the mean over factors. A continuous factor is predicted by a line, and the score is the share

@@ -18,7 +18,7 @@ from .validation import check_integer, check_number
 
 @dataclass(frozen=True)
 class LinearWarmup:
-    """Beta rises in a straight line, then stays (Sonderby et al. 2016, section 2.3).
+    """Beta rises in a straight line, then stays (Sonderby et al. 2016).
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class LinearWarmup:
 
 @dataclass(frozen=True)
 class SigmoidWarmup:
-    """Beta rises along a logistic curve, then stays (Bowman et al. 2016, section 3.1).
+    """Beta rises along a logistic curve, then stays (Bowman et al. 2016).
 
     The curve is steepest halfway, 3.1 times as steep as a line, and scaled to begin and to end
     just at `start` and `end`.
@@ -64,7 +64,7 @@ class SigmoidWarmup:
 
     def __call__(self, epoch: float, epochs: int) -> float:
         """Return beta after `epoch` epochs; `epochs`, those planned, do not matter."""
-        reach = 6.25  # the paper's k = 0.0025 per step times x0 = 2,500 steps
+        reach = 6.25  # k x0 of the usual curve: 0.0025 per step times 2,500 steps
         share = min(epoch / self.epochs, 1)
         # 1 / (1 + exp(-t)) is (1 + tanh(t / 2)) / 2
         rise = math.tanh((2 * share - 1) * reach / 2) / math.tanh(reach / 2)
@@ -73,7 +73,7 @@ class SigmoidWarmup:
 
 @dataclass(frozen=True)
 class Cyclical:
-    """Beta rises from `start` to `end` again and again (Fu et al. 2019, equations 6 and 7).
+    """Beta rises from `start` to `end` again and again (Fu et al. 2019).
 
     Parameters
     ----------
