@@ -26,9 +26,9 @@ def _train_rows() -> Pixels:
 
 
 def _data(seed: int) -> Data:
-    train = _train_rows()
-    test = data.binarised(data.grey()[1], TEST_SEED)
-    return Data(lambda epoch: data.binarised(train, seed, epoch), test)
+    train = data.Binarisation(_train_rows())
+    test = data.Binarisation(data.grey()[1]).draw(TEST_SEED)
+    return Data(lambda epoch: train.draw(seed, epoch), test)
 
 
 def _start(vae: VAE, seed: int) -> None:

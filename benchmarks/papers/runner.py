@@ -61,10 +61,12 @@ def run(
     data = recipe.data(seed)
     vae = _resume(recipe, training, seed, folder)
     _train(vae, data, recipe, epochs, folder, echo)
+    training_seconds = sum(vae.history_["seconds"])
     if recipe.keep_best:
         vae = vaefast.load(_best(vae, folder))
     start = time.perf_counter()
     figures = recipe.figures(vae, data, samples)
+    about = environment(default_threads(), [], {})
     kept = {
         "training": training.name,
         "seed": seed,
@@ -73,12 +75,12 @@ def run(
         "samples": samples,
         "ours": figures,
         "theirs": dict(training.theirs),
-        "training_seconds": sum(_trained(folder).history_["seconds"]),
+        "training_seconds": training_seconds,
         "evaluation_seconds": time.perf_counter() - start,
         "source": recipe.source,
         "departures": list(recipe.departures),
         "command": shlex.join(["python", "-m", "benchmarks.papers", *sys.argv[1:]]),
-        **environment(default_threads(), [], {}),
+        **{key: about[key] for key in ("cpu", "system", "python", "load", "threads", "isa")},
         "vaefast": vaefast.__version__,
     }
     with atomic_write(result) as temporary:
@@ -93,7 +95,7 @@ def _resume(recipe: Recipe, training: Training, seed: int, folder: Path) -> VAE:
         if recipe.start:
             recipe.start(vae, seed)
         return vae
-    found = _trained(folder)
+    found = vaefast.load(folder / CHECKPOINT)
     if found.get_params() != vae.get_params():
         raise RunError(
             f"{folder / CHECKPOINT} is of another recipe: {found}, expected {vae}. "
@@ -105,7 +107,7 @@ def _resume(recipe: Recipe, training: Training, seed: int, folder: Path) -> VAE:
 def _train(
     vae: VAE, data: Data, recipe: Recipe, epochs: int, folder: Path, echo: Callable[[str], object]
 ) -> None:
-    done = _done(vae)
+    done = getattr(vae, "n_iter_", 0)
     if done > epochs:
         raise RunError(
             f"{folder} has been trained for {done} epochs already, more than {epochs}. "
@@ -132,14 +134,6 @@ def _train(
                 vae.save(folder / CHECKPOINT, training=True)
                 saved = time.monotonic()
                 _tidy(vae, recipe, folder)
-
-
-def _trained(folder: Path) -> VAE:
-    return vaefast.load(folder / CHECKPOINT)
-
-
-def _done(vae: VAE) -> int:
-    return getattr(vae, "n_iter_", 0)
 
 
 def _best_epoch(vae: VAE) -> int:
