@@ -147,7 +147,7 @@ def traverse(
     vae = load_of_images(model, "traverse")
     out = free_file(out or Path("traversal.png"), force)
     _, X, where = rows.load_rows(vae, data, split)
-    first = None if start is None else rows.named_images(vae, [start], data, split)[0]
+    first = None if start is None else rows.images_among(X, where, vae, [start])[0]
     kl = latent.dimension_kl(vae, X)
     strongest = kl.argsort()[::-1][:top]
     values = np.linspace(-width, width, steps)

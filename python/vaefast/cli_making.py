@@ -178,7 +178,7 @@ def direction(
         labels, X, where, (with_label, without_label), (with_rows, without_rows)
     )
     way = latent.direction(vae, X[has], X[lacks])
-    shown = rows.named_images(vae, pictures, data, split or "train") if pictures else X[lacks[:5]]
+    shown = rows.images_among(X, where, vae, pictures) if pictures else X[lacks[:5]]
     strengths = np.linspace(-strength, strength, steps)
     results = latent.shift(vae, shown, way, strengths)
     picture = images.strips(

@@ -64,7 +64,9 @@ def output_file(out: Path | None, stem: str, vae: VAE, force: bool) -> Path:
 
 
 def free_file(out: Path, force: bool) -> Path:
-    """The file to write; an error if there is one and it may not be replaced."""
+    """The file to write; an error if there is one already, or no folder for it."""
+    if not out.parent.is_dir():
+        raise click.ClickException(f"{out.parent}: there is no such folder.")
     if out.exists() and not force:
         raise click.ClickException(f"{out} is there already. Replace it with --force.")
     return out

@@ -50,22 +50,26 @@ def check_indexes(indexes: Iterable[int], X: Array, where: str) -> None:
 
 
 def named_images(vae: VAE, names: Sequence[str], data: str | None, split: str | None) -> Array:
-    """The images that numbers of rows and names of image files stand for, (n, h, w[, c]).
+    """The images of `images_among` the rows of DATA, which may be None if all names are files."""
+    numbers = [name for name in names if _is_number(name)]
+    if not numbers:
+        return images_among(np.empty((0, *vae.feature_shape_)), "", vae, names)
+    if data is None:
+        raise ValueError(
+            f"{numbers[0]} is the number of a row: of which data? Add --data mnist, for example, "
+            "or name image files."
+        )
+    _, X, where = load_rows(vae, data, split)
+    return images_among(X, where, vae, names)
+
+
+def images_among(X: Array, where: str, vae: VAE, names: Sequence[str]) -> Array:
+    """The images that numbers of rows of X and names of image files stand for, (n, h, w[, c]).
 
     Files are cropped and resized to the size of the model's images, as a folder of them is.
     """
-    numbers = [int(name) for name in names if _is_number(name)]
-    rows: dict[int, Array] = {}
-    if numbers:
-        if data is None:
-            raise ValueError(
-                f"{numbers[0]} is the number of a row: of which data? Add --data mnist, for "
-                "example, or name image files."
-            )
-        _, X, where = load_rows(vae, data, split)
-        check_indexes(numbers, X, where)
-        rows = {number: X[number] for number in numbers}
-    found = [rows[int(name)] if _is_number(name) else _read(vae, Path(name)) for name in names]
+    check_indexes((int(name) for name in names if _is_number(name)), X, where)
+    found = [X[int(name)] if _is_number(name) else _read(vae, Path(name)) for name in names]
     if len({image.dtype for image in found}) > 1:
         found = [image / np.float32(255) if image.dtype == np.uint8 else image for image in found]
     return np.stack(found)
@@ -141,8 +145,8 @@ def _in_colours_of(vae: VAE, X: Array) -> Array:
     """Images of bytes, (n, h, w) or (n, h, w, 3), as grey or RGB images, whatever the model has."""
     channels = vae.feature_shape_[2:]
     if X.ndim == 4 and channels in ((), (1,)):
-        luma = 0.299, 0.587, 0.114  # ITU-R 601, as Pillow
-        X = np.rint(X @ np.array(luma, np.float32)).astype(np.uint8)
+        luma = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow
+        X = np.stack([np.rint(image @ luma).astype(np.uint8) for image in X])
     if X.ndim == 3 and channels in ((1,), (3,)):
         X = np.repeat(X[..., None], channels[0], axis=-1)
     return X
