@@ -109,6 +109,23 @@ def test_the_odd_feature_contributes_most(detector, X):
     assert (excess.argmax(axis=1) == column).mean() > 0.8
 
 
+@pytest.mark.parametrize("sigma", ["per_feature", "global", 0.5])
+def test_a_missing_value_contributes_nothing_whatever_sigma_is(sigma, X):
+    gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+    detector = AnomalyDetector(small(missing="mask", sigma=sigma)).fit(gaps)
+    found = detector.contributions(gaps)
+    np.testing.assert_array_equal(found[np.isnan(gaps)], 0)
+    assert np.isfinite(found).all()
+    cost = detector.vae_.evaluate(gaps)["reconstruction"]
+    assert found.sum(axis=1).mean() < cost
+
+
+def test_contributions_of_other_likelihoods_are_refused(X):
+    detector = AnomalyDetector(small(likelihood="laplace")).fit(X)
+    with pytest.raises(ValueError, match="'bernoulli' and 'gaussian' alone, .* is 'laplace'"):
+        detector.contributions(X)
+
+
 def test_contributions_of_images_are_images_and_finite():
     digits = datasets.strokes(600, n_test=0).X
     vae = VAE(hidden_layer_sizes=(32,), epochs=20, batch_size=16, random_state=0, verbose=False)

@@ -207,7 +207,7 @@ def test_a_collapse_is_said_once_with_what_helps(X):
     assert len(caught) == 1
     assert caught[0].filename == __file__, "it points to the call of fit"
     text = str(caught[0].message)
-    assert all(help in text for help in ("smaller beta", "LinearWarmup", "free bits", "wider"))
+    assert all(help in text for help in ("smaller beta", "LinearWarmup", "free_bits", "wider"))
     assert vae.history_["active_units"][-1] == 0
     assert vae.diagnose(X).active_units == 0
     vae.partial_fit(X)  # is one epoch of many: no warning

@@ -91,15 +91,26 @@ class AnomalyDetector:
         something in a usual row, so what stands out is the difference from usual rows:
         ``contributions(X) - contributions(X_usual).mean(axis=0)``.
 
-        Of likelihood='bernoulli' a feature adds at most 17.3 nats where x is 0.
+        Of likelihood='bernoulli' a feature adds at most 17.3 nats where x is 0. A missing value
+        adds nothing.
+
+        Raises
+        ------
+        ValueError
+            The model has another likelihood than bernoulli or gaussian, or X is not usable.
         """
         vae = self._fitted()
         likelihood = vae._fitted["likelihood"]
-        check_choice(likelihood, "likelihood", tuple(_LOSSES))
+        if not isinstance(likelihood, str) or likelihood not in _LOSSES:
+            raise ValueError(
+                "contributions are known of likelihood='bernoulli' and 'gaussian' alone, but that "
+                f"of this model is {likelihood!r}"
+            )
         mean = vae.reconstruct(X).reshape(-1, vae.n_features_in_).astype(np.float64)
         rows = check_rows(X)[0]
         x = rows / 255.0 if rows.dtype == np.uint8 else rows.astype(np.float64)
-        return _LOSSES[likelihood](x, mean, vae).reshape(-1, *vae.feature_shape_)
+        losses = np.where(np.isnan(x), 0, _LOSSES[likelihood](x, mean, vae))
+        return losses.reshape(-1, *vae.feature_shape_)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, and with `deep` those of the VAE as vae__NAME."""

@@ -127,7 +127,7 @@ def warn_of_collapse(active: int, latent_dim: int, steps: int) -> None:
     warnings.warn(
         f"posterior collapse: {active} of {latent_dim} latent units are active, the others say "
         "nothing about the rows. What helps: a smaller beta or a warm-up, as with "
-        "beta=schedules.LinearWarmup(epochs=10); free bits; wider or more hidden layers; for "
+        "beta=schedules.LinearWarmup(epochs=10); free_bits=0.1; wider or more hidden layers; for "
         "likelihood='gaussian' a smaller sigma. If the rows are noise, there is nothing to say. "
         "diagnose(X) shows the units one by one.",
         CollapseWarning,

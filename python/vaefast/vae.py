@@ -292,7 +292,7 @@ class VAE(Estimator):
         functions = check_callbacks(callbacks)
         early_stopping = self.patience is not None
         self._start((X, y, exposure), validation, functions, self.epochs, early_stopping)
-        if not self.interrupted_:
+        if not self.interrupted_ and not self._mean_code:  # without a KL nothing collapses
             best = int(np.argmax(self.history_["validation"])) if early_stopping else -1
             active = self.history_["active_units"][best]
             warn_of_collapse(active, self._core.latent_dim, self._core.optimizer_steps)
