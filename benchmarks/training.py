@@ -32,7 +32,18 @@ def measure(
     """Check that the peers agree, then let them take turns; return medians and ratios.
 
     In each round every peer trains one epoch from the same weights, and the next round begins with
-    the next peer. A ratio is the median over rounds of the ratios within a round.
+    the next peer. Where peers are of one family, as the ways to use PyTorch are, vaefast is compared
+    with the best of them: the one whose median rate over rounds is the highest.
+
+    Returns
+    -------
+    dict
+        ``net``, ``batch_size``, ``rows`` of an epoch and ``flops_per_row`` say what was measured;
+        ``parity`` is what `parity.check` returned;
+        ``peers``: by name, the ``family``, the ``rows_per_second`` and ``gflops``, medians, and the
+        rows per second of all ``rounds``;
+        ``ratios``: by family, vaefast's rate by that of the family's best ``way``, a name of
+        ``peers``: ``median``, ``low`` and ``high`` over rounds of the ratio within a round.
     """
     built = [peer(net, batch_size, threads, seed=0) for peer in peers]
     differences = parity.check(net, batch_size, built)
@@ -54,17 +65,18 @@ def measure(
         "flops_per_row": net.flops_per_row,
         "parity": differences,
         "peers": {
-            name: {
-                "rows_per_second": statistics.median(of_rounds),
-                "gflops": statistics.median(of_rounds) * net.flops_per_row / 1e9,
-                "rounds": of_rounds,
+            peer.name: {
+                "family": peer.family,
+                "rows_per_second": statistics.median(rates[peer.name]),
+                "gflops": statistics.median(rates[peer.name]) * net.flops_per_row / 1e9,
+                "rounds": rates[peer.name],
             }
-            for name, of_rounds in rates.items()
+            for peer in built
         },
         "ratios": {
-            name: _ratio(rates[BASE], of_rounds)
-            for name, of_rounds in rates.items()
-            if name != BASE
+            family: _ratio(rates[BASE], best_way, rates[best_way])
+            for family, best_way in _best_ways(built, rates).items()
+            if family != BASE
         },
     }
 
@@ -78,6 +90,18 @@ def _seconds(peer: Peer, work: workload.Workload, batch_size: int) -> float:
     return time.perf_counter() - start
 
 
-def _ratio(base: list[float], other: list[float]) -> dict[str, float]:
+def _best_ways(peers: Sequence[Peer], rates: dict[str, list[float]]) -> dict[str, str]:
+    """By family, the name of the peer with the highest median."""
+    slowest_first = sorted(peers, key=lambda peer: statistics.median(rates[peer.name]))
+    best = {peer.family: peer.name for peer in slowest_first}
+    return {family: best[family] for family in dict.fromkeys(peer.family for peer in peers)}
+
+
+def _ratio(base: list[float], way: str, other: list[float]) -> dict[str, Any]:
     ratios = [a / b for a, b in zip(base, other, strict=True)]
-    return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+    return {
+        "way": way,
+        "median": statistics.median(ratios),
+        "low": min(ratios),
+        "high": max(ratios),
+    }

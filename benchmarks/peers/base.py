@@ -21,6 +21,7 @@ class Peer(ABC):
     """A VAE with Adam for batches of a fixed size; figures are means over rows, in nats."""
 
     name: ClassVar[str]
+    family: ClassVar[str]  # peers that do it in different ways; the best of a family counts
 
     @abstractmethod
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
@@ -30,6 +31,11 @@ class Peer(ABC):
     @abstractmethod
     def version() -> str:
         """Name and version of what does the work, and of what it stands on."""
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Say why it can't run here, although it is installed; None if it can."""
+        return None
 
     @abstractmethod
     def load(self, weights: Weights) -> None:
@@ -50,5 +56,6 @@ class Peer(ABC):
         """Take one step per batch of ``X[order]``; return the epoch's reconstruction and kl.
 
         ``len(order)`` is a multiple of the batch size. Row i of `noise` belongs to row
-        ``order[i]``; None: the peer draws its own.
+        ``order[i]``; None: the peer draws its own. What depends on the rows is compiled or copied
+        once: another epoch on the same `X`, be it longer or shorter, takes no time for that.
         """

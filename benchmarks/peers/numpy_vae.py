@@ -75,7 +75,7 @@ class Dense:
 
 
 class NumpyVAE(Peer):
-    name = "NumPy"
+    name = family = "NumPy"
 
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
         self.net, self.batch_size = net, batch_size

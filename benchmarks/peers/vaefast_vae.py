@@ -9,7 +9,7 @@ from vaefast.environment import info
 
 
 class VaefastVAE(Peer):
-    name = "vaefast"
+    name = family = "vaefast"
 
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
         self.batch_size, self.seed = batch_size, seed
