@@ -246,7 +246,7 @@ def test_the_report_warns_of_a_busy_machine() -> None:
 def test_a_run_prints_a_table_and_keeps_the_result(tmp_path: Path) -> None:
     out = tmp_path / "new" / "result.json"
     text = run(
-        "--quick", "--nets", "20-16-2-16-20:tanh,9-3-9", "--batches", "8,16", "--rounds", "2",
+        "training", "--quick", "--nets", "20-16-2-16-20:tanh,9-3-9", "--batches", "8,16", "--rounds", "2",
         "--threads", "1", "--out", str(out),
     )  # fmt: skip
     for word in ("vaefast / NumPy", "GFLOP/s", "20-16-2-16-20:tanh", "threads: 1", str(out)):
@@ -254,13 +254,13 @@ def test_a_run_prints_a_table_and_keeps_the_result(tmp_path: Path) -> None:
 
     kept = json.loads(out.read_text())
     assert kept["threads"] == 1
-    assert kept["left_out"] == {}
-    assert set(kept["peers"]) == {"NumPy", "vaefast"}
+    assert set(kept["left_out"]) <= {"torch_vae", "jax_vae", "keras_vae"}  # not installed, perhaps
+    assert set(kept["peers"]) >= {"NumPy", "vaefast"}
     assert kept["isa"] in kept["peers"]["vaefast"]
     assert {"cpu", "cpus", "system", "python", "load"} <= set(kept)
-    cells = [(result["net"], result["batch_size"]) for result in kept["results"]]
+    cells = [(result["net"], result["batch_size"]) for result in kept["training"]]
     assert cells == [(n, b) for n in ("20-16-2-16-20:tanh", "9-3-9:relu") for b in (8, 16)]
-    for result in kept["results"]:
+    for result in kept["training"]:
         assert set(result["parity"]["vaefast"]) == set(parity.TOLERANCES)
         assert result["rows"] % result["batch_size"] == 0
         for rates in result["peers"].values():
