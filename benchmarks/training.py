@@ -32,8 +32,8 @@ def measure(
     """Check that the peers agree, then let them take turns; return medians and ratios.
 
     In each round every peer trains one epoch from the same weights, and the next round begins with
-    the next peer. Where peers are of one family, as the ways to use PyTorch are, vaefast is compared
-    with the best of them: the one whose median rate over rounds is the highest.
+    the next peer. Of a family of peers, such as the ways to use PyTorch, the best one is compared:
+    that with the highest median rate over rounds.
 
     Returns
     -------

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,22 +20,46 @@ import reference
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))
 
-from benchmarks import nets, parity, peers, workload  # noqa: E402
+from benchmarks import nets, parity, peers, training, workload  # noqa: E402
 from benchmarks.nets import Net  # noqa: E402
-from benchmarks.peers.base import Float, Index, Weights  # noqa: E402
+from benchmarks.peers.base import Float, Index, Peer, Weights  # noqa: E402
 from benchmarks.peers.numpy_vae import NumpyVAE  # noqa: E402
 from benchmarks.peers.vaefast_vae import VaefastVAE  # noqa: E402
 
+PACKAGES = {"torch_vae": ["torch"], "jax_vae": ["jax"], "keras_vae": ["keras", "tensorflow"]}
 NETS = ["20-16-2-16-20:relu", "20-16-2-16-20:tanh", "9-12-7-3-8-9:relu", "12-3-12:tanh"]
 
 
-def run(*arguments: str, code: int = 0, module: bool = False) -> str:
+def run(*arguments: str, code: int = 0, module: bool = False, path: Path | None = None) -> str:
+    """Run the command, with `path` before the packages that are installed."""
     program = ["-m", "benchmarks.run"] if module else ["benchmarks/run.py"]
     done = subprocess.run(
-        [sys.executable, *program, *arguments], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, *program, *arguments],
+        cwd=ROOT,
+        env=os.environ | ({"PYTHONPATH": str(path)} if path else {}),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """A path on which the packages of the other peers can't be imported, installed or not."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    for package, *_ in PACKAGES.values():
+        (folder / f"{package}.py").write_text("raise ImportError('not installed')\n")
+    return folder
+
+
+def ways(module: str) -> tuple[type[Peer], ...]:
+    """The peers of a module, where its packages are installed."""
+    for package in PACKAGES[module]:
+        if not find_spec(package):
+            pytest.skip(f"{package} is not installed")
+    return tuple(import_module(f"benchmarks.peers.{module}").PEERS)
 
 
 # --- Nets -----------------------------------------------------------------------------------------
@@ -136,6 +165,53 @@ def test_vaefast_and_numpy_do_the_same_work(text: str) -> None:
     assert set(differences["vaefast"]) == set(parity.TOLERANCES)
 
 
+@pytest.mark.filterwarnings("ignore")  # what others warn of when imported isn't ours
+@pytest.mark.parametrize("module", PACKAGES)
+def test_an_installed_peer_does_the_same_work(module: str) -> None:
+    runnable = [way for way in ways(module) if not way.unavailable()]
+    assert runnable
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    net = Net.parse("9-12-7-3-8-9:tanh" if module == "keras_vae" else "20-16-2-16-20:relu")
+    built = [way(net, 8, threads=1, seed=0) for way in (NumpyVAE, *runnable)]
+    assert set(parity.check(net, 8, built)) == {way.name for way in runnable}
+
+    work = workload.make(net, 32)
+    for peer in built[1:]:
+        losses = []
+        for _ in range(2):
+            peer.load(work.weights)
+            losses.append(peer.train_epoch(work.X, work.order)[0])
+        assert losses[0] != losses[1]  # it draws its own noise, other noise each time
+        assert losses == pytest.approx([losses[0]] * 2, rel=0.05)
+    if cpus:
+        assert os.sched_getaffinity(0) == cpus
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("module", PACKAGES)
+def test_a_peer_compiles_nothing_for_an_epoch_of_another_length(module: str) -> None:
+    """Else the time to compile would be taken for training."""
+    *_, way = ways(module)  # of PyTorch's, the one that compiles
+    if reason := way.unavailable():
+        pytest.skip(reason)
+    net = Net.parse("20-16-2-16-20:relu")
+    work = workload.make(net, 32)
+    peer: Any = way(net, 8, threads=1, seed=0)
+    peer.load(work.weights)
+    peer.train_epoch(work.X, work.order[:16])
+    if module == "torch_vae":
+        import torch
+
+        with torch.compiler.set_stance("fail_on_recompile"):
+            peer.train_epoch(work.X, work.order)
+        return
+    peer.train_epoch(work.X, work.order)
+    if module == "jax_vae":
+        assert peer.epoch._cache_size() == 1
+    else:
+        assert peer.epoch.experimental_get_tracing_count() == 1
+
+
 class WrongSignOfKL(NumpyVAE):
     name = "wrong"
 
@@ -217,10 +293,56 @@ def test_a_peer_that_does_other_work_is_caught(wrong: type[NumpyVAE], quantity: 
 
 
 def test_a_peer_that_is_not_installed_is_left_out_by_name() -> None:
-    found, left_out = peers.find((*peers.MODULES, "absent_vae"))
+    found, left_out = peers.find(("numpy_vae", "absent_vae", "vaefast_vae"))
     assert found == [NumpyVAE, VaefastVAE]
     assert set(left_out) == {"absent_vae"}
     assert "absent_vae" in left_out["absent_vae"]
+
+
+def test_a_way_that_cannot_run_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoCompiler(NumpyVAE):
+        name, family = "compiled", "Other"
+
+        @classmethod
+        def unavailable(cls) -> str | None:
+            return "no compiler"
+
+    class Eager(NumpyVAE):
+        name, family = "eager", "Other"
+
+    module = SimpleNamespace(PEERS=(NoCompiler, Eager))
+    monkeypatch.setitem(sys.modules, "benchmarks.peers.other_vae", module)
+    found, left_out = peers.find(("numpy_vae", "other_vae"))
+    assert found == [NumpyVAE, Eager]
+    assert left_out == {"compiled": "no compiler"}
+
+
+def test_ratios_are_against_the_best_way_of_a_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(NumpyVAE):
+        name, family = "slow", "Other"
+
+    class Fast(NumpyVAE):
+        name, family = "fast", "Other"
+
+    seconds = {
+        "NumPy": [4.0, 4.0, 4.0],
+        "vaefast": [1.0, 1.0, 2.0],
+        "slow": [3.0, 3.0, 1.0],  # the best in a round, not over rounds
+        "fast": [2.0, 2.0, 2.0],
+    }
+    left = {name: list(of_rounds) for name, of_rounds in seconds.items()}
+    monkeypatch.setattr(training, "_seconds", lambda peer, *_: left[peer.name].pop(0))
+    found = (NumpyVAE, VaefastVAE, Slow, Fast)
+    result = training.measure(Net.parse("9-3-9"), 8, found, threads=1, rounds=3)
+    assert [rates["family"] for rates in result["peers"].values()] == [
+        "NumPy", "vaefast", "Other", "Other",
+    ]  # fmt: skip
+    rows = result["rows"]
+    assert result["peers"]["fast"]["rounds"] == [rows / 2] * 3
+    assert result["ratios"] == {
+        "NumPy": {"way": "NumPy", "median": 4, "low": 2, "high": 4},
+        "Other": {"way": "fast", "median": 2, "low": 1, "high": 2},
+    }
 
 
 def test_the_report_names_what_was_left_out() -> None:
@@ -243,19 +365,21 @@ def test_the_report_warns_of_a_busy_machine() -> None:
 # --- The command ----------------------------------------------------------------------------------
 
 
-def test_a_run_prints_a_table_and_keeps_the_result(tmp_path: Path) -> None:
+def test_a_run_prints_a_table_and_keeps_the_result(tmp_path: Path, alone: Path) -> None:
     out = tmp_path / "new" / "result.json"
     text = run(
         "training", "--quick", "--nets", "20-16-2-16-20:tanh,9-3-9", "--batches", "8,16", "--rounds", "2",
-        "--threads", "1", "--out", str(out),
+        "--threads", "1", "--out", str(out), path=alone,
     )  # fmt: skip
+    for module in PACKAGES:
+        assert f"left out: {module} (ImportError: not installed)" in text
     for word in ("vaefast / NumPy", "GFLOP/s", "20-16-2-16-20:tanh", "threads: 1", str(out)):
         assert word in text
 
     kept = json.loads(out.read_text())
     assert kept["threads"] == 1
-    assert set(kept["left_out"]) <= {"torch_vae", "jax_vae", "keras_vae"}  # not installed, perhaps
-    assert set(kept["peers"]) >= {"NumPy", "vaefast"}
+    assert set(kept["left_out"]) == set(PACKAGES)
+    assert set(kept["peers"]) == {"NumPy", "vaefast"}
     assert kept["isa"] in kept["peers"]["vaefast"]
     assert {"cpu", "cpus", "system", "python", "load"} <= set(kept)
     cells = [(result["net"], result["batch_size"]) for result in kept["training"]]
@@ -291,10 +415,10 @@ def test_bad_options_are_explained(arguments: tuple[str, ...], message: str) -> 
     assert message in " ".join(run(*arguments, code=2).split())
 
 
-def test_an_output_that_cannot_be_written_is_found_first(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_found_first(tmp_path: Path, alone: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    text = run("--nets", "9-3-9", "--out", str(file / "result.json"), code=1)
+    text = run("--nets", "9-3-9", "--out", str(file / "result.json"), code=1, path=alone)
     assert "Error:" in text
     assert "Traceback" not in text
     assert "9-3-9" not in text  # nothing was measured

@@ -119,7 +119,8 @@ class JaxVAE(Peer):
         logvar = bounded + 10 * jnp.tanh((raw - bounded) / 10)
         sigma = jnp.exp(logvar / 2)
         logits = self._chain(parameters["decoder"], mu + sigma * eps)
-        nll = jnp.sum(jax.nn.softplus(logits) - x * logits)
+        softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+        nll = jnp.sum(softplus - x * logits)
         kl = jnp.sum(mu**2 + sigma**2 - logvar - 1) / 2
         losses = jnp.stack([nll, kl]) / len(x)
         return losses.sum(), losses

@@ -16,11 +16,11 @@ import numpy as np
 os.environ["KERAS_BACKEND"] = "tensorflow"  # before Keras is imported
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else TensorFlow greets
 
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import keras
+import tensorflow as tf
 
-from benchmarks.nets import Net  # noqa: E402
-from benchmarks.peers.base import (  # noqa: E402
+from benchmarks.nets import Net
+from benchmarks.peers.base import (
     BETA1,
     BETA2,
     EPSILON,
