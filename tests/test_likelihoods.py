@@ -41,9 +41,9 @@ SCIPY = {  # distributions of the four features, each alone
     "poisson": stats.poisson(RATE),
     "negative_binomial": stats.nbinom(SCALE, SCALE / (SCALE + RATE)),
 }
-# exp(l x) on [0, 1]: its integral, and those of x and of x^2 times it
+# exp(a x) on [0, 1]: its integral, and those of x and of x^2 times it
 MASS, FIRST, SECOND = (
-    np.array([integrate.quad(lambda x, t=t, k=k: x**k * np.exp(t * x), 0, 1)[0] for t in LOGITS])
+    np.array([integrate.quad(lambda x, a=a, k=k: x**k * np.exp(a * x), 0, 1)[0] for a in LOGITS])
     for k in range(3)
 )
 
@@ -69,8 +69,8 @@ def log_density(likelihood: str, X: np.ndarray) -> Any:
 def distribution_function(likelihood: str, X: np.ndarray) -> Any:
     """P(x' <= x) of each number; uniform where x has the likelihood's distribution."""
     if likelihood == "continuous_bernoulli":
-        l = np.where(LOGITS == 0, 1, LOGITS)  # noqa: E741
-        return np.where(LOGITS == 0, X, np.expm1(l * X) / np.expm1(l))
+        a = np.where(LOGITS == 0, 1, LOGITS)
+        return np.where(LOGITS == 0, X, np.expm1(a * X) / np.expm1(a))
     return SCIPY[likelihood].cdf(X)
 
 

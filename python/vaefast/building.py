@@ -127,25 +127,33 @@ def _set_objective(core: Core, params: Params) -> None:
             f"gradient_estimator={gradient!r} does not go with objective={objective!r}; there are "
             f"{', '.join(GRADIENTS[objective])}"
         )
-    free_bits = check_number(params["free_bits"], "free_bits", low=0)
-    held = free_bits > 0 or params["capacity"] is not None
-    if held and (objective, gradient) != ("elbo", "standard"):
-        name = "free_bits" if free_bits > 0 else "capacity"
-        raise ValueError(f"{name} needs objective='elbo' and gradient_estimator='standard'")
-    if free_bits > 0 and params["capacity"] is not None:
-        raise ValueError("free_bits and capacity exclude each other: set one of them")
+    n_samples = check_integer(params["n_samples"], "n_samples", high=1000)
+    if objective == "autoencoder" and n_samples > 1:
+        raise ValueError("n_samples needs samples of z, which objective='autoencoder' has not")
+    check_held(params)
     kind, amount = _noise(params["denoising"])
     max_norm = params["max_grad_norm"]
     core.set_objective(
         objective,
         gradient,
-        check_integer(params["n_samples"], "n_samples", high=1000),
-        free_bits,
+        n_samples,
+        check_number(params["free_bits"], "free_bits", low=0),
         dropout=check_number(params["dropout"], "dropout", low=0, below=1),
         corruption=kind,
         corruption_amount=amount,
         max_norm=0.0 if max_norm is None else check_number(max_norm, "max_grad_norm", above=0),
     )
+
+
+def check_held(params: Params) -> None:
+    """Raise ValueError unless the KL can be held where free_bits or capacity say."""
+    free_bits = check_number(params["free_bits"], "free_bits", low=0)
+    held = free_bits > 0 or params["capacity"] is not None
+    if held and (params["objective"], params["gradient_estimator"]) != ("elbo", "standard"):
+        name = "free_bits" if free_bits > 0 else "capacity"
+        raise ValueError(f"{name} needs objective='elbo' and gradient_estimator='standard'")
+    if free_bits > 0 and params["capacity"] is not None:
+        raise ValueError("free_bits and capacity exclude each other: set one of them")
 
 
 def _noise(denoising: Any) -> tuple[str, float]:

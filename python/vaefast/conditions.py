@@ -35,8 +35,17 @@ class Conditions:
         TypeError, ValueError
             y is none of these, or not of n rows.
         """
-        array = _array(y, n)
-        if array.ndim == 1 and array.dtype.kind in "iubUS":
+        if y is None:
+            raise ValueError("conditional=True needs y: labels, or numbers, of each row")
+        array = _array(y)
+        _check_rows(array, n)
+        kind = array.dtype.kind
+        if array.ndim == 2 and (kind in "US" or (kind != "f" and array.shape[1] == 1)):
+            raise ValueError(
+                f"y has shape {array.shape} of {array.dtype}: labels are of shape ({n},), such as "
+                "y.ravel() or one column of a frame, and numbers are floats"
+            )
+        if array.ndim == 1 and kind in "iubUS":
             classes = tuple(np.unique(array).tolist())
             if len(classes) > MAX_CLASSES:
                 raise ValueError(
@@ -56,23 +65,25 @@ class Conditions:
         """
         if y is None:
             raise ValueError(f"the model is conditional: pass y, {self._form()}")
-        one = np.ndim(y) == 0 if self.classes is not None or self.width == 1 else np.ndim(y) == 1
-        array = _array(np.broadcast_to(y, (n, *np.shape(y))) if one else y, n)
+        array = _array(y)
+        if array.ndim == (0 if self.classes is not None or self.width == 1 else 1):
+            array = np.broadcast_to(array, (n, *array.shape))  # one for all
         if self.classes is not None:
-            return self._one_hot(array)
-        numbers = array.reshape(n, -1)
-        if numbers.shape[1] != self.width or numbers.dtype.kind not in "biuf":
-            raise ValueError(f"y has shape {array.shape} of {array.dtype}, expected {self._form()}")
-        numbers = np.ascontiguousarray(numbers, dtype=np.float32)
+            return self._one_hot(array, n)
+        if array.size != n * self.width or array.dtype.kind not in "biuf":
+            raise self._unlike(array, n)
+        _check_rows(array, n)
+        with np.errstate(over="ignore"):
+            numbers = array.reshape(n, -1).astype(np.float32)
         if not np.isfinite(numbers).all():
-            raise ValueError("y holds a value that is NaN or infinite")
+            raise ValueError("y holds a value that is NaN or infinite, or beyond 3.4e38")
         return numbers
 
-    def _one_hot(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+    def _one_hot(self, labels: NDArray[Any], n: int) -> NDArray[np.float32]:
         assert self.classes is not None
         index = {label: i for i, label in enumerate(self.classes)}
-        if labels.ndim != 1:
-            raise ValueError(f"y has shape {labels.shape}, expected {self._form()}")
+        if labels.shape != (n,):
+            raise self._unlike(labels, n)
         out = np.zeros((len(labels), self.width), dtype=np.float32)
         for row, label in enumerate(labels.tolist()):
             if label not in index:
@@ -80,25 +91,35 @@ class Conditions:
             out[row, index[label]] = 1
         return out
 
+    def _unlike(self, array: NDArray[Any], n: int) -> ValueError:
+        return ValueError(
+            f"y has shape {array.shape} of {array.dtype}, expected {self._form()}: for each of {n} "
+            "rows, or one for all"
+        )
+
     def _form(self) -> str:
         if self.classes is None:
-            return f"{self.width} numbers for each row"
+            return f"{self.width} numbers" if self.width > 1 else "a number"
         shown = ", ".join(map(repr, self.classes[:12]))
-        return f"labels out of {shown}" + (", ..." if len(self.classes) > 12 else "")
+        return f"a label out of {shown}" + (", ..." if len(self.classes) > 12 else "")
 
 
-def _array(y: ArrayLike | None, n: int) -> NDArray[Any]:
-    if y is None:
-        raise ValueError("conditional=True needs y: labels, or numbers, of each row")
-    array = np.asarray(y)
+def _array(y: ArrayLike) -> NDArray[Any]:
+    try:
+        array = np.asarray(y)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"y is not a rectangular array: {error}") from error
     if array.dtype == object and all(isinstance(value, str) for value in array.flat):
         array = array.astype(str)
     if array.dtype.kind not in "biufUS":
         raise TypeError(f"y holds {array.dtype}, expected labels or numbers")
-    if array.ndim not in (1, 2) or len(array) != n or 0 in array.shape:
-        raise ValueError(
-            f"y has shape {array.shape}, expected one label or row for each of {n} rows"
-        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("y holds a value that is NaN or infinite")
     return array
+
+
+def _check_rows(array: NDArray[Any], n: int) -> None:
+    if array.ndim not in (1, 2) or len(array) != n or 0 in array.shape:
+        raise ValueError(
+            f"y has shape {array.shape}, expected one label or row of numbers for each of {n} rows"
+        )

@@ -105,6 +105,8 @@ class Reader:
     def learn(cls, params: Mapping[str, Any], X: ArrayLike, y: ArrayLike | None) -> Reader:
         """The reader of rows like those of X, for a VAE with these parameters."""
         rows, shape = check_rows(X)
+        if not isinstance(params["conditional"], bool | np.bool_):
+            raise TypeError(f"conditional={params['conditional']!r} must be True or False")
         conditions = Conditions.learn(y, len(rows)) if params["conditional"] else None
         return cls.of(params, shape, conditions)
 

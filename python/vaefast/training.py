@@ -78,7 +78,8 @@ def train(
                 rate = _rate(schedule, vae.history_)
                 record = _train_epoch(core, rows, schedule, rate, epoch, validation, progress)
                 mu, logvar = core.encode(monitored)
-                record["kl_per_dimension"] = kl_per_dimension(mu, logvar).tolist()
+                kl = kl_per_dimension(mu, logvar) * (not schedule.mean_code)
+                record["kl_per_dimension"] = kl.tolist()
                 record["active_units"] = active_units(mu)
                 for key in RECORD_KEYS:
                     vae.history_[key].append(record[key])

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import likelihoods, storage
 from ._core import Core
-from .building import make_core, restore_core
+from .building import check_held, make_core, restore_core
 from .conditions import Conditions
 from .diagnosis import Diagnosis, diagnose, warn_of_collapse
 from .errors import DivergenceError, NotFittedError
@@ -317,9 +317,8 @@ class VAE(Estimator):
         if not self._is_fitted():
             given = (X, y, exposure)
             return self._start(given, validation, functions, epochs=1, early_stopping=False)
-        schedule = self._schedule(
-            1, self._seed, early_stopping=False, planned=self._fitted["epochs"], done=self.n_iter_
-        )
+        check_held({**self._fitted, "capacity": self.capacity})
+        schedule = self._schedule(self._fitted, 1, self._seed, False, self.n_iter_)
         rows = self._reader.read(X, y, exposure)
         watched = _validation_rows(validation, self._reader)
         self._fitted.update({name: getattr(self, name) for name in ADJUSTABLE})
@@ -335,8 +334,8 @@ class VAE(Estimator):
     ) -> VAE:
         """Train from fresh weights; nothing of an earlier fit changes before all is checked."""
         seed = _seed(self.random_state)
-        schedule = self._schedule(epochs, seed, early_stopping, planned=self.epochs)
         params = self.get_params()
+        schedule = self._schedule(params, epochs, seed, early_stopping)
         reader = Reader.learn(params, *given[:2])
         rows = reader.read(*given)
         watched = _validation_rows(validation, reader)
@@ -430,10 +429,10 @@ class VAE(Estimator):
         self._fitted_core()
         if not self._reader.missing:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
-        rows: NDArray[Any] = check_rows(X)[0]
-        if rows.dtype == np.uint8:
-            rows = rows / np.float32(likelihoods.divisor(self._reader.columns))
-        filled = np.where(np.isnan(rows), self.reconstruct(X, y=y).reshape(rows.shape), rows)
+        rows = check_rows(X)[0]
+        by = likelihoods.divisor(self._reader.columns) if rows.dtype == np.uint8 else 1
+        known = rows / np.float32(by)
+        filled = np.where(np.isnan(known), self.reconstruct(X, y=y).reshape(rows.shape), known)
         return filled.astype(np.float32).reshape(-1, *self.feature_shape_)
 
     def sample(
@@ -458,6 +457,8 @@ class VAE(Estimator):
             Draw each row from p(x|z) too, instead of E[x|z]: for tables and counts.
         """
         core = self._fitted_core()
+        if y is not None and self._reader.conditions is None:
+            raise ValueError("y is for a model that was fitted with conditional=True")
         rng = np.random.default_rng(_seed(random_state))
         z = rng.standard_normal((check_integer(n, "n"), core.latent_dim), dtype=np.float32)
         z *= np.float32(check_number(temperature, "temperature", low=0))
@@ -532,6 +533,9 @@ class VAE(Estimator):
 
     def diagnose(self, X: ArrayLike, y: Any = None) -> Diagnosis:
         """Return what each latent unit says of these rows: KL, active units, moments of q(z)."""
+        self._fitted_core()
+        if self._mean_code:
+            raise ValueError("objective='autoencoder' has no q(z|x): there is nothing to diagnose")
         return diagnose(*self.encode(X, y))
 
     def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
@@ -562,10 +566,11 @@ class VAE(Estimator):
         return int(np.prod(self.feature_shape_))
 
     def _schedule(
-        self, epochs: int, seed: int, early_stopping: bool, planned: int, done: int = 0
+        self, params: dict[str, Any], epochs: int, seed: int, early_stopping: bool, done: int = 0
     ) -> Schedule:
+        """How to train a model of these parameters, with what is `ADJUSTABLE` as it is set now."""
         patience = None if self.patience is None else check_integer(self.patience, "patience")
-        epochs, planned = check_integer(epochs, "epochs"), check_integer(planned, "epochs")
+        epochs, planned = check_integer(epochs, "epochs"), check_integer(params["epochs"], "epochs")
         return Schedule(
             epochs=epochs,
             planned=planned,
@@ -575,7 +580,7 @@ class VAE(Estimator):
             seed=seed,
             capacity=None if self.capacity is None else check_beta(self.capacity, "capacity"),
             patience=patience if early_stopping else None,
-            mean_code=self.objective == "autoencoder",
+            mean_code=params["objective"] == "autoencoder",
             verbose=bool(self.verbose),
         )
 
