@@ -126,6 +126,13 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
             )
 
 
+def expose(mean: Array, columns: Columns, log_exposure: Array) -> None:
+    """Multiply the means of counts, (n, features), by each row's exposure, in place."""
+    for _, likelihood, _, m in _blocks(mean, columns):
+        if likelihood in COUNTS:
+            m *= np.exp(log_exposure)[:, None]
+
+
 def draw(
     mean: NDArray[np.float32],
     columns: Columns,

@@ -381,9 +381,9 @@ class VAE(Estimator):
         """Return the mean of q(z|x), (n, latent_dim): the latent features of each row."""
         return self.encode(X, y)[0]
 
-    def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
-        """Fit on X and return its latent features, (n, latent_dim)."""
-        return self.fit(X, y).transform(X, y)
+    def fit_transform(self, X: ArrayLike, y: Any = None, **fit: Any) -> NDArray[np.float32]:
+        """Fit on X, with what else `fit` takes; return its latent features, (n, latent_dim)."""
+        return self.fit(X, y, **fit).transform(X, y)
 
     def inverse_transform(self, Z: ArrayLike, y: Any = None) -> NDArray[np.float32]:
         """Decode: return E[x|z], (n, d) or images, of codes Z of shape (n, latent_dim)."""
@@ -421,19 +421,24 @@ class VAE(Estimator):
             *shape[:2], *self.feature_shape_
         )
 
-    def impute(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
+    def impute(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> NDArray[np.float32]:
         """Return X with its missing values filled: E[x|z] at the mean of the row's posterior.
 
-        The model must have been fitted with missing="mask".
+        The model must have been fitted with missing="mask". Counts are filled for the exposure.
         """
         self._fitted_core()
         if not self._reader.missing:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
-        rows = check_rows(X)[0]
-        by = likelihoods.divisor(self._reader.columns) if rows.dtype == np.uint8 else 1
-        known = rows / np.float32(by)
-        filled = np.where(np.isnan(known), self.reconstruct(X, y=y).reshape(rows.shape), known)
-        return filled.astype(np.float32).reshape(-1, *self.feature_shape_)
+        rows = self._reader.read(X, y, exposure)
+        assert isinstance(rows, RowData)
+        known = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
+        guess = self.reconstruct(X, y=y).reshape(known.shape)
+        if rows.log_exposure is not None:
+            likelihoods.expose(guess, self._reader.columns, rows.log_exposure)
+        filled = np.where(np.isnan(known), guess, known)
+        return filled.reshape(-1, *self.feature_shape_)
 
     def sample(
         self,
