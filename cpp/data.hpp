@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "panels.hpp"
+#include "special.hpp"
 #include "types.hpp"
 
 namespace vaefast {
@@ -46,6 +47,17 @@ inline void join_missing(Panels& x, int row, Panels& mask, int known_row, int fi
   bool known = true;
   for (int col = first; col < first + count; ++col) known = known && element(mask, known_row, col) > 0;
   for (int col = first; !known && col < first + count; ++col) element(x, row, col) = element(mask, known_row, col) = 0;
+}
+
+// Columns [first, first + count) of a row become log(1 + x): what the encoder reads of counts.
+inline void log_counts(Panels& x, int row, int first, int count) {
+  alignas(64) float values[NR] = {};
+  for (int done = 0; done < count; done += NR) {
+    const int n = std::min(NR, count - done);
+    x.read_row(row, first + done, n, values);
+    for (int i = 0; i < NR; i += W) simd::store(values + i, special::log1p(simd::load(values + i)));
+    x.write_row(row, first + done, n, values);
+  }
 }
 
 // The least and the largest of n numbers, both NaN where one of them is NaN or infinite.

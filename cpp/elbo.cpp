@@ -1,5 +1,7 @@
 #include "elbo.hpp"
 
+#include <algorithm>
+
 #include "data.hpp"
 
 namespace vaefast {
@@ -89,7 +91,9 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
       weight(static_cast<std::size_t>(rows * kind.samples)),
       bound(static_cast<std::size_t>(rows)) {
   const int samples = rows * kind.samples, features = model.shape.features;
-  if (kind.samples > 1 || kind.corrupted) target = Panels(samples, features);
+  const bool counts = std::any_of(model.columns.begin(), model.columns.end(),
+                                  [](const Columns& c) { return c.likelihood->counts; });
+  if (kind.samples > 1 || kind.corrupted || counts) target = Panels(samples, features);
   if (kind.missing) mask = Panels(samples, features);
   if (!kind.training) output = Panels(samples, features);
   for (const Columns& c : model.columns) {
@@ -115,6 +119,8 @@ void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, i
     for (int panel = 0; panel < mask.count(); ++panel)
       if (sample > first) std::copy_n(mask.at(panel, first), NR, mask.at(panel, sample));
   }
+  for (const Columns& c : model.columns)
+    if (c.likelihood->counts) log_counts(x, row, c.first, c.count);
 }
 
 void encode(const Model& model, Batch& batch, int first, int last, const Dropout* dropout) {

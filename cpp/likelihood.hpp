@@ -29,6 +29,7 @@ struct Likelihood {
   const char* scale;    // what its log scale is called; null if it has none
   float largest_scale;  // log
   bool joins_columns;   // whether it needs all columns of a row at once
+  bool counts;          // whether x is counts: the encoder reads log(1 + x), the output is a log rate
   void (*evaluate)(const LikelihoodBlock& block);
   void (*mean)(const LikelihoodBlock& block);  // out becomes E[x | z], in place; reads nothing but out and mask
 };
@@ -51,7 +52,7 @@ struct Features {
 
 // output = logit l: nll = max(l, 0) - l x + log1p(exp(-|l|)), d = sigmoid(l) - x
 struct Bernoulli {
-  static constexpr bool takes_exposure = false;
+  static constexpr bool counts = false;
   explicit Bernoulli(const Features&) {}
   Terms operator()(Packet l, Packet x) const {
     const Packet e = exp(neg(abs(l))), s = reciprocal(add(set(1.f), e));
@@ -64,7 +65,7 @@ struct Bernoulli {
 // A density on [0, 1] with the log density l x - A(l), A(l) = log((exp(l) - 1) / l), output = l
 // (Loaiza-Ganem & Cunningham 2019). d = A'(l) - x; A' is the mean. Near 0 by series.
 struct ContinuousBernoulli {
-  static constexpr bool takes_exposure = false;
+  static constexpr bool counts = false;
   explicit ContinuousBernoulli(const Features&) {}
   Terms operator()(Packet l, Packet x) const {
     const Packet size = abs(l), square = mul(l, l), near = less(size, set(0.5f));
@@ -87,7 +88,7 @@ struct ContinuousBernoulli {
 // output = mean m: with r = (x - m) / sigma, nll = r^2 / 2 + log sigma + log(2 pi) / 2,
 // d = -r / sigma, d / d log sigma = 1 - r^2
 struct Gaussian {
-  static constexpr bool takes_exposure = false;
+  static constexpr bool counts = false;
   explicit Gaussian(const Features& f)
       : precision(exp(neg(f.log_scale))), constant(add(f.log_scale, set(half_log_2pi))) {}
   Terms operator()(Packet m, Packet x) const {
@@ -100,7 +101,7 @@ struct Gaussian {
 
 // output = median m: with r = |x - m| / b, nll = r + log(2 b), d = -sign(x - m) / b, d / d log b = 1 - r
 struct Laplace {
-  static constexpr bool takes_exposure = false;
+  static constexpr bool counts = false;
   explicit Laplace(const Features& f)
       : precision(exp(neg(f.log_scale))), constant(add(f.log_scale, set(0.693147181f))) {}
   Terms operator()(Packet m, Packet x) const {
@@ -116,7 +117,7 @@ struct Laplace {
 // nll = constant + log scale + (df + 1) / 2 log1p(r^2 / df), d = -(df + 1) r / (df + r^2) / scale,
 // d / d log scale = 1 - (df + 1) r^2 / (df + r^2)
 struct StudentT {
-  static constexpr bool takes_exposure = false;
+  static constexpr bool counts = false;
   explicit StudentT(const Features& f)
       : precision(exp(neg(f.log_scale))), constant(add(f.log_scale, set(f.df_constant))), df(f.df) {}
   Terms operator()(Packet m, Packet x) const {
@@ -132,7 +133,7 @@ struct StudentT {
 
 // output = log rate l: nll = exp(l) - x l + log x!, in Loader's form, d = exp(l) - x
 struct Poisson {
-  static constexpr bool takes_exposure = true;
+  static constexpr bool counts = true;
   explicit Poisson(const Features&) {}
   Terms operator()(Packet l, Packet x) const {
     const Packet rate = exp(l), log_x = log(x);
@@ -147,7 +148,7 @@ struct Poisson {
 // nll = -log gamma(x + r) + log gamma(r) + log x! - r log(r / (r + m)) - x log(m / (r + m)), in Loader's form;
 // d = (m - x) r / (r + m), d / d log r = -r (digamma(x + r) - digamma(r) + log(r / (r + m)) + (m - x) / (r + m))
 struct NegativeBinomial {
-  static constexpr bool takes_exposure = true;
+  static constexpr bool counts = true;
   explicit NegativeBinomial(const Features& f)
       : log_r(f.log_scale), r(exp(f.log_scale)), error(special::stirling_error(r)) {}
   Terms operator()(Packet l, Packet x) const {
@@ -174,15 +175,15 @@ void evaluate(const LikelihoodBlock& b) {
       const float* mask = b.mask + (b.mask_row ? start : static_cast<std::size_t>(panel * NR + c));
       for (int r = 0; r < b.rows; ++r) {
         const std::size_t at = start + r * NR;
-        const Packet counts = less(zero(), load(mask + r * b.mask_row));
+        const Packet known = less(zero(), load(mask + r * b.mask_row));
         Packet out = load(b.out + at);
-        if constexpr (L::takes_exposure)
+        if constexpr (L::counts)
           if (b.log_exposure) out = add(out, set(b.log_exposure[r]));
         const Terms terms = f(out, load(b.x + at));
         float* nll = b.nll + r * W;
-        store(nll, add(load(nll), select(counts, terms.nll, zero())));
-        store(b.out + at, select(counts, terms.d_out, zero()));
-        if (b.log_scale_delta) store(b.log_scale_delta + at, select(counts, terms.d_log_scale, zero()));
+        store(nll, add(load(nll), select(known, terms.nll, zero())));
+        store(b.out + at, select(known, terms.d_out, zero()));
+        if (b.log_scale_delta) store(b.log_scale_delta + at, select(known, terms.d_log_scale, zero()));
       }
     }
 }
@@ -257,7 +258,7 @@ struct Categorical {
 
 template <class L>
 constexpr Likelihood of_features(const char* name, const char* scale = nullptr, float largest_scale = 14) {
-  return {name, scale, largest_scale, false, evaluate<L>, mean<L>};
+  return {name, scale, largest_scale, false, L::counts, evaluate<L>, mean<L>};
 }
 
 }  // namespace likelihood
@@ -270,7 +271,7 @@ inline constexpr Likelihood likelihoods[] = {
     likelihood::of_features<likelihood::StudentT>("student_t", "log_scale"),
     likelihood::of_features<likelihood::Poisson>("poisson"),
     likelihood::of_features<likelihood::NegativeBinomial>("negative_binomial", "log_dispersion", 7),
-    {"categorical", nullptr, 0, true, likelihood::Categorical::evaluate, likelihood::Categorical::mean},
+    {"categorical", nullptr, 0, true, false, likelihood::Categorical::evaluate, likelihood::Categorical::mean},
 };
 
 }  // namespace vaefast

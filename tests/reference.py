@@ -68,6 +68,7 @@ __all__ = [  # with what the tests want of the other files
     "log_mean_exp",
     "log_weights",
     "loss",
+    "seen_by_encoder",
 ]
 
 
@@ -105,6 +106,15 @@ def with_conditions(h: Array, conditions: Array | None, k: int = 1) -> Array:
     return h if conditions is None else np.hstack([h, np.repeat(conditions, k, axis=0)])
 
 
+def seen_by_encoder(x: Array, likelihood: Columns) -> Array:
+    """x, with log(1 + x) in place of counts."""
+    seen = x.copy()
+    for block in blocks(likelihood, x.shape[1]):
+        if block.likelihood.counts:
+            seen[:, block.columns] = np.log1p(x[:, block.columns])
+    return seen
+
+
 def forward(
     params: Params,
     x: Array,
@@ -117,7 +127,8 @@ def forward(
 ) -> dict[str, Array]:
     """All tensors on the way from x (n, n_features) and eps (n, k, latent_dim) to the output.
 
-    The encoder reads ``corrupted`` in place of x where it is given, and 0 in place of a NaN.
+    The encoder reads ``corrupted`` in place of x where it is given, and 0 in place of a NaN:
+    ``seen_by_encoder`` of x, or that with noise.
     ``dropout`` has the masks of hidden layers, by name: "encoder.0" (n, width), "decoder.0"
     (n k, width), ...
     """
@@ -177,6 +188,7 @@ def evaluate(
     ``scale`` says what sets the scales: "fixed" or "per_feature" or "global" parameters, or
     "optimal" for the batch. ``log_exposure`` (n,) is added to the outputs that are log rates.
     """
+    net.setdefault("corrupted", seen_by_encoder(x, likelihood))
     t = forward(params, x, eps, **net)
     k = len(t["z"]) // len(x)
     observed = np.repeat(~np.isnan(x), k, axis=0)

@@ -33,8 +33,9 @@ def data_of(likelihood: str, n: int = 1000) -> np.ndarray:
     """Data of the likelihood's kind, in which two hidden numbers decide."""
     rng = np.random.default_rng(0)
     f = factors(n, 8, rng)
-    if likelihood == "categorical":
-        return np.eye(8)[np.argmax(3 * f + rng.gumbel(size=f.shape), axis=1)]
+    if likelihood == "categorical":  # eight variables of three values
+        cut = (f + 0.2 * rng.standard_normal(f.shape))[..., None] > [-0.5, 0.5]
+        return np.eye(3, dtype=np.float32)[cut.sum(axis=2)].reshape(n, 24)
     return {
         "bernoulli": lambda: rng.random(f.shape) < 1 / (1 + np.exp(-4 * f)),
         "continuous_bernoulli": lambda: rng.beta(8 * stats.norm.cdf(f), 8 * stats.norm.sf(f)),
@@ -58,7 +59,8 @@ def X() -> np.ndarray:
 def test_every_likelihood_learns_data_of_its_kind(likelihood):
     """Better than at first, and than a model without a code: on rows that it did not see."""
     X = data_of(likelihood)
-    params = {"likelihood": likelihood, "epochs": 30, "learning_rate": 5e-3}
+    columns = [("categorical", 3)] * 8 if likelihood == "categorical" else likelihood
+    params = {"likelihood": columns, "epochs": 30, "learning_rate": 5e-3}
     vae = small(**params).fit(X[:800], validation=X[800:])
     blind = small(**params, beta=1000.0).fit(X[:800])  # its code costs too much to say anything
     validation = vae.history_["validation"]
@@ -82,6 +84,19 @@ def test_rates_are_recovered_whatever_the_exposure():
     assert vae.evaluate(X, exposure=hours)["elbo"] > blind.evaluate(X)["elbo"]
 
 
+@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+@pytest.mark.parametrize("size", [10, 1000, 100_000])
+def test_large_counts_train(likelihood, size):
+    rng = np.random.default_rng(0)
+    rates = size * np.exp(factors(600, 6, rng))
+    X = rng.poisson(rates * rng.gamma(20, 1 / 20, rates.shape))
+    vae = small(likelihood=likelihood, epochs=150, learning_rate=0.02).fit(X)
+    assert vae.history_["elbo"][-1] > vae.history_["elbo"][0]
+    error = np.log(vae.reconstruct(X)) - np.log(rates)
+    assert np.sqrt(np.mean(error**2)) < 0.5
+
+
+@pytest.mark.filterwarnings("ignore:posterior collapse")  # as it should: beta sees to it
 def test_the_dispersion_is_recovered():
     rng = np.random.default_rng(0)
     X = rng.poisson(4 * rng.gamma(2.0, 1 / 2.0, (3000, 6)))
@@ -97,12 +112,16 @@ def test_sigma_is_had_in_four_ways(sigma):
     X = (factors(2000, 6, rng) + noise * rng.standard_normal((2000, 6))).astype(np.float32)
     vae = small(sigma=sigma, epochs=30, learning_rate=5e-3).fit(X)
     found = np.exp(weights(vae)["log_sigma"])
-    residual = np.sqrt(np.mean((X - vae.reconstruct(X)) ** 2))
+    mu, logvar = vae.encode(X)
+    x = vae.inverse_transform(mu + np.exp(logvar / 2) * rng.standard_normal(mu.shape))
+    best = np.sqrt(((X - x) ** 2).mean(axis=0))  # of each column: what the ELBO asks for
     if sigma == "per_feature":
-        np.testing.assert_allclose(found, noise, rtol=0.3, atol=0.06)
+        np.testing.assert_allclose(found, best, rtol=0.1)
+        assert (np.diff(found[1:]) > 0).all(), "as the noise of the columns"
     else:
+        one = 0.25 if sigma == 0.25 else np.sqrt((best**2).mean())
+        np.testing.assert_allclose(found, one, rtol=0.05)
         assert len(set(found.tolist())) == 1
-        assert found[0] == pytest.approx(0.25 if sigma == 0.25 else residual, rel=0.15)
     draws = vae.sample(4000, random_state=0, draw=True) - vae.sample(4000, random_state=0)
     np.testing.assert_allclose(draws.std(axis=0), found, rtol=0.05)
 
@@ -183,7 +202,7 @@ def test_a_plain_autoencoder_has_no_kl_and_reconstructs_better(X):
     assert error(plain) < error(vae)
     residual = (X - plain.reconstruct(X)) / 0.3  # the code is mu itself
     nll = (0.5 * residual**2 + np.log(0.3) + 0.5 * np.log(2 * np.pi)).sum(axis=1)
-    np.testing.assert_allclose(plain.score_samples(X), -nll, rtol=1e-4)
+    np.testing.assert_allclose(plain.score_samples(X), -nll, rtol=1e-4, atol=1e-5)
     for method in (plain.log_likelihood, plain.diagnose):
         with pytest.raises(ValueError, match="autoencoder"):
             method(X)
@@ -287,12 +306,14 @@ def test_log_likelihood_of_what_is_known_is_that_of_the_marginal():
     vae, marginal = linear_gaussian()
     X = marginal.rvs(50, random_state=1).astype(np.float32)
     X[:, [1, 4]] = np.nan
+    tensors = {name: 0 * t if name[:2] in ("mu", "lo") else t for name, t in weights(vae).items()}
+    vae._core.set_tensors({**tensors, "log_sigma": weights(vae)["log_sigma"]})  # q is the prior
     known = [0, 2, 3]
     exact = stats.multivariate_normal(marginal.mean[known], marginal.cov[np.ix_(known, known)])
     estimate = vae.log_likelihood(X, n_samples=20_000)
     off = (estimate.rows - exact.logpdf(X[:, known])) / estimate.row_errors
-    assert (estimate.row_errors < 0.2).all()
-    assert np.abs(off).max() < 5
+    assert (estimate.row_errors < 0.15).all()
+    assert np.abs(off).max() < 4.5
 
 
 def test_log_likelihood_is_the_same_at_every_call_in_any_company_by_any_threads(tmp_path):

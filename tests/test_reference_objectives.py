@@ -129,9 +129,10 @@ def test_mixed_columns_are_the_sum_of_their_blocks() -> None:
         part["encoder.0.weight"] = params["encoder.0.weight"][c]
         # The same rows for the encoder: what it doesn't see of x, it gets by its bias
         rest = np.delete(np.arange(x.shape[1]), np.arange(x.shape[1])[c])
+        seen = ref.seen_by_encoder(x, ALL)
         for i in range(N):
             part["encoder.0.bias"] = (
-                params["encoder.0.bias"] + x[i, rest] @ params["encoder.0.weight"][rest]
+                params["encoder.0.bias"] + seen[i, rest] @ params["encoder.0.weight"][rest]
             )
             row = ref.evaluate(
                 part, x[i : i + 1, c], eps[i : i + 1], likelihood=name, df=5.0, **net
@@ -198,7 +199,7 @@ def test_missing_values_cost_nothing_and_the_encoder_sees_zeros() -> None:
     gone = x.copy()
     gone[0, 1] = gone[1, 3] = gone[3, 6] = np.nan  # [1, 3] is one of the categorical columns
     gone[2] = np.nan
-    seen = np.nan_to_num(gone)
+    seen = np.nan_to_num(ref.seen_by_encoder(gone, MIXED))
     t, full = (ref.evaluate(params, rows, eps, corrupted=seen, **model) for rows in (gone, x))
     present = np.ones(x.shape, bool)
     present[0, 1] = present[3, 6] = False
@@ -248,6 +249,21 @@ def test_corruption_is_seen_by_the_encoder_alone() -> None:
     np.testing.assert_array_equal(t["output"], blind["output"])
     want = -stats.norm.logpdf(x, t["output"], np.exp(params["log_sigma"]))
     np.testing.assert_allclose(t["nll"], want, rtol=1e-12)
+
+
+def test_the_encoder_reads_the_logarithm_of_counts() -> None:
+    columns = [("gaussian", 2), ("poisson", 2), ("negative_binomial", 1)]
+    rng = np.random.default_rng(0)
+    params = ref.init(rng, 5, (4,), LATENT_DIM, (3,), columns)
+    x = np.hstack([rng.normal(size=(N, 2)), rng.poisson(400, (N, 3))])
+    x[0, 3] = np.nan
+    eps = rng.normal(size=(N, LATENT_DIM))
+    model: dict[str, Any] = {"activation": "tanh", "likelihood": columns}
+    t = ref.evaluate(params, x, eps, **model)
+    seen = np.hstack([x[:, :2], np.log(1 + x[:, 2:])])
+    same = ref.evaluate(params, x, eps, corrupted=seen, **model)
+    np.testing.assert_allclose(t["mu"], same["mu"], rtol=1e-12)
+    assert_gradients_match_differences(params, x, eps, **model)
 
 
 def test_dropout_removes_units_and_scales_up_the_others() -> None:
