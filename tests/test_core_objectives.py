@@ -267,7 +267,7 @@ def test_encode_decode_and_score(likelihood: Any) -> None:
     got = {"mu": mu, "logvar": logvar, "reconstruction": reconstruction, "kl": kl, "mean": mean}
 
     def want(params: Any, x: Any, eps: Any, z: Any, conditions: Any) -> dict[str, Any]:
-        t = reference.forward(params, x, eps, activation="tanh", conditions=conditions)
+        t = reference.evaluate(params, x, eps, conditions=conditions, **case.settings)
         rows = reference.figures(params, x, eps, conditions=conditions, **case.settings)
         model = {"activation": "tanh", "likelihood": likelihood, "conditions": conditions}
         return {

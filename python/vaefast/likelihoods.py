@@ -21,6 +21,12 @@ Array = NDArray[Any]
 UNIT = ("bernoulli", "continuous_bernoulli")  # for values in [0, 1]
 COUNTS = ("poisson", "negative_binomial")
 
+_VALUES: dict[str, tuple[Callable[[Array], Array], str]] = {  # of x, where not any finite one
+    **dict.fromkeys(UNIT, (lambda x: (x >= 0) & (x <= 1), "values within [0, 1]")),
+    **dict.fromkeys(COUNTS, (lambda x: (x >= 0) & (x == np.floor(x)), "counts: 0, 1, 2, ...")),
+    "categorical": (lambda x: (x == 0) | (x == 1), "one-hot columns: one 1, all others 0"),
+}
+
 
 def columns_of(likelihood: str | Sequence[tuple[str, int]], features: int) -> Columns:
     """Return the likelihood's columns, (name, count) from left to right.
@@ -74,8 +80,9 @@ def check_data(rows: Rows, columns: Columns, missing: bool, name: str = "X") -> 
     missing : bool
         Whether NaN stands for a missing value.
     """
-    if divisor(columns) == 255 and (not missing or rows.dtype == np.uint8):
-        likelihood = columns[0][0]
+    likelihood = columns[0][0]
+    by_range = len(columns) == 1 and (likelihood in UNIT or likelihood not in _VALUES)
+    if by_range and (not missing or rows.dtype == np.uint8):
         return check_values(rows, likelihood if likelihood in UNIT else None, name)
     for _, likelihood, first, block in _blocks(rows, columns):
         _check_block(block, likelihood, missing, name, first)
@@ -90,16 +97,9 @@ def _blocks(rows: Rows, columns: Columns) -> Iterator[tuple[int, str, int, Array
 
 def _check_block(block: Array, likelihood: str, missing: bool, name: str, first: int) -> None:
     known = ~np.isnan(block) if missing and block.dtype != np.uint8 else np.ones(1, dtype=bool)
-    rules: dict[str, tuple[Callable[[Array], Array], str]] = {
-        **dict.fromkeys(UNIT, (lambda x: (x >= 0) & (x <= 1), "values within [0, 1]")),
-        **dict.fromkeys(COUNTS, (lambda x: (x >= 0) & (x == np.floor(x)), "counts: 0, 1, 2, ...")),
-        "categorical": (lambda x: (x == 0) | (x == 1), "one-hot columns: one 1, all others 0"),
-    }
-    for what, bad in (
-        ("finite values", ~np.isfinite(block)),
-        *([(rules[likelihood][1], ~rules[likelihood][0](block))] if likelihood in rules else []),
-    ):
-        bad = bad & known
+    finite = (np.isfinite, "finite values")
+    for holds, what in (finite, _VALUES.get(likelihood, finite)):
+        bad = ~holds(block) & known
         if bad.any():
             row, column = np.argwhere(bad)[0]
             value = block[row, column]
