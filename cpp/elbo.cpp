@@ -91,8 +91,8 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
       weight(static_cast<std::size_t>(rows * kind.samples)),
       bound(static_cast<std::size_t>(rows)) {
   const int samples = rows * kind.samples, features = model.shape.features;
-  const bool counts = std::any_of(model.columns.begin(), model.columns.end(),
-                                  [](const Columns& c) { return c.likelihood->counts; });
+  const bool counts =
+      std::any_of(model.columns.begin(), model.columns.end(), [](const Columns& c) { return c.likelihood->counts; });
   if (kind.samples > 1 || kind.corrupted || counts) target = Panels(samples, features);
   if (kind.missing) mask = Panels(samples, features);
   if (!kind.training) output = Panels(samples, features);

@@ -368,8 +368,8 @@ def test_the_report_warns_of_a_busy_machine() -> None:
 def test_a_run_prints_a_table_and_keeps_the_result(tmp_path: Path, alone: Path) -> None:
     out = tmp_path / "new" / "result.json"
     text = run(
-        "training", "--quick", "--nets", "20-16-2-16-20:tanh,9-3-9", "--batches", "8,16", "--rounds", "2",
-        "--threads", "1", "--out", str(out), path=alone,
+        "training", "--quick", "--nets", "20-16-2-16-20:tanh,9-3-9", "--batches", "8,16",
+        "--rounds", "2", "--threads", "1", "--out", str(out), path=alone,
     )  # fmt: skip
     for module in PACKAGES:
         assert f"left out: {module} (ImportError: not installed)" in text

@@ -36,7 +36,9 @@ struct Data {
 Data data_of(const py::object& x) {
   if (py::isinstance<Data>(x)) return py::cast<Data>(x);
   if (!py::isinstance<py::array>(x)) throw std::invalid_argument("x must be an array or Data");
-  return {py::cast<py::array>(x)};
+  Data data;
+  data.x = py::cast<py::array>(x);
+  return data;
 }
 
 Rows view(const Core& core, const Data& data) {

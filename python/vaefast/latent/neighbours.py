@@ -42,7 +42,7 @@ def nearest(
     if data.shape[1] != queries.shape[1] or (len(shape) > 1 and len(other) > 1 and shape != other):
         raise ValueError(f"rows has rows of shape {other}, but X of shape {shape}")
     for values, name in ((data, "X"), (queries, "rows")):
-        check_values(values, "gaussian", name)
+        check_values(values, name=name)
     n = check_integer(n, "n")
     if n > len(data):
         raise ValueError(f"n={n} neighbours were asked for, but X has only {len(data)} rows")
