@@ -50,4 +50,5 @@ BLOG = Recipe(
     epochs=10,
     data=_data,
     figures=_figures,
+    seeds=(0, 1, 2),
 )
