@@ -15,7 +15,7 @@ FLOPS_PER_EPOCH = 6e10  # needed ones: about half a second at 100 GFLOP/s
 QUICK_FLOPS_PER_EPOCH = 5e9
 MIN_BATCHES, MAX_BATCHES, MAX_ROWS = 4, 1_000, 60_000
 WARM_UP = 2  # batches
-PAUSE = 0.05  # seconds; idle threads of the peer before stop spinning
+PAUSE = 0.15  # seconds; until then the idle threads of the peer before may spin (OpenBLAS: 0.1)
 
 BASE = "vaefast"  # ratios are its rate by that of another
 
