@@ -103,7 +103,7 @@ def test_reconstruct_shows_draws_beside_the_original(model, data):
     said = succeed("reconstruct", model, data, "--index", 3, 5, "--draws", 4, "--seed", 1)
     assert "3, 5 of the test rows" in said
     X = datasets.load(data).X_test[[3, 5]]
-    draws = vaefast.load(model).reconstruct(X, 4, random_state=1)
+    draws = vaefast.load(model).reconstruct(X, n=4, random_state=1)
     expected = images.strips(
         [[X[0], *draws[0]], [X[1], *draws[1]]],
         names=["row 3", "row 5"],

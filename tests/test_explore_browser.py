@@ -485,7 +485,7 @@ def test_breeding_mixes_the_picked_parents(open_page: Callable[..., Page], deep:
     page.slide("mutation", 0.5)
     page.click("next")
     page.press(children[0])
-    assert not np.isclose(page.code(), child, atol=1e-3).any()
+    assert np.isclose(page.code(), child, atol=1e-3).sum() <= 2  # by chance
     page.click("restart")
     assert "Generation 1" in page.find("breed-text").text
 

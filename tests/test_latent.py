@@ -36,10 +36,10 @@ def table_vae() -> VAE:
 
 def test_draws_of_a_row_are_spread_as_its_posterior(vae, strokes):
     X = strokes.X_test[:3]
-    draws = vae.reconstruct(X, 500, random_state=0)
+    draws = vae.reconstruct(X, n=500, random_state=0)
     assert draws.shape == (3, 500, 28, 28)
-    np.testing.assert_array_equal(draws, vae.reconstruct(X, 500, random_state=0))
-    assert np.abs(draws - vae.reconstruct(X, 500, random_state=1)).max() > 0.1
+    np.testing.assert_array_equal(draws, vae.reconstruct(X, n=500, random_state=0))
+    assert np.abs(draws - vae.reconstruct(X, n=500, random_state=1)).max() > 0.1
     mu, logvar = vae.encode(X)
     noise = np.random.default_rng(9).standard_normal((500, LATENT))
     for row in range(3):
@@ -50,9 +50,9 @@ def test_draws_of_a_row_are_spread_as_its_posterior(vae, strokes):
 
 
 def test_draws_of_a_table_and_their_errors(table_vae):
-    assert table_vae.reconstruct(np.zeros((4, 3)), 2).shape == (4, 2, 3)
+    assert table_vae.reconstruct(np.zeros((4, 3)), n=2).shape == (4, 2, 3)
     with pytest.raises(ValueError, match="n=0"):
-        table_vae.reconstruct(np.zeros((4, 3)), 0)
+        table_vae.reconstruct(np.zeros((4, 3)), n=0)
 
 
 def test_temperature_scales_the_codes_of_samples(vae):

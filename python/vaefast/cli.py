@@ -180,7 +180,7 @@ def reconstruct(
     rows.check_indexes(indexes, X, where)
     chosen = list(indexes) or list(range(min(10, len(X))))
     originals = X[chosen]
-    results = vae.reconstruct(originals, draws, seed)
+    results = vae.reconstruct(originals, n=draws, random_state=seed)
     if images.is_image_shape(vae.feature_shape_):
         levels = images.value_range(originals)
         if draws is None:

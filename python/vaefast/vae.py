@@ -400,10 +400,10 @@ class VAE(Estimator):
     def reconstruct(
         self,
         X: ArrayLike,
+        y: Any = None,
+        *,
         n: int | None = None,
         random_state: RandomState = None,
-        *,
-        y: Any = None,
     ) -> NDArray[np.float32]:
         """Return each row as the model sees it: E[x|z], like X, at the mean of its posterior.
 
@@ -434,7 +434,7 @@ class VAE(Estimator):
         rows = self._reader.read(X, y, exposure)
         assert isinstance(rows, RowData)
         known = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
-        guess = self.reconstruct(X, y=y).reshape(known.shape)
+        guess = self.reconstruct(X, y).reshape(known.shape)
         if rows.log_exposure is not None:
             likelihoods.expose(guess, self._reader.columns, rows.log_exposure)
         filled = np.where(np.isnan(known), guess, known)
