@@ -84,7 +84,7 @@ def main(
         tiles = windows.reshape(-1, height, width)
         alike = likeness(see(vae, tiles, mean, spread, gain), tiles)
         alike[tiles.std(axis=(1, 2)) < 0.02], found = 0, 0  # where nothing is, nothing is seen
-        for place in alike.argsort()[::-1][: (alike > 0.5).sum()]:
+        for place in alike.argsort()[::-1][: (alike > 0.2).sum()]:
             y, x = (EVERY * i for i in divmod(int(place), windows.shape[1]))
             free = np.ones(shape, bool)
             free[y : y + height, x : x + width] = False
@@ -93,13 +93,13 @@ def main(
                 continue
             taken, found = taken | here, found + 1
             tile = tiles[place]
-            for _ in range(4):
+            for _ in range(12):
                 seen = see(vae, tile[None], mean, spread, gain)[0]
                 tile = tile + 0.35 * (tile.mean() + max(tile.std(), 0.11) * seen - tile)
             change = np.zeros(shape)
             change[y : y + height, x : x + width] = hill * (tile - tiles[place])
             now = now + resized(change, grey.shape)
-        print(f"{scale * height:.0f} pixels high: drawn in at {found} places")
+        print(f"{scale * height:.0f} pixels high: drawn in {found} times")
     dreamt = np.clip(content + (now - grey)[..., None], 0, 1)
     out.mkdir(parents=True, exist_ok=True)
     with atomic_write(out / "dream.png") as path:

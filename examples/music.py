@@ -106,7 +106,7 @@ def main(data: Path, epochs: int, seed: int, out: Path) -> None:
         axes.set(title=f"{name}: {consonant:.0%} consonant", ylabel="MIDI note", ylim=(34, 84))
         last.bar(np.arange(12) + 0.2 * i - 0.3, shares, 0.2, label=name)
     last.set_xticks(range(12), ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"])
-    last.legend(title="share of notes", frameon=False)
+    last.legend(title="share of notes", bbox_to_anchor=(1, 1.1), frameon=False)
     out.mkdir(parents=True, exist_ok=True)
     with atomic_write(out / "music.png") as path:
         figure.savefig(path)

@@ -160,7 +160,7 @@ def test_restyle_draws_its_own_images(run, tmp_path):
 
 def test_dream_changes_the_photograph_where_it_sees_something(run, tmp_path):
     result = run("dream", "--size", 120, "--epochs", 3)
-    assert "drawn in at" in result.output
+    assert "drawn in" in result.output
     pixels = picture(tmp_path, "dream.png").astype(float)
     photo, dream = np.split(pixels[:, : pixels.shape[1] // 2 * 2], 2, axis=1)
     assert np.abs(photo - dream).max() > 20
