@@ -22,6 +22,7 @@ from vaefast.files import atomic_write
 
 LOWEST, PITCHES = 28, 60  # MIDI notes 28 to 87
 STEPS, BARS = 16, 12  # sixteenths in a bar, bars of what is written
+THERE = click.Path(exists=True, path_type=Path)
 CONSONANT = [0, 3, 4, 5, 7, 8, 9]  # semitones, octaves apart: unison, thirds, fourth, ... sixths
 
 
@@ -36,8 +37,7 @@ def bars_of(song: list[list[int]]) -> np.ndarray:
 
 def before(bars: np.ndarray) -> np.ndarray:
     """What the model is told of each bar: the chord before it, how far the song has gone."""
-    chords = np.pad(bars[:-1, -1], ((1, 0), (0, 0)))
-    return np.column_stack([chords, np.linspace(0, 1, len(bars))]).astype(np.float32)
+    return np.column_stack([np.pad(bars[:-1, -1], [(1, 0), (0, 0)]), np.linspace(0, 1, len(bars))])
 
 
 def compose(vae: VAE, codes: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def save_midi(bars: np.ndarray, path: Path) -> None:
 
 
 @click.command()
-@click.option("--data", envvar="VAEFAST_DATA", required=True, show_envvar=True, type=Path)
+@click.option("--data", envvar="VAEFAST_DATA", required=True, show_envvar=True, type=THERE)
 @click.option("--epochs", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=Path, default="runs/music", show_default=True)
