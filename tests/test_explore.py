@@ -288,10 +288,13 @@ def test_without_a_browser_the_page_is_there_and_named(
 def test_directions_come_from_a_file(model: Path, tmp_path: Path):
     np.savez(tmp_path / "ways.npz", smile=np.array([1, 0, 2]), age=np.ones(3))
     out = tmp_path / "page.html"
-    assert command(model, "--directions", tmp_path / "ways.npz", "--out", out, "--no-open")[0] == 0
+    np.save(tmp_path / "thick.npy", np.array([0, 1, 0], np.float32))  # as direction --save does
+    files = ("--directions", tmp_path / "ways.npz", "--directions", tmp_path / "thick.npy")
+    assert command(model, *files, "--out", out, "--no-open")[0] == 0
     assert content_of(out)["directions"] == [
         {"name": "smile", "vector": [1, 0, 2]},
         {"name": "age", "vector": [1, 1, 1]},
+        {"name": "thick", "vector": [0, 1, 0]},
     ]
 
 
@@ -325,7 +328,7 @@ def test_a_page_that_is_there_stays_without_force(model: Path, tmp_path: Path):
         (["MODEL", "--data", "missing.npy"], "missing.npy"),
         (["MODEL", "--directions", "missing.npz"], "missing.npz: No such file"),
         (["MODEL", "--directions", "text.safetensors"], "expected a .npz file"),
-        (["MODEL", "--directions", "other.npy"], "expected a .npz file"),
+        (["MODEL", "--directions", "other.npy"], "'other' must be 3 numbers"),
         (["MODEL", "--directions", "two.npz"], "'smile' must be 3 numbers"),
         (["MODEL", "--out", "no/such/page.html"], "there is no such folder"),
         (["MODEL", "--out", "folder", "--force"], "is a folder, not a file"),

@@ -270,7 +270,9 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
 @click.option(
     "--directions",
     type=click.Path(path_type=Path),
-    help="A .npz file of named latent directions, one array each: they become sliders.",
+    multiple=True,
+    help="A .npy file that vaefast direction --save wrote, or a .npz file of named directions: "
+    "each becomes a slider. May be repeated.",
 )
 @click.option(
     "--out",
@@ -287,7 +289,7 @@ def explore(
     model: Path,
     data: str | None,
     split: str | None,
-    directions: Path | None,
+    directions: tuple[Path, ...],
     out: Path,
     show: bool,
     force: bool,

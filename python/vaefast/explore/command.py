@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ from .page import write_page
 
 
 def write_page_of(
-    model: Path, data: str | None, split: str | None, directions: Path | None, out: Path
+    model: Path, data: str | None, split: str | None, directions: Sequence[Path], out: Path
 ) -> None:
     """Write the page of the model in this file or folder, with these data where they are named."""
     vae = vaefast.load(model)
-    arrows = None if directions is None else load_directions(directions)
+    arrows = {name: v for path in directions for name, v in load_directions(path).items()} or None
     title = model.resolve().name if model.is_dir() else model.stem
     if data is None:
         write_page(vae, out, directions=arrows, title=title)
@@ -32,16 +33,19 @@ def write_page_of(
 
 
 def load_directions(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Read named vectors from a .npz file."""
+    """Read named vectors from a .npz file, or one vector, named as the file, from a .npy file."""
     with path.open("rb"):  # an OSError names what is wrong with the path
         pass
     try:
-        with np.load(path, allow_pickle=False) as file:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            return {path.stem: file}
+        with file:
             return {name: file[name] for name in file.files}
     except Exception as error:  # whatever NumPy makes of other files and damaged bytes
         raise ValueError(
             f"{path}: expected a .npz file of named arrays of numbers, such as "
-            f"np.savez(path, smile=vector) writes ({error})"
+            f"np.savez(path, smile=vector) writes, or the .npy file of one direction ({error})"
         ) from error
 
 
