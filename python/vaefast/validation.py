@@ -49,7 +49,8 @@ def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
         array = _from_objects(array, name)
     if array.dtype.kind not in "buif":
         raise TypeError(
-            f"{name} holds {array.dtype}, expected numbers. Encode text and categories as numbers."
+            f"{name} holds {array.dtype}, expected numbers. "
+            "vaefast.tables.Table encodes text and categories."
         )
     if array.ndim not in (2, 3, 4):
         hint = f"; one row is {name}[None], one column {name}[:, None]" if array.ndim == 1 else ""
@@ -68,7 +69,10 @@ def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
 
 def _from_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
     if any(isinstance(value, str) for value in array.flat):
-        raise TypeError(f"{name} holds strings, expected numbers. Encode text and categories.")
+        raise TypeError(
+            f"{name} holds strings, expected numbers. "
+            "vaefast.tables.Table encodes text and categories."
+        )
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
