@@ -203,8 +203,8 @@ void from_panels(const Panels& panels, float* out) {
 void product(const float* a, const float* b, int n, int k, int m, int split, float* c) {
   const Panels left = to_panels(a, n, k), right = to_panels(b, k, m);
   Panels out(n, m);
-  multiply(left, right, nullptr, out, 0, split, [](const Block&) {});
-  multiply(left, right, nullptr, out, split, n, [](const Block&) {});
+  multiply(left, right, nullptr, out, {0, split}, [](const Block&) {});
+  multiply(left, right, nullptr, out, {split, n}, [](const Block&) {});
   from_panels(out, c);
 }
 
@@ -239,20 +239,21 @@ void likelihood(const std::string& name, double df, int n, const float* out, con
   const Likelihood& l = find(likelihoods, "likelihood", name);
   for (int i = 0; i < n; ++i) {
     alignas(64) float o[NR] = {out[i]}, m[NR] = {out[i]}, data[NR] = {x[i]}, mask[NR] = {1}, scale[NR] = {log_scale[i]};
-    alignas(64) float delta[NR] = {}, sums[W] = {};
+    alignas(64) float delta[NR] = {};
+    double sum = 0;
     LikelihoodBlock block{.out = o,
                           .x = data,
                           .mask = mask,
                           .log_scale = scale,
                           .log_scale_delta = delta,
-                          .nll = sums,
+                          .nll = &sum,
                           .rows = 1,
                           .df = model.df,
                           .df_constant = model.df_constant};
     l.evaluate(block);
     block.out = m;
     l.mean(block);
-    nll[i] = sums[0];
+    nll[i] = static_cast<float>(sum);
     d_out[i] = o[0];
     d_log_scale[i] = delta[0];
     mean[i] = m[0];

@@ -7,8 +7,6 @@
 namespace vaefast {
 namespace {
 
-std::size_t nll_at(int sample) { return static_cast<std::size_t>(sample) * W; }
-
 // One mask for all rows: 1 for `n` features from a panel's first on, 0 for padding.
 struct RowMask {
   alignas(64) float values[NR] = {};
@@ -49,7 +47,7 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
                       .log_scale = c.log_scale.value.data(),
                       .log_scale_delta = delta && !delta->empty() ? delta->at(0, first) : nullptr,
                       .log_exposure = batch.log_exposure.data() + first,
-                      .nll = batch.nll.data() + nll_at(first),
+                      .nll = batch.nll_of(static_cast<int>(i), first),
                       .rows = last - first,
                       .panels = part.output.count(),
                       .panel_stride = part.output.panel_stride(),
@@ -86,11 +84,12 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
       encoder(model.encoder.make_activations(rows, kind.training)),
       decoder(model.decoder.make_activations(rows * kind.samples, kind.training)),
       posterior(rows, kind.samples, model.shape.latent_dim, model.shape.conditions),
-      nll(nll_at(rows * kind.samples)),
       reconstruction(static_cast<std::size_t>(rows * kind.samples)),
       weight(static_cast<std::size_t>(rows * kind.samples)),
       bound(static_cast<std::size_t>(rows)) {
   const int samples = rows * kind.samples, features = model.shape.features;
+  sums_per_sample = block_by_block(model) ? panel_count(features) : static_cast<int>(model.columns.size());
+  nll.resize(static_cast<std::size_t>(sums_per_sample) * samples);
   const bool counts =
       std::any_of(model.columns.begin(), model.columns.end(), [](const Columns& c) { return c.likelihood->counts; });
   if (kind.samples > 1 || kind.corrupted || counts) target = Panels(samples, features);
@@ -123,20 +122,18 @@ void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, i
     if (c.likelihood->counts) log_counts(x, row, c.first, c.count);
 }
 
-void encode(const Model& model, Batch& batch, int first, int last, const Dropout* dropout) {
+void encode(const Model& model, Batch& batch, const Share& share, const Dropout* dropout) {
   Posterior& q = batch.posterior;
-  model.encoder.forward(batch.x, batch.encoder, q.head, first, last, dropout, [](const Block&) {});
-  q.read_head(first, last);
+  model.encoder.forward(batch.x, batch.encoder, q.head, share, dropout, [](const Block&) {});
+  q.read_head(share.first, share.last);
 }
 
-void decode_and_score(const Model& model, Batch& batch, int first, int last, const Dropout* dropout) {
-  batch.posterior.sample(first, last);
-  first *= batch.kind.samples;
-  last *= batch.kind.samples;
+void decode_and_score(const Model& model, Batch& batch, const Share& rows, const Dropout* dropout) {
+  batch.posterior.sample(rows.first, rows.last);
+  const Share share = rows.times(batch.kind.samples);
   Panels& out = batch.output.empty() ? batch.decoder.delta.back() : batch.output;
-  std::fill(batch.nll.data() + nll_at(first), batch.nll.data() + nll_at(last), 0.f);
   const auto forward = [&](auto&& epilogue) {
-    model.decoder.forward(batch.posterior.z, batch.decoder, out, first, last, dropout, epilogue);
+    model.decoder.forward(batch.posterior.z, batch.decoder, out, share, dropout, epilogue);
   };
   if (block_by_block(model)) {
     const Columns& c = model.columns[0];
@@ -145,6 +142,8 @@ void decode_and_score(const Model& model, Batch& batch, int first, int last, con
     const float *x = batch.seen_by_likelihood().data(), *missing = batch.mask.data();
     forward([&](const Block& block) {
       const RowMask shared(c.count - block.panel * NR);
+      double* nll = batch.nll_of(block.panel, block.row);
+      std::fill_n(nll, block.rows, 0.0);
       c.likelihood->evaluate({.out = block.data,
                               .x = x + block.offset,
                               .mask = missing ? missing + block.offset : shared.values,
@@ -152,18 +151,22 @@ void decode_and_score(const Model& model, Batch& batch, int first, int last, con
                               .log_scale = log_scale ? log_scale + block.panel * NR : nullptr,
                               .log_scale_delta = delta ? delta + block.offset : nullptr,
                               .log_exposure = batch.log_exposure.data() + block.row,
-                              .nll = batch.nll.data() + nll_at(block.row),
+                              .nll = nll,
                               .rows = block.rows,
                               .df = model.df,
                               .df_constant = model.df_constant});
     });
   } else {
     forward([](const Block&) {});
-    for_parts(model, batch, out, first, last, true,
-              [](const LikelihoodBlock& block, const Columns& c) { c.likelihood->evaluate(block); });
+    for_parts(model, batch, out, share.first, share.last, true, [](const LikelihoodBlock& block, const Columns& c) {
+      std::fill_n(block.nll, block.rows, 0.0);
+      c.likelihood->evaluate(block);
+    });
   }
-  for (int sample = first; sample < last; ++sample)
-    batch.reconstruction[static_cast<std::size_t>(sample)] = simd::sum(simd::load(batch.nll.data() + nll_at(sample)));
+  std::fill(batch.reconstruction.begin() + share.first, batch.reconstruction.begin() + share.last, 0.0);
+  for (int part = 0; part < batch.sums_per_sample; ++part)
+    for (int sample = share.first; sample < share.last; ++sample)
+      batch.reconstruction[static_cast<std::size_t>(sample)] += *batch.nll_of(part, sample);
 }
 
 void weigh_samples(Batch& batch, const Objective& objective, double beta, int first, int last) {
@@ -191,23 +194,24 @@ void weigh_samples(Batch& batch, const Objective& objective, double beta, int fi
   for (Panels& delta : batch.log_scale_delta) scale_rows(delta, batch.weight, first * k, last * k);
 }
 
-void backward(const Model& model, Batch& batch, const Objective& objective, double beta, int first, int last) {
+void backward(const Model& model, Batch& batch, const Objective& objective, double beta, const Share& share) {
   Posterior& q = batch.posterior;
-  model.decoder.backward(batch.decoder, &q.dz, first * batch.kind.samples, last * batch.kind.samples);
+  model.decoder.backward(batch.decoder, &q.dz, share.times(batch.kind.samples));
   if (objective.importance || objective.gradient != Objective::Gradient::standard)
-    q.backward_samples(batch.weight.data(), beta, objective.gradient, batch.encoder.delta.back(), first, last);
+    q.backward_samples(batch.weight.data(), beta, objective.gradient, batch.encoder.delta.back(), share.first,
+                       share.last);
   else
-    q.backward(batch.encoder.delta.back(), first, last);
-  model.encoder.backward(batch.encoder, nullptr, first, last);
+    q.backward(batch.encoder.delta.back(), share.first, share.last);
+  model.encoder.backward(batch.encoder, nullptr, share);
 }
 
-void decode_mean(const Model& model, Batch& batch, int first, int last) {
+void decode_mean(const Model& model, Batch& batch, const Share& share) {
   const auto forward = [&](auto&& epilogue) {
-    model.decoder.forward(batch.posterior.z, batch.decoder, batch.output, first, last, nullptr, epilogue);
+    model.decoder.forward(batch.posterior.z, batch.decoder, batch.output, share, nullptr, epilogue);
   };
   if (!block_by_block(model)) {
     forward([](const Block&) {});
-    return for_parts(model, batch, batch.output, first, last, false,
+    return for_parts(model, batch, batch.output, share.first, share.last, false,
                      [](const LikelihoodBlock& block, const Columns& c) { c.likelihood->mean(block); });
   }
   forward([&](const Block& block) { model.columns[0].likelihood->mean({.out = block.data, .rows = block.rows}); });

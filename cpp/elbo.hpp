@@ -1,5 +1,5 @@
 // The rows phase: a batch through encoder, posterior, decoder and likelihood to its ELBO, and back to the deltas of
-// every layer. Each function works on rows [first, last) alone and touches nothing of other rows.
+// every layer. Each function does a thread's share, of rows or, in wide layers, of columns.
 #pragma once
 
 #include "model.hpp"
@@ -31,10 +31,15 @@ struct Batch {
   Posterior posterior;
   Panels output;  // (per sample, features), when not training: then it becomes decoder.delta.back()
   std::vector<Panels> log_scale_delta;  // (per sample, count) of each Columns, where they are trained
-  Buffer nll;                           // (per sample, W) partial sums
-  std::vector<double> reconstruction;   // -log p(x | z) in nats, per sample
-  std::vector<float> weight;            // of each sample in the objective's gradient
-  std::vector<double> bound;            // of log p(x), per row
+  // -log p(x | z), summed over the columns of a panel, or over those of a Columns: (panels or Columns, per sample)
+  std::vector<double> nll;
+  int sums_per_sample;
+  double* nll_of(int part, int sample) {
+    return nll.data() + static_cast<std::size_t>(part) * rows * kind.samples + sample;
+  }
+  std::vector<double> reconstruction;  // -log p(x | z) in nats, per sample
+  std::vector<float> weight;           // of each sample in the objective's gradient
+  std::vector<double> bound;           // of log p(x), per row
 
   // A model of several Columns: their parts of the output, of x and of the mask, as matrices of their own.
   struct Part {
@@ -48,16 +53,16 @@ struct Batch {
 };
 
 // x -> mu, logvar, kl. dropout: null but in training, here and below
-void encode(const Model& model, Batch& batch, int first, int last, const Dropout* dropout = nullptr);
+void encode(const Model& model, Batch& batch, const Share& share, const Dropout* dropout = nullptr);
 // mu, logvar, eps -> z, reconstruction
-void decode_and_score(const Model& model, Batch& batch, int first, int last, const Dropout* dropout = nullptr);
+void decode_and_score(const Model& model, Batch& batch, const Share& share, const Dropout* dropout = nullptr);
 // reconstruction, kl -> bound, weight; the deltas of the output get their weights
 void weigh_samples(Batch& batch, const Objective& objective, double beta, int first, int last);
 // multiplies rows [first, last) by their factors
 void scale_rows(Panels& m, const std::vector<float>& factor, int first, int last);
 // the deltas of the sum of the rows' losses; batch.posterior.kl_weight must be set
-void backward(const Model& model, Batch& batch, const Objective& objective, double beta, int first, int last);
+void backward(const Model& model, Batch& batch, const Objective& objective, double beta, const Share& share);
 // z -> E[x | z] in batch.output
-void decode_mean(const Model& model, Batch& batch, int first, int last);
+void decode_mean(const Model& model, Batch& batch, const Share& share);
 
 }  // namespace vaefast

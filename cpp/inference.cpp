@@ -58,7 +58,7 @@ void Inference::encode(const Rows& rows, std::int64_t n, float* mu, float* logva
   const BatchKind kind{.missing = rows.missing};
   for_pieces(n, model_.encoder.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
     for (int i = 0; i < count; ++i) batch_->load_row(model_, rows, row + i, first + i);
-    vaefast::encode(model_, *batch_, first, first + count);
+    vaefast::encode(model_, *batch_, {first, first + count});
     for (int i = 0; i < count; ++i) {
       std::copy_n(batch_->posterior.mu(first + i), latent_dim, mu + (row + i) * latent_dim);
       std::copy_n(batch_->posterior.logvar(first + i), latent_dim, logvar + (row + i) * latent_dim);
@@ -70,7 +70,7 @@ void Inference::decode(const float* z, std::int64_t n, float* mean) {
   const int cols = model_.shape.latent_dim + model_.shape.conditions, features = model_.shape.features;
   for_pieces(n, model_.decoder.flops(), rows_at_a_time(), {}, [&](std::int64_t row, int first, int count) {
     for (int i = 0; i < count; ++i) batch_->posterior.z.write_row(first + i, 0, cols, z + (row + i) * cols);
-    decode_mean(model_, *batch_, first, first + count);
+    decode_mean(model_, *batch_, {first, first + count});
     for (int i = 0; i < count; ++i) batch_->output.read_row(first + i, 0, features, mean + (row + i) * features);
   });
 }
@@ -90,8 +90,8 @@ void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool
       else
         fill_normals(noise.seed, Stream::scoring, hash_row(batch_->x, first + i), 0, latent_dim, eps);
     }
-    vaefast::encode(model_, *batch_, first, first + count);
-    decode_and_score(model_, *batch_, first, first + count);
+    vaefast::encode(model_, *batch_, {first, first + count});
+    decode_and_score(model_, *batch_, {first, first + count});
     for (int i = 0; i < count; ++i) {
       reconstruction[row + i] = batch_->reconstruction[static_cast<std::size_t>(first + i)];
       kl[row + i] = mean_code ? 0 : batch_->posterior.kl[static_cast<std::size_t>(first + i)];
@@ -109,7 +109,7 @@ void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, st
     Batch& batch = *batch_;
     float* numbers = noise.data() + static_cast<std::size_t>(slot) * at_a_time * stride;
     batch.load_row(model_, rows, row, slot);
-    vaefast::encode(model_, batch, slot, slot + 1);
+    vaefast::encode(model_, batch, {slot, slot + 1});
     const std::uint64_t name = hash_row(batch.x, slot);
     LogMeanExp likelihood;
     for (int done = 0; done < samples; done += at_a_time) {
@@ -117,7 +117,7 @@ void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, st
                    numbers);
       for (int j = 0; j < at_a_time; ++j)
         std::copy_n(numbers + j * stride, latent_dim, batch.posterior.eps(slot * at_a_time + j));
-      decode_and_score(model_, batch, slot, slot + 1);
+      decode_and_score(model_, batch, {slot, slot + 1});
       for (int j = 0; j < std::min(at_a_time, samples - done); ++j) {
         const auto sample = static_cast<std::size_t>(slot * at_a_time + j);
         likelihood.add(batch.posterior.log_ratio[sample] - batch.reconstruction[sample]);

@@ -18,7 +18,7 @@ struct LikelihoodBlock {
   const float* log_scale = nullptr;     // (1, columns): of each feature; null for a likelihood without a scale
   float* log_scale_delta = nullptr;     // d nll / d log_scale; null if it is not learned
   const float* log_exposure = nullptr;  // of each row; null: 0
-  float* nll = nullptr;                 // (rows, W): running sum of -log p(x | z), W partial sums a row
+  double* nll = nullptr;                // of each row: -log p(x | z) of the block is added
   int rows = 0, panels = 1;
   std::size_t panel_stride = 0;
   float df = 0, df_constant = 0;  // of a Student t: log gamma(df / 2) - log gamma((df + 1) / 2) + log(df pi) / 2
@@ -167,25 +167,29 @@ struct NegativeBinomial {
 
 template <class L>
 void evaluate(const LikelihoodBlock& b) {
-  for (int panel = 0; panel < b.panels; ++panel)
-    for (int c = 0; c < NR; c += W) {
-      const std::size_t start = panel * b.panel_stride + c;
-      const Packet log_scale = b.log_scale ? load(b.log_scale + panel * NR + c) : zero();
-      const L f({log_scale, b.df, b.df_constant});
-      const float* mask = b.mask + (b.mask_row ? start : static_cast<std::size_t>(panel * NR + c));
-      for (int r = 0; r < b.rows; ++r) {
-        const std::size_t at = start + r * NR;
-        const Packet known = less(zero(), load(mask + r * b.mask_row));
+  for (int panel = 0; panel < b.panels; ++panel) {
+    const std::size_t start = panel * b.panel_stride;
+    const auto features = [&](int c) {
+      return L({b.log_scale ? load(b.log_scale + panel * NR + c) : zero(), b.df, b.df_constant});
+    };
+    const L halves[] = {features(0), features(W)};
+    const float* mask = b.mask + (b.mask_row ? start : static_cast<std::size_t>(panel * NR));
+    for (int r = 0; r < b.rows; ++r) {
+      Packet nll = zero();
+      for (int half = 0; half < 2; ++half) {
+        const std::size_t at = start + r * NR + half * W;
+        const Packet known = less(zero(), load(mask + r * b.mask_row + half * W));
         Packet out = load(b.out + at);
         if constexpr (L::counts)
           if (b.log_exposure) out = add(out, set(b.log_exposure[r]));
-        const Terms terms = f(out, load(b.x + at));
-        float* nll = b.nll + r * W;
-        store(nll, add(load(nll), select(known, terms.nll, zero())));
+        const Terms terms = halves[half](out, load(b.x + at));
+        nll = add(nll, select(known, terms.nll, zero()));
         store(b.out + at, select(known, terms.d_out, zero()));
         if (b.log_scale_delta) store(b.log_scale_delta + at, select(known, terms.d_log_scale, zero()));
       }
+      b.nll[r] += static_cast<double>(simd::sum_in_float(nll));
     }
+  }
 }
 
 template <class L>
@@ -241,7 +245,7 @@ struct Categorical {
         continue;
       }
       const auto [sum, log_sum] = exponentials(b, row);
-      b.nll[row * W] += weight * log_sum - static_cast<float>(simd::sum(chosen));
+      b.nll[row] += weight * log_sum - simd::sum(chosen);
       for_row(b, row, [&](std::size_t at, std::size_t mask) {
         const Packet x = select(less(zero(), load(b.mask + mask)), load(b.x + at), zero());
         store(b.out + at, sub(mul(set(weight / sum), load(b.out + at)), x));

@@ -75,16 +75,16 @@ Activations Network::make_activations(int rows, bool training) const {
   return a;
 }
 
-void Network::backward(Activations& a, Panels* dx, int first, int last) const {
+void Network::backward(Activations& a, Panels* dx, const Share& share) const {
   for (std::size_t i = layers.size() - 1; i > 0; --i) {
     const float* slopes = a.slope[i - 1].data();
-    multiply(a.delta[i], layers[i].transposed, nullptr, a.delta[i - 1], first, last, [&](const Block& block) {
+    multiply(a.delta[i], layers[i].transposed, nullptr, a.delta[i - 1], share, [&](const Block& block) {
       const float* slope = slopes + block.offset;
       for (int k = 0; k < block.size(); k += W)
         simd::store(block.data + k, simd::mul(simd::load(block.data + k), simd::load(slope + k)));
     });
   }
-  if (dx) multiply(a.delta[0], layers[0].transposed, nullptr, *dx, first, last, [](const Block&) {});
+  if (dx) multiply(a.delta[0], layers[0].transposed, nullptr, *dx, share, [](const Block&) {});
 }
 
 }  // namespace vaefast

@@ -55,27 +55,26 @@ class Network {
   double flops() const;
   Activations make_activations(int rows, bool training) const;
 
-  // Rows [first, last) of x through all layers. The last layer's output goes to `out`, block by block, each handed to
+  // A share of x through all layers. The last layer's output goes to `out`, block by block, each handed to
   // last_epilogue. dropout: null but in training.
   template <class Epilogue>
-  void forward(const Panels& x, Activations& a, Panels& out, int first, int last, const Dropout* dropout,
+  void forward(const Panels& x, Activations& a, Panels& out, const Share& share, const Dropout* dropout,
                Epilogue&& last_epilogue) const {
     const Panels* in = &x;
     for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
       float* slopes = a.slope.empty() ? nullptr : a.slope[i].data();
-      multiply(*in, layers[i].weight.value, layers[i].bias.value.data(), a.hidden[i], first, last,
-               [&](const Block& block) {
-                 float* slope = slopes ? slopes + block.offset : nullptr;
-                 activation_->apply(block.data, slope, block.size());
-                 if (dropout) dropout->apply(static_cast<int>(i), layers[i].out(), block, slope);
-               });
+      multiply(*in, layers[i].weight.value, layers[i].bias.value.data(), a.hidden[i], share, [&](const Block& block) {
+        float* slope = slopes ? slopes + block.offset : nullptr;
+        activation_->apply(block.data, slope, block.size());
+        if (dropout) dropout->apply(static_cast<int>(i), layers[i].out(), block, slope);
+      });
       in = &a.hidden[i];
     }
-    multiply(*in, layers.back().weight.value, layers.back().bias.value.data(), out, first, last, last_epilogue);
+    multiply(*in, layers.back().weight.value, layers.back().bias.value.data(), out, share, last_epilogue);
   }
 
   // From delta of the last layer to those of all layers and, unless it is null, of the network's input.
-  void backward(Activations& a, Panels* dx, int first, int last) const;
+  void backward(Activations& a, Panels* dx, const Share& share) const;
 
  private:
   const Activation* activation_;

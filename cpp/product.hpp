@@ -11,6 +11,7 @@
 #include <array>
 
 #include "panels.hpp"
+#include "threads.hpp"
 
 namespace vaefast {
 
@@ -60,13 +61,21 @@ inline void for_blocks(int first, int last, F&& f) {
   }
 }
 
-// Rows [first, last) of C = bias + A * B, then epilogue(Block) on each finished block. bias: one row, or null.
+// Whether threads share a product's columns, so that each reads its part of B and all of A, or its rows, so that each
+// reads its part of A and all of B.
+inline bool by_columns(int rows, int cols) {
+  constexpr int COLUMNS_PER_ROW = 2;  // with fewer, to wait for each other costs what is won
+  return cols >= COLUMNS_PER_ROW * rows;
+}
+
+// A thread's share of C = bias + A * B, then epilogue(Block) on each finished block. bias: one row, or null.
 // A: (batch, depth)   B: (depth, cols)   C: (batch, cols)
+// When it returns, the thread's own rows of C are done, whoever did them.
 template <class Epilogue>
-inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, int first, int last,
+inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, const Share& share,
                      Epilogue&& epilogue) {
   const int depth = b.rows();
-  for (int panel = 0; panel < c.count(); ++panel) {
+  const auto some_rows = [&](int panel, int first, int last) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     for (int k = 0; k < depth; k += DEPTH) {
       const int terms = std::min(DEPTH, depth - k);
@@ -77,7 +86,21 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
         if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
       });
     }
+  };
+  if (share.threads == 1 || !by_columns(share.rows, c.cols())) {
+    for (int panel = 0; panel < c.count(); ++panel) some_rows(panel, share.first, share.last);
+    return;
   }
+  share.barrier->wait();  // for all rows of A
+  const std::int64_t all = static_cast<std::int64_t>(c.count()) * share.rows;
+  const std::int64_t end = part_begin(all, share.thread + 1, share.threads);
+  for (std::int64_t at = part_begin(all, share.thread, share.threads); at < end;) {
+    const int panel = static_cast<int>(at / share.rows), first = static_cast<int>(at % share.rows);
+    const int last = static_cast<int>(std::min<std::int64_t>(share.rows, first + end - at));
+    some_rows(panel, first, last);
+    at += last - first;
+  }
+  share.barrier->wait();
 }
 
 // One tile of A^T * D over the first `batch` rows: `tile` (rows, NR), where its rows are the columns of A's panel

@@ -66,6 +66,7 @@ inline double sum(Packet a) {
   return total;
 }
 
+inline float sum_in_float(Packet a) { return ei::predux(a); }
 inline float greatest(Packet a) { return ei::predux_max(a); }
 
 inline constexpr float largest = 3.402823466e38f;

@@ -64,12 +64,10 @@ struct Team::Workers {
   void* data = nullptr;
   bool stop = false;
   long process = process_id();
-  bool spin;
+  const bool spin;
   std::vector<Worker> workers;  // number i is thread i + 1 of the team
 
-  explicit Workers(int size)
-      : spin(size <= static_cast<int>(std::thread::hardware_concurrency())),
-        workers(static_cast<std::size_t>(size - 1)) {
+  Workers(int size, bool spins) : spin(spins), workers(static_cast<std::size_t>(size - 1)) {
     try {
       for (int i = 1; i < size; ++i) worker(i).thread = std::thread([this, i] { work(i); });
     } catch (...) {  // the system's limit: end those that were started
@@ -105,11 +103,26 @@ struct Team::Workers {
   }
 };
 
+void Barrier::wait() {
+  if (count_ <= 1) return;
+  const unsigned round = round_.load(std::memory_order_acquire);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.fetch_add(1, std::memory_order_release);
+    round_.notify_all();
+  } else {
+    wait_until(round_, spin_, [round](unsigned now) { return now != round; });
+  }
+}
+
 Team::Team(int size) : size_(size) {}
 Team::~Team() {
   // after a fork the threads are the parent's: there is nothing here to join
   if (workers_ && workers_->process != process_id()) workers_.release();
 }
+
+// A thread that has no core of its own takes somebody's time when it spins.
+bool Team::spins() const { return size_ <= static_cast<int>(std::thread::hardware_concurrency()); }
 
 int Team::threads_for(double flops, std::int64_t parts) const {
   constexpr double FLOPS_PER_THREAD = 1e6;  // with less, a thread costs more than it brings
@@ -119,7 +132,7 @@ int Team::threads_for(double flops, std::int64_t parts) const {
 
 void Team::run(int count, void (*call)(void*, int), void* data) {
   if (workers_ && workers_->process != process_id()) workers_.release();
-  if (!workers_) workers_ = std::make_unique<Workers>(size_);
+  if (!workers_) workers_ = std::make_unique<Workers>(size_, spins());
   Workers& w = *workers_;
   w.call = call;
   w.data = data;

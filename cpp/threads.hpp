@@ -1,6 +1,7 @@
 // A team of threads that work on one thing at a time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <type_traits>
@@ -18,6 +19,33 @@ class FlushDenormals {
 
  private:
   unsigned saved_ = 0;
+};
+
+// Where `count` threads of a team wait for each other.
+class Barrier {
+ public:
+  Barrier(int count, bool spin) : count_(count), spin_(spin) {}
+  void wait();
+
+ private:
+  const unsigned count_;
+  const bool spin_;
+  alignas(64) std::atomic<unsigned> arrived_{0};
+  alignas(64) std::atomic<unsigned> round_{0};
+};
+
+// Where part `part` of n things begins, if they are cut into `parts` of nearly the same size.
+inline std::int64_t part_begin(std::int64_t n, int part, int parts) { return n * part / parts; }
+
+// What one of several threads does of a batch.
+struct Share {
+  int first, last;  // its rows
+  int rows = 0;     // of all threads
+  int thread = 0, threads = 1;
+  Barrier* barrier = nullptr;  // of these threads; null if there is one
+
+  // The same of a batch that has `k` rows for each of this one's.
+  Share times(int k) const { return {first * k, last * k, rows * k, thread, threads, barrier}; }
 };
 
 class Team {
@@ -41,8 +69,19 @@ class Team {
     run(count, [](void* data, int thread) { (*static_cast<Plain*>(data))(thread); }, &body);
   }
 
+  // Runs body(Share) for each of `count` threads, which share that many rows.
+  template <class Body>
+  void share_rows(int count, int rows, Body&& body) {
+    Barrier barrier(count, spins());
+    run(count, [&](int thread) {
+      body(Share{static_cast<int>(part_begin(rows, thread, count)),
+                 static_cast<int>(part_begin(rows, thread + 1, count)), rows, thread, count, &barrier});
+    });
+  }
+
  private:
   struct Workers;
+  bool spins() const;
   void run(int count, void (*call)(void*, int), void* data);
 
   int size_;

@@ -10,8 +10,6 @@ namespace {
 // Streams of dropout that the encoder's layers may use; the decoder's follow.
 constexpr std::uint32_t DECODER_STREAMS = 1 << 16;
 
-int share(int n, int part, int parts) { return static_cast<int>(static_cast<std::int64_t>(n) * part / parts); }
-
 }  // namespace
 
 Trainer::Trainer(Model& model, Team& team, const Optimizer& o) : optimizer(o), model_(model), team_(team) {
@@ -59,34 +57,32 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
                    static_cast<std::uint32_t>(Stream::dropout) + first_layer};
   };
   const std::optional<Dropout> in_encoder = dropout(0), in_decoder = dropout(DECODER_STREAMS);
-  const auto forward = [&](int first, int last) {
+  const auto forward = [&](const Share& share) {
+    const int first = share.first, last = share.last;
     for (int row = first; row < last; ++row) {
       if (row + 1 < last) prefetch_row(rows, index[row + 1]);
       batch_->load_row(model_, rows, index[row], row);
     }
     corrupt(noise, first, last);
     if (objective_.variational) draw_noise(noise, first, last);
-    encode(model_, *batch_, first, last, in_encoder ? &*in_encoder : nullptr);
+    encode(model_, *batch_, share, in_encoder ? &*in_encoder : nullptr);
     if (!objective_.variational)
       std::fill(batch_->posterior.kl.begin() + first, batch_->posterior.kl.begin() + last, 0.0);
-    decode_and_score(model_, *batch_, first, last, in_decoder ? &*in_decoder : nullptr);
+    decode_and_score(model_, *batch_, share, in_decoder ? &*in_decoder : nullptr);
     weigh_samples(*batch_, objective_, beta, first, last);
   };
-  const auto back = [&](int first, int last) { backward(model_, *batch_, objective_, beta, first, last); };
+  const auto back = [&](const Share& share) { backward(model_, *batch_, objective_, beta, share); };
 
   const int threads = team_.threads_for(model_.phase_flops(objective_.samples) * count, count);
-  const auto share_rows = [&](auto&& work) {
-    team_.run(threads, [&](int thread) { work(share(count, thread, threads), share(count, thread + 1, threads)); });
-  };
   if (objective_.free_bits > 0 || settings.capacity || model_.scale == Scale::optimal) {
-    share_rows(forward);  // the gradient depends on means over the batch
+    team_.share_rows(threads, count, forward);  // the gradient depends on means over the batch
     weigh_kl(count, settings);
     if (model_.scale == Scale::optimal) fit_sigma(count);
-    share_rows(back);
+    team_.share_rows(threads, count, back);
   } else {
-    share_rows([&](int first, int last) {
-      forward(first, last);
-      back(first, last);
+    team_.share_rows(threads, count, [&](const Share& share) {
+      forward(share);
+      back(share);
     });
   }
 

@@ -1,5 +1,6 @@
 #include "weights_phase.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 namespace vaefast {
@@ -37,13 +38,26 @@ WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
     Columns& c = model.columns[i];
     const int panels = model.scale == Scale::global ? 1 : panel_count(c.count);
     for (int panel = 0; panel < panels && model.trains_scale(c); ++panel)
-      tiles_.push_back({nullptr, &c, nullptr, &batch.log_scale_delta[i], panel, 0, 1, samples_});
+      tiles_.push_back({.columns = &c,
+                        .delta = &batch.log_scale_delta[i],
+                        .panel = panel,
+                        .rows = 1,
+                        .samples = samples_,
+                        .number = static_cast<int>(tiles_.size())});
   }
   square_norms_.resize(tiles_.size());
+  // Of a layer whose columns are shared in the rows phase too, a thread takes those columns, which are in its own
+  // cache.
+  for (Tile& t : tiles_) {
+    const int cols = t.delta->cols(), tiles = t.layer ? panel_count(t.layer->in()) : 1;
+    t.place = t.layer && by_columns(batch.rows * t.samples, cols)
+                  ? (t.panel * tiles + t.tile) / static_cast<double>(panel_count(cols) * tiles)
+                  : t.number / static_cast<double>(tiles_.size());
+  }
 }
 
 void WeightsPhase::step(const Optimizer& optimizer, int count) {
-  sum_gradients(count, [&](int, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+  sum_gradients(count, [&](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
     optimizer.step(parameter, offset, gradient, n);
   });
 }
@@ -51,7 +65,7 @@ void WeightsPhase::step(const Optimizer& optimizer, int count) {
 void WeightsPhase::gradients(int count) {
   make_gradients();
   const Packet scale = simd::set(1.f / static_cast<float>(count));
-  sum_gradients(count, [scale](int, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+  sum_gradients(count, [scale](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
     float* out = parameter.gradient.data() + offset;
     for (int i = 0; i < n; i += W) simd::store(out + i, simd::mul(scale, simd::load(gradient + i)));
   });
@@ -61,18 +75,19 @@ void WeightsPhase::gradients(int count) {
 void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm) {
   make_gradients();
   std::fill(square_norms_.begin(), square_norms_.end(), 0.0);
-  sum_gradients(count, [this](int tile, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
-    std::copy_n(gradient, n, parameter.gradient.data() + offset);
-    double& squares = square_norms_[static_cast<std::size_t>(tile)];
-    if (tiles_[static_cast<std::size_t>(tile)].columns &&
-        model_.scale == Scale::global) {  // one number, kept many times
-      squares = static_cast<double>(gradient[0]) * gradient[0];
-      return;
-    }
-    Packet sum = simd::zero();
-    for (int i = 0; i < n; i += W) sum = simd::fma(simd::load(gradient + i), simd::load(gradient + i), sum);
-    squares += simd::sum(sum);
-  });
+  sum_gradients(count,
+                [this](const Tile& tile, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+                  std::copy_n(gradient, n, parameter.gradient.data() + offset);
+                  double& squares = square_norms_[static_cast<std::size_t>(tile.number)];
+                  if (tile.columns && model_.scale == Scale::global) {  // one number, kept many times
+                    squares = static_cast<double>(gradient[0]) * gradient[0];
+                    return;
+                  }
+                  Packet sum = simd::zero();
+                  for (int i = 0; i < n; i += W)
+                    sum = simd::fma(simd::load(gradient + i), simd::load(gradient + i), sum);
+                  squares += simd::sum(sum);
+                });
   const double norm = std::sqrt(std::accumulate(square_norms_.begin(), square_norms_.end(), 0.0)) / count;
   optimizer.scale *= static_cast<float>(std::min(1.0, max_norm / norm));
   team_.run(static_cast<int>(shares_.size()) - 1, [&](int thread) {
@@ -112,7 +127,7 @@ void WeightsPhase::sum_gradients(int count, Sink&& sink) {
       }
       for_runs(t, [&](Parameter& parameter, std::size_t offset, int n) {
         if (t.layer && &parameter == &t.layer->bias) sum_rows(*t.delta, t.panel, rows, gradient);
-        sink(i, parameter, offset, gradient, n);
+        sink(t, parameter, offset, gradient, n);
       });
       finish(t);
     }
@@ -153,14 +168,23 @@ void WeightsPhase::add_tiles(Network& network, const Panels& x, const Activation
     for (int k = 0; k < panels * tiles; ++k) {
       const int panel = tiles > panels ? k % panels : k / tiles, tile = tiles > panels ? k / panels : k % tiles;
       const int rows = std::min(NR, layer.in() - tile * NR);
-      tiles_.push_back({&layer, nullptr, i ? &a.hidden[i - 1] : &x, &a.delta[i], panel, tile, rows, samples});
+      tiles_.push_back({.layer = &layer,
+                        .input = i ? &a.hidden[i - 1] : &x,
+                        .delta = &a.delta[i],
+                        .panel = panel,
+                        .tile = tile,
+                        .rows = rows,
+                        .samples = samples,
+                        .number = static_cast<int>(tiles_.size())});
     }
   }
 }
 
-// Cuts the tiles into runs of about the same number of weights.
+// Cuts the tiles into a run for each thread, with about the same number of weights.
 void WeightsPhase::share_tiles(int threads) {
   if (static_cast<int>(shares_.size()) == threads + 1) return;
+  std::sort(tiles_.begin(), tiles_.end(),
+            [](const Tile& a, const Tile& b) { return a.place != b.place ? a.place < b.place : a.number < b.number; });
   std::int64_t total = 0, done = 0;
   for (const Tile& tile : tiles_) total += tile.rows;
   shares_.assign(1, 0);
@@ -170,6 +194,9 @@ void WeightsPhase::share_tiles(int threads) {
   }
   shares_.resize(static_cast<std::size_t>(threads), static_cast<int>(tiles_.size()));
   shares_.push_back(static_cast<int>(tiles_.size()));
+  for (int i = 0; i < threads; ++i)
+    std::sort(tiles_.begin() + shares_[i], tiles_.begin() + shares_[i + 1],
+              [](const Tile& a, const Tile& b) { return a.number < b.number; });
 }
 
 }  // namespace vaefast

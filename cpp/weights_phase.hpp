@@ -28,12 +28,14 @@ class WeightsPhase {
   // Rows tile * NR ..., columns of `panel`, of a layer's weights, with the bias for the first tile of a panel; or,
   // where layer is null, the log scale of columns.
   struct Tile {
-    Dense* layer;
-    Columns* columns;
-    const Panels* input;  // (batch, in)
-    const Panels* delta;  // (batch, out)
-    int panel, tile, rows;
-    int samples;  // rows of delta for one of the batch
+    Dense* layer = nullptr;
+    Columns* columns = nullptr;
+    const Panels* input = nullptr;  // (batch, in)
+    const Panels* delta = nullptr;  // (batch, out)
+    int panel = 0, tile = 0, rows = 0;
+    int samples = 1;   // rows of delta for one of the batch
+    int number = 0;    // in the order of the network
+    double place = 0;  // in [0, 1): threads take tiles from left to right
   };
 
   void add_tiles(Network& network, const Panels& x, const Activations& a, int samples);
@@ -51,9 +53,9 @@ class WeightsPhase {
   Model& model_;
   Team& team_;
   int samples_;
-  std::vector<Tile> tiles_;
+  std::vector<Tile> tiles_;           // thread after thread
   std::vector<int> shares_;           // thread t works on tiles_[shares_[t]] ... tiles_[shares_[t + 1] - 1]
-  std::vector<double> square_norms_;  // of each tile's gradient
+  std::vector<double> square_norms_;  // of each tile's gradient, by number
 };
 
 }  // namespace vaefast
