@@ -18,6 +18,7 @@ from benchmarks.plan import Plan
 from vaefast import _core
 
 TERMS = 2_000_000  # of a peak: some tens of milliseconds
+TERMS_OF_CALL = 50  # of the kernel, about: as many calls take about as long
 SECONDS, QUICK_SECONDS = 0.3, 0.1  # of steps, per round
 BATCHES, MAX_ROWS = 8, 60_000  # of the data that is trained on
 
@@ -29,11 +30,12 @@ KEPT = 3  # arrays: the weights and both moments
 
 FOOTNOTE = """\
 peak: multiplications and additions in registers, nothing else, measured in the same rounds. The
-step's GFLOP/s and share count only the operations that it needs. rows, weights: the phases, in
-milliseconds per step. memory: GB/s read and written by a stream that no cache holds; optimiser:
-what its traffic would take at that rate, as a share of the step (c: these arrays fit the last-level
-cache, which is faster). limit: what the phases would take at the peak or at the memory's rate,
-whichever is slower, as a share of the step."""
+step's GFLOP/s and share count only the operations that it needs. kernel: that of the products, on
+data in the first-level cache; of it: the step's share. rows, weights: the phases, in milliseconds
+per step. memory: GB/s read and written by a stream that no cache holds; optimiser: what its traffic
+would take at that rate, as a share of the step (c: these arrays fit the last-level cache, which is
+faster). limit: what the phases would take at the peak or at the memory's rate, whichever is slower,
+as a share of the step."""
 
 
 def measure(
@@ -69,13 +71,18 @@ def measure(
     steps = max(3, round(2 * seconds / (time.perf_counter() - start)))
 
     measured: dict[str, list[float]] = {
-        name: [] for name in ("peak", "bandwidth", "step", "rows", "weights")
+        name: [] for name in ("peak", "kernel", "bandwidth", "step", "rows", "weights")
     }
     for _ in range(rounds):
         measured["peak"].append(variant.kernels.fma_rate(threads, terms))
+        measured["kernel"].append(variant.kernels.kernel_rate(threads, -(-terms // TERMS_OF_CALL)))
         measured["bandwidth"].append(variant.kernels.stream_rate(threads, stream_floats, 1))
         for name, taken in step.run(steps).items():
             measured[name].append(taken / steps)
+
+    def of_kernel() -> float:
+        rates = zip(measured["kernel"], measured["step"], strict=True)
+        return statistics.median(flops / kernel / step for kernel, step in rates)
 
     def share(limit: Any) -> float:
         """The median over rounds of limit(peak, bandwidth), in seconds, by that round's step."""
@@ -102,6 +109,8 @@ def measure(
         "peak_gflops": medians["peak"] / 1e9,
         "gflops": flops / medians["step"] / 1e9,
         "share_of_peak": share(lambda peak, _: flops / peak),
+        "kernel_gflops": medians["kernel"] / 1e9,
+        "share_of_kernel": of_kernel(),
         "seconds": {name: medians[name] for name in ("step", "rows", "weights")},
         "gflops_of_phases": {
             "rows": (flops - flops_of_weights) / medians["rows"] / 1e9,
@@ -147,6 +156,8 @@ def columns(result: dict[str, Any]) -> dict[str, str]:
         " peak": f"{result['peak_gflops']:.0f}",
         "GFLOP/s": f"{result['gflops']:.0f}",
         "share": f"{result['share_of_peak']:.0%}",
+        "kernel": f"{result['kernel_gflops']:.0f}",
+        "of it": f"{result['share_of_kernel']:.0%}",
         "    rows": milliseconds["rows"],
         " weights": milliseconds["weights"],
         "memory": f"{result['bandwidth'] / 1e9:.1f}",

@@ -11,7 +11,7 @@ from benchmarks import parity, workload
 from benchmarks.nets import Net
 from benchmarks.peers.base import Peer
 
-FLOPS_PER_EPOCH = 6e10  # needed ones: about half a second at 100 GFLOP/s
+FLOPS_PER_EPOCH = 2.5e10  # needed ones: a quarter of a second at 100 GFLOP/s
 QUICK_FLOPS_PER_EPOCH = 5e9
 MIN_BATCHES, MAX_BATCHES, MAX_ROWS = 4, 1_000, 60_000
 WARM_UP = 2  # batches

@@ -167,6 +167,11 @@ void Core::score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean
   impl_->inference.score(rows, n, noise, mean_code, reconstruction, kl);
 }
 
+void Core::contributions(const Rows& rows, std::int64_t n, float* terms) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->inference.contributions(rows, n, terms);
+}
+
 void Core::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                           double* standard_error) {
   const std::scoped_lock lock(impl_->mutex);

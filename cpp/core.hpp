@@ -56,6 +56,8 @@ class Core {
   // reconstruction, kl: (n), nats. One z a row, from noise that is named by noise.seed and the row's content, or given.
   // mean_code: z = mu, and no kl.
   void score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction, double* kl);
+  // What each feature adds to -log p(x | z) at z = mu: (n, features), nats.
+  void contributions(const Rows& rows, std::int64_t n, float* terms);
   // log p(x) of each row from so many z, and the estimate's standard error: (n), nats.
   void log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                       double* standard_error);

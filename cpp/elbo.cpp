@@ -48,6 +48,7 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
                       .log_scale_delta = delta && !delta->empty() ? delta->at(0, first) : nullptr,
                       .log_exposure = batch.log_exposure.data() + first,
                       .nll = batch.nll_of(static_cast<int>(i), first),
+                      .terms = part.terms.empty() ? nullptr : part.terms.at(0, first),
                       .rows = last - first,
                       .panels = part.output.count(),
                       .panel_stride = part.output.panel_stride(),
@@ -55,6 +56,7 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
                       .df_constant = model.df_constant},
       c);
     put_columns(part.output, output, c.first, first, last);
+    if (with_data && !part.terms.empty()) put_columns(part.terms, batch.terms, c.first, first, last);
   }
 }
 
@@ -94,11 +96,13 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
       std::any_of(model.columns.begin(), model.columns.end(), [](const Columns& c) { return c.likelihood->counts; });
   if (kind.samples > 1 || kind.corrupted || counts) target = Panels(samples, features);
   if (kind.missing) mask = Panels(samples, features);
+  if (kind.terms) terms = Panels(samples, features);
   if (!kind.training) output = Panels(samples, features);
   for (const Columns& c : model.columns) {
     if (kind.training) log_scale_delta.push_back(model.trains_scale(c) ? Panels(samples, c.count) : Panels());
     if (!block_by_block(model))
-      parts.push_back({Panels(samples, c.count), Panels(samples, c.count), column_mask(samples, c.count)});
+      parts.push_back({Panels(samples, c.count), Panels(samples, c.count), column_mask(samples, c.count),
+                       kind.terms ? Panels(samples, c.count) : Panels()});
   }
 }
 
@@ -140,6 +144,7 @@ void decode_and_score(const Model& model, Batch& batch, const Share& rows, const
     const float* log_scale = c.log_scale.value.data();
     float* delta = batch.log_scale_delta.empty() ? nullptr : batch.log_scale_delta[0].data();
     const float *x = batch.seen_by_likelihood().data(), *missing = batch.mask.data();
+    float* terms = batch.terms.data();
     forward([&](const Block& block) {
       const RowMask shared(c.count - block.panel * NR);
       double* nll = batch.nll_of(block.panel, block.row);
@@ -152,6 +157,7 @@ void decode_and_score(const Model& model, Batch& batch, const Share& rows, const
                               .log_scale_delta = delta ? delta + block.offset : nullptr,
                               .log_exposure = batch.log_exposure.data() + block.row,
                               .nll = nll,
+                              .terms = terms ? terms + block.offset : nullptr,
                               .rows = block.rows,
                               .df = model.df,
                               .df_constant = model.df_constant});

@@ -13,6 +13,7 @@ struct BatchKind {
   bool training = false;
   bool missing = false;  // x may have NaN
   bool corrupted = false;
+  bool terms = false;  // -log p(x | z) of each feature is kept
 
   bool operator==(const BatchKind&) const = default;
 };
@@ -29,6 +30,7 @@ struct Batch {
   std::vector<float> log_exposure;  // per sample; empty: 0
   Activations encoder, decoder;
   Posterior posterior;
+  Panels terms;   // (per sample, features): -log p(x | z) of each, if they are kept
   Panels output;  // (per sample, features), when not training: then it becomes decoder.delta.back()
   std::vector<Panels> log_scale_delta;  // (per sample, count) of each Columns, where they are trained
   // -log p(x | z), summed over the columns of a panel, or over those of a Columns: (panels or Columns, per sample)
@@ -43,7 +45,7 @@ struct Batch {
 
   // A model of several Columns: their parts of the output, of x and of the mask, as matrices of their own.
   struct Part {
-    Panels output, x, mask;
+    Panels output, x, mask, terms;
   };
   std::vector<Part> parts;
 

@@ -99,6 +99,20 @@ void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool
   });
 }
 
+void Inference::contributions(const Rows& rows, std::int64_t n, float* terms) {
+  const int latent_dim = model_.shape.latent_dim, features = model_.shape.features;
+  const BatchKind kind{.missing = rows.missing, .terms = true};
+  for_pieces(n, model_.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
+    for (int i = 0; i < count; ++i) {
+      batch_->load_row(model_, rows, row + i, first + i);
+      std::fill_n(batch_->posterior.eps(first + i), latent_dim, 0.f);
+    }
+    vaefast::encode(model_, *batch_, {first, first + count});
+    decode_and_score(model_, *batch_, {first, first + count});
+    for (int i = 0; i < count; ++i) batch_->terms.read_row(first + i, 0, features, terms + (row + i) * features);
+  });
+}
+
 void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                                double* standard_error) {
   const int latent_dim = model_.shape.latent_dim, stride = (latent_dim + 3) / 4 * 4;

@@ -20,6 +20,8 @@ class Inference {
   // reconstruction, kl: (n), nats. One z a row, from noise that is named by noise.seed and the row's content,
   // or given. mean_code: z = mu, no noise.
   void score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction, double* kl);
+  // What each feature adds to -log p(x | z) at z = mu: (n, features), nats.
+  void contributions(const Rows& rows, std::int64_t n, float* terms);
   // log p(x) of each row by `samples` z from q(z | x), and that estimate's standard error: (n), nats
   // (Burda et al. 2015, eq. 8). Noise as for score.
   void log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,

@@ -19,6 +19,7 @@ struct LikelihoodBlock {
   float* log_scale_delta = nullptr;     // d nll / d log_scale; null if it is not learned
   const float* log_exposure = nullptr;  // of each row; null: 0
   double* nll = nullptr;                // of each row: -log p(x | z) of the block is added
+  float* terms = nullptr;               // -log p(x | z) of each feature; null if nobody asks
   int rows = 0, panels = 1;
   std::size_t panel_stride = 0;
   float df = 0, df_constant = 0;  // of a Student t: log gamma(df / 2) - log gamma((df + 1) / 2) + log(df pi) / 2
@@ -183,7 +184,9 @@ void evaluate(const LikelihoodBlock& b) {
         if constexpr (L::counts)
           if (b.log_exposure) out = add(out, set(b.log_exposure[r]));
         const Terms terms = halves[half](out, load(b.x + at));
-        nll = add(nll, select(known, terms.nll, zero()));
+        const Packet counted = select(known, terms.nll, zero());
+        nll = add(nll, counted);
+        if (b.terms) store(b.terms + at, counted);
         store(b.out + at, select(known, terms.d_out, zero()));
         if (b.log_scale_delta) store(b.log_scale_delta + at, select(known, terms.d_log_scale, zero()));
       }
@@ -241,14 +244,19 @@ struct Categorical {
       });
       const auto weight = static_cast<float>(simd::sum(ones));
       if (weight == 0) {
-        for_row(b, row, [&](std::size_t at, std::size_t) { store(b.out + at, zero()); });
+        for_row(b, row, [&](std::size_t at, std::size_t) {
+          store(b.out + at, zero());
+          if (b.terms) store(b.terms + at, zero());
+        });
         continue;
       }
       const auto [sum, log_sum] = exponentials(b, row);
-      b.nll[row] += weight * log_sum - simd::sum(chosen);
+      const double nll = weight * log_sum - simd::sum(chosen);
+      b.nll[row] += nll;
       for_row(b, row, [&](std::size_t at, std::size_t mask) {
         const Packet x = select(less(zero(), load(b.mask + mask)), load(b.x + at), zero());
         store(b.out + at, sub(mul(set(weight / sum), load(b.out + at)), x));
+        if (b.terms) store(b.terms + at, mul(x, set(static_cast<float>(nll))));  // all of it to the category's column
       });
     }
   }

@@ -46,6 +46,17 @@ double fma_rate(int threads, std::int64_t terms) {
   return 2.0 * W * SUMS * static_cast<double>(terms) * threads / time;
 }
 
+double kernel_rate(int threads, std::int64_t calls) {
+  constexpr int TERMS = 2 * NR;
+  Panels a(MR, TERMS), b(TERMS, NR), c(MR * threads, NR);
+  const auto kernel = detail::forward_kernels[MR - 1];
+  const double time = seconds(threads, 1, [&](int thread) {
+    for (std::int64_t i = 0; i < calls; ++i)
+      kernel(a.data(), a.panel_stride(), b.data(), TERMS, detail::zeros, 0, c.at(0, MR * thread));
+  });
+  return 2.0 * MR * NR * TERMS * static_cast<double>(calls) * threads / time;
+}
+
 double stream_rate(int threads, std::int64_t floats, int passes) {
   const std::int64_t packets = (floats + W - 1) / W;
   Buffer buffer(static_cast<std::size_t>(packets * W));

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import roc_auc_score
 
+from plain import Command
 from vaefast import VAE, AnomalyDetector, datasets
 from vaefast.files import atomic_write
 
@@ -94,7 +95,7 @@ def odd_images(rows: int, epochs: int, seed: int, panels: Any) -> None:
         line[0].set_ylabel(name, fontsize=8)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--rows", type=click.IntRange(100), default=20_000, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="Of images.")
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
 import drawn
+from plain import Command
 from vaefast import VAE, datasets, images
 from vaefast.files import atomic_write
 
@@ -45,7 +46,7 @@ def likeness(seen: np.ndarray, tiles: np.ndarray) -> np.ndarray:
     return (a * b).sum(axis=(1, 2)) / (norms + 1e-6)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--data", default="strokes", show_default=True, help="Grey images: name or path.")
 @click.option("--size", type=click.IntRange(64, 1024), default=480, show_default=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from plain import Command
 from vaefast import VAE, animation, datasets, images, latent
 from vaefast.files import atomic_write
 
@@ -33,7 +34,7 @@ def numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> li
     return [int(number) for number in value.split(",")]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder or .npz file.")
 @click.option("--size", type=click.IntRange(8, 128), help="Crop and resize photographs to it.")
 @click.option("--with", "smiling", callback=numbers, help="Images with a smile, such as 3,14,15.")
@@ -84,7 +85,10 @@ def main(
         chosen = X[straight[:3]]
     else:
         strongest = int(latent.dimension_kl(vae, X).argmax())
-        way, named = np.eye(vae.latent_dim, dtype=np.float32)[strongest], f"dimension {strongest}"
+        way, named = (
+            np.eye(vae.latent_dim, dtype=np.float32)[strongest],
+            f"dimension {strongest + 1}",
+        )
         chosen = X[ends[:3]]
     moved = latent.shift(vae, chosen, way, np.linspace(-0.5, 2.5, COLUMNS))
     print(f"Morphed between images {ends}; moved three along: {named}")

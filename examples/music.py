@@ -17,12 +17,12 @@ import mido
 import numpy as np
 from matplotlib.figure import Figure
 
+from plain import Command
 from vaefast import VAE, latent
 from vaefast.files import atomic_write
 
 LOWEST, PITCHES = 28, 60  # MIDI notes 28 to 87
 STEPS, BARS = 16, 12  # sixteenths in a bar, bars of what is written
-THERE = click.Path(exists=True, path_type=Path)
 CONSONANT = [0, 3, 4, 5, 7, 8, 9]  # semitones, octaves apart: unison, thirds, fourth, ... sixths
 
 
@@ -70,8 +70,8 @@ def save_midi(bars: np.ndarray, path: Path) -> None:
         mido.MidiFile(tracks=[track]).save(temporary)
 
 
-@click.command()
-@click.option("--data", envvar="VAEFAST_DATA", required=True, show_envvar=True, type=THERE)
+@click.command(cls=Command)
+@click.option("--data", envvar="VAEFAST_DATA", required=True, show_envvar=True, type=Path)
 @click.option("--epochs", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=Path, default="runs/music", show_default=True)

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageOps
 
 import drawn
+from plain import Command
 from vaefast import VAE, images, latent
 from vaefast.files import atomic_write
 
@@ -46,7 +47,7 @@ def blend(tiles: np.ndarray) -> np.ndarray:
     return total[..., :3] / total[..., 3:]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--photo", type=READABLE, help="The image to redraw.")
 @click.option("--painting", type=READABLE, help="The image to learn from.")
 @click.option("--size", type=click.IntRange(48, 1024), default=320, show_default=True)

@@ -14,6 +14,7 @@ import click
 import numpy as np
 from matplotlib.figure import Figure
 
+from plain import Command
 from vaefast import VAE, latent
 from vaefast.files import atomic_write
 from vaefast.tables import Table
@@ -51,7 +52,7 @@ def compare(axes: Any, name: str, real: np.ndarray, synthetic: np.ndarray) -> No
     axes.set_xticks(range(len(kinds)), kinds)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--counts", default="", help="Columns that count something: visits,children.")
 @click.option("--rows", type=click.IntRange(50), default=5000, show_default=True, help="Drawn.")

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL.Image import Image
 
+from plain import Command
 from vaefast import VAE, datasets, images, latent
 from vaefast.files import atomic_write
 
@@ -40,7 +41,7 @@ def density(axes: Axes, places: np.ndarray) -> None:
     axes.set_title("density of the codes; circles: the prior", fontsize=10, loc="left")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--data", default="strokes", show_default=True, help="Name or path of images.")
 @click.option("--latent-dim", type=click.IntRange(2), default=8, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)

@@ -120,10 +120,39 @@ def test_a_missing_value_contributes_nothing_whatever_sigma_is(sigma, X):
     assert found.sum(axis=1).mean() < cost
 
 
-def test_contributions_of_other_likelihoods_are_refused(X):
-    detector = AnomalyDetector(small(likelihood="laplace")).fit(X)
-    with pytest.raises(ValueError, match="'bernoulli' and 'gaussian' alone, .* is 'laplace'"):
-        detector.contributions(X)
+def test_contributions_of_a_mixed_table_add_up(X):
+    """To -log p(x|z) at the mean of the posterior, whatever the likelihoods of the columns."""
+    rng = np.random.default_rng(3)
+    kinds = np.eye(3)[rng.integers(0, 3, len(X))]
+    rows = np.column_stack([X, rng.poisson(3, (len(X), 2)), kinds]).astype(np.float32)
+    rows[0, D + 2 :] = np.nan
+    columns = [("laplace", D), ("negative_binomial", 2), ("categorical", 3)]
+    vae = small(likelihood=columns, missing="mask").fit(rows)
+    found = AnomalyDetector(vae).fit(rows).contributions(rows)
+    at_the_mean, _ = vae._core.score(vae._reader.read(rows), 0, mean_code=True)
+    np.testing.assert_allclose(found.sum(axis=1), at_the_mean, rtol=1e-4, atol=1e-4)
+    assert (found[1:, D + 2 :] != 0).sum(axis=1).max() == 1  # at the row's own category
+    np.testing.assert_array_equal(found[0, D + 2 :], 0)
+
+
+def test_scores_may_be_estimates_of_the_log_likelihood(vae, X):
+    detector = AnomalyDetector(vae, contamination=0.05, n_samples=50).fit(X)
+    expected = vae.log_likelihood(X, n_samples=50).rows
+    np.testing.assert_array_equal(detector.score_samples(X), expected)
+    assert detector.offset_ == np.percentile(expected, 5)
+    with pytest.raises(ValueError, match="n_samples=0 must be at least 1"):
+        AnomalyDetector(vae, n_samples=0).fit(X)
+
+
+def test_a_conditional_model_judges_rows_by_their_labels():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 600)
+    X = (6.0 * y[:, None] + rng.normal(size=(600, D))).astype(np.float32) - 3
+    vae = small(conditional=True, epochs=40)
+    detector = AnomalyDetector(vae, contamination=0.02).fit(X, y)
+    usual, swapped = detector.predict(X, y), detector.predict(X, 1 - y)
+    assert (usual == -1).mean() < 0.05 and (swapped == -1).mean() > 0.9
+    assert detector.contributions(X, 1 - y).sum() > 2 * detector.contributions(X, y).sum()
 
 
 def test_contributions_of_images_are_images_and_finite():
@@ -157,7 +186,7 @@ def test_parameters_of_the_model_are_reached_by_name():
     params = detector.get_params()
     assert params["vae__latent_dim"] == detector.vae.latent_dim == 3
     assert params["contamination"] == 0.2
-    assert set(detector.get_params(deep=False)) == {"vae", "contamination"}
+    assert set(detector.get_params(deep=False)) == {"vae", "contamination", "n_samples"}
     with pytest.raises(ValueError, match="'share' is unknown; there are vae, contamination"):
         detector.set_params(share=1)
     assert "contamination=0.2" in repr(detector)

@@ -270,6 +270,23 @@ def test_a_failure_is_one_line_and_leaves_nothing(args, message, digits, tmp_pat
     assert names(tmp_path) == set()
 
 
+def test_errors_speak_of_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("wide.npy", np.float32([[0.5, 7]] * 20))
+    message = fail("train", "wide.npy")
+    assert "--likelihood bernoulli needs" in message and "--likelihood gaussian" in message
+    np.save("gaps.npy", np.float32([[0.5, np.nan]] * 20))
+    assert "with --missing mask" in fail("train", "gaps.npy")
+
+
+def test_empty_cells_are_missing_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("gaps.csv").write_text("a,b\n" + "1,\n,0\n0,1\n" * 20)
+    assert "holds nan" in fail("train", "gaps.csv")
+    succeed("train", "gaps.csv", "--missing", "mask", "--epochs", "1", "--out", "run")
+    assert vaefast.load("run").missing == "mask"
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -401,6 +418,16 @@ def test_sample_is_the_same_for_the_same_seed(run: Path, tmp_path: Path):
     assert a == b != c
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (3 * 84 + 4 * 2,) * 2
+
+
+def test_rows_of_a_table_are_drawn(table_run: Path, tmp_path: Path):
+    for option in ([], ["--draw"]):
+        out = tmp_path / f"{len(option)}.csv"
+        succeed("sample", table_run, "-n", 200, "--seed", 1, *option, "--out", out)
+    means, drawn = (
+        np.array([float(row["x0"]) for row in read_csv(tmp_path / f"{i}.csv")]) for i in (0, 1)
+    )
+    assert drawn.std() > means.std()
 
 
 def test_tables_become_csv(table_run: Path, table: Path, tmp_path: Path, monkeypatch):

@@ -194,7 +194,7 @@ def test_traverse_begins_with_the_strongest_dimension(model, data):
     first, second = kl.argsort()[:0:-1]
     expected = images.strips(
         latent.traverse(vae, [first, second], start=X[7], values=[-2, -1, 0, 1, 2]),
-        names=[f"z{i}\n{kl[i]:.2f} nats" for i in (first, second)],
+        names=[f"dimension {i + 1}\n{kl[i]:.2f} nats" for i in (first, second)],
         heads=["-2", "-1", "0", "+1", "+2"],
     )
     assert_same_picture(Path("traversal.png"), expected)

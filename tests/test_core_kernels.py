@@ -302,6 +302,7 @@ def test_only_float32_has_a_range() -> None:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_limits_are_measured(threads: int) -> None:
     assert _core.kernels.fma_rate(threads, 100) > 0
+    assert _core.kernels.kernel_rate(threads, 3) > 0
     assert _core.kernels.stream_rate(threads, 1001, 2) > 0
 
 
@@ -309,5 +310,7 @@ def test_limits_are_measured(threads: int) -> None:
 def test_limits_of_nothing_are_refused(arguments: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         _core.kernels.fma_rate(*arguments)
+    with pytest.raises(ValueError, match="must be at least 1"):
+        _core.kernels.kernel_rate(*arguments)
     with pytest.raises(ValueError, match="at least 1"):
         _core.kernels.stream_rate(*arguments, 1)

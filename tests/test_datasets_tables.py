@@ -73,7 +73,7 @@ def test_tsv(tmp_path):
         ("a,b\n\n", r": has no rows of numbers, only \['a', 'b'\] on line 1"),
         ("1,2\n3,x\n4,y\n", ", line 2, column 2: expected a number, got 'x'"),
         ("a,b\n\n1,2\n3,x\n", r", line 4, column 2 \(b\): expected a number, got 'x'"),
-        ("1,2\n3,\n", ", line 2, column 2: expected a number, got an empty cell"),
+        ("1,2\n,x\n", ", line 2, column 2: expected a number, got 'x'"),
         ("1,2\n3\n", ", line 2: expected 2 values, got 1"),
         ("1,2\n3,4,5\n", ", line 2: expected 2 values, got 3"),
         ("a,b\n1,2,3\n", ", line 1: the header has 2 columns, the rows have 3"),
@@ -88,6 +88,11 @@ def test_tsv(tmp_path):
 def test_what_is_wrong_is_said_and_where(path, text, message):
     with pytest.raises(ValueError, match=rf"table\.csv({message})"):
         load(path, text)
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,\n3,4\n", "1, \n3,4\n", '"1",""\n3,4\n'])
+def test_an_empty_cell_is_a_missing_value(path, text):
+    np.testing.assert_array_equal(load(path, text).X, np.float32([[1, np.nan], [3, 4]]))
 
 
 def test_bytes_that_are_not_text(path):

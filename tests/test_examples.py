@@ -98,6 +98,20 @@ def test_absent_data_is_named(run, tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("faces", "--data"), ("twins", "--data"), ("dream", "--data"), ("table", "--csv"),
+     ("restyle", "--photo"), ("music", "--data")],
+)  # fmt: skip
+def test_a_file_of_another_kind_is_one_line(run, tmp_path, name, option):
+    wrong = tmp_path / "wrong.bin"
+    wrong.write_bytes(bytes(range(256)))
+    result = run(name, option, wrong)
+    assert result.exit_code in (1, 2), result.output
+    assert "Error: " in result.output and "wrong" in result.output
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def songs_file(tmp_path):
     """Songs of 13 bars, an upbeat before them: chords of C, F and G, four voices."""

@@ -330,6 +330,7 @@ def test_a_page_that_is_there_stays_without_force(model: Path, tmp_path: Path):
         (["MODEL", "--directions", "text.safetensors"], "expected a .npz file"),
         (["MODEL", "--directions", "other.npy"], "'other' must be 3 numbers"),
         (["MODEL", "--directions", "two.npz"], "'smile' must be 3 numbers"),
+        (["MODEL", "--directions", "empty.npz"], "it holds no arrays"),
         (["MODEL", "--out", "no/such/page.html"], "there is no such folder"),
         (["MODEL", "--out", "folder", "--force"], "is a folder, not a file"),
     ],
@@ -346,6 +347,7 @@ def test_what_is_wrong_is_said_and_nothing_is_left(
     Path("folder").mkdir()
     np.save("other.npy", np.zeros((3, 9), np.float32))
     np.savez("two.npz", smile=[1.0, 2.0])
+    np.savez("empty.npz")
     before = set(tmp_path.rglob("*"))
     assert message in fail(*(str(model) if arg == "MODEL" else arg for arg in args), "--no-open")
     assert set(tmp_path.rglob("*")) == before

@@ -308,6 +308,24 @@ def test_a_bad_exposure_is_refused_and_leaves_the_fit(case):
     np.testing.assert_array_equal(vae.score_samples(X), before)
 
 
+@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+def test_training_on_counts_begins_at_their_rates(likelihood):
+    rates = np.array([2_000.0, 0.5, 30_000.0, 0.0])
+    exposure = np.array([1.0, 2.0, 0.5] * 40)
+    X = np.random.default_rng(0).poisson(exposure[:, None] * rates).astype(np.float32)
+    X[::7, 0] = np.nan
+    columns = [("gaussian", 1), (likelihood, 4)]
+    vae = VAE(1, (4,), likelihood=columns, missing="mask", epochs=1, learning_rate=1e-9,
+              random_state=0, verbose=False)  # fmt: skip
+    vae.fit(np.column_stack([np.zeros(120), X]), exposure=exposure)
+    biases = vae._core.tensors()["output.bias"]
+    known = np.nansum(X, axis=0) / (exposure @ ~np.isnan(X))
+    np.testing.assert_allclose(np.exp(biases[1:3]), known[:2], rtol=0.02)
+    np.testing.assert_allclose(np.exp(biases[3]), 30_000, rtol=0.01)
+    assert np.exp(biases[4]) < 0.01  # never counted, but not impossible
+    assert abs(biases[0]) <= 0.5  # of numbers: as before
+
+
 def test_exposure_is_for_counts():
     with pytest.raises(ValueError, match="exposure is for .*poisson and negative_binomial"):
         tiny().fit(np.zeros((4, 2)), exposure=np.ones(4))

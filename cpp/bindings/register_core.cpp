@@ -183,6 +183,19 @@ std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::
   return {std::move(reconstruction), std::move(kl)};
 }
 
+Floats contributions(Core& core, const py::object& x) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  const py::ssize_t n = data.x.shape(0);
+  Floats terms({n, static_cast<py::ssize_t>(core.shape().features)});
+  float* out = terms.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    core.contributions(rows, n, out);
+  }
+  return terms;
+}
+
 std::pair<py::array_t<double>, py::array_t<double>> log_likelihood(Core& core, const py::object& x, int samples,
                                                                    std::uint64_t seed) {
   const Data data = data_of(x);
@@ -281,6 +294,7 @@ void register_core(py::module_& m) {
            })
       .def("decode", &decode, "z"_a)
       .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "mean_code"_a = false)
+      .def("contributions", &contributions, "x"_a)
       .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)
       .def_property(
           "optimizer_steps", [](Core& core) { return core.optimizer_steps(); },

@@ -59,6 +59,12 @@ double fma_rate(int n_threads, std::int64_t terms) {
   return vaefast::fma_rate(n_threads, terms);
 }
 
+double kernel_rate(int n_threads, std::int64_t calls) {
+  if (n_threads < 1 || calls < 1) throw std::invalid_argument("n_threads and calls must be at least 1");
+  const py::gil_scoped_release release;
+  return vaefast::kernel_rate(n_threads, calls);
+}
+
 double stream_rate(int n_threads, std::int64_t floats, int passes) {
   if (n_threads < 1 || floats < 1 || passes < 1)
     throw std::invalid_argument("n_threads, floats and passes must be at least 1");
@@ -79,6 +85,7 @@ void register_kernels(py::module_& m) {
   sub.def("philox", &kernels::philox, "counter"_a, "key"_a);
   sub.def("normals", &normals, "seed"_a, "word"_a, "block"_a, "count"_a);
   sub.def("fma_rate", &fma_rate, "n_threads"_a, "terms"_a);
+  sub.def("kernel_rate", &kernel_rate, "n_threads"_a, "calls"_a);
   sub.def("stream_rate", &stream_rate, "n_threads"_a, "floats"_a, "passes"_a);
 }
 

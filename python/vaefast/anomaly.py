@@ -1,4 +1,7 @@
-"""Anomalies: the rows that a VAE finds least likely, with scikit-learn's manners of outliers."""
+"""Anomalies: the rows that a VAE finds least likely, with scikit-learn's manners of outliers.
+
+Of a conditional model, y goes with X everywhere.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import NotFittedError
 from .vae import VAE
-from .validation import check_choice, check_number, check_rows
-
-SMALLEST = 2.0**-25  # of 1 - p: half of the last bit of a float32 just below 1
+from .validation import check_choice, check_integer, check_number
 
 
 class AnomalyDetector:
-    """Tells the rows apart whose ELBO is unusually low.
+    """Tells the rows apart whose score, the ELBO or log p(x), is unusually low.
 
     Parameters
     ----------
@@ -25,13 +26,16 @@ class AnomalyDetector:
         not trained on. Of one that is not fitted, `fit` trains a copy.
     contamination : float
         Share of the rows of `fit` that count as anomalies, at most 0.5.
+    n_samples : int or None
+        None scores rows by their ELBO; a number by log p(x), estimated from so many importance
+        samples: closer, and so many times slower (see `VAE.log_likelihood`).
 
     Attributes
     ----------
     vae_ : VAE
         The fitted model.
     offset_ : float
-        The threshold: rows with a lower ELBO are anomalies, nats.
+        The threshold: rows with a lower score are anomalies, nats.
 
     Examples
     --------
@@ -46,12 +50,13 @@ class AnomalyDetector:
     vae_: VAE
     offset_: float
 
-    def __init__(self, vae: VAE, contamination: float = 0.01) -> None:
+    def __init__(self, vae: VAE, contamination: float = 0.01, n_samples: int | None = None) -> None:
         self.vae = vae
         self.contamination = contamination
+        self.n_samples = n_samples
 
-    def fit(self, X: ArrayLike, y: object = None) -> AnomalyDetector:
-        """Set the threshold so that the least likely rows of X lie below it; `y` is ignored.
+    def fit(self, X: ArrayLike, y: Any = None) -> AnomalyDetector:
+        """Set the threshold so that the least likely rows of X lie below it.
 
         Raises
         ------
@@ -63,58 +68,50 @@ class AnomalyDetector:
             raise ValueError(f"contamination={share!r} must be at most 0.5")
         if not isinstance(self.vae, VAE):
             raise TypeError(f"vae={self.vae!r} must be a VAE")
-        vae = self.vae if self.vae._is_fitted() else deepcopy(self.vae).fit(X)
-        self.offset_ = float(np.percentile(vae.score_samples(X), 100 * share))
+        if self.n_samples is not None:
+            check_integer(self.n_samples, "n_samples")
+        vae = self.vae if self.vae._is_fitted() else deepcopy(self.vae).fit(X, y)
+        self.offset_ = float(np.percentile(self._scores(vae, X, y), 100 * share))
         self.vae_ = vae
         return self
 
-    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the ELBO of each row, (n,), in nats: the lower, the more abnormal."""
-        return self._fitted().score_samples(X)
+    def score_samples(self, X: ArrayLike, y: Any = None) -> NDArray[np.float64]:
+        """Return the score of each row, (n,), in nats: the lower, the more abnormal."""
+        return self._scores(self._fitted(), X, y)
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+    def decision_function(self, X: ArrayLike, y: Any = None) -> NDArray[np.float64]:
         """Return how far above the threshold each row is, (n,), in nats: anomalies are below 0."""
-        return self.score_samples(X) - self.offset_
+        return self.score_samples(X, y) - self.offset_
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+    def predict(self, X: ArrayLike, y: Any = None) -> NDArray[np.int64]:
         """Return -1 for anomalies and 1 for all other rows, (n,)."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return np.where(self.decision_function(X, y) < 0, -1, 1)
 
-    def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.int64]:
+    def fit_predict(self, X: ArrayLike, y: Any = None) -> NDArray[np.int64]:
         """Fit on X and return what `predict` says of its rows."""
-        return self.fit(X).predict(X)
+        return self.fit(X, y).predict(X, y)
 
-    def contributions(self, X: ArrayLike) -> NDArray[np.float64]:
+    def contributions(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
         """Return what each feature adds to the reconstruction term, (n, d) or images, in nats.
 
         The sum over a row is -log p(x|z) at the mean z of its posterior. A feature also costs
         something in a usual row, so what stands out is the difference from usual rows:
         ``contributions(X) - contributions(X_usual).mean(axis=0)``.
 
-        Of likelihood='bernoulli' a feature adds at most 17.3 nats where x is 0. A missing value
-        adds nothing.
-
-        Raises
-        ------
-        ValueError
-            The model has another likelihood than bernoulli or gaussian, or X is not usable.
+        A missing value adds nothing. What a categorical variable adds stands at the column of the
+        row's own category.
         """
         vae = self._fitted()
-        likelihood = vae._fitted["likelihood"]
-        if not isinstance(likelihood, str) or likelihood not in _LOSSES:
-            raise ValueError(
-                "contributions are known of likelihood='bernoulli' and 'gaussian' alone, but that "
-                f"of this model is {likelihood!r}"
-            )
-        mean = vae.reconstruct(X).reshape(-1, vae.n_features_in_).astype(np.float64)
-        rows = check_rows(X)[0]
-        x = rows / 255.0 if rows.dtype == np.uint8 else rows.astype(np.float64)
-        losses = np.where(np.isnan(x), 0, _LOSSES[likelihood](x, mean, vae))
-        return losses.reshape(-1, *vae.feature_shape_)
+        terms: NDArray[np.float32] = vae._fitted_core().contributions(vae._reader.read(X, y))
+        return terms.reshape(-1, *vae.feature_shape_)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, and with `deep` those of the VAE as vae__NAME."""
-        params = {"vae": self.vae, "contamination": self.contamination}
+        params = {
+            "vae": self.vae,
+            "contamination": self.contamination,
+            "n_samples": self.n_samples,
+        }
         if deep and hasattr(self.vae, "get_params"):
             params |= {f"vae__{name}": value for name, value in self.vae.get_params().items()}
         return params
@@ -131,7 +128,8 @@ class AnomalyDetector:
         return self
 
     def __repr__(self) -> str:
-        return f"AnomalyDetector({self.vae!r}, contamination={self.contamination!r})"
+        samples = "" if self.n_samples is None else f", n_samples={self.n_samples!r}"
+        return f"AnomalyDetector({self.vae!r}, contamination={self.contamination!r}{samples})"
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn, where it is installed, wants to know of an estimator."""
@@ -151,16 +149,7 @@ class AnomalyDetector:
             raise NotFittedError("this AnomalyDetector is not fitted yet: call fit(X) first")
         return self.vae_
 
-
-def _bernoulli(x: NDArray[Any], p: NDArray[Any], vae: VAE) -> NDArray[np.float64]:
-    on = np.log(np.maximum(p, np.finfo(np.float32).tiny))
-    return np.asarray(-x * on - (1 - x) * np.log(np.maximum(1 - p, SMALLEST)))
-
-
-def _gaussian(x: NDArray[Any], mean: NDArray[Any], vae: VAE) -> NDArray[np.float64]:
-    log_sigma = vae._core.tensors()["log_sigma"].astype(np.float64)
-    residual = (x - mean) / np.exp(log_sigma)
-    return np.asarray(residual**2 / 2 + log_sigma + np.log(2 * np.pi) / 2)
-
-
-_LOSSES = {"bernoulli": _bernoulli, "gaussian": _gaussian}
+    def _scores(self, vae: VAE, X: ArrayLike, y: Any) -> NDArray[np.float64]:
+        if self.n_samples is None:
+            return vae.score_samples(X, y)
+        return vae.log_likelihood(X, y, n_samples=self.n_samples).rows

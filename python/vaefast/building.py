@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._core import ACTIVATIONS, OPTIMIZERS, Core
-from .likelihoods import columns_of, scale_names
+from .likelihoods import COUNTS, Columns, columns_of, scale_names
+from .rowdata import RowData
 from .threads import MAX_THREADS, default_threads
-from .validation import MAX_WIDTH, check_choice, check_integer, check_number, check_sizes
+from .validation import MAX_WIDTH, Rows, check_choice, check_integer, check_number, check_sizes
 
 Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
@@ -72,6 +73,32 @@ def make_core(params: Params, features: int, conditions: int = 0) -> Core:
             tensors[name][:] = np.log(sigma)
         core.set_tensors(tensors)
     return core
+
+
+def start_at_mean_rates(core: Core, rows: Rows | RowData, columns: Columns) -> None:
+    """Let the outputs for counts, log rates, begin at those of the data: large counts are far
+    from the rate of 1 that small weights begin at."""
+    first, biases = 0, core.tensors()["output.bias"]
+    for likelihood, count in columns:
+        block = slice(first, first + count)
+        if likelihood in COUNTS:
+            biases[block] = _log_rates(rows, block)
+        first += count
+    if any(likelihood in COUNTS for likelihood, _ in columns):
+        core.set_tensors({**core.tensors(), "output.bias": biases})
+
+
+def _log_rates(rows: Rows | RowData, block: slice) -> NDArray[np.float64]:
+    """The logarithm of the mean count of each of these columns, per unit of exposure."""
+    x, log_exposure = (rows.x, rows.log_exposure) if isinstance(rows, RowData) else (rows, None)
+    units = np.ones(len(x)) if log_exposure is None else np.exp(log_exposure.astype(np.float64))
+    counted = np.zeros(block.stop - block.start)
+    exposed = np.zeros_like(counted)
+    for first in range(0, len(x), 4096):
+        part = x[first : first + 4096, block].astype(np.float64)
+        counted += np.nansum(part, axis=0)
+        exposed += units[first : first + 4096] @ ~np.isnan(part)
+    return np.asarray(np.log((counted + 0.5) / np.maximum(exposed, 1e-300)))
 
 
 def restore_core(params: Params, features: int, tensors: Tensors, conditions: int = 0) -> Core:

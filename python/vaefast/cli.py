@@ -205,6 +205,11 @@ def reconstruct(
     "-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="How many rows."
 )
 @temperature_option
+@click.option(
+    "--draw",
+    is_flag=True,
+    help="Draw the rows from p(x|z) too, instead of showing its mean: for tables and counts.",
+)
 @seed_option
 @click.option(
     "--out",
@@ -213,7 +218,13 @@ def reconstruct(
 )
 @force_option
 def sample(
-    model: Path, n: int, temperature: float, seed: int | None, out: Path | None, force: bool
+    model: Path,
+    n: int,
+    temperature: float,
+    draw: bool,
+    seed: int | None,
+    out: Path | None,
+    force: bool,
 ) -> None:
     """Draw new rows from MODEL.
 
@@ -228,7 +239,7 @@ def sample(
 
     vae = vaefast.load(model)
     out = output_file(out, "samples", vae, force)
-    rows = vae.sample(n, random_state=seed, temperature=temperature)
+    rows = vae.sample(n, random_state=seed, temperature=temperature, draw=draw)
     if images.is_image_shape(vae.feature_shape_):
         report.save_picture(images.sheet(rows, black_white=images.value_range(rows)), out)
     else:

@@ -153,7 +153,7 @@ def traverse(
     values = np.linspace(-width, width, steps)
     picture = images.strips(
         latent.traverse(vae, strongest.tolist(), start=first, values=values),
-        names=[f"z{i}\n{kl[i]:.2f} nats" for i in strongest],
+        names=[f"dimension {i + 1}\n{kl[i]:.2f} nats" for i in strongest],
         heads=[signed(value) for value in values],
         black_white=images.value_range(X),
     )

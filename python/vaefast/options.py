@@ -91,6 +91,18 @@ def signed(value: float) -> str:
     return "0" if float(f"{value:.1f}") == 0 else text
 
 
+def as_options(message: str) -> str:
+    """A message for Python's users in the words of the command line: likelihood='poisson' becomes
+    --likelihood poisson."""
+
+    def spell(match: re.Match[str]) -> str:
+        name, quoted, plain = match.groups()
+        return f"--{name.replace('_', '-')} {quoted or plain}"
+
+    names = "|".join([*PARAMETERS, "image_size"])
+    return re.sub(rf"\b({names})=(?:'([^']+)'|([\w.+-]*\w))", spell, message)
+
+
 class Group(click.Group):
     """Commands whose expected errors are one line for people, without a traceback."""
 
@@ -101,7 +113,7 @@ class Group(click.Group):
             message = str(error)
             if isinstance(error, OSError) and error.filename and error.strerror:
                 message = f"{error.filename}: {error.strerror}"
-            raise click.ClickException(message) from error
+            raise click.ClickException(as_options(message)) from error
 
 
 class Command(click.Command):

@@ -134,7 +134,8 @@ def _in_shape_of(vae: VAE, X: Array, data: str) -> Array:
     flat = X.ndim == 2 or len(expected) == 1
     if X.shape[1:] == expected or (flat and math.prod(X.shape[1:]) == math.prod(expected)):
         return X.reshape(len(X), *expected)
-    hint = "" if len(expected) == 1 else " Resize them; the images of a folder are resized for you."
+    of_images = len(expected) > 1 and X.ndim > 2
+    hint = " Resize them; the images of a folder are resized for you." if of_images else ""
     raise ValueError(
         f"{data} has rows of shape {X.shape[1:]}, but the model was fitted on rows of shape "
         f"{expected}.{hint}"

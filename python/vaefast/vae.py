@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import likelihoods, storage
 from ._core import Core
-from .building import check_held, make_core, restore_core
+from .building import check_held, make_core, restore_core, start_at_mean_rates
 from .conditions import Conditions
 from .diagnosis import Diagnosis, diagnose, warn_of_collapse
 from .errors import DivergenceError, NotFittedError
@@ -345,6 +345,7 @@ class VAE(Estimator):
             warn_of_scale(rows)
         core = make_core(params, math.prod(reader.shape), reader.width)
         core.initialize(schedule.seed)
+        start_at_mean_rates(core, rows, reader.columns)
         self._reset(core, reader, schedule.seed)
         return self._train(rows, schedule, watched, callbacks)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .dataset import Dataset
 
@@ -19,7 +21,7 @@ def load_csv(path: Path) -> Dataset:
     """The rows of a CSV file: values between commas, semicolons or tabs, all of them numbers.
 
     The first row is a header when none of its cells is a number. The separator is the first of
-    semicolon, tab and comma that the first row has.
+    semicolon, tab and comma that the first row has. An empty cell is a missing value, NaN.
     """
     delimiter = _delimiter(path)
     with _rows(path, delimiter) as rows:
@@ -30,25 +32,39 @@ def load_csv(path: Path) -> Dataset:
         if header and next(rows, None) is None:
             raise ValueError(f"{path}: has no rows of numbers, only {first} on line {line}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # too large becomes infinity
-            X = np.loadtxt(
-                path,
-                dtype=np.float32,
-                delimiter=delimiter,
-                skiprows=line if header else 0,
-                comments=None,
-                quotechar='"',
-                encoding=_ENCODING,
-                ndmin=2,
-            )
+        X = _load(path, delimiter, line if header else 0)
     except ValueError as error:
-        raise ValueError(_what_is_wrong(path, delimiter, header) or f"{path}: {error}") from error
+        wrong = _what_is_wrong(path, delimiter, header)
+        if wrong is not None:
+            raise ValueError(wrong) from error
+        X = _load(path, delimiter, line if header else 0, _number_or_nan)  # slower, cell by cell
     if header and len(header) != X.shape[1]:
         raise ValueError(
             f"{path}, line {line}: the header has {len(header)} columns, the rows have {X.shape[1]}"
         )
     return Dataset(str(path), X, columns=header)
+
+
+def _load(
+    path: Path, delimiter: str, skip: int, convert: Callable[[str], float] | None = None
+) -> NDArray[np.float32]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # too large becomes infinity
+        return np.loadtxt(
+            path,
+            dtype=np.float32,
+            delimiter=delimiter,
+            converters=convert,
+            skiprows=skip,
+            comments=None,
+            quotechar='"',
+            encoding=_ENCODING,
+            ndmin=2,
+        )
+
+
+def _number_or_nan(cell: str) -> float:
+    return float(cell) if cell.strip() else math.nan
 
 
 @contextmanager
@@ -93,8 +109,7 @@ def _what_is_wrong(path: Path, delimiter: str, header: tuple[str, ...] | None) -
             if len(row) != width:
                 return f"{path}, line {line}: expected {width} values, got {len(row)}"
             for number, cell in enumerate(row, start=1):
-                if not _is_number(cell):
+                if cell.strip() and not _is_number(cell):
                     column = f"column {number}" + (f" ({header[number - 1]})" if header else "")
-                    got = repr(cell) if cell.strip() else "an empty cell"
-                    return f"{path}, line {line}, {column}: expected a number, got {got}"
+                    return f"{path}, line {line}, {column}: expected a number, got {cell!r}"
     return None

@@ -41,6 +41,8 @@ def load_directions(path: Path) -> dict[str, NDArray[np.float64]]:
         if isinstance(file, np.ndarray):
             return {path.stem: file}
         with file:
+            if not file.files:
+                raise ValueError("it holds no arrays")
             return {name: file[name] for name in file.files}
     except Exception as error:  # whatever NumPy makes of other files and damaged bytes
         raise ValueError(
