@@ -181,7 +181,7 @@ void Core::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::ui
 std::vector<std::string> activation_names() { return names(activations); }
 std::vector<LikelihoodInfo> likelihood_infos() {
   std::vector<LikelihoodInfo> all;
-  for (const Likelihood& l : likelihoods) all.push_back({l.name, l.scale ? l.scale : ""});
+  for (const Likelihood& l : likelihoods) all.push_back({l.name, l.scale ? l.scale : "", l.counts});
   return all;
 }
 std::vector<std::string> optimizer_names() { return names(optimizers); }

@@ -75,6 +75,7 @@ std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::u
 std::vector<std::string> activation_names();
 struct LikelihoodInfo {
   std::string name, scale;  // scale: what its log scale is called; empty if it has none
+  bool counts;
 };
 std::vector<LikelihoodInfo> likelihood_infos();
 std::vector<std::string> optimizer_names();

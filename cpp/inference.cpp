@@ -21,9 +21,9 @@ class LogMeanExp {
     ++n_;
   }
   double value() const { return greatest_ + std::log(sum_ / n_); }
-  double standard_error() const {  // of the mean, relative to it
+  double standard_error() const {  // of the mean, relative to it; NaN of one sample
     const double mean = sum_ / n_;
-    return std::sqrt(std::max(squares_ / n_ - mean * mean, 0.0) / n_) / mean;
+    return std::sqrt(std::max(squares_ / n_ - mean * mean, 0.0) / (n_ - 1)) / mean;
   }
 
  private:

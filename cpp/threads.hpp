@@ -42,7 +42,7 @@ struct Share {
   int first, last;  // its rows
   int rows = 0;     // of all threads
   int thread = 0, threads = 1;
-  Barrier* barrier = nullptr;  // of these threads; null if there is one
+  Barrier* barrier = nullptr;  // of these threads; null where rows are not shared
 
   // The same of a batch that has `k` rows for each of this one's.
   Share times(int k) const { return {first * k, last * k, rows * k, thread, threads, barrier}; }

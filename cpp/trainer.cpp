@@ -34,6 +34,10 @@ Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const
   else
     weights_phase_->step(optimizer, count);
   model_.clamp_log_scales();
+  if (model_.scale == Scale::optimal) {
+    Panels& log_sigma = model_.columns[0].log_scale.value;
+    std::fill_n(log_sigma.data(), log_sigma.size(), next_log_sigma_);
+  }
   seconds.rows += std::chrono::duration<double>(middle - start).count();
   seconds.weights += std::chrono::duration<double>(std::chrono::steady_clock::now() - middle).count();
   return loss;
@@ -122,7 +126,8 @@ void Trainer::fit_sigma(int count) {
   const double old = c.log_scale.value.data()[0], constant = c.count * (old + likelihood::half_log_2pi);
   double sum = 0;
   for (int i = 0; i < samples; ++i) sum += batch_->reconstruction[static_cast<std::size_t>(i)] - constant;
-  const double ratio_of_squares = 2 * sum / samples / c.count;  // new over old
+  double ratio_of_squares = 2 * sum / samples / c.count;  // new over old
+  if (ratio_of_squares < 0) ratio_of_squares = 0;         // by rounding, where m is x
   const double fitted =
       std::clamp<double>(old + 0.5 * std::log(ratio_of_squares), smallest_log_scale, c.likelihood->largest_scale);
   const double precision = std::exp(2 * (old - fitted));  // that the deltas lack
@@ -138,10 +143,11 @@ void Trainer::fit_sigma(int count) {
   }
   std::fill_n(batch_->weight.begin(), samples, static_cast<float>(precision));
   scale_rows(batch_->decoder.delta.back(), batch_->weight, 0, samples);
+  std::fill_n(batch_->weight.begin(), samples, 1.f / static_cast<float>(objective_.samples));  // as for the KL
   // Later batches, and whoever scores rows, take a running mean.
   const double share_of_batch = std::max(1.0 / static_cast<double>(optimizer.steps + 1), 0.01);
   const double square = std::exp(2 * old) * (1 - share_of_batch) + std::exp(2 * fitted) * share_of_batch;
-  std::fill_n(c.log_scale.value.data(), c.log_scale.value.size(), static_cast<float>(0.5 * std::log(square)));
+  next_log_sigma_ = static_cast<float>(0.5 * std::log(square));
 }
 
 void Trainer::draw_noise(const Noise& noise, int first, int last) {

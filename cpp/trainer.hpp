@@ -1,6 +1,8 @@
 // One optimiser step in two phases: rows, then weights.
 //
-//     rows phase      each thread takes some rows of the batch all the way: encoder, posterior, decoder, ELBO, and back
+//     rows phase      each thread takes some rows of the batch all the way: encoder, posterior, decoder, ELBO, and
+//     back;
+//                     in layers wider than the batch is high, some columns of all rows
 //     weights phase   each thread takes some tiles of the weights: gradient, and the optimiser in place
 //
 // A tile's gradient is summed by one thread over the whole batch in order, so that the result is the same for any
@@ -46,6 +48,7 @@ class Trainer {
   Objective objective_;
   Regularization regularization_;
   std::optional<Batch> batch_;
+  float next_log_sigma_ = 0;                   // of an optimal sigma, after this step
   Buffer noise_;                               // (per sample, latent_dim rounded up to a multiple of 4)
   std::optional<WeightsPhase> weights_phase_;  // of batch_
 };

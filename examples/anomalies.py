@@ -42,7 +42,7 @@ def spoil(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def odd_patients(epochs: int, seed: int, panels: Any) -> None:
-    """Learn benign tumours; find malignant ones, and what is unusual about the oddest three."""
+    """Learn benign tumours; find malignant ones, and what is unusual about the oddest two."""
     data = load_breast_cancer()
     rng = np.random.default_rng(seed)
     benign, malignant = (rng.permutation(data.data[data.target == kind]) for kind in (1, 0))

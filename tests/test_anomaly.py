@@ -144,6 +144,21 @@ def test_scores_may_be_estimates_of_the_log_likelihood(vae, X):
         AnomalyDetector(vae, n_samples=0).fit(X)
 
 
+def test_counts_are_judged_by_their_exposure():
+    rng = np.random.default_rng(0)
+    exposure = rng.uniform(0.2, 5, 500)
+    X = rng.poisson(exposure[:, None] * [3.0, 8.0, 1.0]).astype(np.float32)
+    vae = small(likelihood="poisson", latent_dim=1).fit(X, exposure=exposure)
+    detector = AnomalyDetector(vae, contamination=0.02).fit(X, exposure=exposure)
+    np.testing.assert_array_equal(
+        detector.score_samples(X, exposure=exposure), vae.score_samples(X, exposure=exposure)
+    )
+    assert (detector.predict(X, exposure=exposure) == -1).mean() == pytest.approx(0.02, abs=0.002)
+    assert (detector.predict(X, exposure=exposure / 10) == -1).mean() > 0.5
+    terms = detector.contributions(X, exposure=exposure)
+    assert terms.sum() < detector.contributions(X).sum()
+
+
 def test_a_conditional_model_judges_rows_by_their_labels():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 600)

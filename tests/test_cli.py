@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import vaefast
-from vaefast import VAE, cli, datasets, report
+from vaefast import VAE, cli, datasets, options, report
 from vaefast.files import atomic_write
 
 SMALL = ["--hidden-layer-sizes", "16", "--epochs", "2", "--random-state", "1", "--no-verbose"]
@@ -277,6 +277,34 @@ def test_errors_speak_of_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "--likelihood bernoulli needs" in message and "--likelihood gaussian" in message
     np.save("gaps.npy", np.float32([[0.5, np.nan]] * 20))
     assert "with --missing mask" in fail("train", "gaps.npy")
+    assert "runs/beta=4/x: there is no such file" in fail("sample", "runs/beta=4/x")
+    assert options.as_options("such as image_size=(28, 28)") == "such as --image-size 28,28"
+
+
+def test_images_with_gaps_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).random((60, 6, 6), dtype=np.float32)
+    X[::3, :2, :2] = np.nan
+    np.save("gaps.npy", X)
+    succeed("train", "gaps.npy", "--missing", "mask", "--epochs", "1", "--out", "run")
+    assert "reconstructions.png" in names(tmp_path / "run")
+    succeed("reconstruct", "run", "gaps.npy")
+    assert "holds nan" in fail("nearest", "run", "gaps.npy")  # there is no distance to a gap
+
+
+def test_a_conditional_model_is_for_python(tmp_path: Path, table: Path):
+    X, y = np.random.default_rng(0).random((40, 3)), np.arange(40) % 2
+    VAE(2, (4,), conditional=True, epochs=1, verbose=False).fit(X, y).save(tmp_path / "two")
+    for args in (["sample"], ["evaluate", table], ["reconstruct", table], ["map", table]):
+        assert "conditional model" in fail(args[0], tmp_path / "two", *args[1:])
+
+
+def test_the_seed_has_one_name(digits: Path, tmp_path: Path):
+    for i, option in enumerate(("--seed", "--random-state")):
+        options = [*SMALL[:4], option, "7", "--no-verbose"]
+        succeed("train", digits, "--out", tmp_path / str(i), *options)
+    one, other = (vaefast.load(tmp_path / i).sample(3, random_state=0) for i in "01")
+    np.testing.assert_array_equal(one, other)
 
 
 def test_empty_cells_are_missing_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -312,3 +312,11 @@ def test_y_says_something_only_to_a_conditional_model(X):
 def test_conditional_is_yes_or_no(value, X):
     with pytest.raises(TypeError, match="^conditional=.* must be True or False"):
         small(conditional=value).fit(X, LABELS["ints"])
+
+
+def test_draws_of_rows_that_share_one_row_of_numbers(X):
+    y = np.random.default_rng(1).standard_normal((N, 3))
+    vae = small().fit(X, y)
+    drawn = vae.reconstruct(X[:3], y[0], n=2, random_state=0)  # as many rows as y has numbers
+    each = vae.reconstruct(X[:3], np.tile(y[0], (3, 1)), n=2, random_state=0)
+    np.testing.assert_array_equal(drawn, each)

@@ -221,6 +221,10 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
 STEPS = 10
 
 
+def test_every_optimizer_has_a_reference() -> None:
+    assert set(OPTIMIZERS) == set(_core.OPTIMIZERS)
+
+
 def batches(net: Net) -> tuple[Floats, list[NDArray[np.int64]], list[Floats]]:
     """Rows in [0, 1], the rows of ten batches of two sizes, and their noise."""
     rng = np.random.default_rng(7)

@@ -164,6 +164,8 @@ def test_scores_are_the_same_at_every_call_and_for_every_form(factors):
 def test_a_single_unit_has_no_second(factors):
     assert mig(factors[:, :1], factors[:, 0]) == pytest.approx(1)
     assert sap(factors[:, :1], factors[:, 0]) == pytest.approx(1)
+    classes = (factors[:, 0] > 0).astype(int)
+    assert sap(classes[:, None], classes) == pytest.approx(1 / 2)  # of chance alone: 1 / classes
     assert 0 <= dci(factors[:, :1], factors).completeness <= 1
 
 

@@ -91,12 +91,19 @@ def test_value_range_is_that_of_the_data_only_beyond_0_and_1(values, expected):
         (np.zeros((0, 8, 8)), r"\(0, 8, 8\)"),
         (np.zeros((2, 8, 8, 2)), r"\(2, 8, 8, 2\)"),
         (np.zeros((2, 8, 8), dtype=np.int64), "int64"),
-        (np.full((2, 8, 8), np.nan), "NaN"),
     ],
 )
 def test_sheet_says_what_is_wrong_with_its_images(wrong, message):
     with pytest.raises(ValueError, match=message):
         images.sheet(wrong)
+
+
+def test_gaps_are_mid_grey_and_leave_the_range():
+    gaps = np.array([[[-3.0, np.nan], [np.nan, 5.0]]], np.float32).repeat(14, 1).repeat(14, 2)
+    assert images.value_range(gaps) == (-3, 5)
+    assert images.value_range(np.full((1, 2, 2), np.nan)) == (0, 1)
+    picture = np.asarray(images.sheet(gaps, black_white=(-3, 5)).convert("L"))
+    assert set(np.unique(picture)) >= {0, 128, 255}
 
 
 def test_sheet_refuses_a_negative_number_of_columns():

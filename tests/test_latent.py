@@ -211,6 +211,22 @@ def test_nearest_says_what_is_wrong(X, rows, n, message):
 # --- dimensions ---
 
 
+def test_a_conditional_model_is_refused_and_told_the_way():
+    X, y = np.random.default_rng(0).random((30, 4), dtype=np.float32), np.arange(30) % 2
+    vae = VAE(2, (4,), conditional=True, epochs=1, random_state=0, verbose=False).fit(X, y)
+    for call in (
+        lambda: latent.morph(vae, X[0], X[1]),
+        lambda: latent.direction(vae, X[:10], X[10:]),
+        lambda: latent.breed(vae, X[:2]),
+        lambda: latent.traverse(vae),
+        lambda: latent.dimension_kl(vae, X),
+    ):
+        with pytest.raises(ValueError, match=r"conditional.*vae\.inverse_transform\(codes, y\)"):
+            call()
+    codes = latent.path(vae.transform(X[:2], y[:2]), 5)
+    assert vae.inverse_transform(codes, 1).shape == (5, 4)
+
+
 def test_dimension_kl_adds_up_to_the_kl_of_the_model(vae, strokes):
     kl = latent.dimension_kl(vae, strokes.X_test)
     assert kl.shape == (LATENT,)

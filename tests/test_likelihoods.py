@@ -326,6 +326,13 @@ def test_training_on_counts_begins_at_their_rates(likelihood):
     assert abs(biases[0]) <= 0.5  # of numbers: as before
 
 
+def test_a_count_that_was_never_seen_stays_finite():
+    X = np.column_stack([np.arange(20.0), np.full(20, np.nan)])
+    vae = tiny(likelihood="poisson", missing="mask").fit(X)
+    assert np.isfinite(vae.impute(X)).all() and np.isfinite(vae.sample(5)).all()
+    assert np.isfinite(vae.score(np.nan_to_num(X)))
+
+
 def test_exposure_is_for_counts():
     with pytest.raises(ValueError, match="exposure is for .*poisson and negative_binomial"):
         tiny().fit(np.zeros((4, 2)), exposure=np.ones(4))

@@ -161,12 +161,11 @@ def test_using_an_unfitted_model_is_an_error_that_says_so(method, tmp_path):
 
 # ------------------------------------------------------------------ copies
 
-OPTIMIZERS = ["adam", "adamw", "sgd"]
 COPIES = {"pickle": lambda vae: pickle.loads(pickle.dumps(vae)), "deepcopy": copy.deepcopy}
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", _core.OPTIMIZERS)
 @pytest.mark.parametrize("kind", COPIES)
 def test_a_copy_is_the_same_model_and_trains_on_to_the_same_bits(kind, optimizer, likelihood, X):
     vae = small(optimizer=optimizer, likelihood=likelihood, learning_rate=0.01).fit(X)

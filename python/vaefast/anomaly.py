@@ -1,6 +1,6 @@
 """Anomalies: the rows that a VAE finds least likely, with scikit-learn's manners of outliers.
 
-Of a conditional model, y goes with X everywhere.
+Of a conditional model y goes with X everywhere, and of rates per unit their exposure.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class AnomalyDetector:
         self.contamination = contamination
         self.n_samples = n_samples
 
-    def fit(self, X: ArrayLike, y: Any = None) -> AnomalyDetector:
+    def fit(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> AnomalyDetector:
         """Set the threshold so that the least likely rows of X lie below it.
 
         Raises
@@ -70,28 +72,38 @@ class AnomalyDetector:
             raise TypeError(f"vae={self.vae!r} must be a VAE")
         if self.n_samples is not None:
             check_integer(self.n_samples, "n_samples")
-        vae = self.vae if self.vae._is_fitted() else deepcopy(self.vae).fit(X, y)
-        self.offset_ = float(np.percentile(self._scores(vae, X, y), 100 * share))
+        vae = self.vae if self.vae._is_fitted() else deepcopy(self.vae).fit(X, y, exposure=exposure)
+        self.offset_ = float(np.percentile(self._scores(vae, X, y, exposure), 100 * share))
         self.vae_ = vae
         return self
 
-    def score_samples(self, X: ArrayLike, y: Any = None) -> NDArray[np.float64]:
+    def score_samples(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
         """Return the score of each row, (n,), in nats: the lower, the more abnormal."""
-        return self._scores(self._fitted(), X, y)
+        return self._scores(self._fitted(), X, y, exposure)
 
-    def decision_function(self, X: ArrayLike, y: Any = None) -> NDArray[np.float64]:
+    def decision_function(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
         """Return how far above the threshold each row is, (n,), in nats: anomalies are below 0."""
-        return self.score_samples(X, y) - self.offset_
+        return self.score_samples(X, y, exposure=exposure) - self.offset_
 
-    def predict(self, X: ArrayLike, y: Any = None) -> NDArray[np.int64]:
+    def predict(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
         """Return -1 for anomalies and 1 for all other rows, (n,)."""
-        return np.where(self.decision_function(X, y) < 0, -1, 1)
+        return np.where(self.decision_function(X, y, exposure=exposure) < 0, -1, 1)
 
-    def fit_predict(self, X: ArrayLike, y: Any = None) -> NDArray[np.int64]:
+    def fit_predict(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
         """Fit on X and return what `predict` says of its rows."""
-        return self.fit(X, y).predict(X, y)
+        return self.fit(X, y, exposure=exposure).predict(X, y, exposure=exposure)
 
-    def contributions(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
+    def contributions(
+        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+    ) -> NDArray[np.float32]:
         """Return what each feature adds to the reconstruction term, (n, d) or images, in nats.
 
         The sum over a row is -log p(x|z) at the mean z of its posterior. A feature also costs
@@ -102,7 +114,9 @@ class AnomalyDetector:
         row's own category.
         """
         vae = self._fitted()
-        terms: NDArray[np.float32] = vae._fitted_core().contributions(vae._reader.read(X, y))
+        terms: NDArray[np.float32] = vae._fitted_core().contributions(
+            vae._reader.read(X, y, exposure)
+        )
         return terms.reshape(-1, *vae.feature_shape_)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -149,7 +163,11 @@ class AnomalyDetector:
             raise NotFittedError("this AnomalyDetector is not fitted yet: call fit(X) first")
         return self.vae_
 
-    def _scores(self, vae: VAE, X: ArrayLike, y: Any) -> NDArray[np.float64]:
+    def _scores(
+        self, vae: VAE, X: ArrayLike, y: Any, exposure: ArrayLike | None
+    ) -> NDArray[np.float64]:
         if self.n_samples is None:
-            return vae.score_samples(X, y)
-        return vae.log_likelihood(X, y, n_samples=self.n_samples).rows
+            return vae.score_samples(X, y, exposure=exposure)
+        return vae.log_likelihood(
+            X, y, exposure=exposure, n_samples=self.n_samples, verbose=False
+        ).rows

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import ACTIVATIONS, OPTIMIZERS, Core
-from .likelihoods import COUNTS, Columns, columns_of, scale_names
+from ._core import ACTIVATIONS, COUNTS, OPTIMIZERS, Core
+from .likelihoods import Columns, columns_of, scale_names
 from .rowdata import RowData
 from .threads import MAX_THREADS, default_threads
 from .validation import MAX_WIDTH, Rows, check_choice, check_integer, check_number, check_sizes
@@ -97,8 +97,9 @@ def _log_rates(rows: Rows | RowData, block: slice) -> NDArray[np.float64]:
     for first in range(0, len(x), 4096):
         part = x[first : first + 4096, block].astype(np.float64)
         counted += np.nansum(part, axis=0)
-        exposed += units[first : first + 4096] @ ~np.isnan(part)
-    return np.asarray(np.log((counted + 0.5) / np.maximum(exposed, 1e-300)))
+        exposed += (units[first : first + 4096, None] * ~np.isnan(part)).sum(axis=0)
+    seen = exposed > 0  # of a column without a single value: a rate of 1, as before
+    return np.asarray(np.where(seen, np.log((counted + 0.5) / np.where(seen, exposed, 1)), 0))
 
 
 def restore_core(params: Params, features: int, tensors: Tensors, conditions: int = 0) -> Core:

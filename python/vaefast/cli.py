@@ -22,7 +22,9 @@ from vaefast.options import (
     IndexCommand,
     data_argument,
     force_option,
+    free_file,
     height_and_width,
+    load_model,
     model_argument,
     output_file,
     seed_option,
@@ -174,7 +176,7 @@ def reconstruct(
     """
     from vaefast import images, report, rows
 
-    vae = vaefast.load(model)
+    vae = load_model(model)
     out = output_file(out, "reconstruction", vae, force)
     dataset, X, where = rows.load_rows(vae, data, split)
     rows.check_indexes(indexes, X, where)
@@ -237,7 +239,7 @@ def sample(
     """
     from vaefast import images, report
 
-    vae = vaefast.load(model)
+    vae = load_model(model)
     out = output_file(out, "samples", vae, force)
     rows = vae.sample(n, random_state=seed, temperature=temperature, draw=draw)
     if images.is_image_shape(vae.feature_shape_):
@@ -264,7 +266,7 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
     """
     from vaefast import report, rows
 
-    vae = vaefast.load(model)
+    vae = load_model(model)
     _, X, where = rows.load_rows(vae, data, split)
     scores = vae.evaluate(X)
     if as_json:
@@ -317,8 +319,7 @@ def explore(
     """
     from vaefast.explore.command import open_page, write_page_of
 
-    if out.exists() and not force:
-        raise click.ClickException(f"{out} is there already. Replace it with --force.")
+    free_file(out, force)
     write_page_of(model, data, split, directions, out)
     click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
     if show and not open_page(out):

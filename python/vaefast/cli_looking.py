@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-import vaefast
 from vaefast import VAE, latent
 from vaefast.options import (
     Command,
     data_argument,
     force_option,
     free_file,
+    load_model,
     load_of_images,
     model_argument,
     out_option,
@@ -201,7 +201,7 @@ def draw_map(
     """
     from vaefast import images, plots, report, rows
 
-    vae = vaefast.load(model)
+    vae = load_model(model)
     out = free_file(out or Path("map.png"), force)
     dataset, X, where = rows.load_rows(vae, data, split)
     codes = vae.transform(X)

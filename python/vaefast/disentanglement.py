@@ -101,7 +101,8 @@ def sap(codes: ArrayLike, factors: Factors) -> float:
     scores = []
     for factor in known:
         if factor.dtype == np.int64:
-            scores.append(_gap([_accuracy(unit, factor) for unit in units.T]))
+            floor = 1 / (int(factor.max()) + 1)
+            scores.append(_gap([_accuracy(unit, factor) for unit in units.T], floor))
         else:
             scores.append(_gap([_explained(unit, factor) for unit in units.T]))
     return float(np.mean(scores))
@@ -177,9 +178,9 @@ def _check_factor(factor: NDArray[np.generic], name: str, n: int) -> Known:
     return factor.astype(np.float64) if factor.dtype.kind == "f" else classes.astype(np.int64)
 
 
-def _gap(scores: list[float]) -> float:
-    """The best score less the second best, which is 0 where there is one unit only."""
-    *_, second, best = sorted([0.0, *scores])
+def _gap(scores: list[float], floor: float = 0.0) -> float:
+    """The best score less the second best, or less that of a unit that knows nothing."""
+    *_, second, best = sorted([floor, *scores])
     return best - second
 
 

@@ -31,11 +31,15 @@ def is_image_shape(shape: Sequence[int]) -> bool:
 
 
 def value_range(images: npt.ArrayLike) -> tuple[float, float]:
-    """The values to show as black and as white: (0, 1), or where it is wider the data's range."""
+    """The values to show as black and as white: (0, 1), or where it is wider the data's range.
+
+    Missing values, NaN, are passed over.
+    """
     images = np.asarray(images)
-    if images.dtype == np.uint8 or not images.size:
+    known = images if images.dtype == np.uint8 else images[~np.isnan(images)]
+    if images.dtype == np.uint8 or not known.size:
         return 0.0, 1.0
-    low, high = float(images.min()), float(images.max())
+    low, high = float(known.min()), float(known.max())
     if low >= 0 and high <= 1:
         return 0.0, 1.0
     return low, high if high > low else low + 1
@@ -54,9 +58,7 @@ def pixels_of(images: npt.ArrayLike, black_white: tuple[float, float]) -> npt.ND
             raise ValueError(f"images must be float or uint8, got {images.dtype}.")
         low, high = black_white
         unit = np.clip((images - low) / (high - low), 0, 1)
-        if np.isnan(unit).any():
-            raise ValueError("images must not hold NaN.")
-        images = np.rint(unit * 255).astype(np.uint8)
+        images = np.rint(np.nan_to_num(unit, nan=0.5) * 255).astype(np.uint8)  # a gap: mid-grey
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 

@@ -40,7 +40,8 @@ class LogLikelihood:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean, from the sampling of z alone; the rows are taken as given."""
+        """Of the mean, from the sampling of z alone; the rows are taken as given, and as different:
+        equal rows share their noise, and their errors don't cancel."""
         return float(np.sqrt(np.sum(self.row_errors**2)) / len(self.rows))
 
     def __str__(self) -> str:

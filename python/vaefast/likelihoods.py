@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import LIKELIHOODS, SCALES
+from ._core import COUNTS, LIKELIHOODS, SCALES
 from .validation import Rows, check_choice, check_integer, check_values
 
 Columns = tuple[tuple[str, int], ...]
 Array = NDArray[Any]
 
 UNIT = ("bernoulli", "continuous_bernoulli")  # for values in [0, 1]
-COUNTS = ("poisson", "negative_binomial")
 
 _VALUES: dict[str, tuple[Callable[[Array], Array], str]] = {  # of x, where not any finite one
     **dict.fromkeys(UNIT, (lambda x: (x >= 0) & (x <= 1), "values within [0, 1]")),

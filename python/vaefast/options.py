@@ -72,11 +72,24 @@ def free_file(out: Path, force: bool) -> Path:
     return out
 
 
-def load_of_images(model: Path, command: str) -> VAE:
-    """The model; an error unless its rows are images."""
-    from vaefast import images, load
+def load_model(model: Path) -> VAE:
+    """The model; an error if it is conditional."""
+    from vaefast import load
 
     vae = load(model)
+    if vae.conditional:
+        raise click.ClickException(
+            f"{model} is a conditional model, and the commands know no y: use it from Python, "
+            "as in vaefast.load(model).sample(8, y=3)."
+        )
+    return vae
+
+
+def load_of_images(model: Path, command: str) -> VAE:
+    """The model; an error unless its rows are images."""
+    from vaefast import images
+
+    vae = load_model(model)
     if not images.is_image_shape(vae.feature_shape_):
         raise click.ClickException(
             f"{command} makes pictures, but the rows of this model, of the shape "
@@ -96,11 +109,12 @@ def as_options(message: str) -> str:
     --likelihood poisson."""
 
     def spell(match: re.Match[str]) -> str:
-        name, quoted, plain = match.groups()
-        return f"--{name.replace('_', '-')} {quoted or plain}"
+        name, quoted, pair, plain = match.groups()
+        return f"--{name.replace('_', '-')} {quoted or pair and pair.replace(' ', '') or plain}"
 
     names = "|".join([*PARAMETERS, "image_size"])
-    return re.sub(rf"\b({names})=(?:'([^']+)'|([\w.+-]*\w))", spell, message)
+    value = r"(?:'([^']+)'|\((\d+, \d+)\)|([\w.+-]*\w))"
+    return re.sub(rf"(?<![\w/\\])({names})={value}", spell, message)  # not within a path
 
 
 class Group(click.Group):
@@ -110,10 +124,10 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except EXPECTED as error:
-            message = str(error)
+            message = as_options(str(error))
             if isinstance(error, OSError) and error.filename and error.strerror:
                 message = f"{error.filename}: {error.strerror}"
-            raise click.ClickException(as_options(message)) from error
+            raise click.ClickException(message) from error
 
 
 class Command(click.Command):
@@ -219,7 +233,8 @@ def vae_options(command: Function) -> Function:
             default = name if default else f"no {name}"
         if default is not None:
             text += f"  [default: {_spelled(default)}]"
-        option = click.option(flag, name, type=kind, default=None, metavar=metavar, help=text)
+        flags = (flag, "--seed") if name == "random_state" else (flag,)  # as other commands say
+        option = click.option(*flags, name, type=kind, default=None, metavar=metavar, help=text)
         command = option(command)
     return command
 

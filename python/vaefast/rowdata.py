@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._core import Data
+from ._core import COUNTS, Data
 from .conditions import Conditions
-from .likelihoods import COUNTS, Columns, check_data, columns_of, divisor
+from .likelihoods import Columns, check_data, columns_of, divisor
 from .validation import Rows, check_choice, check_features, check_rows
 
 

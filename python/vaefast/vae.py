@@ -341,8 +341,8 @@ class VAE(Estimator):
         watched = _validation_rows(validation, reader)
         if early_stopping and watched is None:
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
-        if self.likelihood == "gaussian" and not isinstance(rows, RowData):
-            warn_of_scale(rows)
+        if self.likelihood == "gaussian":
+            warn_of_scale(rows.x if isinstance(rows, RowData) else rows)
         core = make_core(params, math.prod(reader.shape), reader.width)
         core.initialize(schedule.seed)
         start_at_mean_rates(core, rows, reader.columns)
@@ -417,10 +417,11 @@ class VAE(Estimator):
         shape = (len(mu), check_integer(n, "n"), mu.shape[1])
         noise = np.random.default_rng(_seed(random_state)).standard_normal(shape, dtype=np.float32)
         z = mu[:, None] + np.exp(logvar / 2)[:, None] * noise
-        told = np.repeat(y, n, axis=0) if np.ndim(y) and len(y) == len(mu) else y
-        return self.inverse_transform(z.reshape(-1, shape[2]), told).reshape(
-            *shape[:2], *self.feature_shape_
-        )
+        if self._reader.conditions is not None:
+            told = self._reader.conditions.encode(y, len(mu))
+            z = np.concatenate([z, np.repeat(told[:, None], n, axis=1)], axis=2)
+        rows = self._core.decode(z.reshape(-1, z.shape[2]).astype(np.float32, copy=False))
+        return rows.reshape(*shape[:2], *self.feature_shape_)
 
     def impute(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None

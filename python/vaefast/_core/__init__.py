@@ -37,6 +37,7 @@ permutation = _variant.permutation
 value_range = _variant.value_range
 ACTIVATIONS = _variant.ACTIVATIONS
 LIKELIHOODS = _variant.LIKELIHOODS
+COUNTS = _variant.COUNTS
 SCALES = _variant.SCALES
 OPTIMIZERS = _variant.OPTIMIZERS
 EIGEN_VERSION = _variant.EIGEN_VERSION

@@ -10,6 +10,7 @@ ISA: str
 SUPPORTED: tuple[str, ...]
 ACTIVATIONS: tuple[str, ...]
 LIKELIHOODS: tuple[str, ...]
+COUNTS: tuple[str, ...]
 SCALES: dict[str, str]
 OPTIMIZERS: tuple[str, ...]
 EIGEN_VERSION: str

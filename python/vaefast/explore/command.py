@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vaefast
-from vaefast.rows import load_rows
+from vaefast.rows import labels_of, load_rows
 
 from .page import write_page
 
@@ -26,7 +26,7 @@ def write_page_of(
         write_page(vae, out, directions=arrows, title=title)
         return
     dataset, X, where = load_rows(vae, data, split)
-    labels = dataset.y_test if X is dataset.X_test else dataset.y
+    labels = labels_of(dataset, X)
     write_page(
         vae, out, X, labels, columns=dataset.columns, directions=arrows, title=title, source=where
     )

@@ -30,7 +30,18 @@ def code_of(vae: VAE, row: ArrayLike, name: str) -> Floats:
 
 def codes_of(vae: VAE, rows: ArrayLike, name: str) -> Floats:
     """Return the means of q(z|x), (n, latent_dim); errors call the rows `name`."""
+    check_unconditional(vae)
     return vae._fitted_core().encode(vae._reader.read(rows, name=name))[0]
+
+
+def check_unconditional(vae: VAE) -> None:
+    """Raise ValueError if the model is conditional: what y a point between two rows has is open."""
+    vae._fitted_core()
+    if vae._reader.conditions is not None:
+        raise ValueError(
+            "the model is conditional, and this function knows no y: take vae.transform(X, y), "
+            "latent.path or latent.cross on the codes, and vae.inverse_transform(codes, y)"
+        )
 
 
 def check_codes(codes: ArrayLike, name: str) -> Floats:
@@ -56,5 +67,6 @@ def check_numbers(values: ArrayLike, name: str) -> Floats:
 
 def decode(vae: VAE, codes: Floats) -> Floats:
     """Decode codes (n, m, latent_dim) into rows (n, m, d) or images."""
+    check_unconditional(vae)
     rows = vae.inverse_transform(codes.reshape(-1, codes.shape[-1]))
     return rows.reshape(*codes.shape[:-1], *vae.feature_shape_)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..validation import check_integer
-from .checks import Floats, check_numbers, code_of, decode
+from .checks import Floats, check_numbers, check_unconditional, code_of, decode
 
 if TYPE_CHECKING:
     from ..vae import VAE
@@ -22,6 +22,7 @@ def dimension_kl(vae: VAE, X: ArrayLike) -> NDArray[np.float64]:
     `VAE.evaluate`. A dimension near 0 is one that the model does not use. The strongest first:
     ``dimension_kl(vae, X).argsort()[::-1]``.
     """
+    check_unconditional(vae)
     mu, logvar = (codes.astype(np.float64) for codes in vae.encode(X))
     kl: NDArray[np.float64] = np.mean(mu**2 + np.exp(logvar) - 1 - logvar, axis=0) / 2
     return kl
