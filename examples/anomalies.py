@@ -62,7 +62,7 @@ def odd_patients(epochs: int, seed: int, panels: Any) -> None:
         panels[0].hist(values, bins, alpha=0.6, label=name)
     panels[0].set_xscale("symlog", linthresh=10)
     panels[0].axvline(0, color="black", lw=1)
-    panels[0].set(title="Tumours", xlabel="nats above the threshold", ylabel="rows")
+    panels[0].set(title="Tumours", xlabel="nats from the threshold (odd: below 0)", ylabel="rows")
     panels[0].legend(frameon=False)
     excess = detector.contributions(sick) - detector.contributions(train).mean(axis=0)
     for axes, row in zip(panels[1:], scores[1].argsort()[:2], strict=True):

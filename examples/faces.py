@@ -59,6 +59,8 @@ def main(
     if (smiling is None) != (straight is None):
         raise click.UsageError("a smile needs both --with and --without.")
     X = datasets.load(data, image_size=(size, size) if size else None).X
+    if len(X) < 20:
+        raise click.UsageError(f"{data} has {len(X)} images: at least 20 are needed to learn from.")
     last = max([*(smiling or []), *(straight or [])], default=0)
     if last >= len(X):
         raise click.UsageError(f"image {last} was asked for, but {data} has {len(X)} images.")

@@ -66,6 +66,8 @@ def main(csv: Path | None, counts: str, rows: int, epochs: int, seed: int, out: 
         import pandas as pd
 
         frame: Any = pd.read_csv(csv).dropna()
+        if all(str(name).replace(".", "", 1).lstrip("-").isdecimal() for name in frame):
+            raise ValueError("the first row should hold the names of the columns")
     else:
         frame, counted = customers(rows, np.random.default_rng(seed)), ["visits"]
     table = Table.learn(frame, counts=counted)

@@ -209,15 +209,18 @@ def test_direction_takes_labels_and_saves_what_it_found(model, data):
     np.testing.assert_array_equal(np.load("three.npy"), way)
     assert f"from {len(with_it)} and {len(without)} of the train rows" in said
     X = drawn.X[[5, 6]]
-    moved = latent.shift(vae, X, way, [-3, 0, 3])
+    moved = latent.shift(vae, X, way, [-2, 0, 2])
     expected = images.strips(
-        [[X[0], *moved[0]], [X[1], *moved[1]]], heads=["original", "-3", "0", "+3"], breaks=[1]
+        [[X[0], *moved[0]], [X[1], *moved[1]]], heads=["original", "-2", "0", "+2"], breaks=[1]
     )
     assert_same_picture(Path("direction.png"), expected)
 
 
 def test_direction_takes_rows_and_by_default_all_others(model, data):
-    succeed("direction", model, data, "--with-rows", 3, 4, 5, "--without-rows", 7, 8)
+    said = succeed("direction", model, data, "--with-rows", 3, 4, 5, "--without-rows", 7, 8)
+    assert "So few rows" in said
+    same = fail("direction", model, data, "--with", 3, "--without", 3, "--out", "same.png")
+    assert "name the same rows" in same
     args = "direction", model, data, "--with-rows", 3, "--save", "a.npy", "--out", "a.png"
     assert "from 1 and 299" in succeed(*args)
     X = datasets.load(data).X

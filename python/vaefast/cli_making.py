@@ -22,6 +22,8 @@ from vaefast.options import (
     split_option,
 )
 
+FEW = 5  # rows of a group
+
 data_option = click.option("--data", help="The data set whose rows the numbers mean.")
 
 
@@ -126,7 +128,7 @@ def morph(
 @click.option(
     "--strength",
     type=click.FloatRange(min=0, min_open=True),
-    default=3.0,
+    default=2.0,
     show_default=True,
     help="How far to go to either side, in standard deviations of the codes along the direction.",
 )
@@ -177,6 +179,8 @@ def direction(
     has, lacks = rows.groups(
         labels, X, where, (with_label, without_label), (with_rows, without_rows)
     )
+    if set(has) == set(lacks):
+        raise click.ClickException("--with and --without name the same rows: choose two groups.")
     way = latent.direction(vae, X[has], X[lacks])
     shown = rows.images_among(X, where, vae, pictures) if pictures else X[lacks[:5]]
     strengths = np.linspace(-strength, strength, steps)
@@ -191,6 +195,8 @@ def direction(
     if save is not None:
         report.save_array(way, save)
     click.echo(f"Wrote {out}: from {len(has):,} and {len(lacks):,} of the {where}")
+    if min(len(has), len(lacks)) < FEW:
+        click.echo("So few rows differ in much else: take more of them for a cleaner direction.")
     if save is not None:
         click.echo(f"Wrote {save}: the direction, {len(way)} numbers")
 

@@ -67,6 +67,8 @@ def free_file(out: Path, force: bool) -> Path:
     """The file to write; an error if there is one already, or no folder for it."""
     if not out.parent.is_dir():
         raise click.ClickException(f"{out.parent}: there is no such folder.")
+    if out.is_dir():
+        raise click.ClickException(f"{out}: is a folder, not a file.")
     if out.exists() and not force:
         raise click.ClickException(f"{out} is there already. Replace it with --force.")
     return out
@@ -80,7 +82,7 @@ def load_model(model: Path) -> VAE:
     if vae.conditional:
         raise click.ClickException(
             f"{model} is a conditional model, and the commands know no y: use it from Python, "
-            "as in vaefast.load(model).sample(8, y=3)."
+            "as in vae.sample(8, y=3), or latent.path on vae.transform(X, y)."
         )
     return vae
 

@@ -136,4 +136,5 @@ def _unreadable(path: Path, error: Exception) -> Exception:
     """The error for an image that Pillow can't read, whatever Pillow makes of damaged bytes."""
     if isinstance(error, (FileNotFoundError, PermissionError)):
         return error
-    return ValueError(f"{path}: not an image, or truncated or corrupt ({error})")
+    why = str(error).replace(f" '{path}'", "")
+    return ValueError(f"{path}: not an image, or truncated or corrupt ({why}): repair or remove it")

@@ -36,18 +36,23 @@ def load_directions(path: Path) -> dict[str, NDArray[np.float64]]:
     """Read named vectors from a .npz file, or one vector, named as the file, from a .npy file."""
     with path.open("rb"):  # an OSError names what is wrong with the path
         pass
+    directions = _load(path)
+    if not directions:
+        raise ValueError(f"{path}: it holds no arrays")
+    return directions
+
+
+def _load(path: Path) -> dict[str, NDArray[np.float64]]:
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
             return {path.stem: file}
         with file:
-            if not file.files:
-                raise ValueError("it holds no arrays")
             return {name: file[name] for name in file.files}
     except Exception as error:  # whatever NumPy makes of other files and damaged bytes
         raise ValueError(
             f"{path}: expected a .npz file of named arrays of numbers, such as "
-            f"np.savez(path, smile=vector) writes, or the .npy file of one direction ({error})"
+            "np.savez(path, smile=vector) writes, or the .npy file of one direction"
         ) from error
 
 

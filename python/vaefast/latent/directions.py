@@ -59,7 +59,7 @@ def shift(
     vae: VAE,
     X: ArrayLike,
     direction: ArrayLike,
-    strengths: ArrayLike = (-3, -2, -1, 0, 1, 2, 3),
+    strengths: ArrayLike = (-2, -1, 0, 1, 2),
 ) -> Floats:
     """Move rows along a direction, in steps.
 
