@@ -464,6 +464,14 @@ def test_a_morph_plays_pauses_and_shows_its_frames(open_page: Callable[..., Page
     assert page.find("play").text == "Play"
 
 
+def test_sliders_reach_codes_far_out(open_page: Callable[..., Page], deep: VAE):
+    page = open_page(deep)
+    page.run("Math.random = () => 0.9999")  # each number of the code 4.3 standard deviations out
+    page.click("random")
+    assert page.code() == pytest.approx(np.full(11, np.sqrt(-2 * np.log(1e-4))), rel=1e-3)
+    assert_shows(page, expected(deep, page.code()))
+
+
 def test_breeding_mixes_the_picked_parents(open_page: Callable[..., Page], deep: VAE):
     page = open_page(deep)
     page.click("tab-breed")

@@ -80,6 +80,11 @@ byId("more").addEventListener("click", () => {
 
 followers.push((code) => {
   for (const { dimension, input, output } of dimensions) {
+    const away = Math.abs(code[dimension]);
+    if (away > input.max) { // a child, or a draw, further out than the slider goes
+      input.max = Math.ceil(away);
+      input.min = -input.max;
+    }
     if (document.activeElement !== input || Math.abs(input.value - code[dimension]) > 1e-6) {
       input.value = code[dimension];
     }
