@@ -70,11 +70,14 @@ def write_table(path: Path, rows: np.ndarray, columns: Sequence[str] | None = No
 
 def save_picture(picture: Any, path: Path) -> None:
     """Write a Pillow image or a matplotlib figure in the format that the suffix of `path` names."""
-    known = {*Image.registered_extensions(), ".svg", ".pdf"}
-    if path.suffix.lower() not in known:
-        raise ValueError(f"{path}: a picture ends in .png, .jpg, .webp or .gif")
+    if isinstance(picture, Image.Image):
+        save, endings = picture.save, list(Image.registered_extensions())
+    else:
+        save = picture.savefig
+        endings = [f".{kind}" for kind in picture.canvas.get_supported_filetypes()]
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"{path}: a picture of this kind does not end so; .png always goes")
     with atomic_write(path) as temporary:
-        save = picture.save if isinstance(picture, Image.Image) else picture.savefig
         save(temporary)
 
 
