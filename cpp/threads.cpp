@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
+
+#include "affinity.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
@@ -31,12 +34,18 @@ void pause() {
 #endif
 }
 
-// Waits until `done(value)`: spins for some 20 microseconds, as long as a wake-up takes, then sleeps.
+// Waits until `done(value)`. It spins for as long as some wake-ups take, 50 microseconds each in a virtual machine,
+// then sleeps: threads that wait for each other in every layer wait for less.
 template <class Done>
 void wait_until(const std::atomic<unsigned>& value, bool spin, Done&& done) {
-  for (int i = 0; spin && i < 500; ++i) {
-    if (done(value.load(std::memory_order_acquire))) return;
-    pause();
+  using namespace std::chrono;
+  constexpr auto PATIENCE = microseconds(300);
+  for (const auto end = steady_clock::now() + PATIENCE; spin;) {
+    for (int i = 0; i < 64; ++i) {
+      if (done(value.load(std::memory_order_acquire))) return;
+      pause();
+    }
+    spin = steady_clock::now() < end;
   }
   for (unsigned seen; !done(seen = value.load(std::memory_order_acquire));) value.wait(seen, std::memory_order_acquire);
 }
@@ -65,6 +74,7 @@ struct Team::Workers {
   bool stop = false;
   long process = process_id();
   const bool spin;
+  int caller_cpu = -1;          // that the workers keep off
   std::vector<Worker> workers;  // number i is thread i + 1 of the team
 
   Workers(int size, bool spins) : spin(spins), workers(static_cast<std::size_t>(size - 1)) {
@@ -78,6 +88,21 @@ struct Team::Workers {
   ~Workers() { end(); }
 
   Worker& worker(int thread) { return workers[static_cast<std::size_t>(thread - 1)]; }
+
+  // A system may wake a thread on its waker's CPU and leave it there although another is idle, to save power or to pack
+  // virtual machines; the two would take turns. So the workers may run wherever the caller may, but not where it does.
+  // If there are just as many CPUs as workers, each has its own.
+  void keep_off_caller() {
+    const int cpu = current_cpu();
+    if (cpu == caller_cpu) return;
+    caller_cpu = cpu;
+    std::vector<int> cpus = allowed_cpus();
+    std::erase(cpus, cpu);
+    if (cpus.size() < workers.size()) return;
+    const bool one_each = cpus.size() == workers.size();
+    for (std::size_t i = 0; i < workers.size(); ++i)
+      restrict_to(workers[i].thread, one_each ? std::span<const int>(&cpus[i], 1) : cpus);
+  }
 
   void wake(Worker& w) {
     w.calls.fetch_add(1, std::memory_order_release);
@@ -134,6 +159,7 @@ void Team::run(int count, void (*call)(void*, int), void* data) {
   if (workers_ && workers_->process != process_id()) workers_.release();
   if (!workers_) workers_ = std::make_unique<Workers>(size_, spins());
   Workers& w = *workers_;
+  w.keep_off_caller();
   w.call = call;
   w.data = data;
   w.busy.store(static_cast<unsigned>(count - 1), std::memory_order_relaxed);
