@@ -28,7 +28,13 @@ long they take, median over rounds."""
 
 
 def measure(
-    net: Net, rows: int, *, threads: int, rounds: int, seconds: float = SECONDS
+    net: Net,
+    rows: int,
+    *,
+    threads: int,
+    rounds: int,
+    digits: bool = True,
+    seconds: float = SECONDS,
 ) -> dict[str, Any]:
     """Time the model's uses on so many rows; compare `transform` with other libraries.
 
@@ -37,7 +43,7 @@ def measure(
     ParityError
         Another library gives other codes.
     """
-    work = workload.make(net, rows)
+    work = workload.make(net, rows, digits=digits)
     vae = VAE(
         latent_dim=net.latent_dim,
         hidden_layer_sizes=net.encoder,
@@ -87,6 +93,7 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
                 rows,
                 threads=plan.threads,
                 rounds=plan.rounds,
+                digits=plan.digits,
                 seconds=QUICK_SECONDS if plan.quick else SECONDS,
             )
 

@@ -19,7 +19,9 @@ class ParityError(Exception):
     """Two peers differ on the same weights, rows and noise."""
 
 
-def check(net: Net, batch_size: int, peers: Sequence[Peer]) -> dict[str, dict[str, float]]:
+def check(
+    net: Net, batch_size: int, peers: Sequence[Peer], *, digits: bool = True
+) -> dict[str, dict[str, float]]:
     """Compare each peer with the first one.
 
     On the same weights, rows and noise they must have the same reconstruction, kl and gradient of
@@ -36,7 +38,7 @@ def check(net: Net, batch_size: int, peers: Sequence[Peer]) -> dict[str, dict[st
     ParityError
         A difference is above `TOLERANCES`.
     """
-    work = workload.make(net, STEPS * batch_size)
+    work = workload.make(net, STEPS * batch_size, digits=digits)
     work.weights["logvar.bias"][0] = -12  # there the bound on the log-variance bends
     first, *others = peers
     expected = _figures(first, work, batch_size)

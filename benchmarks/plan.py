@@ -12,4 +12,5 @@ class Plan:
     quick: bool
     threads: int
     rounds: int
+    digits: bool  # as the rows of nets with 784 features; else random numbers
     cells: list[tuple[Net, int]]  # nets and batch sizes, for the questions that go through them

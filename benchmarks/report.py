@@ -73,8 +73,9 @@ def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
 
 
 TRAINING_FOOTNOTE = """\
-Rows per second of vaefast, medians; GFLOP/s count only the operations that a step needs (those of
-its products). Ratios of rates: median over rounds of those within a round, lowest to highest."""
+Rows per second of vaefast, medians; GFLOP/s count the operations of the products that a step needs,
+those with zeros of the data too, which vaefast leaves out. Ratios of rates: median over rounds of
+those within a round, lowest to highest."""
 
 
 def _cpu() -> str:

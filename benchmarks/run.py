@@ -54,6 +54,12 @@ def _batches(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
     metavar="NET,...",
     help="Only these, e.g. 784-256-2-256-784:relu (activations: relu, tanh). [default: the grid]",
 )
+@click.option(
+    "--uniform",
+    is_flag=True,
+    help="Random numbers in place of digits as rows of nets with 784 features: without zeros, "
+    "which vaefast leaves out. For training and inference.",
+)
 @click.option("--batches", callback=_batches, metavar="N,...", help="Only these batch sizes.")
 @click.option("--rounds", type=click.IntRange(1), help="[default: 7, with --quick 3]")
 @click.option(
@@ -69,6 +75,7 @@ def main(
     questions: tuple[str, ...],
     quick: bool,
     chosen: list[nets.Net] | None,
+    uniform: bool,
     batches: tuple[int, ...] | None,
     rounds: int | None,
     threads: int | None,
@@ -102,7 +109,7 @@ def main(
     click.echo(report.describe(about))
 
     cells = nets.select(chosen or (nets.QUICK if quick else list(nets.GRID)), batches)
-    plan = Plan(quick, threads, rounds or (3 if quick else 7), cells)
+    plan = Plan(quick, threads, rounds or (3 if quick else 7), not uniform, cells)
     kept: dict[str, list[dict[str, Any]]] = {}
     try:
         with output_folder(out.parent, [out.name], force=True):
@@ -141,7 +148,13 @@ def _train(plan: Plan, peers: list[type[Peer]]) -> Iterator[dict[str, Any]]:
     flops = training.QUICK_FLOPS_PER_EPOCH if plan.quick else training.FLOPS_PER_EPOCH
     for net, size in plan.cells:
         yield training.measure(
-            net, size, peers, threads=plan.threads, rounds=plan.rounds, flops_per_epoch=flops
+            net,
+            size,
+            peers,
+            threads=plan.threads,
+            rounds=plan.rounds,
+            digits=plan.digits,
+            flops_per_epoch=flops,
         )
 
 

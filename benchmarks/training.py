@@ -27,6 +27,7 @@ def measure(
     *,
     threads: int,
     rounds: int,
+    digits: bool = True,
     flops_per_epoch: float = FLOPS_PER_EPOCH,
 ) -> dict[str, Any]:
     """Check that the peers agree, then let them take turns; return medians and ratios.
@@ -38,7 +39,8 @@ def measure(
     Returns
     -------
     dict
-        ``net``, ``batch_size``, ``rows`` of an epoch and ``flops_per_row`` say what was measured;
+        ``net``, ``batch_size``, ``digits`` (see `workload.make`), ``rows`` of an epoch and
+        ``flops_per_row`` say what was measured;
         ``parity`` is what `parity.check` returned;
         ``peers``: by name, the ``family``, the ``rows_per_second`` and ``gflops``, medians, and the
         rows per second of all ``rounds``;
@@ -46,12 +48,12 @@ def measure(
         ``peers``: ``median``, ``low`` and ``high`` over rounds of the ratio within a round.
     """
     built = [peer(net, batch_size, threads, seed=0) for peer in peers]
-    differences = parity.check(net, batch_size, built)
+    differences = parity.check(net, batch_size, built, digits=digits)
 
     batches = round(flops_per_epoch / net.flops_per_row / batch_size)
     batches = max(MIN_BATCHES, min(batches, MAX_BATCHES, MAX_ROWS // batch_size))
     n_rows = batches * batch_size
-    work = workload.make(net, n_rows)
+    work = workload.make(net, n_rows, digits=digits)
     rates: dict[str, list[float]] = {peer.name: [] for peer in built}
     for turn in range(rounds):
         shift = turn % len(built)
@@ -61,6 +63,7 @@ def measure(
     return {
         "net": str(net),
         "batch_size": batch_size,
+        "digits": digits,
         "rows": n_rows,
         "flops_per_row": net.flops_per_row,
         "parity": differences,

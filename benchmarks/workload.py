@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from benchmarks.nets import Net
 from benchmarks.peers.base import Float, Index, Weights
+from vaefast import datasets
+
+DIGIT_FEATURES = 784  # 28 x 28
 
 
 @dataclass(frozen=True)
 class Workload:
     weights: Weights
-    X: Float  # (n, features), uniform in [0, 1)
+    X: Float  # (n, features), in [0, 1]
     order: Index  # (n,), a permutation
     noise: Float  # (n, latent_dim), standard normal; row i belongs to row order[i] of X
 
 
-def make(net: Net, n_rows: int, seed: int = 0) -> Workload:
-    """Draw a workload. Weights and biases are uniform within 1 / sqrt(fan_in), as PyTorch's are."""
+def make(net: Net, n_rows: int, *, digits: bool = True, seed: int = 0) -> Workload:
+    """Draw a workload. Weights and biases are uniform within 1 / sqrt(fan_in), as PyTorch's are.
+
+    Nets with 784 features get what such nets are made for, images of `digits`: the built-in ones,
+    of whose pixels 79 % are zero (MNIST: 81 %). Others get numbers uniform in [0, 1).
+    """
     rng = np.random.default_rng(seed)
 
     def uniform(limit: float, *shape: int) -> Float:
@@ -31,7 +39,15 @@ def make(net: Net, n_rows: int, seed: int = 0) -> Workload:
         weights[f"{name}.bias"] = uniform(fan_in**-0.5, fan_out)
     return Workload(
         weights=weights,
-        X=rng.random((n_rows, net.features), dtype=np.float32),
+        X=_digits(n_rows)
+        if digits and net.features == DIGIT_FEATURES
+        else rng.random((n_rows, net.features), dtype=np.float32),
         order=rng.permutation(n_rows),
         noise=rng.standard_normal((n_rows, net.latent_dim), dtype=np.float32),
     )
+
+
+@lru_cache(maxsize=1)
+def _digits(n_rows: int) -> Float:
+    images = datasets.strokes(n_rows, n_test=1, random_state=0).X
+    return (images.reshape(n_rows, DIGIT_FEATURES) / np.float32(255)).astype(np.float32)

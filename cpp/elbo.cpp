@@ -82,6 +82,7 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
     : rows(rows),
       kind(kind),
       x(rows, model.shape.features + model.shape.conditions),
+      nonzeros(rows, model.shape.features + model.shape.conditions),
       log_exposure(static_cast<std::size_t>(rows * kind.samples)),
       encoder(model.encoder.make_activations(rows, kind.training)),
       decoder(model.decoder.make_activations(rows * kind.samples, kind.training)),
@@ -128,7 +129,8 @@ void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, i
 
 void encode(const Model& model, Batch& batch, const Share& share, const Dropout* dropout) {
   Posterior& q = batch.posterior;
-  model.encoder.forward(batch.x, batch.encoder, q.head, share, dropout, [](const Block&) {});
+  for (int row = share.first; row < share.last; ++row) batch.nonzeros.mark(batch.x, row);
+  model.encoder.forward(batch.x, batch.encoder, q.head, share, dropout, [](const Block&) {}, &batch.nonzeros);
   q.read_head(share.first, share.last);
 }
 

@@ -56,21 +56,23 @@ class Network {
   Activations make_activations(int rows, bool training) const;
 
   // A share of x through all layers. The last layer's output goes to `out`, block by block, each handed to
-  // last_epilogue. dropout: null but in training.
+  // last_epilogue. dropout: null but in training. nonzeros: those of x, or null.
   template <class Epilogue>
   void forward(const Panels& x, Activations& a, Panels& out, const Share& share, const Dropout* dropout,
-               Epilogue&& last_epilogue) const {
+               Epilogue&& last_epilogue, const Nonzeros* nonzeros = nullptr) const {
     const Panels* in = &x;
     for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
       float* slopes = a.slope.empty() ? nullptr : a.slope[i].data();
-      multiply(*in, layers[i].weight.value, layers[i].bias.value.data(), a.hidden[i], share, [&](const Block& block) {
+      const auto activate = [&](const Block& block) {
         float* slope = slopes ? slopes + block.offset : nullptr;
         activation_->apply(block.data, slope, block.size());
         if (dropout) dropout->apply(static_cast<int>(i), layers[i].out(), block, slope);
-      });
+      };
+      multiply(*in, layers[i].weight.value, layers[i].bias.value.data(), a.hidden[i], share, activate, nonzeros);
       in = &a.hidden[i];
+      nonzeros = nullptr;
     }
-    multiply(*in, layers.back().weight.value, layers.back().bias.value.data(), out, share, last_epilogue);
+    multiply(*in, layers.back().weight.value, layers.back().bias.value.data(), out, share, last_epilogue, nonzeros);
   }
 
   // From delta of the last layer to those of all layers and, unless it is null, of the network's input.

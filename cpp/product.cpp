@@ -1,5 +1,6 @@
 #include "product.hpp"
 
+#include <bit>
 #include <utility>
 
 namespace vaefast::detail {
@@ -33,6 +34,30 @@ inline void accumulate(Packet (&sums)[ROWS][2], const float* a, const float* b, 
   for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, ROW>(sums, a, b);
 }
 
+// The same over some terms only: those of each `NR` whose bit is set, for the forward product...
+template <int ROWS>
+inline void accumulate_used(Packet (&sums)[ROWS][2], const float* a, const float* b, std::uint32_t used) {
+  for (; used; used &= used - 1) {
+    const int k = std::countr_zero(used);
+    add_term<ROWS, NR>(sums, a + k, b + k * NR);
+  }
+}
+
+// ...and those that are listed, for the gradients.
+template <int ROWS>
+inline void accumulate_used(Packet (&sums)[ROWS][2], const float* a, const float* d, std::span<const int> used) {
+  for (const int k : used) add_term<ROWS, 1>(sums, a + k * NR, d + k * NR);
+}
+
+template <int ROWS>
+inline void load(Packet (&sums)[ROWS][2], const float* init, int init_stride) {
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) {
+    sums[i][0] = simd::load(init + i * init_stride);
+    sums[i][1] = simd::load(init + i * init_stride + W);
+  }
+}
+
 template <int ROWS>
 inline void store(const Packet (&sums)[ROWS][2], float* c) {
 #pragma GCC unroll 16
@@ -46,36 +71,50 @@ template <int ROWS>
 void forward_block(const float* a, std::size_t a_stride, const float* b, int depth, const float* init, int init_stride,
                    float* c) {
   Packet sums[ROWS][2];
-#pragma GCC unroll 16
-  for (int i = 0; i < ROWS; ++i) {
-    sums[i][0] = simd::load(init + i * init_stride);
-    sums[i][1] = simd::load(init + i * init_stride + W);
-  }
+  load(sums, init, init_stride);
   for (; depth > 0; depth -= NR, a += a_stride, b += NR * NR) accumulate<ROWS, NR, 1>(sums, a, b, std::min(depth, NR));
+  store(sums, c);
+}
+
+template <int ROWS>
+void sparse_forward_block(const float* a, std::size_t a_stride, const float* b, std::span<const std::uint32_t> used,
+                          const float* init, int init_stride, float* c) {
+  Packet sums[ROWS][2];
+  load(sums, init, init_stride);
+  for (const std::uint32_t bits : used) {
+    accumulate_used(sums, a, b, bits);
+    a += a_stride;
+    b += NR * NR;
+  }
   store(sums, c);
 }
 
 template <int ROWS>
 void weights_block(const float* a, const float* d, int rows, float* c) {
   Packet sums[ROWS][2];
-#pragma GCC unroll 16
-  for (int i = 0; i < ROWS; ++i) sums[i][0] = sums[i][1] = simd::zero();
+  load(sums, zeros, 0);
   accumulate<ROWS, 1, NR>(sums, a, d, rows);
   store(sums, c);
 }
 
-template <int... I>
-constexpr std::array<ForwardKernel, MR> forward_table(std::integer_sequence<int, I...>) {
-  return {&forward_block<I + 1>...};
+template <int ROWS>
+void sparse_weights_block(const float* a, const float* d, std::span<const int> used, float* c) {
+  Packet sums[ROWS][2];
+  load(sums, zeros, 0);
+  accumulate_used(sums, a, d, used);
+  store(sums, c);
 }
+
 template <int... I>
-constexpr std::array<WeightsKernel, MR> weights_table(std::integer_sequence<int, I...>) {
-  return {&weights_block<I + 1>...};
+constexpr Kernels all_kernels(std::integer_sequence<int, I...>) {
+  return {.forward = {&forward_block<I + 1>...},
+          .sparse_forward = {&sparse_forward_block<I + 1>...},
+          .weights = {&weights_block<I + 1>...},
+          .sparse_weights = {&sparse_weights_block<I + 1>...}};
 }
 
 }  // namespace
 
-constinit const std::array<ForwardKernel, MR> forward_kernels = forward_table(std::make_integer_sequence<int, MR>{});
-constinit const std::array<WeightsKernel, MR> weights_kernels = weights_table(std::make_integer_sequence<int, MR>{});
+constinit const Kernels kernels = all_kernels(std::make_integer_sequence<int, MR>{});
 
 }  // namespace vaefast::detail

@@ -9,18 +9,14 @@
 #pragma once
 
 #include <array>
+#include <span>
 
+#include "blocks.hpp"
+#include "nonzeros.hpp"
 #include "panels.hpp"
 #include "threads.hpp"
 
 namespace vaefast {
-
-// Rows of a register block: MR * 2 sums, two packets of B and one broadcast must fit the registers (32 or 16).
-#ifdef __AVX512F__
-inline constexpr int MR = 12;
-#else
-inline constexpr int MR = 6;
-#endif
 
 // Terms summed before the block goes back to memory: a strip of B of this depth stays in the second-level cache.
 inline constexpr int DEPTH = 16 * NR;
@@ -35,31 +31,32 @@ struct Block {
 
 namespace detail {
 
-// c (rows, NR) = init + a * b. a: rows of a Panels, its panels `a_stride` apart; b: a panel of `depth` rows.
-// init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
-using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init,
-                               int init_stride, float* c);
-// c (rows, NR) = a^T * d over `batch` rows. a: columns of one panel; d: a panel.
-using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
-
-// For blocks of 1, 2, ..., MR rows.
-extern const std::array<ForwardKernel, MR> forward_kernels;
-extern const std::array<WeightsKernel, MR> weights_kernels;
+// For blocks of 1, 2, ..., MR rows. The sparse ones are for where many terms are zero.
+struct Kernels {
+  // c (rows, NR) = init + a * b. a: rows of a Panels, its panels `a_stride` apart; b: a panel of `depth` rows, or of as
+  // many as `used` has bits, those of the terms that are not zero.
+  // init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
+  std::array<void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init,
+                      int init_stride, float* c),
+             MR>
+      forward;
+  std::array<void (*)(const float* a, std::size_t a_stride, const float* b, std::span<const std::uint32_t> used,
+                      const float* init, int init_stride, float* c),
+             MR>
+      sparse_forward;
+  // c (rows, NR) = a^T * d over the first `batch` rows, or over those that are `used`. a: columns of one panel; d: a
+  // panel.
+  std::array<void (*)(const float* a, const float* d, int batch, float* c), MR> weights;
+  std::array<void (*)(const float* a, const float* d, std::span<const int> used, float* c), MR> sparse_weights;
+};
+extern const Kernels kernels;
 
 alignas(64) inline constexpr float zeros[NR] = {};
 
 }  // namespace detail
 
-// Cuts [first, last) into as few blocks of at most MR as can be, all of nearly the same size.
-template <class F>
-inline void for_blocks(int first, int last, F&& f) {
-  const int n = last - first;
-  for (int left = (n + MR - 1) / MR, at = first; left > 0; --left) {
-    const int rows = (last - at + left - 1) / left;
-    f(at, rows);
-    at += rows;
-  }
-}
+// Whether so few of so many terms are not zero that it is worth looking for them.
+inline bool is_sparse(int used, int terms) { return used < terms - terms / 8; }
 
 // Whether threads share a product's columns, so that each reads its part of B and all of A, or its rows, so that each
 // reads its part of A and all of B.
@@ -70,19 +67,27 @@ inline bool by_columns(int rows, int cols) {
 
 // A thread's share of C = bias + A * B, then epilogue(Block) on each finished block. bias: one row, or null.
 // A: (batch, depth)   B: (depth, cols)   C: (batch, cols)
-// When it returns, the thread's own rows of C are done, whoever did them.
+// When it returns, the thread's own rows of C are done, whoever did them. nonzeros: those of A, or null.
 template <class Epilogue>
 inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, const Share& share,
-                     Epilogue&& epilogue) {
+                     Epilogue&& epilogue, const Nonzeros* nonzeros = nullptr) {
   const int depth = b.rows();
   const auto some_rows = [&](int panel, int first, int last) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     for (int k = 0; k < depth; k += DEPTH) {
       const int terms = std::min(DEPTH, depth - k);
       for_blocks(first, last, [&](int row, int rows) {
+        const auto kernel = static_cast<std::size_t>(rows - 1);
         float* out = c.at(panel, row);
-        detail::forward_kernels[static_cast<std::size_t>(rows - 1)](a.at(k / NR, row), a.panel_stride(), b.at(panel, k),
-                                                                    terms, k ? out : row_init, k ? NR : 0, out);
+        const float *in = a.at(k / NR, row), *init = k ? out : row_init;
+        const int init_stride = k ? NR : 0;
+        std::uint32_t used[DEPTH / NR];
+        if (nonzeros && is_sparse(nonzeros->find(row, rows, k / NR, panel_count(terms), used), terms))
+          detail::kernels.sparse_forward[kernel](in, a.panel_stride(), b.at(panel, k),
+                                                 {used, static_cast<std::size_t>(panel_count(terms))}, init,
+                                                 init_stride, out);
+        else
+          detail::kernels.forward[kernel](in, a.panel_stride(), b.at(panel, k), terms, init, init_stride, out);
         if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
       });
     }
@@ -104,12 +109,18 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
 }
 
 // One tile of A^T * D over the first `batch` rows: `tile` (rows, NR), where its rows are the columns of A's panel
-// `a_panel` and its columns those of D's panel `d_panel`.
+// `a_panel` and its columns those of D's panel `d_panel`. used: the rows that count, or null.
 inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows,
-                             float* tile) {
+                             float* tile, const UsedRows* used = nullptr) {
+  int block = 0;
   for_blocks(0, rows, [&](int row, int n) {
-    detail::weights_kernels[static_cast<std::size_t>(n - 1)](a.at(a_panel, 0) + row, d.at(d_panel, 0), batch,
-                                                             tile + row * NR);
+    const auto kernel = static_cast<std::size_t>(n - 1);
+    const float *columns = a.at(a_panel, 0) + row, *delta = d.at(d_panel, 0);
+    const std::span<const int> some = used ? used->rows(block++) : std::span<const int>();
+    if (used && is_sparse(static_cast<int>(some.size()), batch))
+      detail::kernels.sparse_weights[kernel](columns, delta, some, tile + row * NR);
+    else
+      detail::kernels.weights[kernel](columns, delta, batch, tile + row * NR);
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cstdint>
 
 namespace vaefast {
 
@@ -53,6 +54,19 @@ inline Packet log(Packet a) { return ei::plog(a); }
 inline Packet tanh(Packet a) { return ei::ptanh(a); }
 inline Packet less(Packet a, Packet b) { return ei::pcmp_lt(a, b); }  // a mask for select
 inline Packet select(Packet mask, Packet yes, Packet no) { return ei::pselect(mask, yes, no); }
+
+// Bit i: whether p[i] is not zero.
+inline std::uint32_t nonzero_bits(const float* p) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask(load(p), zero(), _CMP_NEQ_UQ);
+#elif defined(__AVX__)
+  return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(load(p), zero(), _CMP_NEQ_UQ)));
+#else
+  std::uint32_t bits = 0;
+  for (int i = 0; i < W; ++i) bits |= static_cast<std::uint32_t>(p[i] != 0) << i;
+  return bits;
+#endif
+}
 
 // W x W floats, row i in rows[i], become their transpose.
 inline void transpose(Packet (&rows)[W]) { ei::ptranspose(reinterpret_cast<ei::PacketBlock<Packet, W>&>(rows)); }

@@ -31,7 +31,12 @@ void sum_all(const Panels& m, int rows, float* out) {
 }  // namespace
 
 WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
-    : model_(model), team_(team), samples_(batch.kind.samples) {
+    : model_(model),
+      team_(team),
+      samples_(batch.kind.samples),
+      x_(batch.x),
+      nonzeros_(batch.nonzeros),
+      used_(static_cast<std::size_t>(team.size()), UsedRows(batch.rows)) {
   add_tiles(model.encoder, batch.x, batch.encoder, 1);
   add_tiles(model.decoder, batch.posterior.z, batch.decoder, samples_);
   for (std::size_t i = 0; i < model.columns.size(); ++i) {
@@ -114,6 +119,8 @@ void WeightsPhase::sum_gradients(int count, Sink&& sink) {
   share_tiles(threads);
   team_.run(threads, [&](int thread) {
     alignas(64) float gradient[NR * NR];
+    UsedRows& used = used_[static_cast<std::size_t>(thread)];
+    int used_panel = -1;  // of x, that `used` is for
     for (int i = shares_[thread]; i < shares_[thread + 1]; ++i) {
       const Tile& t = tiles_[i];
       const int rows = count * t.samples;
@@ -122,6 +129,9 @@ void WeightsPhase::sum_gradients(int count, Sink&& sink) {
         sum_all(*t.delta, rows, gradient);
       } else if (t.columns) {
         sum_rows(*t.delta, t.panel, rows, gradient);
+      } else if (t.input == &x_) {
+        if (t.tile != used_panel) used.find(nonzeros_, used_panel = t.tile, t.rows, rows);
+        multiply_weights(*t.input, *t.delta, rows, t.tile, t.panel, t.rows, gradient, &used);
       } else {
         multiply_weights(*t.input, *t.delta, rows, t.tile, t.panel, t.rows, gradient);
       }

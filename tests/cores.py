@@ -68,6 +68,18 @@ def grey(seed: int, *shape: int) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+def sparse(seed: int, n: int, features: int) -> Floats:
+    """Rows of zeros with runs of other numbers; the first row and the first columns are empty."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros((n, features), np.float32)
+    for row in x[1:]:
+        for first in rng.integers(features // 4, features, 3):
+            run = row[first : first + rng.integers(1, 9)]
+            run[:] = rng.random(len(run))
+    x[-1, -1] = -0.0
+    return x
+
+
 def as_floats(x: Rows) -> Floats:
     """The numbers that the core makes of rows: a byte stands for byte / 255, rounded once."""
     floats = x.astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cores import Floats, Net, Rows, as_floats, grey, noise, set_optimizer, state
+from cores import Floats, Net, Rows, as_floats, grey, noise, set_optimizer, sparse, state
 from vaefast import _core
 from vaefast._core import kernels
 
@@ -62,6 +62,33 @@ def test_several_threads_are_in_fact_used() -> None:
     assert threads() == before + 6  # and the caller is the seventh
     del core
     assert threads() == before
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs a system that tells which CPUs a thread may use, and two of them",
+)
+def test_workers_keep_off_the_callers_cpu_and_the_caller_stays_free() -> None:
+    allowed = os.sched_getaffinity(0)
+    before = set(os.listdir("/proc/self/task"))
+    core = LARGE.core(2)
+    train(core, grey(0, ROWS, LARGE.features), range(1))
+    (worker,) = set(os.listdir("/proc/self/task")) - before
+    assert len(os.sched_getaffinity(int(worker))) == len(allowed) - 1
+    assert os.sched_getaffinity(int(worker)) < os.sched_getaffinity(0) == allowed
+
+
+@pytest.mark.parametrize("features", [61, 300])
+def test_zeros_that_are_left_out_change_no_bit(features: int) -> None:
+    net = Net(features, (70, 33), 3, (40,))
+    x = sparse(0, ROWS, features)
+    no_zeros = np.where(x == 0, np.float32(2e-38), x)  # whose products are too small for a float
+    runs = []
+    for rows, n_threads in [(no_zeros, 1), (x, 1), (x, 2), (x, 7)]:
+        core = net.core(n_threads)
+        losses = train(core, rows, range(3))
+        runs.append((losses, state(core), [part.tobytes() for part in core.encode(rows)]))
+    assert all(run == runs[0] for run in runs)
 
 
 def test_gradients_are_the_same_bits_for_any_number_of_threads() -> None:

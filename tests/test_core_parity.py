@@ -24,6 +24,7 @@ from cores import (
     noise,
     params_of,
     set_optimizer,
+    sparse,
 )
 from vaefast import _core
 
@@ -140,6 +141,15 @@ def test_beta_weighs_the_kl_in_the_gradient_and_not_in_the_figures(
     likelihood: str, beta: float
 ) -> None:
     check_net(replace(BASE, **LIKELIHOODS[likelihood]), beta=beta)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("batch", [1, 2, 13, 130])
+@pytest.mark.parametrize("features", [1, 33, 97, 1111])
+def test_rows_that_are_mostly_zero(features: int, batch: int, likelihood: str) -> None:
+    net = replace(BASE, features=features, **LIKELIHOODS[likelihood])
+    x, eps = sparse(0, batch, features), noise(1, batch, net.latent_dim)
+    check(net, core_with_scales(net), x, eps, 1.0)
 
 
 @pytest.mark.parametrize("n_threads", [2, 5])
