@@ -41,6 +41,7 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
     if (with_data && !batch.mask.empty()) take_columns(batch.mask, c.first, part.mask, first, last);
     Panels* delta = batch.log_scale_delta.empty() ? nullptr : &batch.log_scale_delta[i];
     f(LikelihoodBlock{.out = part.output.at(0, first),
+                      .gradients = batch.kind.training,
                       .x = part.x.at(0, first),
                       .mask = part.mask.at(0, first),
                       .mask_row = NR,
@@ -129,7 +130,7 @@ void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, i
 
 void encode(const Model& model, Batch& batch, const Share& share, const Dropout* dropout) {
   Posterior& q = batch.posterior;
-  for (int row = share.first; row < share.last; ++row) batch.nonzeros.mark(batch.x, row);
+  batch.nonzeros.mark(batch.x, share.first, share.last);
   model.encoder.forward(batch.x, batch.encoder, q.head, share, dropout, [](const Block&) {}, &batch.nonzeros);
   q.read_head(share.first, share.last);
 }
@@ -152,6 +153,7 @@ void decode_and_score(const Model& model, Batch& batch, const Share& rows, const
       double* nll = batch.nll_of(block.panel, block.row);
       std::fill_n(nll, block.rows, 0.0);
       c.likelihood->evaluate({.out = block.data,
+                              .gradients = batch.kind.training,
                               .x = x + block.offset,
                               .mask = missing ? missing + block.offset : shared.values,
                               .mask_row = missing ? NR : 0,

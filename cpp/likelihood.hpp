@@ -11,7 +11,8 @@ namespace vaefast {
 // A block of the decoder's output, with what a likelihood reads and writes beside it: `panels` panels of `rows` rows of
 // NR floats, each panel_stride after the last.
 struct LikelihoodBlock {
-  float* out = nullptr;                 // decoder output; becomes d nll / d output
+  float* out = nullptr;  // decoder output; becomes d nll / d output, if `gradients`
+  bool gradients = true;
   const float* x = nullptr;             // data
   const float* mask = nullptr;          // 1 for a feature that counts, 0 for padding and for missing values
   int mask_row = 0;                     // NR, or 0 if all rows share one mask
@@ -56,7 +57,7 @@ struct Bernoulli {
   static constexpr bool counts = false;
   explicit Bernoulli(const Features&) {}
   Terms operator()(Packet l, Packet x) const {
-    const Packet e = exp(neg(abs(l))), s = reciprocal(add(set(1.f), e));
+    const Packet e = exp_negative(abs(l)), s = reciprocal(add(set(1.f), e));
     return {.nll = add(sub(max(l, zero()), mul(l, x)), log1p_unit(e)),
             .d_out = sub(select(less(l, zero()), mul(e, s), s), x)};
   }
@@ -166,8 +167,8 @@ struct NegativeBinomial {
   Packet log_r, r, error;
 };
 
-template <class L>
-void evaluate(const LikelihoodBlock& b) {
+template <class L, bool GRADIENTS>
+void evaluate_block(const LikelihoodBlock& b) {
   for (int panel = 0; panel < b.panels; ++panel) {
     const std::size_t start = panel * b.panel_stride;
     const auto features = [&](int c) {
@@ -187,12 +188,17 @@ void evaluate(const LikelihoodBlock& b) {
         const Packet counted = select(known, terms.nll, zero());
         nll = add(nll, counted);
         if (b.terms) store(b.terms + at, counted);
-        store(b.out + at, select(known, terms.d_out, zero()));
-        if (b.log_scale_delta) store(b.log_scale_delta + at, select(known, terms.d_log_scale, zero()));
+        if constexpr (GRADIENTS) store(b.out + at, select(known, terms.d_out, zero()));
+        if (GRADIENTS && b.log_scale_delta) store(b.log_scale_delta + at, select(known, terms.d_log_scale, zero()));
       }
       b.nll[r] += static_cast<double>(simd::sum_in_float(nll));
     }
   }
+}
+
+template <class L>
+void evaluate(const LikelihoodBlock& b) {
+  b.gradients ? evaluate_block<L, true>(b) : evaluate_block<L, false>(b);
 }
 
 template <class L>

@@ -17,12 +17,13 @@ class Nonzeros {
  public:
   Nonzeros(int rows, int cols) : panels_(panel_count(cols)), bits_(static_cast<std::size_t>(rows) * panels_) {}
 
-  void mark(const Panels& m, int row) {
+  void mark(const Panels& m, int first, int last) {
     static_assert(NR <= 32);
-    for (int panel = 0; panel < panels_; ++panel) {
-      const float* values = m.at(panel, row);
-      bits_[at(row, panel)] = simd::nonzero_bits(values) | simd::nonzero_bits(values + W) << W;
-    }
+    for (int panel = 0; panel < panels_; ++panel)
+      for (int row = first; row < last; ++row) {
+        const float* values = m.at(panel, row);
+        bits_[at(row, panel)] = simd::nonzero_bits(values) | simd::nonzero_bits(values + W) << W;
+      }
   }
   // Bit i: whether column i of the panel is not zero in this row.
   std::uint32_t bits(int row, int panel) const { return bits_[at(row, panel)]; }

@@ -61,7 +61,7 @@ inline bool is_sparse(int used, int terms) { return used < terms - terms / 8; }
 // Whether threads share a product's columns, so that each reads its part of B and all of A, or its rows, so that each
 // reads its part of A and all of B.
 inline bool by_columns(int rows, int cols) {
-  constexpr int COLUMNS_PER_ROW = 2;  // with fewer, to wait for each other costs what is won
+  constexpr int COLUMNS_PER_ROW = 1;  // with fewer, to wait for each other costs what is won
   return cols >= COLUMNS_PER_ROW * rows;
 }
 

@@ -95,6 +95,20 @@ inline Packet reciprocal(Packet a) {
 #endif
 }
 
+// exp(-a) for a >= 0, absolute error 1e-7: 2^t, the whole part of t in the exponent and the rest by a Chebyshev fit.
+inline Packet exp_negative(Packet a) {
+#ifdef __AVX512F__
+  constexpr float c[] = {0.00134004322f, 0.00967603710f, 0.0555032721f, 0.240221074f, 0.693147207f, 1.00000008f};
+  const Packet t = mul(a, set(-1.44269504f));
+  const Packet whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), rest = sub(t, whole);
+  Packet p = set(c[0]);
+  for (int i = 1; i < 6; ++i) p = fma(p, rest, set(c[i]));
+  return _mm512_scalef_ps(p, whole);
+#else
+  return exp(neg(a));
+#endif
+}
+
 // log(1 + e) for 0 <= e <= 1: e times a Chebyshev fit of log1p(e) / e, relative error 1.2e-7.
 inline Packet log1p_unit(Packet e) {
   constexpr float c[] = {-0.00317605701843196f, 0.019542527261014103f, -0.05637361283010733f, 0.10543623795419527f,
