@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,12 @@ class Reader:
             raise ValueError(f"exposure is for the likelihoods {' and '.join(COUNTS)}")
         conditions = None if self.conditions is None else self.conditions.encode(y, len(rows))
         log_exposure = log_exposures(exposure, len(rows))
-        by = divisor(self.columns)
-        if conditions is None and log_exposure is None and not self.missing and by == 255:
+        if conditions is None and log_exposure is None and self._plain:
             return rows
+        by = divisor(self.columns)
         return RowData(rows, by, self.missing, conditions, log_exposure)
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether the core takes rows as they are."""
+        return not self.missing and divisor(self.columns) == 255

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 MAX_WIDTH = 1 << 20  # of a layer: a million, far beyond use, keeps the core's arithmetic in range
 LARGE = 100.0  # beyond this, data were hardly standardised
 _CHUNK = 1 << 22  # numbers that are checked at a time: Ctrl-C is heard in between
+_KEPT = (np.dtype(np.float32), np.dtype(np.uint8))  # what the core reads
 
 
 def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
@@ -60,7 +61,7 @@ def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
     if 0 in array.shape:
         empty = "rows" if array.shape[0] == 0 else "columns"
         raise ValueError(f"{name} has no {empty}: its shape is {array.shape}")
-    if array.dtype not in (np.uint8, np.float32):
+    if array.dtype not in _KEPT:
         with np.errstate(over="ignore"):  # what becomes infinite is reported by check_values
             array = array.astype(np.float32)
     rows: NDArray[Any] = np.ascontiguousarray(array)
@@ -91,17 +92,14 @@ def check_values(rows: Rows, likelihood: str | None = None, name: str = "X") -> 
     """
     if rows.dtype == np.uint8:
         return
-    low, high = math.inf, -math.inf
-    for first, chunk in _chunks(rows):
-        chunk_low, chunk_high = value_range(chunk)
-        if math.isnan(chunk_low):  # a value is NaN or infinite
-            row, column = np.argwhere(~np.isfinite(chunk))[0]
-            raise ValueError(
-                f"{name} holds {chunk[row, column]} in row {first + row}, column {column} (the "
-                "first such value; infinite also if beyond 3.4e38). Drop or fill such values; a "
-                "model with missing='mask' takes NaN in X."
-            )
-        low, high = min(low, chunk_low), max(high, chunk_high)
+    low, high = _range(rows)
+    if math.isnan(low):  # a value is NaN or infinite
+        row, column = _first_not_finite(rows)
+        raise ValueError(
+            f"{name} holds {rows[row, column]} in row {row}, column {column} (the first such "
+            "value; infinite also if beyond 3.4e38). Drop or fill such values; a model with "
+            "missing='mask' takes NaN in X."
+        )
     if likelihood is not None and (low < 0 or high > 1):
         raise ValueError(
             f"{name} ranges from {low:g} to {high:g}, but likelihood={likelihood!r} needs values "
@@ -114,8 +112,8 @@ def warn_of_scale(rows: Rows) -> None:
     """Warn of columns that a gaussian likelihood learns badly: sigma and weights start near 1."""
     if rows.dtype == np.uint8:
         return
-    ranges = [value_range(chunk) for _, chunk in _chunks(rows)]
-    largest = max(max(-low, high) for low, high in ranges)
+    low, high = _range(rows)
+    largest = max(-low, high)
     if largest > LARGE:
         warnings.warn(
             f"X has values as large as {largest:g}. likelihood='gaussian' trains well on columns "
@@ -126,10 +124,18 @@ def warn_of_scale(rows: Rows) -> None:
         )
 
 
-def _chunks(rows: Rows) -> Iterator[tuple[int, NDArray[Any]]]:
+def _range(rows: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest number, or NaN twice if one of them is not finite."""
+    if rows.size <= _CHUNK:
+        return value_range(rows)
     step = max(1, _CHUNK // rows.shape[1])
-    for first in range(0, len(rows), step):
-        yield first, rows[first : first + step]
+    ranges = np.array([value_range(rows[i : i + step]) for i in range(0, len(rows), step)])
+    return float(ranges[:, 0].min()), float(ranges[:, 1].max())  # NaN where one of them is
+
+
+def _first_not_finite(rows: Rows) -> tuple[int, int]:
+    row = next(i for i, values in enumerate(rows) if not np.isfinite(values).all())
+    return row, int(np.argmin(np.isfinite(rows[row])))
 
 
 def check_features(
