@@ -94,10 +94,19 @@ GRID: dict[Net, tuple[int, ...]] = {
     Net.parse("12288-1024-512-128-512-1024-12288:relu"): (64, 512),
     Net.parse("30-64-32-8-32-64-30:relu"): (64, 512),
 }
-QUICK = [net for net in GRID if net.features < 4096]
+QUICK: dict[Net, tuple[int, ...]] = {
+    Net.parse("784-256-2-256-784:relu"): (128,),
+    Net.parse("30-64-32-8-32-64-30:relu"): (512,),
+}
 OTHER_BATCHES = (128,)  # for nets that aren't in the grid
 
 
-def select(nets: list[Net], batches: tuple[int, ...] | None) -> list[tuple[Net, int]]:
-    """Return the cells to measure: each net with `batches`, or with its own if that is None."""
-    return [(net, size) for net in nets for size in batches or GRID.get(net, OTHER_BATCHES)]
+def select(
+    nets: list[Net] | None, batches: tuple[int, ...] | None, *, quick: bool = False
+) -> list[tuple[Net, int]]:
+    """Return the cells to measure: each net, or those of the grid, with `batches` or with its own.
+
+    The `quick` grid is a few cells of the whole one.
+    """
+    grid = QUICK if quick and not nets else GRID
+    return [(net, n) for net in nets or grid for n in batches or grid.get(net, OTHER_BATCHES)]

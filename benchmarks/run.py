@@ -46,7 +46,7 @@ def _batches(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 
 @click.command(context_settings={"show_default": True})
 @click.argument("questions", nargs=-1, type=click.Choice(QUESTIONS), metavar="[QUESTION]...")
-@click.option("--quick", is_flag=True, help="Fewer and smaller cells, 3 rounds, no wide nets.")
+@click.option("--quick", is_flag=True, help="A few small cells, 3 rounds.")
 @click.option(
     "--nets",
     "chosen",
@@ -108,7 +108,7 @@ def main(
     about = report.environment(threads, found, left_out)
     click.echo(report.describe(about))
 
-    cells = nets.select(chosen or (nets.QUICK if quick else list(nets.GRID)), batches)
+    cells = nets.select(chosen, batches, quick=quick)
     plan = Plan(quick, threads, rounds or (3 if quick else 7), not uniform, cells)
     kept: dict[str, list[dict[str, Any]]] = {}
     try:

@@ -77,7 +77,7 @@ def points(quick: bool) -> list[Point]:
         hidden = [width] * depth
         return Net((784, *hidden, 2, *hidden, 784), "relu")
 
-    f = 4 if quick else 2
+    f = 8 if quick else 2
     found = [Point("batch", n, BASE, "step", n) for n in sizes(1024, f)]
     found += [Point("batch", n, SMALL, "step", n) for n in sizes(4096, f)]
     found += [

@@ -93,6 +93,7 @@ def test_batches_of_a_net_are_its_own_unless_chosen() -> None:
     assert nets.select([known], None) == [(known, size) for size in nets.GRID[known]]
     assert nets.select([known, other], (7,)) == [(known, 7), (other, 7)]
     assert nets.select([other], None) == [(other, 128)]
+    assert set(nets.select(None, None, quick=True)) < set(nets.select(None, None))
 
 
 # --- The baseline ---------------------------------------------------------------------------------
