@@ -77,6 +77,7 @@ def measure(
     return {
         "net": str(net),
         "rows": rows,
+        "digits": digits,
         "threads": threads,
         "seconds": {name: statistics.median(values) for name, values in times.items()},
         "ratios": {name: timing.ratio(times[name], times["vaefast"]) for name in others},

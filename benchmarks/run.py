@@ -58,7 +58,7 @@ def _batches(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
     "--uniform",
     is_flag=True,
     help="Random numbers in place of digits as rows of nets with 784 features: without zeros, "
-    "which vaefast leaves out. For training and inference.",
+    "which vaefast leaves out. (The roofline's are such rows always.)",
 )
 @click.option("--batches", callback=_batches, metavar="N,...", help="Only these batch sizes.")
 @click.option("--rounds", type=click.IntRange(1), help="[default: 7, with --quick 3]")

@@ -39,13 +39,18 @@ class Point:
 
 
 def measure(
-    point: Point, *, threads: Sequence[int], rounds: int, seconds: float = SECONDS
+    point: Point,
+    *,
+    threads: Sequence[int],
+    rounds: int,
+    digits: bool = True,
+    seconds: float = SECONDS,
 ) -> dict[str, Any]:
     """Time a point with each number of threads, in turns.
 
     The first number is what the others are compared with.
     """
-    work = workload.make(point.net, point.rows)
+    work = workload.make(point.net, point.rows, digits=digits)
     peers = {n: VaefastVAE(point.net, point.batch_size, n, seed=0) for n in threads}
     for peer in peers.values():
         peer.load(work.weights)
@@ -60,6 +65,7 @@ def measure(
         "value": point.value,
         "net": str(point.net),
         "work": point.work,
+        "digits": digits,
         "rows": point.rows,
         "seconds": {str(n): statistics.median(times[n]) for n in threads},
         "speed_up": {str(n): timing.ratio(first, times[n]) for n in threads[1:]},
@@ -77,7 +83,7 @@ def points(quick: bool) -> list[Point]:
         hidden = [width] * depth
         return Net((784, *hidden, 2, *hidden, 784), "relu")
 
-    f = 8 if quick else 2
+    f = 6 if quick else 2
     found = [Point("batch", n, BASE, "step", n) for n in sizes(1024, f)]
     found += [Point("batch", n, SMALL, "step", n) for n in sizes(4096, f)]
     found += [
@@ -97,10 +103,14 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
     counts = sorted({2**k for k in range(10) if 2**k < plan.threads} | {plan.threads})
     for net in (BASE, SMALL):
         point = Point("threads", plan.threads, net, "step")
-        yield measure(point, threads=counts, rounds=plan.rounds, seconds=seconds)
+        yield measure(
+            point, threads=counts, rounds=plan.rounds, digits=plan.digits, seconds=seconds
+        )
     for point in points(plan.quick):
         counts = sorted({1, plan.threads})
-        yield measure(point, threads=counts, rounds=plan.rounds, seconds=seconds)
+        yield measure(
+            point, threads=counts, rounds=plan.rounds, digits=plan.digits, seconds=seconds
+        )
 
 
 def columns(result: dict[str, Any]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -47,7 +46,6 @@ def make(net: Net, n_rows: int, *, digits: bool = True, seed: int = 0) -> Worklo
     )
 
 
-@lru_cache(maxsize=1)
 def _digits(n_rows: int) -> Float:
     images = datasets.strokes(n_rows, n_test=1, random_state=0).X
     return (images.reshape(n_rows, DIGIT_FEATURES) / np.float32(255)).astype(np.float32)

@@ -56,7 +56,7 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
                       .df = model.df,
                       .df_constant = model.df_constant},
       c);
-    put_columns(part.output, output, c.first, first, last);
+    if (!with_data || batch.kind.training) put_columns(part.output, output, c.first, first, last);
     if (with_data && !part.terms.empty()) put_columns(part.terms, batch.terms, c.first, first, last);
   }
 }

@@ -25,7 +25,7 @@ struct Batch {
   int rows;
   BatchKind kind;
   Panels x;                         // (rows, features + conditions): what the encoder sees
-  Nonzeros nonzeros;                // of x
+  Nonzeros nonzeros;                // of x; encode finds them
   Panels target;                    // (per sample, features): what the likelihood sees, where it is not x
   Panels mask;                      // (per sample, features): 0 where x is missing; only if x may be
   std::vector<float> log_exposure;  // per sample; empty: 0

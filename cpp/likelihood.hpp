@@ -11,7 +11,7 @@ namespace vaefast {
 // A block of the decoder's output, with what a likelihood reads and writes beside it: `panels` panels of `rows` rows of
 // NR floats, each panel_stride after the last.
 struct LikelihoodBlock {
-  float* out = nullptr;  // decoder output; becomes d nll / d output, if `gradients`
+  float* out = nullptr;  // decoder output; becomes d nll / d output if `gradients`, else anything
   bool gradients = true;
   const float* x = nullptr;             // data
   const float* mask = nullptr;          // 1 for a feature that counts, 0 for padding and for missing values

@@ -1,7 +1,8 @@
 // Which elements of a matrix are not zero: of images, counts and one-hot columns most are, and products leave them out.
-// What is left out would add 0, so that no bit of a sum depends on it.
+// What is left out would add 0: of finite weights, no bit of a sum depends on it, but the sign of a sum that is 0.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <numeric>
@@ -17,6 +18,7 @@ class Nonzeros {
  public:
   Nonzeros(int rows, int cols) : panels_(panel_count(cols)), bits_(static_cast<std::size_t>(rows) * panels_) {}
 
+  // The padding of m must be zero.
   void mark(const Panels& m, int first, int last) {
     static_assert(NR <= 32);
     for (int panel = 0; panel < panels_; ++panel)
@@ -43,8 +45,9 @@ class Nonzeros {
   std::vector<std::uint32_t> bits_;  // (rows, panels)
 };
 
-// The rows with which a panel of A has anything to add to a tile of A^T * D, for each of the tile's blocks.
-class UsedRows {
+// The rows with which a panel of A has anything to add to a tile of A^T * D, for each of the tile's blocks, which are
+// those of multiply_weights.
+class alignas(64) UsedRows {
  public:
   explicit UsedRows(int batch) : batch_(batch), rows_(static_cast<std::size_t>(BLOCKS) * batch) {}
 

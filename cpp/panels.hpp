@@ -6,7 +6,7 @@
 //
 // so that whatever the product reads or writes - a strip of a weight matrix, a block of a batch, a tile of a
 // gradient - is one contiguous run, whatever the matrix's width. Columns beyond `cols` are padding: zero in
-// weights and deltas, and never read as the left side of a product.
+// weights, deltas and data, and never read as the left side of a product.
 #pragma once
 
 #include "buffer.hpp"

@@ -31,23 +31,24 @@ struct Block {
 
 namespace detail {
 
-// For blocks of 1, 2, ..., MR rows. The sparse ones are for where many terms are zero.
+// c (rows, NR) = init + a * b. a: rows of a Panels, its panels `a_stride` apart; b: a panel of `depth` rows.
+// init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
+using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init,
+                               int init_stride, float* c);
+// The same over the terms that are not zero: of each NR, those whose bits are set.
+using SparseForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b,
+                                     std::span<const std::uint32_t> used, const float* init, int init_stride, float* c);
+// c (rows, NR) = a^T * d over the first `batch` rows. a: columns of one panel; d: a panel.
+using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
+// The same over some rows.
+using SparseWeightsKernel = void (*)(const float* a, const float* d, std::span<const int> used, float* c);
+
+// For blocks of 1, 2, ..., MR rows.
 struct Kernels {
-  // c (rows, NR) = init + a * b. a: rows of a Panels, its panels `a_stride` apart; b: a panel of `depth` rows, or of as
-  // many as `used` has bits, those of the terms that are not zero.
-  // init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
-  std::array<void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init,
-                      int init_stride, float* c),
-             MR>
-      forward;
-  std::array<void (*)(const float* a, std::size_t a_stride, const float* b, std::span<const std::uint32_t> used,
-                      const float* init, int init_stride, float* c),
-             MR>
-      sparse_forward;
-  // c (rows, NR) = a^T * d over the first `batch` rows, or over those that are `used`. a: columns of one panel; d: a
-  // panel.
-  std::array<void (*)(const float* a, const float* d, int batch, float* c), MR> weights;
-  std::array<void (*)(const float* a, const float* d, std::span<const int> used, float* c), MR> sparse_weights;
+  std::array<ForwardKernel, MR> forward;
+  std::array<SparseForwardKernel, MR> sparse_forward;
+  std::array<WeightsKernel, MR> weights;
+  std::array<SparseWeightsKernel, MR> sparse_weights;
 };
 extern const Kernels kernels;
 
@@ -60,10 +61,7 @@ inline bool is_sparse(int used, int terms) { return used < terms - terms / 8; }
 
 // Whether threads share a product's columns, so that each reads its part of B and all of A, or its rows, so that each
 // reads its part of A and all of B.
-inline bool by_columns(int rows, int cols) {
-  constexpr int COLUMNS_PER_ROW = 1;  // with fewer, to wait for each other costs what is won
-  return cols >= COLUMNS_PER_ROW * rows;
-}
+inline bool by_columns(int rows, int cols) { return cols >= rows; }
 
 // A thread's share of C = bias + A * B, then epilogue(Block) on each finished block. bias: one row, or null.
 // A: (batch, depth)   B: (depth, cols)   C: (batch, cols)

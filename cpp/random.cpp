@@ -19,7 +19,7 @@ void philox_lanes(std::uint32_t block, std::uint32_t w1, std::uint32_t w2, std::
     out[3][i] = w3;
   }
   for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 1
+#pragma GCC unroll 1  // unrolled, the loop would no longer become packets
     for (int i = 0; i < LANES; ++i) {
       const std::uint64_t p0 = 0xD2511F53ull * out[0][i], p1 = 0xCD9E8D57ull * out[2][i];
       const auto high0 = static_cast<std::uint32_t>(p0 >> 32), high1 = static_cast<std::uint32_t>(p1 >> 32);

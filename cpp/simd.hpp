@@ -95,10 +95,11 @@ inline Packet reciprocal(Packet a) {
 #endif
 }
 
-// exp(-a) for a >= 0, absolute error 1e-7: 2^t, the whole part of t in the exponent and the rest by a Chebyshev fit.
+// exp(-a) for a >= 0, absolute error 2e-7, 1 for 0: 2^t, the whole part of t in the exponent and the rest by a
+// Chebyshev fit of (2^t - 1) / t.
 inline Packet exp_negative(Packet a) {
 #ifdef __AVX512F__
-  constexpr float c[] = {0.00134004322f, 0.00967603710f, 0.0555032721f, 0.240221074f, 0.693147207f, 1.00000008f};
+  constexpr float c[] = {0.00133813025f, 0.00966636852f, 0.0555038101f, 0.24022349f, 0.693147181f, 1.f};
   const Packet t = mul(a, set(-1.44269504f));
   const Packet whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), rest = sub(t, whole);
   Packet p = set(c[0]);

@@ -74,7 +74,9 @@ struct Team::Workers {
   bool stop = false;
   long process = process_id();
   const bool spin;
-  int caller_cpu = -1;          // that the workers keep off
+  int caller_cpu = -1;           // that the workers keep off
+  std::vector<int> caller_cpus;  // on which the caller may run
+  unsigned calls_placed = 0;
   std::vector<Worker> workers;  // number i is thread i + 1 of the team
 
   Workers(int size, bool spins) : spin(spins), workers(static_cast<std::size_t>(size - 1)) {
@@ -91,17 +93,17 @@ struct Team::Workers {
 
   // A system may wake a thread on its waker's CPU and leave it there although another is idle, to save power or to pack
   // virtual machines; the two would take turns. So the workers may run wherever the caller may, but not where it does.
-  // If there are just as many CPUs as workers, each has its own.
   void keep_off_caller() {
+    constexpr unsigned NOW_AND_THEN = 1024;  // calls: the caller's CPUs seldom change
     const int cpu = current_cpu();
-    if (cpu == caller_cpu) return;
-    caller_cpu = cpu;
+    if (cpu == caller_cpu && ++calls_placed % NOW_AND_THEN) return;
     std::vector<int> cpus = allowed_cpus();
-    std::erase(cpus, cpu);
-    if (cpus.size() < workers.size()) return;
-    const bool one_each = cpus.size() == workers.size();
-    for (std::size_t i = 0; i < workers.size(); ++i)
-      restrict_to(workers[i].thread, one_each ? std::span<const int>(&cpus[i], 1) : cpus);
+    if (cpu == caller_cpu && cpus == caller_cpus) return;
+    caller_cpu = cpu;
+    caller_cpus = cpus;
+    if (cpus.size() > 1) std::erase(cpus, cpu);
+    if (!cpus.empty())
+      for (Worker& w : workers) restrict_to(w.thread, cpus);
   }
 
   void wake(Worker& w) {
@@ -147,7 +149,10 @@ Team::~Team() {
 }
 
 // A thread that has no core of its own takes somebody's time when it spins.
-bool Team::spins() const { return size_ <= static_cast<int>(std::thread::hardware_concurrency()); }
+bool Team::spins() const {
+  const std::size_t cpus = allowed_cpus().size();
+  return static_cast<std::size_t>(size_) <= (cpus ? cpus : std::thread::hardware_concurrency());
+}
 
 int Team::threads_for(double flops, std::int64_t parts) const {
   constexpr double FLOPS_PER_THREAD = 1e6;  // with less, a thread costs more than it brings

@@ -170,16 +170,19 @@ void WeightsPhase::prefetch(const Tile& t) {
     if (!m->empty()) simd::prefetch(m->data() + offset, t.rows * NR);
 }
 
-// The wider side of a layer comes in the outer loop, so that the narrower stays in the cache.
+// The wider side of a layer comes in the outer loop, so that the narrower stays in the cache; of the data, their
+// columns do, so that their used rows are found once.
 void WeightsPhase::add_tiles(Network& network, const Panels& x, const Activations& a, int samples) {
   for (std::size_t i = 0; i < network.layers.size(); ++i) {
     Dense& layer = network.layers[i];
+    const Panels* input = i ? &a.hidden[i - 1] : &x;
     const int panels = panel_count(layer.out()), tiles = panel_count(layer.in());
+    const bool by_input = tiles > panels || input == &x_;
     for (int k = 0; k < panels * tiles; ++k) {
-      const int panel = tiles > panels ? k % panels : k / tiles, tile = tiles > panels ? k / panels : k % tiles;
+      const int panel = by_input ? k % panels : k / tiles, tile = by_input ? k / panels : k % tiles;
       const int rows = std::min(NR, layer.in() - tile * NR);
       tiles_.push_back({.layer = &layer,
-                        .input = i ? &a.hidden[i - 1] : &x,
+                        .input = input,
                         .delta = &a.delta[i],
                         .panel = panel,
                         .tile = tile,

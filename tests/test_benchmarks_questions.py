@@ -25,7 +25,7 @@ from benchmarks.plan import Plan  # noqa: E402
 from vaefast import _core  # noqa: E402
 
 NET = Net.parse("20-16-2-16-20:tanh")
-PLAN = Plan(quick=True, threads=2, rounds=1, cells=[(NET, 8)])
+PLAN = Plan(quick=True, threads=2, rounds=1, digits=True, cells=[(NET, 8)])
 
 on_linux = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux only")
 
@@ -302,7 +302,7 @@ def few_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_scaling_begins_with_the_numbers_of_threads(few_points: None) -> None:
-    results = list(scaling.run(Plan(True, threads=3, rounds=1, cells=[])))
+    results = list(scaling.run(Plan(True, threads=3, rounds=1, digits=True, cells=[])))
     assert [result["axis"] for result in results] == ["threads", "threads", "rows"]
     assert [list(r["seconds"]) for r in results] == [["1", "2", "3"], ["1", "2", "3"], ["1", "3"]]
 

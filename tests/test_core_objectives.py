@@ -166,6 +166,15 @@ def points(name: str) -> tuple[Floats, Floats, Floats]:
     return out.astype(np.float32), x.astype(np.float32), log_scale.astype(np.float32)
 
 
+def test_a_bernoulli_of_extreme_logits_and_of_nan() -> None:
+    logits = np.array([np.nan, 0, 500, -500, 500, 88, -3e38], np.float32)
+    x = np.array([1, 0.5, 1, 0, 0, 1, 0], np.float32)
+    nll, slope, _, mean = _core.kernels.likelihood("bernoulli", logits, x, 0 * x)
+    np.testing.assert_allclose(nll, [np.nan, np.log(2), 0, 0, 500, 0, 0], rtol=1e-7, atol=1e-37)
+    np.testing.assert_allclose(slope, [np.nan, 0, 0, 0, 1, 0, 0], atol=1e-37)
+    np.testing.assert_allclose(mean, [np.nan, 0.5, 1, 0, 1, 1, 0], atol=1e-37)
+
+
 @pytest.mark.parametrize("name", [n for n in _core.LIKELIHOODS if n != "categorical"])
 def test_values_slopes_and_means_of_each_likelihood(name: str) -> None:
     arguments = points(name)

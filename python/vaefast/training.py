@@ -139,7 +139,7 @@ def _train_epoch(
             core.set_tensors(before)
             raise _divergence(epoch, f"at batch {first // size + 1}", rate)
         progress.advance(len(batch), reconstruction, kl)
-    if not _is_finite(core, rows[batch]):  # the last step's doing, which no loss has shown yet
+    if not _is_finite(core, rows[batch]):  # what no loss has shown yet
         core.set_tensors(before)
         raise _divergence(epoch, "after its last batch", rate)
     record: Record = {

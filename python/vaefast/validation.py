@@ -113,6 +113,8 @@ def warn_of_scale(rows: Rows) -> None:
     if rows.dtype == np.uint8:
         return
     low, high = _range(rows)
+    if math.isnan(low):  # gaps, where they are allowed
+        low, high = float(np.nanmin(rows, initial=0)), float(np.nanmax(rows, initial=0))
     largest = max(-low, high)
     if largest > LARGE:
         warnings.warn(
@@ -134,8 +136,13 @@ def _range(rows: NDArray[Any]) -> tuple[float, float]:
 
 
 def _first_not_finite(rows: Rows) -> tuple[int, int]:
-    row = next(i for i, values in enumerate(rows) if not np.isfinite(values).all())
-    return row, int(np.argmin(np.isfinite(rows[row])))
+    step = max(1, _CHUNK // rows.shape[1])
+    chunks = (
+        (first, ~np.isfinite(rows[first : first + step])) for first in range(0, len(rows), step)
+    )
+    first, bad = next((first, bad) for first, bad in chunks if bad.any())
+    row, column = np.argwhere(bad)[0]
+    return first + int(row), int(column)
 
 
 def check_features(
