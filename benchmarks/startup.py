@@ -28,10 +28,10 @@ print(json.dumps({"numpy": middle - start, "vaefast": time.perf_counter() - midd
 FIRST_STEP = """
 import json, os, sys, time
 from vaefast import _core
-def step(*_, **__):
+def steps(*_, **__):
     print(json.dumps({"now": time.perf_counter()}), flush=True)
     os._exit(0)
-_core.Core.step = step
+_core.Core.steps = steps
 from vaefast.cli import main
 main(["train", "--out", sys.argv[1]])
 """

@@ -18,8 +18,9 @@
 
 namespace vaefast {
 
-// Terms summed before the block goes back to memory: a strip of B of this depth stays in the second-level cache.
-inline constexpr int DEPTH = 16 * NR;
+// Terms summed before the block goes back to memory. A strip of A of this depth stays in the second-level cache while
+// all of B's panels come by, and theirs as well.
+inline constexpr int DEPTH = 8 * NR;
 
 // A block of C, as an epilogue sees it.
 struct Block {
@@ -70,40 +71,41 @@ template <class Epilogue>
 inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, const Share& share,
                      Epilogue&& epilogue, const Nonzeros* nonzeros = nullptr) {
   const int depth = b.rows();
-  const auto some_rows = [&](int panel, int first, int last) {
+  const auto strip = [&](int panel, int first, int last, int k) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
-    for (int k = 0; k < depth; k += DEPTH) {
-      const int terms = std::min(DEPTH, depth - k);
-      for_blocks(first, last, [&](int row, int rows) {
-        const auto kernel = static_cast<std::size_t>(rows - 1);
-        float* out = c.at(panel, row);
-        const float *in = a.at(k / NR, row), *init = k ? out : row_init;
-        const int init_stride = k ? NR : 0;
-        std::uint32_t used[DEPTH / NR];
-        if (nonzeros && is_sparse(nonzeros->find(row, rows, k / NR, panel_count(terms), used), terms))
-          detail::kernels.sparse_forward[kernel](in, a.panel_stride(), b.at(panel, k),
-                                                 {used, static_cast<std::size_t>(panel_count(terms))}, init,
-                                                 init_stride, out);
-        else
-          detail::kernels.forward[kernel](in, a.panel_stride(), b.at(panel, k), terms, init, init_stride, out);
-        if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
-      });
-    }
+    const int terms = std::min(DEPTH, depth - k);
+    for_blocks(first, last, [&](int row, int rows) {
+      const auto kernel = static_cast<std::size_t>(rows - 1);
+      float* out = c.at(panel, row);
+      const float *in = a.at(k / NR, row), *init = k ? out : row_init;
+      const int init_stride = k ? NR : 0;
+      std::uint32_t used[DEPTH / NR];
+      if (nonzeros && is_sparse(nonzeros->find(row, rows, k / NR, panel_count(terms), used), terms))
+        detail::kernels.sparse_forward[kernel](in, a.panel_stride(), b.at(panel, k),
+                                               {used, static_cast<std::size_t>(panel_count(terms))}, init, init_stride,
+                                               out);
+      else
+        detail::kernels.forward[kernel](in, a.panel_stride(), b.at(panel, k), terms, init, init_stride, out);
+      if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
+    });
   };
-  if (share.threads == 1 || !by_columns(share.rows, c.cols())) {
-    for (int panel = 0; panel < c.count(); ++panel) some_rows(panel, share.first, share.last);
-    return;
+  const bool columns = share.threads > 1 && by_columns(share.rows, c.cols());
+  if (columns) share.barrier->wait();  // for all rows of A
+  for (int k = 0; k < depth; k += DEPTH) {
+    if (!columns) {
+      for (int panel = 0; panel < c.count(); ++panel) strip(panel, share.first, share.last, k);
+      continue;
+    }
+    const std::int64_t all = static_cast<std::int64_t>(c.count()) * share.rows;
+    const std::int64_t end = part_begin(all, share.thread + 1, share.threads);
+    for (std::int64_t at = part_begin(all, share.thread, share.threads); at < end;) {
+      const int panel = static_cast<int>(at / share.rows), first = static_cast<int>(at % share.rows);
+      const int last = static_cast<int>(std::min<std::int64_t>(share.rows, first + end - at));
+      strip(panel, first, last, k);
+      at += last - first;
+    }
   }
-  share.barrier->wait();  // for all rows of A
-  const std::int64_t all = static_cast<std::int64_t>(c.count()) * share.rows;
-  const std::int64_t end = part_begin(all, share.thread + 1, share.threads);
-  for (std::int64_t at = part_begin(all, share.thread, share.threads); at < end;) {
-    const int panel = static_cast<int>(at / share.rows), first = static_cast<int>(at % share.rows);
-    const int last = static_cast<int>(std::min<std::int64_t>(share.rows, first + end - at));
-    some_rows(panel, first, last);
-    at += last - first;
-  }
-  share.barrier->wait();
+  if (columns) share.barrier->wait();
 }
 
 // One tile of A^T * D over the first `batch` rows: `tile` (rows, NR), where its rows are the columns of A's panel

@@ -22,6 +22,7 @@ from vaefast import _core
 NET = Net(5, (4,), 2, (3,), likelihood="gaussian")
 X, Z = noise(0, 6, 5), noise(1, 6, 2)
 INDEX = np.arange(6)
+THREE = np.ones(3)
 
 
 # --- The wrong thing ------------------------------------------------------------------------------
@@ -29,6 +30,17 @@ INDEX = np.arange(6)
 
 def step(core: _core.Core, x: Any = X, index: Any = INDEX, seed: Any = 0, eps: Any = None) -> None:
     core.step(x, index, 0.1, 1.0, seed, 0, eps)
+
+
+def steps(
+    core: _core.Core,
+    index: Any = INDEX,
+    size: int = 2,
+    rates: Any = THREE,
+    betas: Any = THREE,
+    capacities: Any = None,
+) -> None:
+    core.steps(X, index, size, rates, betas, 0, 0, capacities)
 
 
 def with_tensor(name: str, tensor: Any) -> Callable[[_core.Core], None]:
@@ -70,6 +82,12 @@ BAD_CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "step eps of another batch": (lambda c: step(c, eps=Z[:4]), r"eps must have shape \(6, 2\)"),
     "step negative seed": (lambda c: step(c, seed=-1), "incompatible"),
     "step seed beyond 64 bits": (lambda c: step(c, seed=2**64), "incompatible"),
+    "steps without rows": (lambda c: steps(c, index=INDEX[:0]), "not be empty"),
+    "steps index too large": (lambda c: steps(c, index=np.array([0, 6])), "outside the rows"),
+    "steps of no rows": (lambda c: steps(c, size=0), "batch_size must be at least 1"),
+    "steps with too few rates": (lambda c: steps(c, rates=np.ones(2)), "one learning rate"),
+    "steps with too many betas": (lambda c: steps(c, betas=np.ones(4)), "one learning rate, beta"),
+    "steps capacities": (lambda c: steps(c, capacities=np.ones(1)), "capacity for each batch"),
     "set wrong shape": (with_tensor("mu.weight", noise(0, 4, 3)), r"'mu.weight' must .*\(4, 2\)"),
     "set transposed": (with_tensor("mu.weight", noise(0, 2, 4)), r"'mu.weight' must .*\(4, 2\)"),
     "set long bias": (with_tensor("output.bias", noise(0, 6)), "'output.bias' must"),

@@ -274,6 +274,39 @@ def test_set_optimizer_starts_from_zero() -> None:
 # --- A step that must not be taken, and one that must be held back -------------------------------
 
 
+def test_many_steps_are_as_many_single_ones() -> None:
+    x = grey(0, ROWS, SMALL.features)
+    order = _core.permutation(ROWS, 1, 0)
+    rates, betas, capacities = np.linspace(0.01, 0.02, 3), np.linspace(0, 1, 3), np.arange(3.0)
+    for aims in (None, capacities):
+        many, single = SMALL.core(2), SMALL.core(2)
+        losses = many.steps(x, order, BATCH, rates, betas, 5, 70, aims)
+        want = [
+            single.step(
+                x,
+                order[i * BATCH : (i + 1) * BATCH],
+                rates[i],
+                betas[i],
+                5,
+                70 + i,
+                capacity=None if aims is None else aims[i],
+            )
+            for i in range(3)
+        ]
+        assert losses.tolist() == [list(loss) for loss in want]
+        assert state(many) == state(single)
+
+
+def test_steps_end_with_the_first_loss_that_is_not_finite() -> None:
+    x = as_floats(grey(0, ROWS, SMALL.features))
+    x[BATCH + 3, 5] = np.nan
+    core, twin = SMALL.core(), SMALL.core()
+    losses = core.steps(x, np.arange(ROWS), BATCH, np.full(3, 0.01), np.ones(3), 0, 0)
+    assert np.isfinite(losses).all(axis=1).tolist() == [True, False]
+    twin.step(x, np.arange(BATCH), 0.01, 1.0, 0, 0)
+    assert state(core) == state(twin)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("optimizer", _core.OPTIMIZERS)
 def test_a_loss_that_is_not_finite_leaves_everything_as_it_was(optimizer: str, bad: float) -> None:

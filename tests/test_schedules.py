@@ -80,11 +80,11 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
         def __getattr__(self, name: str) -> Any:
             return getattr(self.core, name)
 
-        def step(
-            self, rows: Any, batch: Any, rate: float, beta: float, *rest: Any, **more: Any
+        def steps(
+            self, rows: Any, index: Any, size: int, rates: Any, betas: Any, *rest: Any
         ) -> Any:
-            seen.append((rate, beta))
-            return self.core.step(rows, batch, rate, beta, *rest, **more)
+            seen.extend(zip(rates.tolist(), betas.tolist(), strict=True))
+            return self.core.steps(rows, index, size, rates, betas, *rest)
 
     def train_epoch(core: Any, *args: Any) -> Any:
         return real(Spy(core), *args)

@@ -311,6 +311,7 @@ def test_ctrl_c_amid_an_epoch_keeps_the_steps_done(X, monkeypatch):
         if next(calls) == 4:  # the second batch of the second epoch
             os.kill(os.getpid(), signal.SIGINT)
 
+    monkeypatch.setattr(training, "ATTENTION", 0)  # a batch at a time
     monkeypatch.setattr(training._Progress, "advance", advance)
     vae = small(epochs=9).fit(X)
     assert vae.interrupted_

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from benchmarks.nets import Net
 from benchmarks.peers.base import BETA1, BETA2, EPSILON, LEARNING_RATE, Float, Index, Peer, Weights
 from vaefast import _core
@@ -46,16 +48,17 @@ class VaefastVAE(Peer):
         self, X: Float, order: Index, noise: Float | None = None
     ) -> tuple[float, float]:
         core, size = self.core, self.batch_size
-        reconstruction = kl = 0.0
-        for first in range(0, len(order), size):
-            batch = slice(first, first + size)
-            eps = None if noise is None else noise[batch]
-            sums = core.step(
-                X, order[batch], LEARNING_RATE, 1.0, self.seed, core.optimizer_steps, eps
+        firsts = range(0, len(order), size)
+        if noise is None:
+            rates, betas = np.full(len(firsts), LEARNING_RATE), np.ones(len(firsts))
+            losses = core.steps(X, order, size, rates, betas, self.seed, core.optimizer_steps)
+        else:
+            batches = [slice(first, first + size) for first in firsts]
+            losses = np.array(
+                [core.step(X, order[b], LEARNING_RATE, 1.0, 0, 0, noise[b]) for b in batches]
             )
-            reconstruction += sums[0]
-            kl += sums[1]
-        return reconstruction / len(order), kl / len(order)
+        reconstruction, kl, _ = losses.sum(axis=0) / len(order)
+        return float(reconstruction), float(kl)
 
 
 PEERS = (VaefastVAE,)

@@ -12,6 +12,7 @@ namespace vaefast::bindings {
 
 namespace py = pybind11;
 using Floats = py::array_t<float, py::array::c_style>;
+using Doubles = py::array_t<double, py::array::c_style>;
 using Indices = py::array_t<std::int64_t, py::array::c_style>;
 
 void register_core(py::module_& m);

@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <cmath>
 #include <optional>
+#include <vector>
 
 #include "bindings.hpp"
 #include "core.hpp"
@@ -114,20 +117,55 @@ void set_tensors(Core& core, const py::dict& values, const std::string& name) {
   core.write(slot, in);
 }
 
+void check_indices(const Indices& index, py::ssize_t rows) {
+  if (index.ndim() != 1 || index.size() == 0)
+    throw std::invalid_argument("index must have one dimension and not be empty");
+  for (const std::int64_t* i = index.data(); i < index.data() + index.size(); ++i)
+    if (*i < 0 || *i >= rows) throw std::invalid_argument("an index lies outside the rows of x");
+}
+
 std::tuple<double, double, double> step(Core& core, const py::object& x, const Indices& index, double learning_rate,
                                         double beta, std::uint64_t seed, std::uint64_t step,
                                         const std::optional<Floats>& eps, std::optional<double> capacity) {
   const Data data = data_of(x);
   const Rows rows = view(core, data);
-  if (index.ndim() != 1 || index.size() == 0)
-    throw std::invalid_argument("index must have one dimension and not be empty");
-  const std::int64_t* first = index.data();
-  for (const std::int64_t* i = first; i < first + index.size(); ++i)
-    if (*i < 0 || *i >= data.x.shape(0)) throw std::invalid_argument("an index lies outside the rows of x");
+  check_indices(index, data.x.shape(0));
   const Noise noise = noise_of(core, eps, index.size(), core.samples(), seed, step);
   const py::gil_scoped_release release;
-  const Loss loss = core.step(rows, first, static_cast<int>(index.size()), {learning_rate, beta, capacity}, noise);
+  const Loss loss =
+      core.step(rows, index.data(), static_cast<int>(index.size()), {learning_rate, beta, capacity}, noise);
   return {loss.reconstruction, loss.kl, loss.bound};
+}
+
+// A step on each batch of `batch_size` rows, with the figures of its own; the first one's number is `step`. Returns the
+// losses (steps, 3). A loss that is not finite is the last one.
+Doubles steps(Core& core, const py::object& x, const Indices& index, int batch_size, const Doubles& learning_rates,
+              const Doubles& betas, std::uint64_t seed, std::uint64_t step, const std::optional<Doubles>& capacities) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  check_indices(index, data.x.shape(0));
+  if (batch_size < 1) throw std::invalid_argument("batch_size must be at least 1");
+  const py::ssize_t batches = (index.size() + batch_size - 1) / batch_size;
+  if (learning_rates.size() != batches || betas.size() != batches || (capacities && capacities->size() != batches))
+    throw std::invalid_argument("there must be one learning rate, beta and capacity for each batch");
+  std::vector<double> losses;
+  losses.reserve(static_cast<std::size_t>(3 * batches));
+  {
+    const std::int64_t* first = index.data();
+    const double *rate = learning_rates.data(), *beta = betas.data(),
+                 *capacity = capacities ? capacities->data() : nullptr;
+    const py::ssize_t n = index.size();
+    const py::gil_scoped_release release;
+    for (py::ssize_t i = 0; i < batches; ++i) {
+      const int count = static_cast<int>(std::min<py::ssize_t>(batch_size, n - i * batch_size));
+      const std::optional<double> aim = capacity ? std::optional(capacity[i]) : std::nullopt;
+      const Loss loss = core.step(rows, first + i * batch_size, count, {rate[i], beta[i], aim},
+                                  {nullptr, seed, step + static_cast<std::uint64_t>(i)});
+      losses.insert(losses.end(), {loss.reconstruction, loss.kl, loss.bound});
+      if (!std::isfinite(loss.reconstruction + loss.kl + loss.bound)) break;
+    }
+  }
+  return Doubles({static_cast<py::ssize_t>(losses.size()) / 3, py::ssize_t{3}}, losses.data());
 }
 
 py::dict gradients(Core& core, const py::object& x, const std::optional<Floats>& eps, double beta,
@@ -285,6 +323,8 @@ void register_core(py::module_& m) {
            "max_norm"_a = 0.0)
       .def("step", &step, "x"_a, "index"_a, "learning_rate"_a, "beta"_a, "seed"_a, "step"_a, "eps"_a = py::none(),
            "capacity"_a = py::none())
+      .def("steps", &steps, "x"_a, "index"_a, "batch_size"_a, "learning_rates"_a, "betas"_a, "seed"_a, "step"_a,
+           "capacities"_a = py::none())
       .def("gradients", &gradients, "x"_a, "eps"_a, "beta"_a, "capacity"_a = py::none(), "seed"_a = 0, "step"_a = 0)
       .def("encode", &encode, "x"_a)
       .def("phase_seconds",

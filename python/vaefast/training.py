@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ RECORD_KEYS = (
     "kl_per_dimension", "active_units", "seconds",
 )  # fmt: skip
 SCORING_SEED = 0  # names the noise of all scores: equal rows score equally, at every call
+ATTENTION = 0.02  # seconds: so often the loop looks up, for Ctrl-C and the progress bar
 MONITORED = 1000  # rows at most whose posteriors are looked at after each epoch
 
 
@@ -112,33 +114,43 @@ def _train_epoch(
 ) -> Record:
     """Take one step on each batch of the rows, shuffled; return the epoch's record."""
     start = time.perf_counter()
-    n, size = len(rows), schedule.batch_size
+    n = len(rows)
+    size = min(schedule.batch_size, n)
     before = core.tensors()
     order = permutation(n, schedule.seed, epoch)
+    # epochs done before each batch: of nothing else is a schedule a function
+    done = epoch - 1 + np.arange(0, n, size) / n
+    rates, betas = (_along(f, done, schedule) for f in (learning_rate, schedule.beta))
+    capacities = None if schedule.capacity is None else _along(schedule.capacity, done, schedule)
     reconstruction = kl = bound = 0.0
-    for first in range(0, n, size):
-        batch = order[first : first + size]
-        done = epoch - 1 + first / n  # epochs: of nothing else is a schedule a function
-        rate = _at(learning_rate, done, schedule.planned)
-        beta = _at(schedule.beta, done, schedule.planned)
-        batch_reconstruction, batch_kl, batch_bound = core.step(
+    taken, at_once = 0, 1  # batches
+    while taken < len(done):
+        now = slice(taken, taken + at_once)
+        batches = order[taken * size : (taken + at_once) * size]
+        began = time.perf_counter()
+        losses = core.steps(
             rows,
-            batch,
-            rate,
-            beta,
+            batches,
+            size,
+            rates[now],
+            betas[now],
             schedule.seed,
             core.optimizer_steps,
-            capacity=None
-            if schedule.capacity is None
-            else _at(schedule.capacity, done, schedule.planned),
+            None if capacities is None else capacities[now],
         )
-        reconstruction += batch_reconstruction
-        kl += batch_kl
-        bound += batch_bound
-        if not np.isfinite(reconstruction + kl + bound):
+        for batch_reconstruction, batch_kl, batch_bound in losses.tolist():
+            reconstruction += batch_reconstruction
+            kl += batch_kl
+            bound += batch_bound
+        taken += len(losses)
+        if not math.isfinite(reconstruction + kl + bound):
             core.set_tensors(before)
-            raise _divergence(epoch, f"at batch {first // size + 1}", rate)
-        progress.advance(len(batch), reconstruction, kl)
+            raise _divergence(epoch, f"at batch {taken}", rates[taken - 1])
+        progress.advance(len(batches), reconstruction, kl)
+        patience = ATTENTION / max(time.perf_counter() - began, 1e-9)
+        at_once = max(1, min(2 * at_once, int(patience * at_once)))
+    rate, beta = float(rates[-1]), float(betas[-1])
+    batch = order[(taken - 1) * size :]
     if not _is_finite(core, rows[batch]):  # what no loss has shown yet
         core.set_tensors(before)
         raise _divergence(epoch, "after its last batch", rate)
@@ -170,9 +182,11 @@ def _rate(schedule: Schedule, history: Mapping[str, Sequence[Any]]) -> Figure:
     return schedule.learning_rate.after(history[watched])
 
 
-def _at(figure: Figure, epoch: float, planned: int) -> float:
-    """The figure after `epoch` epochs of those planned: a number stays what it is."""
-    return figure if isinstance(figure, float) else figure(epoch, planned)
+def _along(figure: Figure, done: NDArray[np.float64], schedule: Schedule) -> NDArray[np.float64]:
+    """The figure after so many epochs of those planned, each: a number stays what it is."""
+    if isinstance(figure, float):
+        return np.full(len(done), figure)
+    return np.array([figure(epochs, schedule.planned) for epochs in done.tolist()], np.float64)
 
 
 def _monitored(rows: Rows) -> Rows:

@@ -81,6 +81,17 @@ class Core:
         eps: NDArray[np.float32] | None = None,
         capacity: float | None = None,
     ) -> tuple[float, float, float]: ...
+    def steps(
+        self,
+        x: Rows,
+        index: NDArray[np.int64],
+        batch_size: int,
+        learning_rates: NDArray[np.float64],
+        betas: NDArray[np.float64],
+        seed: int,
+        step: int,
+        capacities: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]: ...
     def phase_seconds(self) -> tuple[float, float]: ...
     def gradients(
         self,
