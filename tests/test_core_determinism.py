@@ -15,7 +15,7 @@ from vaefast import _core
 from vaefast._core import kernels
 
 THREADS = [1, 2, 3, 7]
-SMALL = Net(61, (33,), 3, (40,), "tanh", "gaussian")  # worth 2 threads
+SMALL = Net(61, (133,), 3, (140,), "tanh", "gaussian")  # worth 2 threads
 LARGE = Net(300, (128, 64), 10, (150,))  # worth more than 7
 ROWS, BATCH = 300, 128  # the last batch of an epoch has 44 rows
 

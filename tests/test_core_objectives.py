@@ -442,8 +442,8 @@ STEPS = {
 def test_the_same_bits_for_any_number_of_threads(what: str, wide: bool) -> None:
     """Threads share rows, and where layers are wide and batches small columns."""
     case, n = STEPS[what], 600  # enough for all threads to have a share
-    if wide:
-        case = replace(case, hidden=(600, 500), decoder=(550,))
+    hidden, decoder = ((600, 500), (550,)) if wide else ((133, 60), (59,))
+    case = replace(case, hidden=hidden, decoder=decoder)
 
     def train(n_threads: int) -> tuple[Any, ...]:
         core = case.core(n_threads)
