@@ -212,8 +212,8 @@ def _style(all_threads: bool) -> dict[str, Any]:
 
 
 def _few(ticks: list[int]) -> list[int]:
-    """At most five of them, evenly spread."""
-    step = -(-len(ticks) // 5)
+    """At most four of them, evenly spread."""
+    step = -(-len(ticks) // 4)
     return ticks[::step]
 
 
