@@ -91,8 +91,8 @@ struct Team::Workers {
 
   Worker& worker(int thread) { return workers[static_cast<std::size_t>(thread - 1)]; }
 
-  // A system may wake a thread on its waker's CPU and leave it there although another is idle, to save power or to pack
-  // virtual machines; the two would take turns. So the workers may run wherever the caller may, but not where it does.
+  // A system may keep a thread on the CPU of the one that woke it, above all where other programs run; the two would
+  // take turns. So the workers may run wherever the caller may, but not where it does.
   void keep_off_caller() {
     constexpr unsigned NOW_AND_THEN = 1024;  // calls: the caller's CPUs seldom change
     const int cpu = current_cpu();
