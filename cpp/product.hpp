@@ -44,14 +44,17 @@ using WeightsKernel = void (*)(const float* a, const float* d, int batch, float*
 // The same over some rows.
 using SparseWeightsKernel = void (*)(const float* a, const float* d, std::span<const int> used, float* c);
 
-// For blocks of 1, 2, ..., MR rows.
+// For blocks of 1, 2, ..., MR rows. half_kernels are for a last panel whose second packet is padding: they compute the
+// first and set the second to zero.
 struct Kernels {
   std::array<ForwardKernel, MR> forward;
   std::array<SparseForwardKernel, MR> sparse_forward;
   std::array<WeightsKernel, MR> weights;
   std::array<SparseWeightsKernel, MR> sparse_weights;
 };
-extern const Kernels kernels;
+extern const Kernels whole_kernels, half_kernels;
+
+inline const Kernels& kernels_for(int cols, int panel) { return cols - panel * NR > W ? whole_kernels : half_kernels; }
 
 alignas(64) inline constexpr float zeros[NR] = {};
 
@@ -74,6 +77,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
   const auto strip = [&](int panel, int first, int last, int k) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     const int terms = std::min(DEPTH, depth - k);
+    const detail::Kernels& kernels = detail::kernels_for(c.cols(), panel);
     for_blocks(first, last, [&](int row, int rows) {
       const auto kernel = static_cast<std::size_t>(rows - 1);
       float* out = c.at(panel, row);
@@ -81,11 +85,10 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
       const int init_stride = k ? NR : 0;
       std::uint32_t used[DEPTH / NR];
       if (nonzeros && is_sparse(nonzeros->find(row, rows, k / NR, panel_count(terms), used), terms))
-        detail::kernels.sparse_forward[kernel](in, a.panel_stride(), b.at(panel, k),
-                                               {used, static_cast<std::size_t>(panel_count(terms))}, init, init_stride,
-                                               out);
+        kernels.sparse_forward[kernel](in, a.panel_stride(), b.at(panel, k),
+                                       {used, static_cast<std::size_t>(panel_count(terms))}, init, init_stride, out);
       else
-        detail::kernels.forward[kernel](in, a.panel_stride(), b.at(panel, k), terms, init, init_stride, out);
+        kernels.forward[kernel](in, a.panel_stride(), b.at(panel, k), terms, init, init_stride, out);
       if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
     });
   };
@@ -112,15 +115,16 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
 // `a_panel` and its columns those of D's panel `d_panel`. used: the rows that count, or null.
 inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows,
                              float* tile, const UsedRows* used = nullptr) {
+  const detail::Kernels& kernels = detail::kernels_for(d.cols(), d_panel);
   int block = 0;
   for_blocks(0, rows, [&](int row, int n) {
     const auto kernel = static_cast<std::size_t>(n - 1);
     const float *columns = a.at(a_panel, 0) + row, *delta = d.at(d_panel, 0);
     const std::span<const int> some = used ? used->rows(block++) : std::span<const int>();
     if (used && is_sparse(static_cast<int>(some.size()), batch))
-      detail::kernels.sparse_weights[kernel](columns, delta, some, tile + row * NR);
+      kernels.sparse_weights[kernel](columns, delta, some, tile + row * NR);
     else
-      detail::kernels.weights[kernel](columns, delta, batch, tile + row * NR);
+      kernels.weights[kernel](columns, delta, batch, tile + row * NR);
   });
 }
 

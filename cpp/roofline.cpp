@@ -49,7 +49,7 @@ double fma_rate(int threads, std::int64_t terms) {
 double kernel_rate(int threads, std::int64_t calls) {
   constexpr int TERMS = 2 * NR;
   Panels a(MR, TERMS), b(TERMS, NR), c(MR * threads, NR);
-  const auto kernel = detail::kernels.forward[MR - 1];
+  const auto kernel = detail::whole_kernels.forward[MR - 1];
   const double time = seconds(threads, 1, [&](int thread) {
     for (std::int64_t i = 0; i < calls; ++i)
       kernel(a.data(), a.panel_stride(), b.data(), TERMS, detail::zeros, 0, c.at(0, MR * thread));
