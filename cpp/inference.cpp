@@ -75,42 +75,47 @@ void Inference::decode(const float* z, std::int64_t n, float* mean) {
   });
 }
 
-void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction,
-                      double* kl) {
-  const int latent_dim = model_.shape.latent_dim;
-  const BatchKind kind{.missing = rows.missing};
+template <class Draw, class Take>
+void Inference::score_rows(const Rows& rows, std::int64_t n, const BatchKind& kind, Draw&& draw, Take&& take) {
   for_pieces(n, model_.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
     for (int i = 0; i < count; ++i) {
       batch_->load_row(model_, rows, row + i, first + i);
-      float* eps = batch_->posterior.eps(first + i);
-      if (mean_code)
-        std::fill_n(eps, latent_dim, 0.f);
-      else if (noise.given)
-        std::copy_n(noise.given + (row + i) * latent_dim, latent_dim, eps);
-      else
-        fill_normals(noise.seed, Stream::scoring, hash_row(batch_->x, first + i), 0, latent_dim, eps);
+      draw(row + i, first + i);
     }
     vaefast::encode(model_, *batch_, {first, first + count});
     decode_and_score(model_, *batch_, {first, first + count});
-    for (int i = 0; i < count; ++i) {
-      reconstruction[row + i] = batch_->reconstruction[static_cast<std::size_t>(first + i)];
-      kl[row + i] = mean_code ? 0 : batch_->posterior.kl[static_cast<std::size_t>(first + i)];
-    }
+    for (int i = 0; i < count; ++i) take(row + i, first + i);
   });
 }
 
+void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction,
+                      double* kl) {
+  const int latent_dim = model_.shape.latent_dim;
+  score_rows(
+      rows, n, {.missing = rows.missing},
+      [&](std::int64_t row, int slot) {
+        float* eps = batch_->posterior.eps(slot);
+        if (mean_code)
+          std::fill_n(eps, latent_dim, 0.f);
+        else if (noise.given)
+          std::copy_n(noise.given + row * latent_dim, latent_dim, eps);
+        else
+          fill_normals(noise.seed, Stream::scoring, hash_row(batch_->x, slot), 0, latent_dim, eps);
+      },
+      [&](std::int64_t row, int slot) {
+        reconstruction[row] = batch_->reconstruction[static_cast<std::size_t>(slot)];
+        kl[row] = mean_code ? 0 : batch_->posterior.kl[static_cast<std::size_t>(slot)];
+      });
+}
+
 void Inference::contributions(const Rows& rows, std::int64_t n, float* terms) {
-  const int latent_dim = model_.shape.latent_dim, features = model_.shape.features;
-  const BatchKind kind{.missing = rows.missing, .terms = true};
-  for_pieces(n, model_.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
-    for (int i = 0; i < count; ++i) {
-      batch_->load_row(model_, rows, row + i, first + i);
-      std::fill_n(batch_->posterior.eps(first + i), latent_dim, 0.f);
-    }
-    vaefast::encode(model_, *batch_, {first, first + count});
-    decode_and_score(model_, *batch_, {first, first + count});
-    for (int i = 0; i < count; ++i) batch_->terms.read_row(first + i, 0, features, terms + (row + i) * features);
-  });
+  const std::int64_t features = model_.shape.features;
+  score_rows(
+      rows, n, {.missing = rows.missing, .terms = true},
+      [&](std::int64_t, int slot) { std::fill_n(batch_->posterior.eps(slot), model_.shape.latent_dim, 0.f); },
+      [&](std::int64_t row, int slot) {
+        batch_->terms.read_row(slot, 0, model_.shape.features, terms + row * features);
+      });
 }
 
 void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,

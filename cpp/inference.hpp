@@ -33,6 +33,10 @@ class Inference {
   template <class F>
   void for_pieces(std::int64_t n, double flops_per_row, int rows_at_a_time, const BatchKind& kind, F&& f);
   int rows_at_a_time() const;
+  // Scores n rows with one z each, of the noise that draw(row, slot) writes to the row's slot in batch_; then take(row,
+  // slot).
+  template <class Draw, class Take>
+  void score_rows(const Rows& rows, std::int64_t n, const BatchKind& kind, Draw&& draw, Take&& take);
 
   const Model& model_;
   Team& team_;

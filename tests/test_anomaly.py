@@ -204,7 +204,9 @@ def test_parameters_of_the_model_are_reached_by_name():
     assert set(detector.get_params(deep=False)) == {"vae", "contamination", "n_samples"}
     with pytest.raises(ValueError, match="'share' is unknown; there are vae, contamination"):
         detector.set_params(share=1)
-    assert "contamination=0.2" in repr(detector)
+    assert repr(detector) == f"AnomalyDetector(vae={detector.vae!r}, contamination=0.2)"
+    detector.set_params(vae__latent_dim=5, vae=small())
+    assert detector.vae.latent_dim == 5
 
 
 def test_it_can_be_kept(detector, X):

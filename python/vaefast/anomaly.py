@@ -6,17 +6,24 @@ Of a conditional model y goes with X everywhere, and of rates per unit their exp
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import NotFittedError
+from .estimator import Estimator
 from .vae import VAE
-from .validation import check_choice, check_integer, check_number
+from .validation import check_integer, check_number
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-class AnomalyDetector:
+OF_VAE = "vae__"  # begins a parameter of the VAE
+
+
+class AnomalyDetector(Estimator):
     """Tells the rows apart whose score, the ELBO or log p(x), is unusually low.
 
     Parameters
@@ -55,9 +62,7 @@ class AnomalyDetector:
         self.contamination = contamination
         self.n_samples = n_samples
 
-    def fit(
-        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
-    ) -> AnomalyDetector:
+    def fit(self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None) -> Self:
         """Set the threshold so that the least likely rows of X lie below it.
 
         Raises
@@ -121,29 +126,17 @@ class AnomalyDetector:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, and with `deep` those of the VAE as vae__NAME."""
-        params = {
-            "vae": self.vae,
-            "contamination": self.contamination,
-            "n_samples": self.n_samples,
-        }
-        if deep and hasattr(self.vae, "get_params"):
-            params |= {f"vae__{name}": value for name, value in self.vae.get_params().items()}
+        params = super().get_params()
+        if deep and isinstance(self.vae, VAE):
+            params |= {f"{OF_VAE}{name}": value for name, value in self.vae.get_params().items()}
         return params
 
-    def set_params(self, **params: Any) -> AnomalyDetector:
+    def set_params(self, **params: Any) -> Self:
         """Set parameters by name; vae__NAME is one of the VAE."""
-        for name, value in params.items():
-            owner, _, inner = name.partition("__")
-            if owner == "vae" and inner:
-                self.vae.set_params(**{inner: value})
-            else:
-                check_choice(name, "parameter", tuple(self.get_params(deep=False)))
-                setattr(self, name, value)
+        of_vae = {name: value for name, value in params.items() if name.startswith(OF_VAE)}
+        super().set_params(**{name: params[name] for name in params.keys() - of_vae.keys()})
+        self.vae.set_params(**{k.removeprefix(OF_VAE): value for k, value in of_vae.items()})
         return self
-
-    def __repr__(self) -> str:
-        samples = "" if self.n_samples is None else f", n_samples={self.n_samples!r}"
-        return f"AnomalyDetector({self.vae!r}, contamination={self.contamination!r}{samples})"
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn, where it is installed, wants to know of an estimator."""

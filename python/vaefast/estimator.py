@@ -31,9 +31,8 @@ class Estimator:
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self).__init__).parameters
-        changed = {
-            k: v for k, v in self.get_params().items() if repr(v) != repr(defaults[k].default)
-        }
+        params = self.get_params(deep=False)
+        changed = {k: v for k, v in params.items() if repr(v) != repr(defaults[k].default)}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
 
     def __sklearn_tags__(self) -> Any:
