@@ -27,6 +27,8 @@ class Panels {
   int rows() const { return rows_; }
   int cols() const { return cols_; }
   int count() const { return panel_count(cols_); }
+  // Whether the second packet of this panel's rows is padding.
+  bool is_half(int panel) const { return cols_ - panel * NR <= W; }
   std::size_t size() const { return buffer_.size(); }
   bool empty() const { return buffer_.size() == 0; }
 

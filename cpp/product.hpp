@@ -44,8 +44,8 @@ using WeightsKernel = void (*)(const float* a, const float* d, int batch, float*
 // The same over some rows.
 using SparseWeightsKernel = void (*)(const float* a, const float* d, std::span<const int> used, float* c);
 
-// For blocks of 1, 2, ..., MR rows. half_kernels are for a last panel whose second packet is padding: they compute the
-// first and set the second to zero.
+// For blocks of 1, 2, ..., MR rows. half_kernels are for a panel that is_half: they compute the first packet of a row
+// and set the second to zero.
 struct Kernels {
   std::array<ForwardKernel, MR> forward;
   std::array<SparseForwardKernel, MR> sparse_forward;
@@ -54,7 +54,9 @@ struct Kernels {
 };
 extern const Kernels whole_kernels, half_kernels;
 
-inline const Kernels& kernels_for(int cols, int panel) { return cols - panel * NR > W ? whole_kernels : half_kernels; }
+inline const Kernels& kernels_for(const Panels& c, int panel) {
+  return c.is_half(panel) ? half_kernels : whole_kernels;
+}
 
 alignas(64) inline constexpr float zeros[NR] = {};
 
@@ -77,7 +79,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
   const auto strip = [&](int panel, int first, int last, int k) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     const int terms = std::min(DEPTH, depth - k);
-    const detail::Kernels& kernels = detail::kernels_for(c.cols(), panel);
+    const detail::Kernels& kernels = detail::kernels_for(c, panel);
     for_blocks(first, last, [&](int row, int rows) {
       const auto kernel = static_cast<std::size_t>(rows - 1);
       float* out = c.at(panel, row);
@@ -115,7 +117,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
 // `a_panel` and its columns those of D's panel `d_panel`. used: the rows that count, or null.
 inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows,
                              float* tile, const UsedRows* used = nullptr) {
-  const detail::Kernels& kernels = detail::kernels_for(d.cols(), d_panel);
+  const detail::Kernels& kernels = detail::kernels_for(d, d_panel);
   int block = 0;
   for_blocks(0, rows, [&](int row, int n) {
     const auto kernel = static_cast<std::size_t>(n - 1);
