@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import vaefast
-from vaefast import VAE, cli, datasets, options, report
+from vaefast import VAE, cli, datasets, images, options, report
 from vaefast.files import atomic_write
 
 SMALL = ["--hidden-layer-sizes", "16", "--epochs", "2", "--random-state", "1", "--no-verbose"]
@@ -175,11 +175,11 @@ def test_train_without_matplotlib_says_how_to_get_the_curves(
 def test_ctrl_c_writes_the_model_trained_so_far(digits: Path, tmp_path: Path, monkeypatch):
     fit = VAE.fit
 
-    def interrupted_fit(self, X, *, validation=None):
+    def interrupted_fit(self, X, y=None, *, validation=None):
         def press_ctrl_c(vae, record):
             signal.raise_signal(signal.SIGINT)
 
-        return fit(self, X, validation=validation, callbacks=[press_ctrl_c])
+        return fit(self, X, y, validation=validation, callbacks=[press_ctrl_c])
 
     monkeypatch.setattr(VAE, "fit", interrupted_fit)
     result = vaefast_command("train", digits, "--out", tmp_path / "run", *SMALL, "--epochs", 50)
@@ -197,9 +197,9 @@ def test_every_parameter_of_vae_is_an_option_of_train():
     own = {"data", "out", "force", "validation", "image_size"}
     parameters = inspect.signature(VAE).parameters
     options = {param.name: param for param in cli.train.params}
-    assert set(options) - own == set(parameters) - {"conditional"}
+    assert set(options) - own == set(parameters)
     documented = " ".join(inspect.getdoc(VAE).replace("`", "").split())
-    for name in set(parameters) - {"conditional"}:
+    for name in parameters:
         assert f"--{name.replace('_', '-')}" in options[name].opts
         description = options[name].help.split("  [default")[0]
         assert len(description) > 4
@@ -219,7 +219,9 @@ def test_options_reach_the_parameters_as_what_they_are(monkeypatch):
         "hidden_layer_sizes": (400, 200),
         "decoder_layer_sizes": (50,),
         "activation": "tanh",
+        "likelihood": [("gaussian", 3), ("categorical", 5)],
         "sigma": 0.1,
+        "conditional": True,
         "beta": 4.0,
         "adam_betas": (0.8, 0.99),
         "learning_rate": 0.01,
@@ -228,7 +230,8 @@ def test_options_reach_the_parameters_as_what_they_are(monkeypatch):
         "verbose": False,
     }
     spelled = "--latent-dim 3 --hidden-layer-sizes 400,200 --decoder-layer-sizes 50 "
-    spelled += "--activation tanh --sigma 0.1 --beta 4 --adam-betas 0.8,0.99 --learning-rate 1e-2 "
+    spelled += "--activation tanh --likelihood gaussian:3,categorical:5 --sigma 0.1 --conditional "
+    spelled += "--beta 4 --adam-betas 0.8,0.99 --learning-rate 1e-2 "
     spelled += "--patience 3 --random-state 7 --no-verbose"
     message = fail("train", *spelled.split())
     assert message == f"Error: {given!r}"
@@ -292,11 +295,74 @@ def test_images_with_gaps_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "holds nan" in fail("nearest", "run", "gaps.npy")  # there is no distance to a gap
 
 
-def test_a_conditional_model_is_for_python(tmp_path: Path, table: Path):
-    X, y = np.random.default_rng(0).random((40, 3)), np.arange(40) % 2
-    VAE(2, (4,), conditional=True, epochs=1, verbose=False).fit(X, y).save(tmp_path / "two")
-    for args in (["sample"], ["evaluate", table], ["reconstruct", table], ["map", table]):
-        assert "conditional model" in fail(args[0], tmp_path / "two", *args[1:])
+def test_a_conditional_model_is_told_the_labels(digits: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    output = succeed("train", digits, "--conditional", "--out", run, *SMALL)
+    assert "bernoulli, conditional, adam" in output
+    assert "manifold.png: a conditional model has one for each label" in output
+    assert {"reconstructions.png", "samples.png", "map.png"} <= names(run)
+    data, vae = datasets.load(digits), vaefast.load(run / "model.safetensors")
+    expected = vae.evaluate(data.X_test, data.y_test)
+    assert json.loads(succeed("evaluate", run, digits, "--json")) == expected
+    succeed("reconstruct", run, digits, "--out", tmp_path / "reconstruction.png")
+    threes = tmp_path / "threes.png"
+    succeed("sample", run, "-n", 8, "--label", 3, "--seed", 1, "--out", threes)
+    drawn = images.sheet(vae.sample(8, 1, y=3), black_white=(0, 1))
+    with Image.open(threes) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(drawn))
+    out = ["--out", tmp_path / "none.png"]
+    assert "add --label, a label out of 0, 1" in fail("sample", run, *out, code=2)
+    assert "'x' is no label of the model" in fail("sample", run, "-y", "x", *out, code=2)
+    assert "conditional model" in fail("map", run, digits)
+    assert "conditional model" in fail("explore", run, "--no-open", "--out", tmp_path / "e.html")
+
+
+def test_a_conditional_model_may_be_told_numbers(tmp_path: Path):
+    X, y = np.random.default_rng(0).random((2, 40, 2), dtype=np.float32)
+    np.savez(tmp_path / "one.npz", X=X, y=y[:, 0])
+    run, out = tmp_path / "run", tmp_path / "rows.csv"
+    succeed("train", tmp_path / "one.npz", "--conditional", "--out", run, *SMALL)
+    succeed("sample", run, "-n", 3, "--label", "0.5", "--out", out)
+    assert len(read_csv(out)) == 3
+    VAE(2, (4,), conditional=True, epochs=1, verbose=False).fit(X, y).save(run / "two")
+    succeed("sample", run / "two", "-n", 3, "--label", "0.5,0.25", "--out", out, "--force")
+    assert "2 numbers" in fail("sample", run / "two", "-y", "0.5", "--out", out, "--force")
+
+
+def test_labels_are_asked_for_where_they_are_needed(run: Path, table: Path, tmp_path: Path):
+    message = fail("train", table, "--conditional", "--out", tmp_path / "run")
+    assert message == f"Error: --conditional needs labels, and {table} has none."
+    assert "--conditional" in fail("sample", run, "--label", 3, "--out", tmp_path / "x.png", code=2)
+    assert names(tmp_path) == set()
+
+
+def test_columns_of_several_kinds_are_named_on_the_command_line(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    rows = np.hstack([rng.normal(size=(60, 2)), np.eye(3)[rng.integers(3, size=60)]])
+    np.save(tmp_path / "rows.npy", rows.astype(np.float32))
+    run = tmp_path / "run"
+    args = "train", tmp_path / "rows.npy", "--out", run, *SMALL, "--likelihood"
+    assert "2 gaussian + 3 categorical" in succeed(*args, "gaussian:2,categorical:3")
+    likelihood = vaefast.load(run / "model.safetensors").likelihood
+    assert list(likelihood) == [("gaussian", 2), ("categorical", 3)]
+    assert "gaussian:3,categorical:5" in fail(*args, "gaussian:two,categorical:3", code=2)
+    assert "3 columns in all" in fail(*args, "gaussian:2,categorical:1", "--force")
+
+
+def test_a_training_that_diverges_leaves_the_model_of_the_epoch_before(tmp_path: Path):
+    X = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", X)
+    settings = ["--likelihood", "gaussian", "--seed", 0, "--epochs", 60, "--batch-size", 300]
+    settings += ["--optimizer", "sgd", "--learning-rate", 3, "--momentum", 0.99]
+    settings += ["--hidden-layer-sizes", 16, "--no-verbose"]
+    result = vaefast_command("train", tmp_path / "rows.npy", *settings, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "Try a smaller learning_rate" in " ".join(result.output.split())
+    vae = vaefast.load(tmp_path / "run" / "model.safetensors")
+    assert 1 <= vae.n_iter_ < 60
+    assert f"The weights are those of epoch {vae.n_iter_}." in " ".join(result.output.split())
+    assert len(read_csv(tmp_path / "run" / "history.csv")) == vae.n_iter_
+    assert np.isfinite(vae.evaluate(X)["elbo"])
 
 
 def test_the_seed_has_one_name(digits: Path, tmp_path: Path):

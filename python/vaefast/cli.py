@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import vaefast
-from vaefast import VAE
+from vaefast import VAE, DivergenceError
 from vaefast.cli_looking import draw_map, nearest, traverse
 from vaefast.cli_making import breed, direction, morph
 from vaefast.files import numbered_folder, output_folder
@@ -20,6 +20,7 @@ from vaefast.options import (
     Command,
     Group,
     IndexCommand,
+    condition,
     data_argument,
     force_option,
     free_file,
@@ -32,6 +33,9 @@ from vaefast.options import (
     temperature_option,
     vae_options,
 )
+
+if TYPE_CHECKING:
+    from vaefast.rows import Part
 
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
@@ -84,7 +88,8 @@ def train(
     CSV, or a folder of images. By default it is strokes, digits that vaefast draws itself.
 
     A data set's own test rows, or else a tenth of the rows, are kept for the test. Ctrl-C ends
-    training early; the model trained so far is written.
+    training early; the model trained so far is written. So is that of the last epoch, where
+    the loss becomes infinite or NaN in a later one.
 
     \b
     Examples:
@@ -92,6 +97,7 @@ def train(
         vaefast train mnist --latent-dim 20 --hidden-layer-sizes 400 --out runs/mnist
         vaefast train photos/ --image-size 64 --hidden-layer-sizes 512,256 --latent-dim 32
         vaefast train table.csv --likelihood gaussian --validation 0.1 --patience 5
+        vaefast train mnist --conditional
     """
     from vaefast import datasets, report, rows
     from vaefast.rowdata import Reader
@@ -101,22 +107,25 @@ def train(
         raise click.UsageError("--patience needs rows to watch: add --validation 0.1, for example.")
     with _run_folder(out, data, report.FILES, force) as folder:
         dataset = datasets.load(data, image_size=image_size)
+        if vae.conditional and (
+            dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
+        ):
+            raise click.ClickException(f"--conditional needs labels, and {data} has none.")
         # checked before rows move
-        Reader.learn(vae.get_params(), dataset.X, None).read(dataset.X, name=data)
-        X, X_watch, X_test, labels = rows.parts(
+        Reader.learn(vae.get_params(), dataset.X, dataset.y).read(dataset.X, dataset.y, name=data)
+        training, watched, test = rows.parts(
             dataset, validation, seed=parameters["random_state"] or 0
         )
-        watched = "" if X_watch is None else f", {len(X_watch):,} for validation"
+        for_validation = "" if watched is None else f", {len(watched.X):,} for validation"
         click.echo(
-            f"Data  {data}: {report.describe_rows(X)}{watched}, {len(X_test):,} for the test"
+            f"Data  {data}: {report.describe_rows(training.X)}{for_validation}, "
+            f"{len(test.X):,} for the test"
         )
-        click.echo(f"Net   {report.describe_net(vae, X)}")
-        vae.fit(X, validation=X_watch)
-        if vae.interrupted_:
-            click.echo(f"Interrupted after {vae.n_iter_} of {vae.epochs} epochs.")
+        click.echo(f"Net   {report.describe_net(vae, training.X)}")
+        diverged = _fit(vae, training, watched)
         report.write_model(folder, vae)
-        click.echo(f"Test  {report.describe_scores(vae.evaluate(X_test))}")
-        left_out = report.write_pictures(folder, vae, X_test, labels)
+        click.echo(f"Test  {report.describe_scores(vae.evaluate(test.X, test.y))}")
+        left_out = report.write_pictures(folder, vae, test)
     click.echo(f"Wrote {folder}/")
     for name, text in report.FILES.items():
         if name not in left_out:
@@ -124,8 +133,25 @@ def train(
     for reason in dict.fromkeys(left_out.values()):
         names = ", ".join(name for name in left_out if left_out[name] == reason)
         click.echo(f"Left out {names}: {reason}")
+    if diverged:
+        raise diverged
     if vae.interrupted_:
         sys.exit(INTERRUPTED)
+
+
+def _fit(vae: VAE, training: Part, watched: Part | None) -> DivergenceError | None:
+    """Train; return the error if it diverged, but not before the first epoch was done."""
+    try:
+        vae.fit(
+            training.X, training.y, validation=None if watched is None else (watched.X, watched.y)
+        )
+    except DivergenceError as error:
+        if not vae.n_iter_:
+            raise
+        return error
+    if vae.interrupted_:
+        click.echo(f"Interrupted after {vae.n_iter_} of {vae.epochs} epochs.")
+    return None
 
 
 @main.command(cls=IndexCommand)
@@ -176,13 +202,14 @@ def reconstruct(
     """
     from vaefast import images, report, rows
 
-    vae = load_model(model)
+    vae = load_model(model, conditional=True)
     out = output_file(out, "reconstruction", vae, force)
     dataset, X, where = rows.load_rows(vae, data, split)
     rows.check_indexes(indexes, X, where)
     chosen = list(indexes) or list(range(min(10, len(X))))
-    originals = X[chosen]
-    results = vae.reconstruct(originals, n=draws, random_state=seed)
+    originals, labels = X[chosen], rows.labels_of(dataset, X)
+    y = None if labels is None else labels[chosen]
+    results = vae.reconstruct(originals, y, n=draws, random_state=seed)
     if images.is_image_shape(vae.feature_shape_):
         levels = images.value_range(originals)
         if draws is None:
@@ -212,6 +239,12 @@ def reconstruct(
     is_flag=True,
     help="Draw the rows from p(x|z) too, instead of showing its mean: for tables and counts.",
 )
+@click.option(
+    "-y",
+    "--label",
+    metavar="LABEL|X,X,...",
+    help="What the rows are to be, of a conditional model: a label, or numbers.",
+)
 @seed_option
 @click.option(
     "--out",
@@ -224,6 +257,7 @@ def sample(
     n: int,
     temperature: float,
     draw: bool,
+    label: str | None,
     seed: int | None,
     out: Path | None,
     force: bool,
@@ -234,14 +268,16 @@ def sample(
     a CSV file.
 
     \b
-    Example:
+    Examples:
         vaefast sample runs/mnist -n 64 --seed 1 --out samples.png
+        vaefast sample runs/by-class -n 8 --label 3
     """
     from vaefast import images, report
 
-    vae = load_model(model)
+    vae = load_model(model, conditional=True)
     out = output_file(out, "samples", vae, force)
-    rows = vae.sample(n, random_state=seed, temperature=temperature, draw=draw)
+    y = condition(vae, label)
+    rows = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw)
     if images.is_image_shape(vae.feature_shape_):
         report.save_picture(images.sheet(rows, black_white=images.value_range(rows)), out)
     else:
@@ -266,9 +302,9 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
     """
     from vaefast import report, rows
 
-    vae = load_model(model)
-    _, X, where = rows.load_rows(vae, data, split)
-    scores = vae.evaluate(X)
+    vae = load_model(model, conditional=True)
+    dataset, X, where = rows.load_rows(vae, data, split)
+    scores = vae.evaluate(X, rows.labels_of(dataset, X))
     if as_json:
         click.echo(json.dumps(scores))
     else:

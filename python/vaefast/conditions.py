@@ -64,7 +64,7 @@ class Conditions:
             y is missing, of another form than the model's, or an unknown label.
         """
         if y is None:
-            raise ValueError(f"the model is conditional: pass y, {self._form()}")
+            raise ValueError(f"the model is conditional: pass y, {self.form()}")
         array = _array(y)
         if array.ndim == (0 if self.classes is not None or self.width == 1 else 1):
             array = np.broadcast_to(array, (n, *array.shape))  # one for all
@@ -87,17 +87,18 @@ class Conditions:
         out = np.zeros((len(labels), self.width), dtype=np.float32)
         for row, label in enumerate(labels.tolist()):
             if label not in index:
-                raise ValueError(f"y has {label!r} in row {row}, expected {self._form()}")
+                raise ValueError(f"y has {label!r} in row {row}, expected {self.form()}")
             out[row, index[label]] = 1
         return out
 
     def _unlike(self, array: NDArray[Any], n: int) -> ValueError:
         return ValueError(
-            f"y has shape {array.shape} of {array.dtype}, expected {self._form()}: for each of {n} "
+            f"y has shape {array.shape} of {array.dtype}, expected {self.form()}: for each of {n} "
             "rows, or one for all"
         )
 
-    def _form(self) -> str:
+    def form(self) -> str:
+        """What y is, in words."""
         if self.classes is None:
             return f"{self.width} numbers" if self.width > 1 else "a number"
         shown = ", ".join(map(repr, self.classes[:12]))

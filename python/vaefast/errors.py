@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class DivergenceError(RuntimeError):
-    """Training left the finite numbers; the model keeps its last finite weights."""
+    """Training left the finite numbers; the model keeps the weights of the last epoch before."""
 
 
 class NotFittedError(ValueError, AttributeError):

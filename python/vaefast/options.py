@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -17,7 +17,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Number = TypeVar("Number", int, float)
 EXPECTED = ValueError, OSError, ImportError, DivergenceError
 PARAMETERS = dict(inspect.signature(VAE).parameters)
-del PARAMETERS["conditional"]  # the commands pass no labels to models
 
 
 data_argument = click.argument("data")
@@ -74,17 +73,35 @@ def free_file(out: Path, force: bool) -> Path:
     return out
 
 
-def load_model(model: Path) -> VAE:
-    """The model; an error if it is conditional."""
+def load_model(model: Path, conditional: bool = False) -> VAE:
+    """The model; an error if it is conditional, and the command not made for that."""
     from vaefast import load
 
     vae = load(model)
-    if vae.conditional:
+    if vae.conditional and not conditional:
         raise click.ClickException(
-            f"{model} is a conditional model, and the commands know no y: use it from Python, "
-            "as in vae.sample(8, y=3), or latent.path on vae.transform(X, y)."
+            f"{model} is a conditional model, and this command knows no y: use it from Python, "
+            "as in latent.path on vae.transform(X, y)."
         )
     return vae
+
+
+def condition(vae: VAE, text: str | None) -> Any:
+    """What new rows are to be, 3 or 0.5,1.2 on the command line, as the model's y."""
+    conditions = vae._reader.conditions
+    if conditions is None:
+        if text is not None:
+            raise click.UsageError("--label is for a model that was trained with --conditional.")
+        return None
+    if text is None:
+        raise click.UsageError(f"The model is conditional: add --label, {conditions.form()}.")
+    if conditions.classes is None:
+        numbers = floats(text)
+        return numbers[0] if len(numbers) == 1 else numbers
+    for label in conditions.classes:
+        if str(label) == text:
+            return label
+    raise click.BadParameter(f"{text!r} is no label of the model, expected {conditions.form()}.")
 
 
 def load_of_images(model: Path, command: str) -> VAE:
@@ -205,6 +222,18 @@ def name_and_number(text: str) -> tuple[str, float]:
         ) from None
 
 
+def name_or_columns(text: str) -> str | list[tuple[str, int]]:
+    """gaussian:3,categorical:5 on the command line, as [("gaussian", 3), ("categorical", 5)]."""
+    if ":" not in text:
+        return text
+    try:
+        return [(name, int(count)) for name, count in (part.split(":") for part in text.split(","))]
+    except ValueError:
+        raise click.BadParameter(
+            f"expected names and numbers of columns such as gaussian:3,categorical:5, got {text!r}."
+        ) from None
+
+
 def name_or_number(text: str) -> str | float:
     try:
         return float(text)
@@ -247,6 +276,8 @@ def _click_type(annotation: Any) -> tuple[Any, str | None]:
     kinds = get_args(annotation) if is_union else (annotation,)
     if tuple[str, float] in kinds:
         return name_and_number, "NAME,X"
+    if Sequence[tuple[str, int]] in kinds:
+        return name_or_columns, "NAME|NAME:N,..."
     if str in kinds and float not in kinds:
         return str, None
     for kind in kinds:

@@ -13,6 +13,7 @@ from PIL import Image
 from vaefast import VAE, images, plots
 from vaefast.errors import MissingExtraError
 from vaefast.files import atomic_write
+from vaefast.rows import Part
 
 FILES = {
     "model.safetensors": "the model: vaefast.load() reads it",
@@ -25,6 +26,7 @@ FILES = {
 }
 SHOWN = 30  # test images in reconstructions.png
 SAMPLES = 64
+OF_A_CLASS, CLASSES = 8, 16  # samples of a conditional model
 
 
 def write_model(folder: Path, vae: VAE) -> None:
@@ -33,15 +35,13 @@ def write_model(folder: Path, vae: VAE) -> None:
     write_csv(folder / "history.csv", history, zip(*history.values(), strict=True))
 
 
-def write_pictures(
-    folder: Path, vae: VAE, X_test: np.ndarray, labels: np.ndarray | None
-) -> dict[str, str]:
+def write_pictures(folder: Path, vae: VAE, test: Part) -> dict[str, str]:
     """Write the pictures that this model can have; return what was left out: {file name: why}.
 
     Pictures of an earlier run in this folder are replaced or removed.
     """
     left_out = {}
-    for name, draw in _pictures(vae, X_test, labels).items():
+    for name, draw in _pictures(vae, test).items():
         reason = _obstacle(name, vae)
         if not reason:
             try:
@@ -97,7 +97,11 @@ def describe_net(vae: VAE, X: np.ndarray) -> str:
     back = hidden[::-1] if vae.decoder_layer_sizes is None else tuple(vae.decoder_layer_sizes)
     features = int(np.prod(X.shape[1:]))
     sizes = "-".join(map(str, (features, *hidden, vae.latent_dim, *back, features)))
-    return f"{sizes}, {vae.activation}, {vae.likelihood}, {vae.optimizer}"
+    likelihood = vae.likelihood
+    if not isinstance(likelihood, str):
+        likelihood = " + ".join(f"{count} {name}" for name, count in likelihood)
+    told = ", conditional" if vae.conditional else ""
+    return f"{sizes}, {vae.activation}, {likelihood}{told}, {vae.optimizer}"
 
 
 def describe_scores(scores: dict[str, float]) -> str:
@@ -107,23 +111,33 @@ def describe_scores(scores: dict[str, float]) -> str:
     )
 
 
-def _pictures(
-    vae: VAE, X_test: np.ndarray, labels: np.ndarray | None
-) -> dict[str, Callable[[], Any]]:
-    shown = X_test[:SHOWN]
-    levels = images.value_range(X_test)
-    seed = vae.random_state or 0
+def _pictures(vae: VAE, test: Part) -> dict[str, Callable[[], Any]]:
+    shown = test[:SHOWN]
+    levels = images.value_range(test.X)
     return {
         "reconstructions.png": lambda: images.comparison(
-            shown, vae.reconstruct(shown), black_white=levels
+            shown.X, vae.reconstruct(shown.X, shown.y), black_white=levels
         ),
-        "samples.png": lambda: images.sheet(
-            vae.sample(SAMPLES, random_state=seed), black_white=levels
-        ),
+        "samples.png": lambda: _samples(vae, test.y, levels),
         "loss.png": lambda: plots.loss_curve(vae.history_),
         "manifold.png": lambda: images.manifold(vae, black_white=levels),
-        "map.png": lambda: plots.latent_map(vae.encode(X_test)[0], labels),
+        "map.png": lambda: plots.latent_map(vae.encode(test.X, test.y)[0], test.y),
     }
+
+
+def _samples(vae: VAE, y: np.ndarray | None, levels: tuple[float, float]) -> Image.Image:
+    """New images; of a conditional model a line for each label, or of numbers y like these."""
+    columns, told = None, None
+    if vae.conditional:
+        assert y is not None
+        if y.dtype.kind == "f":
+            told = np.resize(y, SAMPLES)
+        else:
+            columns, told = OF_A_CLASS, np.repeat(np.unique(y)[:CLASSES], OF_A_CLASS)
+    drawn = vae.sample(
+        SAMPLES if told is None else len(told), random_state=vae.random_state or 0, y=told
+    )
+    return images.sheet(drawn, columns, black_white=levels)
 
 
 def _obstacle(name: str, vae: VAE) -> str | None:
@@ -133,6 +147,8 @@ def _obstacle(name: str, vae: VAE) -> str | None:
         return f"rows of the shape {vae.feature_shape_} are no images"
     if name in ("manifold.png", "map.png") and vae.latent_dim != 2:
         return "made with --latent-dim 2 only; vaefast map and vaefast traverse show more"
+    if name == "manifold.png" and vae.conditional:
+        return "a conditional model has one for each label"
     if name == "loss.png" and not vae.n_iter_:
         return "not one epoch was finished"
     return None

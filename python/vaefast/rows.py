@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,17 @@ from vaefast.datasets.folders import read_image
 from vaefast.datasets.idx import find_idx_files
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a data set, with their labels if it has any."""
+
+    X: Array
+    y: Array | None
+
+    def __getitem__(self, rows: Any) -> Part:
+        return Part(self.X[rows], None if self.y is None else self.y[rows])
 
 
 def load_rows(
@@ -153,19 +164,18 @@ def _in_colours_of(vae: VAE, X: Array) -> Array:
     return X
 
 
-def parts(
-    dataset: Dataset, validation: float | None, seed: int
-) -> tuple[Array, Array | None, Array, Array | None]:
-    """The rows to train on, those to watch, those for the test, and the labels of the test."""
-    X, X_test, labels = dataset.X, dataset.X_test, dataset.y_test
-    if X_test is None:
-        rest, held = _split(len(X), 0.1, seed)
-        labels = None if dataset.y is None else dataset.y[held]
-        X, X_test = X[rest], X[held]
+def parts(dataset: Dataset, validation: float | None, seed: int) -> tuple[Part, Part | None, Part]:
+    """The rows to train on, those to watch and those for the test."""
+    train = Part(dataset.X, dataset.y)
+    if dataset.X_test is not None:
+        test = Part(dataset.X_test, dataset.y_test)
+    else:
+        rest, held = _split(len(train.X), 0.1, seed)
+        train, test = train[rest], train[held]
     if validation is None:
-        return X, None, X_test, labels
-    rest, held = _split(len(X), validation, seed)
-    return X[rest], X[held], X_test, labels
+        return train, None, test
+    rest, held = _split(len(train.X), validation, seed)
+    return train[rest], train[held], test
 
 
 def _image_size(vae: VAE, data: str) -> tuple[int, int] | None:

@@ -282,7 +282,7 @@ class VAE(Estimator):
         ValueError, TypeError
             A parameter or the data is not usable; a model fitted before stays as it was.
         DivergenceError
-            The loss became infinite or NaN; the weights are the last finite ones.
+            The loss became infinite or NaN; the weights are those of the last epoch before that.
 
         Warns
         -----
