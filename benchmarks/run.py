@@ -91,7 +91,8 @@ def main(
     memory     peak of training on rows in memory and on the disk
     startup    import, and from the shell command to the first step
 
-    Without one, all of them. --nets and --batches are for training, roofline and inference.
+    Without one, all of them. --nets is for training, roofline and inference,
+    --batches for the first two.
 
     Before a net is timed, all peers must agree on its ELBO, gradient and Adam steps.
     """

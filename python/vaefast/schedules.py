@@ -319,7 +319,7 @@ def from_data(data: dict[str, Any]) -> BetaSchedule | RateSchedule:
 def parse(text: str) -> float | BetaSchedule | RateSchedule:
     """Return what a command line means: 4, linear:10, cosine:1e-3:warmup=5, multi-step:1e-3:30,60.
 
-    A schedule is its name and its fields, in order or by name, apart by colons.
+    A schedule is its name and its fields, in order or by name, separated by colons.
 
     Raises
     ------
