@@ -209,6 +209,11 @@ LONG_CALLS: dict[str, Callable[[_core.Core, Rows], Any]] = {
     "score": lambda core, x: core.score(x, 0),
     "gradients": lambda core, x: core.gradients(x[:1000], noise(0, 1000, 10), 1.0),
     "step": lambda core, x: core.step(x, np.arange(1000), 1e-3, 1.0, 0, 0),
+    "steps": lambda core, x: core.steps(
+        x, np.arange(1000), 100, np.full(10, 1e-3), np.ones(10), 0, 0
+    ),
+    "contributions": lambda core, x: core.contributions(x),
+    "log_likelihood": lambda core, x: core.log_likelihood(x[:100], 50, 0),
 }
 
 

@@ -18,10 +18,13 @@ REPORT = """
 import sys
 import numpy as np
 from vaefast import _core
-import test_core_isa, test_core_parity
-for likelihood in test_core_parity.LIKELIHOODS:
-    for activation in ("relu", "tanh", "silu"):
-        test_core_parity.test_every_activation_and_likelihood(activation, likelihood)
+import test_core_isa, test_core_objectives, test_core_parity
+for activation in _core.ACTIVATIONS:
+    test_core_parity.test_every_activation_and_likelihood(activation, "bernoulli")
+for likelihood in _core.LIKELIHOODS:
+    test_core_objectives.test_each_likelihood_with_each_objective(likelihood, "elbo", 1)
+for objective in test_core_objectives.OBJECTIVES:
+    test_core_objectives.test_each_objective(objective, 2)
 np.savez(sys.argv[1], **test_core_isa.results())
 print(_core.ISA)
 """

@@ -215,11 +215,6 @@ def test_values_slopes_and_means_of_each_likelihood(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", _core.LIKELIHOODS)
-def test_a_model_of_each_likelihood(name: str) -> None:
-    check_gradients(Case(name))
-
-
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_mixed_columns(samples: int, missing: bool) -> None:
@@ -337,6 +332,13 @@ def test_each_objective(objective: str, samples: int) -> None:
         check_gradients(Case(samples=samples, objective=OBJECTIVES[objective], beta=beta))
 
 
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("name", _core.LIKELIHOODS)
+def test_each_likelihood_with_each_objective(name: str, objective: str, samples: int) -> None:
+    check_gradients(Case(name, samples=samples, objective=OBJECTIVES[objective]))
+
+
 @pytest.mark.parametrize("likelihood", ["gaussian", MIXED])
 def test_the_weights_of_samples_reach_the_scales(likelihood: Any) -> None:
     check_gradients(Case(likelihood, samples=4, objective=OBJECTIVES["iwae, dreg"]))
@@ -426,13 +428,16 @@ def test_clipping(max_norm: float, scale: str) -> None:
 
 STEPS = {
     "mixed": Case(MIXED, missing=True, conditions=3, samples=2),
-    "iwae": Case(samples=5, objective=OBJECTIVES["iwae, dreg"]),
-    "free bits": Case(objective=OBJECTIVES["free bits"]),
-    "capacity": Case(objective=OBJECTIVES["capacity above"]),
+    **{name: Case(samples=3, objective=objective) for name, objective in OBJECTIVES.items()},
+    **{name: Case(name) for name in _core.LIKELIHOODS},
+    "exposure": Case("negative_binomial", exposure=True),
     "optimal": Case("gaussian", scale="optimal"),
     "global": Case("laplace", scale="global"),
     "dropout": Case(regularization={"dropout": 0.3}),
-    "noise": Case(regularization={"corruption": "gaussian", "corruption_amount": 0.2}),
+    **{
+        kind: Case(regularization={"corruption": kind, "corruption_amount": 0.2})
+        for kind in ("mask", "gaussian", "salt_and_pepper")
+    },
     "clipping": Case(regularization={"max_norm": 0.1}),
 }
 

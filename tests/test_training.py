@@ -213,10 +213,10 @@ def test_a_generator_goes_on_from_fit_to_fit(make, X):
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize("n_threads", [2, 3, 7])
 def test_any_number_of_threads_gives_the_same_bits(n_threads, likelihood):
-    X = np.random.default_rng(0).random((300, 50)).astype(np.float32)
+    X = np.random.default_rng(0).random((300, 300)).astype(np.float32)
     one, many = (
         small(
-            likelihood=likelihood, hidden_layer_sizes=(70, 33), latent_dim=5, batch_size=128,
+            likelihood=likelihood, hidden_layer_sizes=(128, 64), latent_dim=5, batch_size=128,
             n_threads=n,
         ).fit(X, validation=X[:99])
         for n in (1, n_threads)
