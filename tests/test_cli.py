@@ -110,6 +110,7 @@ def test_train_writes_the_model_its_history_and_pictures(run: Path, digits: Path
     assert [row["epoch"] for row in history] == ["1", "2"]
     assert float(history[1]["elbo"]) > float(history[0]["elbo"])
     assert all(row["validation"] == "" and float(row["kl"]) > 0 for row in history)
+    assert all(float(row["kl_0"]) >= 0 and float(row["kl_1"]) >= 0 for row in history)
 
 
 def test_train_says_what_it_did(digits: Path, tmp_path: Path):
@@ -431,6 +432,11 @@ def test_a_folder_that_cannot_be_written_is_found_first(tmp_path: Path):
     assert "file" in fail("train", "no-such-data", "--out", tmp_path / "file")
     assert "file" in fail("train", "no-such-data", "--out", tmp_path / "file" / "run")
     assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux, where nobody writes to /proc")
+def test_a_folder_where_nothing_can_be_written_is_found_first():
+    assert "/proc/vaefast-run" in fail("train", "no-such-data", "--out", "/proc/vaefast-run")
 
 
 def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path):

@@ -38,6 +38,8 @@ def test_shapes_and_types(data):
     assert data.X_test.shape == (500, 28, 28) and data.y_test.shape == (500,)
     assert list(data.factors) == FACTORS
     assert all(f.shape == (4_000,) and f.dtype == np.float32 for f in data.factors.values())
+    assert list(data.factors_test) == FACTORS
+    assert all(f.shape == data.y_test.shape for f in data.factors_test.values())
 
 
 def test_every_digit_is_there_about_equally_often(data):

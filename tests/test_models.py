@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from cores import python
 from vaefast import VAE, DivergenceError, _core, load, schedules
 from vaefast.tables import Table
 
@@ -320,6 +321,39 @@ def test_log_likelihood_of_what_is_known_is_that_of_the_marginal():
     assert np.abs(off).max() < 4.5
 
 
+@pytest.mark.parametrize(
+    ("own", "asked", "shown"),
+    [(False, True, True), (False, None, False), (True, None, True), (True, False, False)],
+)
+def test_log_likelihood_shows_a_bar_where_it_is_asked_for(X, own, asked, shown, capfd):
+    vae = small(epochs=1).fit(X)
+    capfd.readouterr()
+    vae.set_params(verbose=own).log_likelihood(X, n_samples=5, verbose=asked)
+    assert ("400/400" in capfd.readouterr().err) == shown
+
+
+def test_log_likelihood_takes_no_more_memory_for_more_rows_and_samples():
+    done = python(
+        """
+import resource
+import numpy as np
+from vaefast import VAE
+
+def peak():  # kilobytes, but on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+X = np.random.default_rng(0).random((1000, 400), dtype=np.float32)
+vae = VAE(2, (16,), epochs=1, n_threads=2, verbose=False).fit(X)
+vae.log_likelihood(X[:200], n_samples=200)
+before = peak()
+vae.log_likelihood(X, n_samples=2000)  # a gigabyte and a half, if all x of all z were kept
+print(peak() / before)
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.1
+
+
 def test_log_likelihood_is_the_same_at_every_call_in_any_company_by_any_threads(tmp_path):
     vae, marginal = linear_gaussian()
     X = marginal.rvs(40, random_state=1).astype(np.float32)
@@ -628,3 +662,12 @@ def test_partial_fit_goes_on_as_fitted_whatever_is_set(X, tmp_path):
     assert plain.history_["kl"][-1] == 0
     plain.save(tmp_path / "model.safetensors")
     assert load(tmp_path / "model.safetensors").objective == "autoencoder"
+
+
+def test_weight_decay_keeps_weights_small(X):
+    def size(decay: float) -> float:
+        vae = small(optimizer="adamw", weight_decay=decay, learning_rate=1e-2, epochs=20).fit(X)
+        return float(sum(np.square(w).sum() for w in weights(vae).values() if w.ndim == 2))
+
+    sizes = [size(decay) for decay in (0.0, 0.3, 3.0)]
+    assert sizes[0] > 1.1 * sizes[1] > 1.1**2 * sizes[2]

@@ -52,7 +52,7 @@ def _start(vae: VAE, seed: int) -> None:
 
 
 def _figures(vae: VAE, rows: Data, samples: int) -> dict[str, float]:
-    likelihood = vae.log_likelihood(rows.test, n_samples=samples, verbose=False)
+    likelihood = vae.log_likelihood(rows.test, n_samples=samples, verbose=True)
     return {
         "NLL": -likelihood.mean,
         "standard error": likelihood.standard_error,

@@ -15,7 +15,7 @@ def _data(seed: int) -> Data:
 
 
 def _figures(vae: VAE, rows: Data, samples: int) -> dict[str, float]:
-    likelihood = vae.log_likelihood(rows.test, n_samples=samples, verbose=False)
+    likelihood = vae.log_likelihood(rows.test, n_samples=samples, verbose=True)
     return {
         "NLL": -likelihood.mean,
         "standard error": likelihood.standard_error,

@@ -17,7 +17,7 @@ from vaefast.rows import Part
 
 FILES = {
     "model.safetensors": "the model: vaefast.load() reads it",
-    "history.csv": "ELBO, reconstruction and KL of each epoch, nats per row",
+    "history.csv": "ELBO, reconstruction, KL (in all, of each dimension) by epoch, nats per row",
     "reconstructions.png": "test images above, what the model makes of them below",
     "samples.png": "new images, drawn from the prior",
     "loss.png": "the learning curves",
@@ -31,8 +31,14 @@ OF_A_CLASS, CLASSES = 8, 16  # samples of a conditional model
 
 def write_model(folder: Path, vae: VAE) -> None:
     vae.save(folder / "model.safetensors")
-    history = {key: values for key, values in vae.history_.items() if key != "kl_per_dimension"}
-    write_csv(folder / "history.csv", history, zip(*history.values(), strict=True))
+    history = dict(vae.history_)
+    kl_of_epochs = history.pop("kl_per_dimension")
+    columns = [*history, *(f"kl_{dimension}" for dimension in range(vae.latent_dim))]
+    write_csv(
+        folder / "history.csv",
+        columns,
+        ((*record, *kl) for *record, kl in zip(*history.values(), kl_of_epochs, strict=True)),
+    )
 
 
 def write_pictures(folder: Path, vae: VAE, test: Part) -> dict[str, str]:

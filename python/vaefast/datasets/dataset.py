@@ -25,8 +25,8 @@ class Dataset:
         Labels of `X`, (n,): int64, floats or strings.
     X_test, y_test : ndarray or None
         Rows held back for testing, and their labels.
-    factors : mapping of str to ndarray, or None
-        How each row of `X` was drawn, (n,) each. Only `strokes` has them.
+    factors, factors_test : mapping of str to ndarray, or None
+        How each row of `X` and `X_test` was drawn, (n,) each. Only `strokes` has them.
     columns : tuple of str or None
         Names of the columns of `X`, from the header of a CSV file.
     """
@@ -37,6 +37,7 @@ class Dataset:
     X_test: Array | None = None
     y_test: Array | None = None
     factors: Mapping[str, Array] | None = None
+    factors_test: Mapping[str, Array] | None = None
     columns: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:

@@ -141,8 +141,8 @@ def strokes(n: int = 30_000, *, n_test: int = 2_000, random_state: int | None = 
             f"random_state: expected a whole number of at least 0, or None, got {random_state!r}"
         ) from None
     X, y, factors = _draw(_count("n", n), train_seed)
-    X_test, y_test, _ = _draw(_count("n_test", n_test), test_seed)
-    return Dataset("strokes", X, y, X_test, y_test, factors=factors)
+    X_test, y_test, factors_test = _draw(_count("n_test", n_test), test_seed)
+    return Dataset("strokes", X, y, X_test, y_test, factors=factors, factors_test=factors_test)
 
 
 def _count(name: str, value: int) -> int:
