@@ -107,7 +107,7 @@ def test_a_date_in_an_error_is_a_date():
     day = np.array(["2020-02-29"], "datetime64[D]")
     table = Table.learn({"day": day.repeat(2), "x": [1, 2]})
     with pytest.raises(ValueError, match=r"row 1: 2020-03-01\S* is new .*2020-02-29"):
-        table.encode({"day": np.array([day[0], day[0] + 1]), "x": [1, 2]})
+        table.encode({"day": np.array([day[0], day[0] + np.timedelta64(1, "D")]), "x": [1, 2]})
 
 
 @pytest.mark.parametrize(
