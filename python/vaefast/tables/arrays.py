@@ -63,7 +63,11 @@ def from_array(name: Name, array: Array) -> Series:
 def from_objects(name: Name, array: Array) -> Series:
     """A column of Python objects: all text, all booleans or all numbers, where not missing."""
     pandas = sys.modules.get("pandas")  # it has missing values of its own
-    missing = pandas.isna(array) if pandas else np.array([_is_missing(value) for value in array])
+    missing = (
+        pandas.isna(array)
+        if pandas
+        else np.array([_is_missing(value) for value in array], dtype=bool)
+    )
     kinds = {_kind(of) for of in set(map(type, array[~missing]))}
     if "" in kinds:
         row, odd = next(
