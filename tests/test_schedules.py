@@ -406,7 +406,7 @@ def test_early_stopping_and_the_history_are_of_the_elbo_whatever_beta_is(X):
 
 def test_a_divergence_names_the_rate_of_its_moment(X):
     vae = small(likelihood="gaussian", learning_rate=MultiStep(1e30, (1,), 0.5))
-    with pytest.raises(vaefast.DivergenceError, match=r"smaller learning_rate \(now 1e\+30\)"):
+    with pytest.raises(vaefast.DivergenceError, match=r"learning_rate=1e\+30 may be too large"):
         vae.fit(X)
 
 

@@ -88,8 +88,8 @@ def train(
     CSV, or a folder of images. By default it is strokes, digits that vaefast draws itself.
 
     A data set's own test rows, or else a tenth of the rows, are kept for the test. Ctrl-C ends
-    training early; the model trained so far is written. So is that of the last epoch, where
-    the loss becomes infinite or NaN in a later one.
+    training early; the model trained so far is written. If the loss becomes infinite or NaN,
+    the model of the epoch before is written.
 
     \b
     Examples:
@@ -110,7 +110,10 @@ def train(
         if vae.conditional and (
             dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
         ):
-            raise click.ClickException(f"--conditional needs labels, and {data} has none.")
+            raise click.ClickException(
+                f"--conditional needs labels, and {data} has none. A .npz file has them as y, a "
+                "folder of images in the names of its sub-folders."
+            )
         # checked before rows move
         Reader.learn(vae.get_params(), dataset.X, dataset.y).read(dataset.X, dataset.y, name=data)
         training, watched, test = rows.parts(
@@ -124,8 +127,11 @@ def train(
         click.echo(f"Net   {report.describe_net(vae, training.X)}")
         diverged = _fit(vae, training, watched)
         report.write_model(folder, vae)
-        click.echo(f"Test  {report.describe_scores(vae.evaluate(test.X, test.y))}")
-        left_out = report.write_pictures(folder, vae, test)
+        if diverged:
+            left_out = report.remove_pictures(folder, "the training diverged")
+        else:
+            click.echo(f"Test  {report.describe_scores(vae.evaluate(test.X, test.y))}")
+            left_out = report.write_pictures(folder, vae, test)
     click.echo(f"Wrote {folder}/")
     for name, text in report.FILES.items():
         if name not in left_out:
@@ -283,6 +289,8 @@ def sample(
     else:
         report.write_table(out, rows)
     click.echo(f"Wrote {out}: {n:,} samples")
+    if not draw and not images.is_image_shape(vae.feature_shape_):
+        click.echo("They are means of p(x|z); --draw draws the values too, as the data have them.")
 
 
 @main.command(cls=Command)

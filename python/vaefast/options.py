@@ -80,8 +80,8 @@ def load_model(model: Path, conditional: bool = False) -> VAE:
     vae = load(model)
     if vae.conditional and not conditional:
         raise click.ClickException(
-            f"{model} is a conditional model, and this command knows no y: use it from Python, "
-            "as in latent.path on vae.transform(X, y)."
+            f"{model} is a conditional model, and this command knows no y. reconstruct, sample and "
+            "evaluate do, and the functions of Python, such as vae.transform(X, y)."
         )
     return vae
 

@@ -165,7 +165,13 @@ def _scatter_labelled(
     axes.scatter(x, y, color=palette(codes[order]), alpha=0.8, **style)
     for code, label in enumerate(classes):
         axes.scatter([], [], color=palette(code), s=40, label=str(label))
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    axes.legend(
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        handletextpad=0.1,
+        scatteryoffsets=[0.5],
+    )
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -17,7 +17,7 @@ from vaefast.rows import Part
 
 FILES = {
     "model.safetensors": "the model: vaefast.load() reads it",
-    "history.csv": "ELBO, reconstruction, KL (in all, of each dimension) by epoch, nats per row",
+    "history.csv": "ELBO, reconstruction and KL of each epoch; KL by dimension at its end",
     "reconstructions.png": "test images above, what the model makes of them below",
     "samples.png": "new images, drawn from the prior",
     "loss.png": "the learning curves",
@@ -58,6 +58,14 @@ def write_pictures(folder: Path, vae: VAE, test: Part) -> dict[str, str]:
             left_out[name] = reason
             (folder / name).unlink(missing_ok=True)
     return left_out
+
+
+def remove_pictures(folder: Path, reason: str) -> dict[str, str]:
+    """Remove the pictures of an earlier run; return why there are none: {file name: reason}."""
+    pictures = [name for name in FILES if name.endswith(".png")]
+    for name in pictures:
+        (folder / name).unlink(missing_ok=True)
+    return dict.fromkeys(pictures, reason)
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:

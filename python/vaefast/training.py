@@ -205,9 +205,9 @@ def _is_finite(core: Core, rows: Rows) -> bool:
 def _divergence(epoch: int, where: str, learning_rate: float) -> DivergenceError:
     kept = "they had before training" if epoch == 1 else f"of epoch {epoch - 1}"
     return DivergenceError(
-        f"the loss became infinite or NaN in epoch {epoch}, {where}. Try a smaller learning_rate "
-        f"(now {learning_rate:g}), or scale the data to about unit variance. "
-        f"The weights are those {kept}."
+        f"the loss became infinite or NaN in epoch {epoch}, {where}. "
+        f"learning_rate={learning_rate:g} may be too large (max_grad_norm=1 helps as well), or the "
+        f"data too far from unit variance. The weights are those {kept}."
     )
 
 

@@ -111,5 +111,9 @@ def _what_is_wrong(path: Path, delimiter: str, header: tuple[str, ...] | None) -
             for number, cell in enumerate(row, start=1):
                 if cell.strip() and not _is_number(cell):
                     column = f"column {number}" + (f" ({header[number - 1]})" if header else "")
-                    return f"{path}, line {line}, {column}: expected a number, got {cell!r}"
+                    return (
+                        f"{path}, line {line}, {column}: expected a number, got {cell!r}. "
+                        "(A missing value is an empty cell. Columns of text and dates are for "
+                        "vaefast.tables.)"
+                    )
     return None
