@@ -24,6 +24,21 @@ def _figures(vae: VAE, rows: Data, samples: int) -> dict[str, float]:
     }
 
 
+def _training(name: str, *widths: int) -> Training:
+    return Training(
+        name,
+        {
+            "latent_dim": 40,
+            "hidden_layer_sizes": widths,
+            "activation": "relu",
+            "batch_size": 100,
+            "optimizer": "adam",
+            "learning_rate": MultiStep(1e-4, (200, 350, 500), 10 ** (-1 / 5)),
+        },
+        {"NLL": "89.78"},
+    )
+
+
 RECIPE = Recipe(
     source=(
         "github.com/clementchadebec/benchmark_VAE, examples/scripts/reproducibility/vae.py and its "
@@ -31,18 +46,8 @@ RECIPE = Recipe(
     ),
     departures=("one estimate from 200 samples, not the mean of five",),
     trainings=(
-        Training(
-            "vae",
-            {
-                "latent_dim": 40,
-                "hidden_layer_sizes": (400,),
-                "activation": "relu",
-                "batch_size": 100,
-                "optimizer": "adam",
-                "learning_rate": MultiStep(1e-4, (200, 350, 500), 10 ** (-1 / 5)),
-            },
-            {"NLL": "89.78"},
-        ),
+        _training("vae", 400),
+        _training("two-layers", 400, 400),  # with the lines that their script has commented out
     ),
     epochs=500,
     data=_data,
