@@ -120,8 +120,8 @@ def strokes(n: int = 30_000, *, n_test: int = 2_000, random_state: int | None = 
     Returns
     -------
     Dataset
-        `X` uint8 (n, 28, 28), `y` int64 (n,) from 0 to 9, `X_test`, `y_test`, and the `factors`
-        of `X`, float32 (n,) each, independent and uniform:
+        `X` uint8 (n, 28, 28), `y` int64 (n,) from 0 to 9, `X_test`, `y_test`, and the
+        `factors` of `X` and `factors_test` of `X_test`, float32 (n,) each, independent and uniform:
 
         ========= =============================================================== ============
         style     from one way to write the digit to another                      0 to 1
