@@ -6,34 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 import vaefast
-from vaefast import VAE, cli, datasets, images, latent
+from commands import fail, succeed, vaefast_command
+from vaefast import VAE, datasets, images, latent
 
 LATENT = 3
-
-
-def run_command(*args: object) -> tuple[int, str]:
-    """Exit code and output; an exception that the command doesn't handle fails the test."""
-    result = CliRunner().invoke(cli.main, [str(arg) for arg in args])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.output
-
-
-def succeed(*args: object) -> str:
-    code, output = run_command(*args)
-    assert code == 0, output
-    return output
-
-
-def fail(*args: object, code: int = 1) -> str:
-    actual, output = run_command(*args)
-    assert actual == code, output
-    assert "Traceback" not in output
-    return " ".join(output.split())
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -325,10 +304,10 @@ def test_a_failure_is_one_line_and_leaves_nothing(args, message, model, table_mo
         "SMALL": "small.npy",
     }
     before = set(Path().iterdir())
-    code, output = run_command(*(names.get(arg, arg) for arg in args))
-    assert code in (1, 2)
-    assert message in " ".join(output.split())
-    assert "Traceback" not in output
+    result = vaefast_command(*(names.get(arg, arg) for arg in args))
+    assert result.exit_code in (1, 2)
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
     assert set(Path().iterdir()) == before
 
 

@@ -1,0 +1,166 @@
+"""`vaefast train` where something is wrong: a line that says what, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vaefast
+from commands import SMALL, fail, names, read_csv, succeed, vaefast_command
+from vaefast import datasets, options
+from vaefast.files import atomic_write
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--activation", "sine"], "relu"),
+        (["--likelihood", "beta"], "bernoulli"),
+        (["--optimizer", "sdg"], "adamw"),
+        (["--learning-rate", "1e30"], "epoch 1"),
+        (["--image-size", "8,8"], "image_size"),
+    ],
+)
+def test_a_failure_is_one_line_and_leaves_nothing(
+    args, message, digits_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert message in fail("train", digits_file, *SMALL, *args)
+    assert message in fail("train", digits_file, "--out", "deep/run", *SMALL, *args)
+    assert names(tmp_path) == set()
+
+
+def test_errors_speak_of_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("wide.npy", np.float32([[0.5, 7]] * 20))
+    message = fail("train", "wide.npy")
+    assert "--likelihood bernoulli needs" in message and "--likelihood gaussian" in message
+    np.save("gaps.npy", np.float32([[0.5, np.nan]] * 20))
+    assert "with --missing mask" in fail("train", "gaps.npy")
+    assert "runs/beta=4/x: there is no such file" in fail("sample", "runs/beta=4/x")
+    assert options.as_options("such as image_size=(28, 28)") == "such as --image-size 28,28"
+
+
+def test_labels_are_asked_for_where_they_are_needed(
+    digits_run: Path, table_file: Path, tmp_path: Path
+):
+    message = fail("train", table_file, "--conditional", "--out", tmp_path / "run")
+    assert message.startswith(f"Error: --conditional needs labels, and {table_file} has none.")
+    assert "--conditional" in fail(
+        "sample", digits_run, "--label", 3, "--out", tmp_path / "x.png", code=2
+    )
+    assert names(tmp_path) == set()
+
+
+def test_a_training_that_diverges_leaves_the_model_of_the_epoch_before(tmp_path: Path):
+    X = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", X)
+    settings = ["--likelihood", "gaussian", "--seed", 0, "--epochs", 60, "--batch-size", 300]
+    settings += ["--optimizer", "sgd", "--learning-rate", 3, "--momentum", 0.99]
+    settings += ["--hidden-layer-sizes", 16, "--no-verbose"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "loss.png").write_text("of an earlier run")
+    out = ["--out", tmp_path / "run", "--force"]
+    result = vaefast_command("train", tmp_path / "rows.npy", *settings, *out)
+    assert result.exit_code == 1
+    assert "--learning-rate 3 may be too large (--max-grad-norm 1 helps" in result.output
+    assert names(tmp_path / "run") == {"model.safetensors", "history.csv"}
+    vae = vaefast.load(tmp_path / "run" / "model.safetensors")
+    assert 1 <= vae.n_iter_ < 60
+    assert f"The weights are those of epoch {vae.n_iter_}." in " ".join(result.output.split())
+    assert len(read_csv(tmp_path / "run" / "history.csv")) == vae.n_iter_
+    assert np.isfinite(vae.evaluate(X)["elbo"])
+
+
+def test_the_seed_has_one_name(digits_file: Path, tmp_path: Path):
+    for i, option in enumerate(("--seed", "--random-state")):
+        options = [*SMALL[:4], option, "7", "--no-verbose"]
+        succeed("train", digits_file, "--out", tmp_path / str(i), *options)
+    one, other = (vaefast.load(tmp_path / i).sample(3, random_state=0) for i in "01")
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--hidden-layer-sizes", "400,x"], "such as 400,200 or 400, got '400,x'"),
+        (["--latent-dim", "many"], "'many' is not a valid integer"),
+        (["--image-size", "48,64,3"], "64 or 48,64, got '48,64,3'"),
+        (["--validation", "1"], "0<x<1"),
+        (["--patience", "3"], "add --validation 0.1"),
+        (["--activatio", "relu"], "--activation"),
+    ],
+)
+def test_wrong_usage_ends_with_code_2(args, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in fail("train", *args, code=2)
+    assert names(tmp_path) == set()
+
+
+def test_unknown_data_names_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = fail("train", "minst")
+    assert all(name in message for name in ("minst", *datasets.names()))
+    assert names(tmp_path) == set()
+
+
+def test_train_does_not_overwrite_a_run_without_force(digits_file: Path, tmp_path: Path):
+    folder = tmp_path / "run"
+    succeed("train", digits_file, "--out", folder, *SMALL)
+    before = {name: (folder / name).read_bytes() for name in names(folder)}
+    message = fail("train", "no-such-data", "--out", folder)  # found before the data is read
+    assert "holds an earlier run" in message
+    assert "--force" in message
+    fail("train", digits_file, "--out", folder, "--force", "--activation", "sine")
+    assert {name: (folder / name).read_bytes() for name in names(folder)} == before
+
+    succeed("train", digits_file, "--out", folder, "--force", "--latent-dim", 3, *SMALL)
+    assert vaefast.load(folder / "model.safetensors").latent_dim == 3
+    assert not names(folder) & {"manifold.png", "map.png"}  # those were the earlier run's
+
+
+def test_train_keeps_other_files_in_its_folder(digits_file: Path, tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("mine")
+    succeed("train", digits_file, "--out", tmp_path, *SMALL)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_is_found_first(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert "file" in fail("train", "no-such-data", "--out", tmp_path / "file")
+    assert "file" in fail("train", "no-such-data", "--out", tmp_path / "file" / "run")
+    assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux, where nobody writes to /proc")
+def test_a_folder_where_nothing_can_be_written_is_found_first():
+    assert "/proc/vaefast-run" in fail("train", "no-such-data", "--out", "/proc/vaefast-run")
+
+
+def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path):
+    path = tmp_path / "model.bin"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert names(tmp_path) == {"model.bin"}
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == {"model.bin"}
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write into any folder"
+)
+def test_a_folder_without_permission_is_found_first(tmp_path: Path):
+    tmp_path.chmod(0o500)
+    try:
+        assert "Permission denied" in fail("train", "no-such-data", "--out", tmp_path)
+    finally:
+        tmp_path.chmod(0o700)

@@ -1,0 +1,212 @@
+"""The commands that use a model, and `vaefast train` on data of other kinds than digits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vaefast
+from commands import SMALL, fail, names, read_csv, succeed
+from vaefast import VAE, datasets, images
+
+# --- Kinds of data ---
+
+
+def test_images_with_gaps_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).random((60, 6, 6), dtype=np.float32)
+    X[::3, :2, :2] = np.nan
+    np.save("gaps.npy", X)
+    succeed("train", "gaps.npy", "--missing", "mask", "--epochs", "1", "--out", "run")
+    assert "reconstructions.png" in names(tmp_path / "run")
+    succeed("reconstruct", "run", "gaps.npy")
+    assert "holds nan" in fail("nearest", "run", "gaps.npy")  # there is no distance to a gap
+
+
+def test_a_conditional_model_is_told_the_labels(digits_file: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    output = succeed("train", digits_file, "--conditional", "--out", run, *SMALL)
+    assert "bernoulli, conditional, adam" in output
+    assert "manifold.png: a conditional model has one for each label" in output
+    assert {"reconstructions.png", "samples.png", "map.png"} <= names(run)
+    data, vae = datasets.load(digits_file), vaefast.load(run / "model.safetensors")
+    expected = vae.evaluate(data.X_test, data.y_test)
+    assert json.loads(succeed("evaluate", run, digits_file, "--json")) == expected
+    succeed("reconstruct", run, digits_file, "--out", tmp_path / "reconstruction.png")
+    threes = tmp_path / "threes.png"
+    succeed("sample", run, "-n", 8, "--label", 3, "--seed", 1, "--out", threes)
+    drawn = images.sheet(vae.sample(8, 1, y=3), black_white=(0, 1))
+    with Image.open(threes) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(drawn))
+    out = ["--out", tmp_path / "none.png"]
+    assert "add --label, a label out of 0, 1" in fail("sample", run, *out, code=2)
+    assert "'x' is no label of the model" in fail("sample", run, "-y", "x", *out, code=2)
+    assert "conditional model" in fail("map", run, digits_file)
+    assert "conditional model" in fail("explore", run, "--no-open", "--out", tmp_path / "e.html")
+
+
+def test_a_conditional_model_may_be_told_numbers(tmp_path: Path):
+    X, y = np.random.default_rng(0).random((2, 40, 2), dtype=np.float32)
+    np.savez(tmp_path / "one.npz", X=X, y=y[:, 0])
+    run, out = tmp_path / "run", tmp_path / "rows.csv"
+    succeed("train", tmp_path / "one.npz", "--conditional", "--out", run, *SMALL)
+    succeed("sample", run, "-n", 3, "--label", "0.5", "--out", out)
+    assert len(read_csv(out)) == 3
+    VAE(2, (4,), conditional=True, epochs=1, verbose=False).fit(X, y).save(run / "two")
+    succeed("sample", run / "two", "-n", 3, "--label", "0.5,0.25", "--out", out, "--force")
+    assert "2 numbers" in fail("sample", run / "two", "-y", "0.5", "--out", out, "--force")
+
+
+def test_columns_of_several_kinds_are_named_on_the_command_line(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    rows = np.hstack([rng.normal(size=(60, 2)), np.eye(3)[rng.integers(3, size=60)]])
+    np.save(tmp_path / "rows.npy", rows.astype(np.float32))
+    run = tmp_path / "run"
+    args = "train", tmp_path / "rows.npy", "--out", run, *SMALL, "--likelihood"
+    assert "2 gaussian + 3 categorical" in succeed(*args, "gaussian:2,categorical:3")
+    likelihood = vaefast.load(run / "model.safetensors").likelihood
+    assert list(likelihood) == [("gaussian", 2), ("categorical", 3)]
+    assert "gaussian:3,categorical:5" in fail(*args, "gaussian:two,categorical:3", code=2)
+    assert "3 columns in all" in fail(*args, "gaussian:2,categorical:1", "--force")
+
+
+def test_empty_cells_are_missing_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("gaps.csv").write_text("a,b\n" + "1,\n,0\n0,1\n" * 20)
+    assert "holds nan" in fail("train", "gaps.csv")
+    succeed("train", "gaps.csv", "--missing", "mask", "--epochs", "1", "--out", "run")
+    assert vaefast.load("run").missing == "mask"
+
+
+# --- reconstruct, sample, evaluate ---
+
+
+def test_reconstruct_takes_indexes_as_one_writes_them(
+    digits_run: Path, digits_file: Path, tmp_path: Path
+):
+    outputs = []
+    for number, index in enumerate(
+        (["--index", 7, 42, 9], ["--index", 7, "--index", 42, 9], ["--index=7", 42, "--index", 9])
+    ):
+        out = tmp_path / f"{number}.png"
+        said = succeed("reconstruct", digits_run, digits_file, *index, "--out", out)
+        assert said == f"Wrote {out}: 7, 42, 9 of the test rows of {digits_file}\n"
+        outputs.append(out.read_bytes())
+    assert outputs[0] == outputs[1] == outputs[2]
+    succeed("reconstruct", "--index", 7, "--out", tmp_path / "one.png", digits_run, digits_file)
+    with Image.open(tmp_path / "0.png") as three, Image.open(tmp_path / "one.png") as one:
+        assert three.width - one.width == 2 * (84 + 2)
+
+
+def test_reconstruct_reads_the_split_that_is_asked_for(
+    digits_run: Path, digits_file: Path, tmp_path: Path
+):
+    args = "reconstruct", digits_run / "model.safetensors", digits_file, "--index", 299
+    assert "the test rows of" in fail(*args, "--out", tmp_path / "a.png")
+    assert "0 to 49" in fail(*args, "--out", tmp_path / "a.png")
+    assert "299 of the train rows" in succeed(
+        *args, "--split", "train", "--out", tmp_path / "a.png"
+    )
+    assert names(tmp_path) == {"a.png"}
+
+
+@pytest.mark.parametrize("index", [50, -1])
+def test_an_index_out_of_range_names_the_range(
+    index, digits_run, digits_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    message = fail("reconstruct", digits_run, digits_file, "--index", 7, index)
+    assert f"no row {index}" in message
+    assert "0 to 49" in message
+    assert names(tmp_path) == set()
+
+
+def test_reconstruct_resizes_a_folder_of_images_to_the_model(digits_run: Path, tmp_path: Path):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.new("L", (40 + number, 60), 128).save(tmp_path / "photos" / f"{number}.png")
+    out = tmp_path / "photos.png"
+    said = succeed("reconstruct", digits_run, tmp_path / "photos", "--out", out)
+    assert "0, 1, 2 of the rows of" in said
+
+
+def test_sample_is_the_same_for_the_same_seed(digits_run: Path, tmp_path: Path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        succeed("sample", digits_run, "-n", 9, "--seed", seed, "--out", tmp_path / f"{name}.png")
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b != c
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (3 * 84 + 4 * 2,) * 2
+
+
+def test_rows_of_a_table_are_drawn(table_run: Path, tmp_path: Path):
+    for option in ([], ["--draw"]):
+        out = tmp_path / f"{len(option)}.csv"
+        succeed("sample", table_run, "-n", 200, "--seed", 1, *option, "--out", out)
+    means, drawn = (
+        np.array([float(row["x0"]) for row in read_csv(tmp_path / f"{i}.csv")]) for i in (0, 1)
+    )
+    assert drawn.std() > means.std()
+
+
+def test_tables_become_csv(table_run: Path, table_file: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    succeed("sample", table_run, "-n", 5)
+    rows = read_csv(tmp_path / "samples.csv")
+    assert len(rows) == 5
+    assert list(rows[0]) == ["x0", "x1"]
+    succeed("reconstruct", table_run, table_file, "--index", 3, 199)
+    rows = read_csv(tmp_path / "reconstruction.csv")
+    expected = vaefast.load(table_run / "model.safetensors").reconstruct(
+        datasets.load(table_file).X[[3, 199]]
+    )
+    written = np.array([[row["length"], row["width"]] for row in rows], dtype=np.float32)
+    np.testing.assert_array_equal(written, expected)
+    assert ".csv file" in fail("sample", table_run, "--out", "samples.png")
+
+
+@pytest.mark.parametrize("command", ["sample", "reconstruct"])
+def test_files_are_not_overwritten_without_force(command, digits_run, digits_file, tmp_path):
+    args = [command, digits_run] if command == "sample" else [command, digits_run, digits_file]
+    out = tmp_path / "picture.png"
+    out.write_text("precious")
+    assert "--force" in fail(*args, "--out", out)
+    assert out.read_text() == "precious"
+    succeed(*args, "--out", out, "--force")
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
+
+
+@pytest.mark.parametrize("name", ["missing/picture.png", "picture.unknown"])
+def test_a_file_that_cannot_be_written_leaves_nothing(name, digits_run, tmp_path):
+    fail("sample", digits_run, "--out", tmp_path / name)
+    assert names(tmp_path) == set()
+
+
+def test_evaluate_prints_what_the_model_says(digits_run: Path, digits_file: Path):
+    expected = vaefast.load(digits_run / "model.safetensors").evaluate(
+        datasets.load(digits_file).X_test
+    )
+    assert json.loads(succeed("evaluate", digits_run, digits_file, "--json")) == expected
+    output = succeed("evaluate", digits_run, digits_file)
+    assert f"test rows of {digits_file}: 50 rows of 28x28 pixels" in output
+    assert f"ELBO {expected['elbo']:.2f}" in output
+
+
+def test_data_that_does_not_fit_the_model_is_an_error(digits_run: Path, table_file: Path):
+    message = fail("evaluate", digits_run, table_file)
+    assert "(28, 28)" in message or "784" in message
+
+
+def test_a_split_that_is_not_there_is_an_error(table_run: Path, table_file: Path):
+    assert "no test rows" in fail("evaluate", table_run, table_file, "--split", "test")
+
+
+def test_a_file_that_is_no_model_is_an_error(digits_file: Path, tmp_path: Path):
+    assert "digits.npz" in fail("sample", digits_file, "--out", tmp_path / "a.png")
+    assert "nothing" in fail("sample", tmp_path / "nothing", "--out", tmp_path / "a.png")
+    assert names(tmp_path) == set()
