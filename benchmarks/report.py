@@ -57,6 +57,9 @@ class Table:
         return text + " ".join(cells[title].rjust(width) for title, width in self.widths.items())
 
 
+RATIO = "{median:.2f} ({low:.2f}-{high:.2f}) of {limit:.1f}"
+
+
 def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
     """A line of the training table: the rate of `base`, and how many times the others' it is."""
     rates = result["peers"][base]
@@ -66,7 +69,7 @@ def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
         "rows per second": f"{rates['rows_per_second']:,.0f}",
         "GFLOP/s": f"{rates['gflops']:.1f}",
         **{
-            f"  {base} / {name}": f"{ratio['median']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})"
+            f"      {base} / {name}": RATIO.format(**ratio)
             for name, ratio in result["ratios"].items()
         },
     }
@@ -75,7 +78,8 @@ def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
 TRAINING_FOOTNOTE = """\
 Rows per second of vaefast, medians; GFLOP/s count the operations of the products that a step needs,
 those with zeros of the data too, which vaefast leaves out. Ratios of rates: median over rounds of
-those within a round, lowest to highest."""
+those within a round, lowest to highest; of: what it would be if a step were nothing but these
+operations, at the rate of the products' kernel on data in the first-level cache in that round."""
 
 
 def _cpu() -> str:

@@ -60,7 +60,7 @@ def measure(
     stream_floats : int, optional
         Floats that the stream goes through; None: four times the last-level cache.
     """
-    variant = import_module(f"vaefast._core.{isa}._variant")
+    variant = _variant(isa)
     step = _Steps(variant, net, batch_size, threads)
     cache = last_level_cache()
     if stream_floats is None:
@@ -75,7 +75,7 @@ def measure(
     }
     for _ in range(rounds):
         measured["peak"].append(variant.kernels.fma_rate(threads, terms))
-        measured["kernel"].append(variant.kernels.kernel_rate(threads, -(-terms // TERMS_OF_CALL)))
+        measured["kernel"].append(kernel_rate(threads, isa, terms))
         measured["bandwidth"].append(variant.kernels.stream_rate(threads, stream_floats, 1))
         for name, taken in step.run(steps).items():
             measured[name].append(taken / steps)
@@ -164,6 +164,16 @@ def columns(result: dict[str, Any]) -> dict[str, str]:
         "optimiser": f"{optimizer['share_of_step']:.0%}" + " c"[optimizer["fits_cache"]],
         "limit": f"{result['share_of_limit']:.0%}",
     }
+
+
+def kernel_rate(threads: int, isa: str = _core.ISA, terms: int = TERMS) -> float:
+    """Operations per second of the products' kernel, on data in the first-level cache."""
+    return float(_variant(isa).kernels.kernel_rate(threads, -(-terms // TERMS_OF_CALL)))
+
+
+def _variant(isa: str) -> Any:
+    """The core, compiled for this instruction set."""
+    return import_module(f"vaefast._core.{isa}._variant")
 
 
 def last_level_cache() -> int:

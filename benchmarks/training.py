@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import parity, workload
+from benchmarks import parity, roofline, workload
 from benchmarks.nets import Net
 from benchmarks.peers.base import Peer
 
@@ -44,8 +44,12 @@ def measure(
         ``parity`` is what `parity.check` returned;
         ``peers``: by name, the ``family``, the ``rows_per_second`` and ``gflops``, medians, and the
         rows per second of all ``rounds``;
+        ``kernel_gflops``: what the products' kernel reaches on data in the first-level cache, just
+        after vaefast's turn, in all rounds;
         ``ratios``: by family, vaefast's rate by that of the family's best ``way``, a name of
-        ``peers``: ``median``, ``low`` and ``high`` over rounds of the ratio within a round.
+        ``peers``: ``median``, ``low`` and ``high`` over rounds of the ratio within a round, and its
+        ``limit``, the median ratio if a step were nothing but its needed operations at the
+        kernel's rate.
     """
     built = [peer(net, batch_size, threads, seed=0) for peer in peers]
     differences = parity.check(net, batch_size, built, digits=digits)
@@ -55,10 +59,14 @@ def measure(
     n_rows = batches * batch_size
     work = workload.make(net, n_rows, digits=digits)
     rates: dict[str, list[float]] = {peer.name: [] for peer in built}
+    kernel: list[float] = []
     for turn in range(rounds):
         shift = turn % len(built)
         for peer in built[shift:] + built[:shift]:
             rates[peer.name].append(n_rows / _seconds(peer, work, batch_size))
+            if peer.name == BASE:
+                kernel.append(roofline.kernel_rate(threads))
+    limits = [rate / net.flops_per_row for rate in kernel]
 
     return {
         "net": str(net),
@@ -76,8 +84,9 @@ def measure(
             }
             for peer in built
         },
+        "kernel_gflops": [rate / 1e9 for rate in kernel],
         "ratios": {
-            family: _ratio(rates[BASE], best_way, rates[best_way])
+            family: _ratio(best_way, rates[BASE], limits, rates[best_way])
             for family, best_way in _best_ways(built, rates).items()
             if family != BASE
         },
@@ -100,11 +109,12 @@ def _best_ways(peers: Sequence[Peer], rates: dict[str, list[float]]) -> dict[str
     return {family: best[family] for family in dict.fromkeys(peer.family for peer in peers)}
 
 
-def _ratio(base: list[float], way: str, other: list[float]) -> dict[str, Any]:
+def _ratio(way: str, base: list[float], limits: list[float], other: list[float]) -> dict[str, Any]:
     ratios = [a / b for a, b in zip(base, other, strict=True)]
     return {
         "way": way,
         "median": statistics.median(ratios),
         "low": min(ratios),
         "high": max(ratios),
+        "limit": statistics.median(a / b for a, b in zip(limits, other, strict=True)),
     }

@@ -115,7 +115,8 @@ void WeightsPhase::make_gradients() {
 
 template <class Sink>
 void WeightsPhase::sum_gradients(int count, Sink&& sink) {
-  const int threads = team_.threads_for(model_.phase_flops(samples_) * count, static_cast<int>(tiles_.size()));
+  // The optimiser's pass costs about as much as the products of eight rows.
+  const int threads = team_.threads_for(model_.phase_flops(samples_) * (count + 8), static_cast<int>(tiles_.size()));
   share_tiles(threads);
   team_.run(threads, [&](int thread) {
     alignas(64) float gradient[NR * NR];

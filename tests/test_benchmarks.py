@@ -333,16 +333,21 @@ def test_ratios_are_against_the_best_way_of_a_family(monkeypatch: pytest.MonkeyP
     }
     left = {name: list(of_rounds) for name, of_rounds in seconds.items()}
     monkeypatch.setattr(training, "_seconds", lambda peer, *_: left[peer.name].pop(0))
+    kernel = [8.0, 6.0, 4.0]  # epochs per second
+    net, rows = Net.parse("9-3-9"), 8 * training.MAX_BATCHES
     found = (NumpyVAE, VaefastVAE, Slow, Fast)
-    result = training.measure(Net.parse("9-3-9"), 8, found, threads=1, rounds=3)
+    monkeypatch.setattr(
+        training.roofline, "kernel_rate", lambda _: kernel.pop(0) * rows * net.flops_per_row
+    )
+    result = training.measure(net, 8, found, threads=1, rounds=3)
+    assert result["rows"] == rows
     assert [rates["family"] for rates in result["peers"].values()] == [
         "NumPy", "vaefast", "Other", "Other",
     ]  # fmt: skip
-    rows = result["rows"]
     assert result["peers"]["fast"]["rounds"] == [rows / 2] * 3
     assert result["ratios"] == {
-        "NumPy": {"way": "NumPy", "median": 4, "low": 2, "high": 4},
-        "Other": {"way": "fast", "median": 2, "low": 1, "high": 2},
+        "NumPy": {"way": "NumPy", "median": 4, "low": 2, "high": 4, "limit": pytest.approx(24)},
+        "Other": {"way": "fast", "median": 2, "low": 1, "high": 2, "limit": pytest.approx(12)},
     }
 
 
