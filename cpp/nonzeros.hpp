@@ -56,16 +56,17 @@ class alignas(64) UsedRows {
     int block = 0;
     for_blocks(0, cols, [&](int first, int n) {
       const std::uint32_t columns = ((1u << n) - 1) << first;
-      int* out = rows_.data() + static_cast<std::size_t>(block) * batch_;
+      std::uint32_t* out = rows_.data() + static_cast<std::size_t>(block) * batch_;
       std::size_t found = 0;
       for (int row = 0; row < count; ++row) {
-        out[found] = row;
+        out[found] = static_cast<std::uint32_t>(row * NR);
         found += (nonzeros.bits(row, panel) & columns) != 0;
       }
       counts_[block++] = found;
     });
   }
-  std::span<const int> rows(int block) const {
+  // Where they start in a panel.
+  std::span<const std::uint32_t> rows(int block) const {
     return {rows_.data() + static_cast<std::size_t>(block) * batch_, counts_[block]};
   }
 
@@ -73,7 +74,7 @@ class alignas(64) UsedRows {
   static constexpr int BLOCKS = (NR + MR - 1) / MR;  // of a tile
 
   int batch_;
-  std::vector<int> rows_;
+  std::vector<std::uint32_t> rows_;
   std::size_t counts_[BLOCKS] = {};
 };
 

@@ -19,8 +19,9 @@ inline void add_term(Packet (&sums)[ROWS][PACKETS], const float* a, const float*
     const Packet broadcast = simd::set(*ai);
 #pragma GCC unroll 2
     for (int j = 0; j < PACKETS; ++j)
-      sums[i][j] = i % 3 == 0 ? simd::fma(ai, packets[j], sums[i][j]) : simd::fma(broadcast, packets[j], sums[i][j]);
+      i % 3 == 0 ? simd::add_product(sums[i][j], ai, packets[j]) : simd::add_product(sums[i][j], broadcast, packets[j]);
   }
+  simd::keep(packets[0]);
 }
 
 // The sum over k = 0 .. depth - 1 of a[i * ROW + k * TERM] * b[k * NR ...]
@@ -36,15 +37,16 @@ inline void accumulate(Packet (&sums)[ROWS][PACKETS], const float* a, const floa
 template <int ROWS, int PACKETS>
 inline void accumulate_used(Packet (&sums)[ROWS][PACKETS], const float* a, const float* b, std::uint32_t used) {
   for (; used; used &= used - 1) {
-    const int k = std::countr_zero(used);
+    const auto k = static_cast<std::size_t>(std::countr_zero(used));
     add_term<ROWS, PACKETS, NR>(sums, a + k, b + k * NR);
   }
 }
 
-// ...and those that are listed, for the gradients.
+// ...and those whose rows start at these offsets, for the gradients.
 template <int ROWS, int PACKETS>
-inline void accumulate_used(Packet (&sums)[ROWS][PACKETS], const float* a, const float* d, std::span<const int> used) {
-  for (const int k : used) add_term<ROWS, PACKETS, 1>(sums, a + k * NR, d + k * NR);
+inline void accumulate_used(Packet (&sums)[ROWS][PACKETS], const float* a, const float* d,
+                            std::span<const std::uint32_t> used) {
+  for (const std::size_t at : used) add_term<ROWS, PACKETS, 1>(sums, a + at, d + at);
 }
 
 template <int ROWS, int PACKETS>
@@ -71,8 +73,8 @@ void forward_block(const float* a, std::size_t a_stride, const float* b, int dep
                    float* c) {
   Packet sums[ROWS][PACKETS];
   load(sums, init, init_stride);
-  for (; depth > 0; depth -= NR, a += a_stride, b += NR * NR)
-    accumulate<ROWS, PACKETS, NR, 1>(sums, a, b, std::min(depth, NR));
+  for (; depth >= NR; depth -= NR, a += a_stride, b += NR * NR) accumulate<ROWS, PACKETS, NR, 1>(sums, a, b, NR);
+  accumulate<ROWS, PACKETS, NR, 1>(sums, a, b, depth);
   store(sums, c);
 }
 
@@ -98,7 +100,7 @@ void weights_block(const float* a, const float* d, int rows, float* c) {
 }
 
 template <int ROWS, int PACKETS>
-void sparse_weights_block(const float* a, const float* d, std::span<const int> used, float* c) {
+void sparse_weights_block(const float* a, const float* d, std::span<const std::uint32_t> used, float* c) {
   Packet sums[ROWS][PACKETS];
   load(sums, zeros, 0);
   accumulate_used(sums, a, d, used);

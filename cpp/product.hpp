@@ -41,8 +41,8 @@ using SparseForwardKernel = void (*)(const float* a, std::size_t a_stride, const
                                      std::span<const std::uint32_t> used, const float* init, int init_stride, float* c);
 // c (rows, NR) = a^T * d over the first `batch` rows. a: columns of one panel; d: a panel.
 using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
-// The same over some rows.
-using SparseWeightsKernel = void (*)(const float* a, const float* d, std::span<const int> used, float* c);
+// The same over some rows, those that start at these offsets.
+using SparseWeightsKernel = void (*)(const float* a, const float* d, std::span<const std::uint32_t> used, float* c);
 
 // For blocks of 1, 2, ..., MR rows. half_kernels are for a panel that is_half: they compute the first packet of a row
 // and set the second to zero.
@@ -122,7 +122,7 @@ inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_
   for_blocks(0, rows, [&](int row, int n) {
     const auto kernel = static_cast<std::size_t>(n - 1);
     const float *columns = a.at(a_panel, 0) + row, *delta = d.at(d_panel, 0);
-    const std::span<const int> some = used ? used->rows(block++) : std::span<const int>();
+    const std::span<const std::uint32_t> some = used ? used->rows(block++) : std::span<const std::uint32_t>();
     if (used && is_sparse(static_cast<int>(some.size()), batch))
       kernels.sparse_weights[kernel](columns, delta, some, tile + row * NR);
     else

@@ -28,16 +28,30 @@ inline Packet mul(Packet a, Packet b) { return ei::pmul(a, b); }
 inline Packet div(Packet a, Packet b) { return ei::pdiv(a, b); }
 inline Packet fma(Packet a, Packet b, Packet c) { return ei::pmadd(a, b, c); }  // a * b + c
 
-// *a * b + c, the broadcast being part of the instruction: a load more than a broadcast that several instructions
-// share, a micro-operation less.
-inline Packet fma(const float* a, Packet b, Packet c) {
+// sum += a * b, in the register that sum is in: of sums by fma() GCC copies some in every turn of a long loop. The
+// second takes a broadcast that is part of the instruction: a load more than one that several instructions share, a
+// micro-operation less.
+inline void add_product(Packet& sum, Packet a, Packet b) {
 #ifdef __AVX512F__
-  asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(*a));
-  return c;
+  asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
 #else
-  return fma(set(*a), b, c);
+  sum = fma(a, b, sum);
 #endif
 }
+inline void add_product(Packet& sum, const float* a, Packet b) {
+#ifdef __AVX512F__
+  asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(b), "m"(*a));
+#else
+  sum = fma(set(*a), b, sum);
+#endif
+}
+// Keeps `a` in a register until here. Else the last sum is moved to a's in every turn, and back.
+inline void keep([[maybe_unused]] Packet a) {
+#ifdef __AVX512F__
+  asm("" : : "v"(a));
+#endif
+}
+
 inline Packet neg(Packet a) { return ei::pnegate(a); }
 inline Packet abs(Packet a) { return ei::pabs(a); }
 inline Packet max(Packet a, Packet b) { return ei::pmax(a, b); }
