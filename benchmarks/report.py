@@ -58,6 +58,7 @@ class Table:
 
 
 RATIO = "{median:.2f} ({low:.2f}-{high:.2f}) of {limit:.1f}"
+RATIO_WIDTH = len("99.99 (99.99-99.99) of 99.9")
 
 
 def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
@@ -69,7 +70,7 @@ def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
         "rows per second": f"{rates['rows_per_second']:,.0f}",
         "GFLOP/s": f"{rates['gflops']:.1f}",
         **{
-            f"      {base} / {name}": RATIO.format(**ratio)
+            f"{base} / {name}".rjust(RATIO_WIDTH): RATIO.format(**ratio)
             for name, ratio in result["ratios"].items()
         },
     }
