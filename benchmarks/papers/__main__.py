@@ -51,7 +51,7 @@ def main(
     pytorch-example  PyTorch's VAE example, three seeds
     blog             784-256-2-256-784, batches of 128 and 32
     rezende-mohamed  the VAE of Rezende & Mohamed 2015, as pythae reproduces it
-    iwae-table-1     Burda et al. 2016: vae-1, vae-5, iwae-5, iwae-50
+    iwae-table-1     Burda et al. 2016: vae-1, vae-1-closed-kl, vae-5, iwae-5, iwae-50
     kingma-welling   speed of Kingma & Welling's net
 
     Stop it at any moment: the same command goes on to the same bits. So does one with more epochs

@@ -61,7 +61,7 @@ def _figures(vae: VAE, rows: Data, samples: int) -> dict[str, float]:
     }
 
 
-def _training(objective: str, k: int, nll: str, active: str) -> Training:
+def _training(name: str, objective: str, k: int, nll: str, active: str) -> Training:
     parameters = {
         "latent_dim": 50,
         "hidden_layer_sizes": (200, 200),
@@ -74,7 +74,6 @@ def _training(objective: str, k: int, nll: str, active: str) -> Training:
         "adam_epsilon": 1e-4 / 20,  # theirs is beside the sum of a batch's gradients
         "learning_rate": MultiStep(1e-3, ENDS[:-1], 10 ** (-1 / 7)),
     }
-    name = f"{'vae' if objective == 'elbo' else objective}-{k}"
     return Training(name, parameters, {"NLL": nll, "active units": active})
 
 
@@ -84,14 +83,16 @@ RECIPE = Recipe(
         "where paper and code differ, the paper: beta1 0.9 (code 0.99), second moments from 0 "
         "(code: 1)",
         "rows are shuffled in each epoch (code: always in one order)",
-        "VAE: the KL in closed form (code: sampled)",
+        "vae-5: the KL in closed form (code: sampled)",
         "active units from all test rows (code: 500 training rows)",
     ),
     trainings=(
-        _training("elbo", 1, "86.76", "19"),
-        _training("elbo", 5, "86.47", "20"),
-        _training("iwae", 5, "85.54", "22"),
-        _training("iwae", 50, "84.78", "25"),
+        # The bound of one sample is the ELBO, with its KL sampled, as their code has it.
+        _training("vae-1", "iwae", 1, "86.76", "19"),
+        _training("vae-1-closed-kl", "elbo", 1, "86.76", "19"),
+        _training("vae-5", "elbo", 5, "86.47", "20"),
+        _training("iwae-5", "iwae", 5, "85.54", "22"),
+        _training("iwae-50", "iwae", 50, "84.78", "25"),
     ),
     epochs=ENDS[-1],
     data=_data,
