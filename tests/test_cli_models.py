@@ -1,4 +1,4 @@
-"""The commands that use a model, and `vaefast train` on data of other kinds than digits."""
+"""The commands that use a model: reconstruct, sample, evaluate."""
 
 from __future__ import annotations
 
@@ -10,79 +10,8 @@ import pytest
 from PIL import Image
 
 import vaefast
-from commands import SMALL, fail, names, read_csv, succeed
-from vaefast import VAE, datasets, images
-
-# --- Kinds of data ---
-
-
-def test_images_with_gaps_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    X = np.random.default_rng(0).random((60, 6, 6), dtype=np.float32)
-    X[::3, :2, :2] = np.nan
-    np.save("gaps.npy", X)
-    succeed("train", "gaps.npy", "--missing", "mask", "--epochs", "1", "--out", "run")
-    assert "reconstructions.png" in names(tmp_path / "run")
-    succeed("reconstruct", "run", "gaps.npy")
-    assert "holds nan" in fail("nearest", "run", "gaps.npy")  # there is no distance to a gap
-
-
-def test_a_conditional_model_is_told_the_labels(digits_file: Path, tmp_path: Path):
-    run = tmp_path / "run"
-    output = succeed("train", digits_file, "--conditional", "--out", run, *SMALL)
-    assert "bernoulli, conditional, adam" in output
-    assert "manifold.png: a conditional model has one for each label" in output
-    assert {"reconstructions.png", "samples.png", "map.png"} <= names(run)
-    data, vae = datasets.load(digits_file), vaefast.load(run / "model.safetensors")
-    expected = vae.evaluate(data.X_test, data.y_test)
-    assert json.loads(succeed("evaluate", run, digits_file, "--json")) == expected
-    succeed("reconstruct", run, digits_file, "--out", tmp_path / "reconstruction.png")
-    threes = tmp_path / "threes.png"
-    succeed("sample", run, "-n", 8, "--label", 3, "--seed", 1, "--out", threes)
-    drawn = images.sheet(vae.sample(8, 1, y=3), black_white=(0, 1))
-    with Image.open(threes) as picture:
-        np.testing.assert_array_equal(np.asarray(picture), np.asarray(drawn))
-    out = ["--out", tmp_path / "none.png"]
-    assert "add --label, a label out of 0, 1" in fail("sample", run, *out, code=2)
-    assert "'x' is no label of the model" in fail("sample", run, "-y", "x", *out, code=2)
-    assert "conditional model" in fail("map", run, digits_file)
-    assert "conditional model" in fail("explore", run, "--no-open", "--out", tmp_path / "e.html")
-
-
-def test_a_conditional_model_may_be_told_numbers(tmp_path: Path):
-    X, y = np.random.default_rng(0).random((2, 40, 2), dtype=np.float32)
-    np.savez(tmp_path / "one.npz", X=X, y=y[:, 0])
-    run, out = tmp_path / "run", tmp_path / "rows.csv"
-    succeed("train", tmp_path / "one.npz", "--conditional", "--out", run, *SMALL)
-    succeed("sample", run, "-n", 3, "--label", "0.5", "--out", out)
-    assert len(read_csv(out)) == 3
-    VAE(2, (4,), conditional=True, epochs=1, verbose=False).fit(X, y).save(run / "two")
-    succeed("sample", run / "two", "-n", 3, "--label", "0.5,0.25", "--out", out, "--force")
-    assert "2 numbers" in fail("sample", run / "two", "-y", "0.5", "--out", out, "--force")
-
-
-def test_columns_of_several_kinds_are_named_on_the_command_line(tmp_path: Path):
-    rng = np.random.default_rng(0)
-    rows = np.hstack([rng.normal(size=(60, 2)), np.eye(3)[rng.integers(3, size=60)]])
-    np.save(tmp_path / "rows.npy", rows.astype(np.float32))
-    run = tmp_path / "run"
-    args = "train", tmp_path / "rows.npy", "--out", run, *SMALL, "--likelihood"
-    assert "2 gaussian + 3 categorical" in succeed(*args, "gaussian:2,categorical:3")
-    likelihood = vaefast.load(run / "model.safetensors").likelihood
-    assert list(likelihood) == [("gaussian", 2), ("categorical", 3)]
-    assert "gaussian:3,categorical:5" in fail(*args, "gaussian:two,categorical:3", code=2)
-    assert "3 columns in all" in fail(*args, "gaussian:2,categorical:1", "--force")
-
-
-def test_empty_cells_are_missing_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    Path("gaps.csv").write_text("a,b\n" + "1,\n,0\n0,1\n" * 20)
-    assert "holds nan" in fail("train", "gaps.csv")
-    succeed("train", "gaps.csv", "--missing", "mask", "--epochs", "1", "--out", "run")
-    assert vaefast.load("run").missing == "mask"
-
-
-# --- reconstruct, sample, evaluate ---
+from commands import fail, names, read_csv, succeed
+from vaefast import datasets
 
 
 def test_reconstruct_takes_indexes_as_one_writes_them(
