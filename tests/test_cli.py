@@ -190,7 +190,16 @@ def test_help_tells_all_there_is_to_know():
     for name in datasets.names():
         assert name in text
     overview = succeed("--help")
-    for command in ("train", "reconstruct", "sample", "evaluate", "info"):
+    for command in (
+        "train",
+        "reconstruct",
+        "sample",
+        "evaluate",
+        "encode",
+        "score",
+        "impute",
+        "info",
+    ):
         assert command in overview
         assert "Example" in succeed(command, "--help") or command == "info"
 

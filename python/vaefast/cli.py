@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ import vaefast
 from vaefast import VAE, DivergenceError
 from vaefast.cli_looking import draw_map, nearest, traverse
 from vaefast.cli_making import breed, direction, morph
+from vaefast.cli_rows import encode, impute, score
 from vaefast.files import numbered_folder, output_folder
 from vaefast.options import (
     Command,
@@ -124,8 +126,9 @@ def train(
             f"Data  {data}: {report.describe_rows(training.X)}{for_validation}, "
             f"{len(test.X):,} for the test"
         )
-        click.echo(f"Net   {report.describe_net(vae, training.X)}")
+        click.echo(f"Net   {report.describe_net(vae, math.prod(training.X.shape[1:]))}")
         diverged = _fit(vae, training, watched)
+        vae._name_features(dataset.columns)
         report.write_model(folder, vae)
         if diverged:
             left_out = report.remove_pictures(folder, "the training diverged")
@@ -230,7 +233,8 @@ def reconstruct(
             )
         report.save_picture(picture, out)
     else:
-        report.write_table(out, results.reshape(-1, results.shape[-1]), dataset.columns)
+        names = vae._reader.names or dataset.columns
+        report.write_table(out, results.reshape(-1, results.shape[-1]), names)
     click.echo(f"Wrote {out}: {', '.join(map(str, chosen))} of the {where}")
 
 
@@ -287,7 +291,7 @@ def sample(
     if images.is_image_shape(vae.feature_shape_):
         report.save_picture(images.sheet(rows, black_white=images.value_range(rows)), out)
     else:
-        report.write_table(out, rows)
+        report.write_table(out, rows, vae._reader.names)
     click.echo(f"Wrote {out}: {n:,} samples")
     if not draw and not images.is_image_shape(vae.feature_shape_):
         click.echo("They are means of p(x|z); --draw draws the values too, as the data have them.")
@@ -371,9 +375,20 @@ def explore(
 
 
 @main.command(cls=Command)
-def info() -> None:
-    """Print version, instruction set, threads and Eigen."""
-    for name, value in vaefast.info().items():
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+def info(model: Path | None) -> None:
+    """Print what vaefast runs on, or what MODEL is.
+
+    Without MODEL: version, instruction set, threads and Eigen. MODEL is a file that train wrote, or
+    its folder.
+    """
+    if model is None:
+        known = vaefast.info()
+    else:
+        from vaefast import report
+
+        known = report.describe_model(load_model(model, conditional=True))
+    for name, value in known.items():
         text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         click.echo(f"{name.replace('_', ' '):18}{text}")
 
@@ -387,7 +402,7 @@ def _run_folder(
     return numbered_folder("runs", stem or "data")
 
 
-for command in (morph, direction, breed, nearest, traverse, draw_map):
+for command in (encode, score, impute, morph, direction, breed, nearest, traverse, draw_map):
     main.add_command(command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +106,9 @@ def describe_rows(X: np.ndarray) -> str:
     return f"{len(X):,} rows of {what}"
 
 
-def describe_net(vae: VAE, X: np.ndarray) -> str:
+def describe_net(vae: VAE, features: int) -> str:
     hidden = tuple(vae.hidden_layer_sizes)
     back = hidden[::-1] if vae.decoder_layer_sizes is None else tuple(vae.decoder_layer_sizes)
-    features = int(np.prod(X.shape[1:]))
     sizes = "-".join(map(str, (features, *hidden, vae.latent_dim, *back, features)))
     likelihood = vae.likelihood
     if not isinstance(likelihood, str):
@@ -118,7 +117,26 @@ def describe_net(vae: VAE, X: np.ndarray) -> str:
     return f"{sizes}, {vae.activation}, {likelihood}{told}, {vae.optimizer}"
 
 
-def describe_scores(scores: dict[str, float]) -> str:
+def describe_model(vae: VAE) -> dict[str, Any]:
+    """What a fitted model is, and how its training ended."""
+    shape, history = vae.feature_shape_, vae.history_
+    known: dict[str, Any] = {
+        "net": describe_net(vae, vae.n_features_in_),
+        "rows": f"{shape[0]:,} columns" if len(shape) == 1 else "x".join(map(str, shape)),
+    }
+    if vae._reader.names is not None:
+        known["columns"] = vae._reader.names
+    if vae._reader.conditions is not None:
+        known["conditions"] = vae._reader.conditions.form()
+    known["trained"] = f"{vae.n_iter_:,} epochs, {sum(history['seconds']):.1f} s"
+    if vae.n_iter_:
+        known["last epoch"] = describe_scores({k: v[-1] for k, v in history.items()})
+        known["active units"] = f"{history['active_units'][-1]} of {vae.latent_dim}"
+    known["parameters"] = repr(vae)
+    return known
+
+
+def describe_scores(scores: Mapping[str, float]) -> str:
     return (
         f"ELBO {scores['elbo']:.2f}, reconstruction {scores['reconstruction']:.2f}, "
         f"KL {scores['kl']:.2f} nats per row"

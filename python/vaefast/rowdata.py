@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._core import COUNTS, Data
 from .conditions import Conditions
+from .feature_names import FeatureNames, check_names, names_of
 from .likelihoods import Columns, check_data, columns_of, divisor
 from .validation import Rows, check_choice, check_features, check_rows
 
@@ -95,12 +96,15 @@ class Reader:
         Whether NaN stands for a missing value.
     conditions : Conditions or None
         What y is, if the model is conditional.
+    names : tuple of str or None
+        Of the features, where the rows came with any.
     """
 
     shape: tuple[int, ...]
     columns: Columns
     missing: bool
     conditions: Conditions | None
+    names: FeatureNames | None
 
     @classmethod
     def learn(cls, params: Mapping[str, Any], X: ArrayLike, y: ArrayLike | None) -> Reader:
@@ -109,17 +113,21 @@ class Reader:
         if not isinstance(params["conditional"], bool | np.bool_):
             raise TypeError(f"conditional={params['conditional']!r} must be True or False")
         conditions = Conditions.learn(y, len(rows)) if params["conditional"] else None
-        return cls.of(params, shape, conditions)
+        return cls.of(params, shape, conditions, names_of(X))
 
     @classmethod
     def of(
-        cls, params: Mapping[str, Any], shape: tuple[int, ...], conditions: Conditions | None
+        cls,
+        params: Mapping[str, Any],
+        shape: tuple[int, ...],
+        conditions: Conditions | None,
+        names: FeatureNames | None,
     ) -> Reader:
         """The reader of rows of this shape, for a VAE with these parameters."""
         check_choice(params["missing"], "missing", ("error", "mask"))
         features = int(np.prod(shape))
         columns = columns_of(params["likelihood"], features)
-        return cls(shape, columns, params["missing"] == "mask", conditions)
+        return cls(shape, columns, params["missing"] == "mask", conditions, names)
 
     @property
     def width(self) -> int:
@@ -142,6 +150,7 @@ class Reader:
         """
         rows, shape = check_rows(X, name)
         check_features(rows, shape, self.shape, name)
+        check_names(names_of(X), self.names, name)
         check_data(rows, self.columns, self.missing, name)
         if exposure is not None and not any(likelihood in COUNTS for likelihood, _ in self.columns):
             raise ValueError(f"exposure is for the likelihoods {' and '.join(COUNTS)}")

@@ -15,6 +15,7 @@ from vaefast import VAE, datasets
 from vaefast.datasets import Dataset
 from vaefast.datasets.folders import read_image
 from vaefast.datasets.idx import find_idx_files
+from vaefast.feature_names import check_names
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -38,6 +39,7 @@ def load_rows(
     dataset = datasets.load(data, image_size=image_size)
     if image_size is not None:
         dataset = replace(dataset, X=_in_colours_of(vae, dataset.X))
+    check_names(dataset.columns, vae._reader.names, data)
     X_test = None if dataset.X_test is None else _in_shape_of(vae, dataset.X_test, data)
     dataset = replace(dataset, X=_in_shape_of(vae, dataset.X, data), X_test=X_test)
     if dataset.X_test is not None:

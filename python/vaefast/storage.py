@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import schedules
 from .conditions import Conditions
+from .feature_names import FeatureNames
 from .files import atomic_write
 from .validation import check_integer
 
@@ -47,6 +48,7 @@ def save(vae: VAE, path: str | os.PathLike[str], training: bool = False) -> None
         "params": params,
         "feature_shape": vae.feature_shape_,
         "conditions": None if conditions is None else asdict(conditions),
+        "feature_names": vae._reader.names,
         "history": vae.history_,
         "n_iter": vae.n_iter_,
         "seed": vae._seed,
@@ -116,6 +118,7 @@ def load(path: str | os.PathLike[str]) -> VAE:
             tensors,
             feature_shape=tuple(model["feature_shape"]),
             conditions=_conditions(model["conditions"]),
+            names=_feature_names(model.get("feature_names"), model["feature_shape"]),
             history=model["history"],
             n_iter=model["n_iter"],
             seed=model["seed"],
@@ -192,6 +195,15 @@ def _conditions(data: dict[str, Any] | None) -> Conditions | None:
     return Conditions(
         check_integer(width, "conditions"), None if classes is None else tuple(classes)
     )
+
+
+def _feature_names(data: Any, shape: Sequence[int]) -> FeatureNames | None:
+    if data is None:
+        return None
+    names = tuple(data)
+    if not all(isinstance(name, str) for name in names) or [len(names)] != list(shape):
+        raise ValueError(f"{len(names)} feature names are not those of rows of shape {shape}")
+    return names
 
 
 def _from_plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .conditions import Conditions
 from .diagnosis import Diagnosis, diagnose, warn_of_collapse
 from .errors import DivergenceError, NotFittedError
 from .estimator import Estimator
+from .feature_names import FeatureNames
 from .importance import LogLikelihood, log_likelihood
 from .likelihoods import scale_names
 from .rowdata import Reader, RowData
@@ -156,6 +158,9 @@ class VAE(Estimator):
         Shape of one row: (d,) or that of an image.
     n_features_in_ : int
         Numbers in one row.
+    feature_names_in_ : ndarray of str
+        Names of the columns, only if X was a frame whose columns' names are text. Later frames
+        must have the same, in the same order.
     interrupted_ : bool
         Whether Ctrl-C ended the last training.
 
@@ -572,6 +577,17 @@ class VAE(Estimator):
             raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
         return int(np.prod(self.feature_shape_))
 
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns of the frame that the model was fitted on."""
+        if not self._is_fitted() or self._reader.names is None:
+            raise AttributeError("feature_names_in_ is there after fit(X) of a frame with names")
+        return np.array(self._reader.names, dtype=object)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return names of the latent features, vae0, vae1, ...: what `transform` returns."""
+        return np.array([f"vae{i}" for i in range(self._fitted_core().latent_dim)], dtype=object)
+
     def _schedule(
         self, params: dict[str, Any], epochs: int, seed: int, early_stopping: bool, done: int = 0
     ) -> Schedule:
@@ -601,6 +617,7 @@ class VAE(Estimator):
         *,
         feature_shape: tuple[int, ...],
         conditions: Conditions | None,
+        names: FeatureNames | None,
         history: dict[str, list[Any]],
         n_iter: int,
         seed: int,
@@ -613,7 +630,7 @@ class VAE(Estimator):
             raise ValueError(f"the history is not that of {n_iter} epochs")
         width = 0 if conditions is None else conditions.width
         core = restore_core(self.get_params(), features, tensors, width)
-        reader = Reader.of(self.get_params(), feature_shape, conditions)
+        reader = Reader.of(self.get_params(), feature_shape, conditions, names)
         self._reset(core, reader, check_integer(seed, "seed", low=0, high=2**64 - 1))
         self.history_, self.n_iter_ = history, n_iter
 
@@ -624,6 +641,10 @@ class VAE(Estimator):
         self.history_ = {key: [] for key in RECORD_KEYS}
         self.n_iter_ = 0
         self.interrupted_ = False
+
+    def _name_features(self, names: FeatureNames | None) -> None:
+        """Name the columns of an array; those of a frame have their names already."""
+        self._reader = replace(self._reader, names=names)
 
     def _is_fitted(self) -> bool:
         return hasattr(self, "_core")

@@ -96,9 +96,9 @@ def check_values(rows: Rows, likelihood: str | None = None, name: str = "X") -> 
     if math.isnan(low):  # a value is NaN or infinite
         row, column = _first_not_finite(rows)
         raise ValueError(
-            f"{name} holds {rows[row, column]} in row {row}, column {column} (the first such "
-            "value; infinite also if beyond 3.4e38). Drop or fill such values; a model with "
-            "missing='mask' takes NaN in X."
+            f"{name} holds {rows[row, column]} in row {row}, column {column} (counted from 0; the "
+            "first such value; infinite also if beyond 3.4e38). Drop or fill such values; a model "
+            "with missing='mask' takes NaN in X."
         )
     if likelihood is not None and (low < 0 or high > 1):
         raise ValueError(

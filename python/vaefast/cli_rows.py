@@ -1,0 +1,118 @@
+"""The commands that write something of each row of DATA: encode, score, impute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vaefast.options import (
+    Command,
+    data_argument,
+    force_option,
+    free_file,
+    load_model,
+    model_argument,
+    out_option,
+    split_option,
+)
+
+
+@click.command(cls=Command)
+@model_argument
+@data_argument
+@split_option("test")
+@out_option("latent.csv; .npy becomes an array")
+@force_option
+def encode(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
+    """Write the latent features of the rows of DATA.
+
+    They are the means of q(z|x), one line for each row. MODEL is a file that train wrote, or its
+    folder.
+
+    \b
+    Example:
+        vaefast encode runs/mnist mnist --out latent.csv
+    """
+    from vaefast import report, rows
+
+    vae = load_model(model, conditional=True)
+    out = _table_file(out or Path("latent.csv"), force)
+    dataset, X, where = rows.load_rows(vae, data, split)
+    codes = vae.transform(X, rows.labels_of(dataset, X))
+    if out.suffix == ".npy":
+        report.save_array(codes, out)
+    else:
+        report.write_table(out, codes, tuple(vae.get_feature_names_out()))
+    click.echo(f"Wrote {out}: {codes.shape[1]} latent features of {len(X):,} {where}")
+
+
+@click.command(cls=Command)
+@model_argument
+@data_argument
+@split_option("test")
+@out_option("scores.csv; .npy becomes an array")
+@force_option
+def score(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
+    """Write how likely each row of DATA is: its ELBO, in nats.
+
+    The lower the score, the stranger the row: sort by it to find anomalies. MODEL is a file that
+    train wrote, or its folder.
+
+    \b
+    Example:
+        vaefast score runs/mnist fashion-mnist --out scores.csv
+    """
+    from vaefast import report, rows
+
+    vae = load_model(model, conditional=True)
+    out = _table_file(out or Path("scores.csv"), force)
+    dataset, X, where = rows.load_rows(vae, data, split)
+    scores = vae.score_samples(X, rows.labels_of(dataset, X))
+    if out.suffix == ".npy":
+        report.save_array(scores, out)
+    else:
+        report.write_csv(out, ["row", "score"], enumerate(scores.tolist()))
+    click.echo(
+        f"Wrote {out}: {len(X):,} {where}; the strangest is row {scores.argmin()} "
+        f"({scores.min():.2f} nats, the mean is {scores.mean():.2f})"
+    )
+
+
+@click.command(cls=Command)
+@model_argument
+@data_argument
+@split_option("test")
+@out_option("imputed.csv; .npy becomes an array")
+@force_option
+def impute(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
+    """Fill the gaps of DATA with what MODEL expects there.
+
+    A gap is an empty cell of a CSV file, or NaN. MODEL, a file that train wrote, or its folder,
+    must have been trained with --missing mask.
+
+    \b
+    Example:
+        vaefast train table.csv --likelihood gaussian --missing mask --out runs/table
+        vaefast impute runs/table table.csv --out filled.csv
+    """
+    from vaefast import report, rows
+
+    vae = load_model(model, conditional=True)
+    out = _table_file(out or Path("imputed.csv"), force)
+    dataset, X, where = rows.load_rows(vae, data, split)
+    filled = vae.impute(X, rows.labels_of(dataset, X))
+    if out.suffix == ".npy":
+        report.save_array(filled, out)
+    else:
+        names = vae._reader.names or dataset.columns
+        report.write_table(out, filled.reshape(len(filled), -1), names)
+    gaps = 0 if X.dtype.kind != "f" else int((X != X).sum())
+    click.echo(f"Wrote {out}: {len(X):,} {where}, {gaps:,} gaps filled")
+
+
+def _table_file(out: Path, force: bool) -> Path:
+    """The file to write, of a kind that holds rows of numbers."""
+    if out.suffix not in (".csv", ".npy"):
+        raise click.ClickException(f"Rows are written to a .csv or a .npy file, not {out}.")
+    return free_file(out, force)

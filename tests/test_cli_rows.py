@@ -1,0 +1,126 @@
+"""The commands that write something of each row, and what the names of columns are for there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vaefast
+from commands import SMALL, fail, names, read_csv, succeed
+from vaefast import datasets
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def column(path: str, name: str) -> np.ndarray:
+    return np.array([float(row[name]) for row in read_csv(Path(path))])
+
+
+@pytest.fixture
+def gaps_file(table_file: Path, tmp_path: Path) -> Path:
+    """The table with a gap in every third row."""
+    lines = table_file.read_text().splitlines()
+    lines[1::3] = [line.split(",")[0] + "," for line in lines[1::3]]
+    path = tmp_path / "gaps.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_encode_writes_latent_features(table_run: Path, table_file: Path):
+    said = succeed("encode", table_run, table_file)
+    assert said == f"Wrote latent.csv: 2 latent features of 200 rows of {table_file}\n"
+    expected = vaefast.load(table_run).transform(datasets.load(table_file).X)
+    for i in (0, 1):
+        written = column("latent.csv", f"vae{i}").astype(np.float32)
+        np.testing.assert_array_equal(written, expected[:, i])
+    succeed("encode", table_run, table_file, "--out", "latent.npy")
+    np.testing.assert_array_equal(np.load("latent.npy"), expected)
+
+
+def test_score_writes_the_elbo_of_each_row(digits_run: Path, digits_file: Path):
+    said = succeed("score", digits_run, digits_file)
+    expected = vaefast.load(digits_run).score_samples(datasets.load(digits_file).X_test)
+    np.testing.assert_array_equal(column("scores.csv", "score"), expected)
+    np.testing.assert_array_equal(column("scores.csv", "row"), range(50))
+    assert f"50 test rows of {digits_file}; the strangest is row {expected.argmin()} " in said
+    succeed("score", digits_run, digits_file, "--split", "train", "--out", "scores.npy")
+    assert np.load("scores.npy").shape == (300,)
+
+
+def test_rows_of_a_conditional_model_go_with_their_labels(digits_file: Path):
+    succeed("train", digits_file, "--conditional", "--out", "run", *SMALL)
+    data = datasets.load(digits_file)
+    succeed("encode", "run", digits_file, "--out", "codes.npy")
+    expected = vaefast.load("run").transform(data.X_test, data.y_test)
+    np.testing.assert_array_equal(np.load("codes.npy"), expected)
+    np.savez("unlabelled.npz", X=data.X)
+    assert "the model is conditional" in fail("score", "run", "unlabelled.npz")
+
+
+def test_impute_fills_gaps_and_nothing_else(gaps_file: Path):
+    args = ["--likelihood", "gaussian", "--missing", "mask", "--out", "run"]
+    succeed("train", gaps_file, *args, *SMALL)
+    said = succeed("impute", "run", gaps_file)
+    assert said == f"Wrote imputed.csv: 200 rows of {gaps_file}, 67 gaps filled\n"
+    X = datasets.load(gaps_file).X
+    written = np.stack([column("imputed.csv", "length"), column("imputed.csv", "width")], axis=1)
+    assert np.isfinite(written).all()
+    known = ~np.isnan(X)
+    np.testing.assert_array_equal(written[known].astype(np.float32), X[known])
+    succeed("impute", "run", gaps_file, "--out", "filled.npy")
+    np.testing.assert_array_equal(np.load("filled.npy"), written.astype(np.float32))
+
+
+def test_impute_needs_a_model_for_gaps(table_run: Path, table_file: Path, tmp_path: Path):
+    message = fail("impute", table_run, table_file)
+    assert "fitted with --missing mask" in message
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("command", ["encode", "score", "impute"])
+def test_only_tables_and_arrays_are_written(command, table_run, table_file, tmp_path: Path):
+    assert ".csv or a .npy" in fail(command, table_run, table_file, "--out", "rows.txt")
+    (tmp_path / "rows.csv").write_text("precious")
+    assert "--force" in fail(command, table_run, table_file, "--out", "rows.csv")
+    assert (tmp_path / "rows.csv").read_text() == "precious"
+
+
+# --- Names of columns ---
+
+
+def test_samples_have_the_columns_of_the_table(table_run: Path):
+    succeed("sample", table_run, "-n", 5)
+    assert list(read_csv(Path("samples.csv"))[0]) == ["length", "width"]
+
+
+def test_columns_in_another_order_are_refused(table_run: Path, table_file: Path, tmp_path: Path):
+    lines = table_file.read_text().splitlines()
+    swapped = tmp_path / "swapped.csv"
+    swapped.write_text("\n".join(["width,length", *lines[1:]]) + "\n")
+    message = fail("evaluate", table_run, swapped)
+    assert f"column 0 of {swapped} is 'width'" in message
+    unnamed = tmp_path / "unnamed.csv"
+    unnamed.write_text("\n".join(lines[1:]) + "\n")
+    assert succeed("evaluate", table_run, unnamed, "--json") == succeed(
+        "evaluate", table_run, table_file, "--json"
+    )
+
+
+# --- What a model is ---
+
+
+def test_info_tells_what_a_model_is(table_run: Path, digits_run: Path):
+    output = succeed("info", table_run)
+    vae = vaefast.load(table_run)
+    assert "2-16-2-16-2, relu, gaussian, adam" in output
+    assert "length, width" in output
+    assert "2 epochs" in output
+    assert f"ELBO {vae.history_['elbo'][-1]:.2f}" in output
+    assert repr(vae) in output
+    assert "28x28" in succeed("info", digits_run / "model.safetensors")
+    assert "no such file" in fail("info", "nothing")
