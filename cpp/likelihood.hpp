@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "blocks.hpp"
 #include "panels.hpp"
 #include "special.hpp"
 
@@ -167,31 +168,36 @@ struct NegativeBinomial {
   Packet log_r, r, error;
 };
 
+// A few rows at a time: first all their features, without a branch or a sum to wait for, then the sums of the rows.
 template <class L, bool GRADIENTS>
 void evaluate_block(const LikelihoodBlock& b) {
+  alignas(64) float kept[MR * NR];
   for (int panel = 0; panel < b.panels; ++panel) {
-    const std::size_t start = panel * b.panel_stride;
     const auto features = [&](int c) {
       return L({b.log_scale ? load(b.log_scale + panel * NR + c) : zero(), b.df, b.df_constant});
     };
     const L halves[] = {features(0), features(W)};
-    const float* mask = b.mask + (b.mask_row ? start : static_cast<std::size_t>(panel * NR));
-    for (int r = 0; r < b.rows; ++r) {
-      Packet nll = zero();
-      for (int half = 0; half < 2; ++half) {
-        const std::size_t at = start + r * NR + half * W;
-        const Packet known = less(zero(), load(mask + r * b.mask_row + half * W));
-        Packet out = load(b.out + at);
-        if constexpr (L::counts)
-          if (b.log_exposure) out = add(out, set(b.log_exposure[r]));
-        const Terms terms = halves[half](out, load(b.x + at));
-        const Packet counted = select(known, terms.nll, zero());
-        nll = add(nll, counted);
-        if (b.terms) store(b.terms + at, counted);
-        if constexpr (GRADIENTS) store(b.out + at, select(known, terms.d_out, zero()));
-        if (GRADIENTS && b.log_scale_delta) store(b.log_scale_delta + at, select(known, terms.d_log_scale, zero()));
-      }
-      b.nll[r] += static_cast<double>(simd::sum_in_float(nll));
+    for (int first = 0; first < b.rows; first += MR) {
+      const std::size_t start = panel * b.panel_stride + static_cast<std::size_t>(first) * NR;
+      const float *x = b.x + start, *mask = b.mask + (b.mask_row ? start : static_cast<std::size_t>(panel * NR));
+      float *out = b.out + start, *nll = b.terms ? b.terms + start : kept;
+      float* log_scale_delta = GRADIENTS && b.log_scale_delta ? b.log_scale_delta + start : nullptr;
+      const float* log_exposure = L::counts && b.log_exposure ? b.log_exposure + first : nullptr;
+      const int rows = std::min(MR, b.rows - first), mask_row = b.mask_row;
+      for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; ++half) {
+          const int at = r * NR + half * W;
+          const Packet known = less(zero(), load(mask + r * mask_row + half * W));
+          Packet output = load(out + at);
+          if (log_exposure) output = add(output, set(log_exposure[r]));
+          const Terms terms = halves[half](output, load(x + at));
+          store(nll + at, select(known, terms.nll, zero()));
+          if constexpr (GRADIENTS) store(out + at, select(known, terms.d_out, zero()));
+          if (log_scale_delta) store(log_scale_delta + at, select(known, terms.d_log_scale, zero()));
+        }
+      for (int r = 0; r < rows; ++r)
+        b.nll[first + r] += static_cast<double>(simd::sum_in_float(add(load(nll + r * NR), load(nll + r * NR + W))));
     }
   }
 }
