@@ -75,7 +75,7 @@ def draw(results: Results, out: Path, kind: str) -> list[Path]:
     written = []
     for name, chart in charts.items():
         for theme in THEMES:
-            settings = {
+            settings: dict[Any, Any] = {
                 "font.size": 10,
                 "font.family": "sans-serif",
                 "text.color": theme.text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def measure(
         rates = zip(measured["kernel"], measured["step"], strict=True)
         return statistics.median(flops / kernel / step for kernel, step in rates)
 
-    def share(limit: Any) -> float:
+    def share(limit: Callable[[float, float], float]) -> float:
         """The median over rounds of limit(peak, bandwidth), in seconds, by that round's step."""
         limits = map(limit, measured["peak"], measured["bandwidth"])
         return statistics.median(a / b for a, b in zip(limits, measured["step"], strict=True))

@@ -128,7 +128,7 @@ def _ask(name: str, plan: Plan, peers: list[type[Peer]]) -> list[dict[str, Any]]
     from benchmarks import report, training
 
     question = importlib.import_module(f"benchmarks.{name}")
-    click.echo(f"\n{name}: {question.__doc__.splitlines()[0]}\n")
+    click.echo(f"\n{name}: {str(question.__doc__).splitlines()[0]}\n")
     if name == "training":
         results, footnote = _train(plan, peers), report.TRAINING_FOOTNOTE
         columns = partial(report.training_columns, base=training.BASE)

@@ -45,6 +45,7 @@ def _start(vae: VAE, seed: int) -> None:
         tensors,
         feature_shape=(784,),
         conditions=None,
+        names=None,
         history={key: [] for key in RECORD_KEYS},
         n_iter=0,
         seed=seed,
