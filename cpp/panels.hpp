@@ -46,7 +46,12 @@ class Panels {
     for_pieces(row, first, count, [&](std::size_t at, int done, int n) { std::copy_n(data() + at, n, out + done); });
   }
   void write_row(int row, int first, int count, const float* in) {
-    for_pieces(row, first, count, [&](std::size_t at, int done, int n) { std::copy_n(in + done, n, data() + at); });
+    for_pieces(row, first, count, [&](std::size_t at, int done, int n) {
+      if (n == NR)
+        std::copy_n(in + done, NR, data() + at);
+      else
+        std::copy_n(in + done, n, data() + at);
+    });
   }
 
  private:
