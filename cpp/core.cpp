@@ -93,7 +93,10 @@ std::vector<TensorInfo> Core::tensors() const {
   return all;
 }
 
-bool Core::has(std::size_t i, Slot slot) const { return !(impl_->tensors.at(i).parameter->*panels_of(slot)).empty(); }
+bool Core::has(std::size_t i, Slot slot) const {
+  const std::scoped_lock lock(impl_->mutex);
+  return !(impl_->tensors.at(i).parameter->*panels_of(slot)).empty();
+}
 
 void Core::read(Slot slot, const std::vector<float*>& out) const {
   const std::scoped_lock lock(impl_->mutex);
@@ -124,7 +127,15 @@ void Core::set_optimizer(const std::string& name, const OptimizerSettings& setti
   impl_->training.emplace(impl_->model, impl_->team, Optimizer(find(optimizers, "optimizer", name), settings));
 }
 
-std::int64_t& Core::optimizer_steps() { return impl_->trainer().optimizer.steps; }
+std::int64_t Core::optimizer_steps() const {
+  const std::scoped_lock lock(impl_->mutex);
+  return impl_->trainer().optimizer.steps;
+}
+
+void Core::set_optimizer_steps(std::int64_t steps) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->trainer().optimizer.steps = steps;
+}
 
 void Core::set_objective(const Objective& objective, const Regularization& regularization) {
   const std::scoped_lock lock(impl_->mutex);
@@ -136,7 +147,10 @@ PhaseSeconds Core::phase_seconds() const {
   return impl_->trainer().seconds;
 }
 
-int Core::samples() const { return impl_->trainer().objective().samples; }
+int Core::samples() const {
+  const std::scoped_lock lock(impl_->mutex);
+  return impl_->trainer().objective().samples;
+}
 
 Loss Core::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                 const Noise& noise) {

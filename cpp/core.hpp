@@ -38,7 +38,8 @@ class Core {
   void write(Slot slot, const std::vector<const float*>& in);
 
   void set_optimizer(const std::string& name, const OptimizerSettings& settings);
-  std::int64_t& optimizer_steps();
+  std::int64_t optimizer_steps() const;
+  void set_optimizer_steps(std::int64_t steps);
   // Until then: the ELBO with one sample, no regularisation. set_optimizer forgets it.
   void set_objective(const Objective& objective, const Regularization& regularization);
   int samples() const;  // of z per row, in training

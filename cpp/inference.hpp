@@ -23,7 +23,7 @@ class Inference {
   // What each feature adds to -log p(x | z) at z = mu: (n, features), nats.
   void contributions(const Rows& rows, std::int64_t n, float* terms);
   // log p(x) of each row by `samples` z from q(z | x), and that estimate's standard error: (n), nats
-  // (Burda et al. 2015, eq. 8). Noise as for score.
+  // (Burda et al. 2016, eq. 8). Noise as for score.
   void log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                       double* standard_error);
 

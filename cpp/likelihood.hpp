@@ -171,7 +171,7 @@ struct NegativeBinomial {
 // A few rows at a time: first all their features, without a branch or a sum to wait for, then the sums of the rows.
 template <class L, bool GRADIENTS>
 void evaluate_block(const LikelihoodBlock& b) {
-  alignas(64) float kept[MR * NR];
+  alignas(64) float scratch[MR * NR];
   for (int panel = 0; panel < b.panels; ++panel) {
     const auto features = [&](int c) {
       return L({b.log_scale ? load(b.log_scale + panel * NR + c) : zero(), b.df, b.df_constant});
@@ -180,7 +180,7 @@ void evaluate_block(const LikelihoodBlock& b) {
     for (int first = 0; first < b.rows; first += MR) {
       const std::size_t start = panel * b.panel_stride + static_cast<std::size_t>(first) * NR;
       const float *x = b.x + start, *mask = b.mask + (b.mask_row ? start : static_cast<std::size_t>(panel * NR));
-      float *out = b.out + start, *nll = b.terms ? b.terms + start : kept;
+      float *out = b.out + start, *of_features = b.terms ? b.terms + start : scratch;
       float* log_scale_delta = GRADIENTS && b.log_scale_delta ? b.log_scale_delta + start : nullptr;
       const float* log_exposure = L::counts && b.log_exposure ? b.log_exposure + first : nullptr;
       const int rows = std::min(MR, b.rows - first), mask_row = b.mask_row;
@@ -192,12 +192,13 @@ void evaluate_block(const LikelihoodBlock& b) {
           Packet output = load(out + at);
           if (log_exposure) output = add(output, set(log_exposure[r]));
           const Terms terms = halves[half](output, load(x + at));
-          store(nll + at, select(known, terms.nll, zero()));
+          store(of_features + at, select(known, terms.nll, zero()));
           if constexpr (GRADIENTS) store(out + at, select(known, terms.d_out, zero()));
           if (log_scale_delta) store(log_scale_delta + at, select(known, terms.d_log_scale, zero()));
         }
       for (int r = 0; r < rows; ++r)
-        b.nll[first + r] += static_cast<double>(simd::sum_in_float(add(load(nll + r * NR), load(nll + r * NR + W))));
+        b.nll[first + r] +=
+            static_cast<double>(simd::sum_in_float(add(load(of_features + r * NR), load(of_features + r * NR + W))));
     }
   }
 }

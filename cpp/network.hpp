@@ -13,8 +13,8 @@ namespace vaefast {
 struct Dense {
   Parameter weight;  // (in, out)
   Parameter bias;    // (1, out)
-  Panels
-      transposed;  // (out, in): the weights as the backward product reads them; empty where no delta goes further back
+  // (out, in): the weights as the backward product reads them; empty where no delta goes further back
+  Panels transposed;
 
   Dense(int in, int out, bool passes_back)
       : weight(in, out), bias(1, out), transposed(passes_back ? Panels(out, in) : Panels()) {}

@@ -47,7 +47,7 @@ class Panels {
   }
   void write_row(int row, int first, int count, const float* in) {
     for_pieces(row, first, count, [&](std::size_t at, int done, int n) {
-      if (n == NR)
+      if (n == NR)  // a size that the compiler knows
         std::copy_n(in + done, NR, data() + at);
       else
         std::copy_n(in + done, n, data() + at);

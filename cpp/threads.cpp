@@ -150,6 +150,7 @@ Team::~Team() {
 
 // A thread that has no core of its own takes somebody's time when it spins.
 bool Team::spins() const {
+  if (workers_) return workers_->spin;
   const std::size_t cpus = allowed_cpus().size();
   return static_cast<std::size_t>(size_) <= (cpus ? cpus : std::thread::hardware_concurrency());
 }

@@ -72,7 +72,7 @@ class Team {
   // Runs body(Share) for each of `count` threads, which share that many rows.
   template <class Body>
   void share_rows(int count, int rows, Body&& body) {
-    Barrier barrier(count, spins());
+    Barrier barrier(count, count > 1 && spins());
     run(count, [&](int thread) {
       body(Share{static_cast<int>(part_begin(rows, thread, count)),
                  static_cast<int>(part_begin(rows, thread + 1, count)), rows, thread, count, &barrier});
@@ -81,7 +81,7 @@ class Team {
 
  private:
   struct Workers;
-  bool spins() const;
+  bool spins() const;  // whether waiting threads may: found once, with the workers
   void run(int count, void (*call)(void*, int), void* data);
 
   int size_;

@@ -1,8 +1,7 @@
 // One optimiser step in two phases: rows, then weights.
 //
-//     rows phase      each thread takes some rows of the batch all the way: encoder, posterior, decoder, ELBO, and
-//     back;
-//                     in layers as wide as the batch is high, some columns of all rows
+//     rows phase      each thread takes some rows of the batch all the way: encoder, posterior, decoder, ELBO,
+//                     and back; in layers as wide as the batch is high, some columns of all rows
 //     weights phase   each thread takes some tiles of the weights: gradient, and the optimiser in place
 //
 // A tile's gradient is summed by one thread over the whole batch in order, so that the result is the same for any

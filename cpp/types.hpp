@@ -46,7 +46,7 @@ struct Noise {
 
 // What training maximises, and how its gradient is estimated. docs/maths.md has the formulas.
 struct Objective {
-  bool importance = false;  // IWAE's bound on log p(x) instead of the ELBO (Burda et al. 2015)
+  bool importance = false;  // IWAE's bound on log p(x) instead of the ELBO (Burda et al. 2016)
   bool variational = true;  // false: a plain autoencoder, without noise and without KL
   enum class Gradient {
     standard,

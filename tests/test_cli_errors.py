@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -164,3 +165,28 @@ def test_a_folder_without_permission_is_found_first(tmp_path: Path):
         assert "Permission denied" in fail("train", "no-such-data", "--out", tmp_path)
     finally:
         tmp_path.chmod(0o700)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(0, 500, (60, 3)).astype(np.float32)
+    rows[:, 1] = np.nan
+    np.savetxt("wild.csv", rows, delimiter=",")
+    args = ["--likelihood", "gaussian", "--missing", "mask", "--out", "run", *SMALL]
+    result = vaefast_command("train", "wild.csv", *args)
+    assert result.exit_code == 0, result.output
+    first, second = result.stderr.splitlines()
+    assert first.startswith("Warning: column 1 of X has no value in any row")
+    assert second.startswith("Warning: X has values as large as")
+    assert "3 columns, 6 for the test (no header)" in result.stdout
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):
+    def refuse() -> None:
+        with atomic_write(tmp_path / "model.bin"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left.*model.bin"):
+        refuse()
+    assert names(tmp_path) == set()

@@ -59,7 +59,9 @@ def test_rows_of_a_conditional_model_go_with_their_labels(digits_file: Path):
     expected = vaefast.load("run").transform(data.X_test, data.y_test)
     np.testing.assert_array_equal(np.load("codes.npy"), expected)
     np.savez("unlabelled.npz", X=data.X)
-    assert "the model is conditional" in fail("score", "run", "unlabelled.npz")
+    for command in ("score", "encode", "evaluate", "reconstruct"):
+        message = fail(command, "run", "unlabelled.npz")
+        assert "the model is conditional, and unlabelled.npz has no labels. A .npz" in message
 
 
 def test_impute_fills_gaps_and_nothing_else(gaps_file: Path):
@@ -74,6 +76,33 @@ def test_impute_fills_gaps_and_nothing_else(gaps_file: Path):
     np.testing.assert_array_equal(written[known].astype(np.float32), X[known])
     succeed("impute", "run", gaps_file, "--out", "filled.npy")
     np.testing.assert_array_equal(np.load("filled.npy"), written.astype(np.float32))
+
+
+def test_impute_keeps_the_cells_there_are_as_they_are_written(tmp_path: Path):
+    ids = [f"12345{i:04}" for i in range(40)]  # more digits than float32 has
+    rows = [f"{number};0.1000000001;{'' if i % 4 else i}" for i, number in enumerate(ids)]
+    (tmp_path / "ids.csv").write_text("\n".join(["id;share;gap", *rows, ""]))
+    args = ["--likelihood", "laplace", "--missing", "mask", "--out", "run"]
+    succeed("train", "ids.csv", *args, *SMALL)
+    assert "30 gaps filled" in succeed("impute", "run", "ids.csv")
+    written = read_csv(Path("imputed.csv"))
+    assert [row["id"] for row in written] == ids
+    assert {row["share"] for row in written} == {"0.1000000001"}
+    assert [row["gap"] for row in written[::4]] == [str(i) for i in range(0, 40, 4)]
+    assert all(np.isfinite(float(row["gap"])) for row in written)
+
+
+def test_rows_of_any_shape_are_written_flat(tmp_path: Path):
+    np.save("blocks.npy", np.random.default_rng(0).random((40, 3, 4, 2), np.float32))
+    succeed("train", "blocks.npy", "--missing", "mask", "--out", "run", *SMALL)
+    succeed("sample", "run", "-n", 3)
+    succeed("reconstruct", "run", "blocks.npy", "--index", 0, 5)
+    succeed("impute", "run", "blocks.npy")
+    for path, n in (("samples.csv", 3), ("reconstruction.csv", 2), ("imputed.csv", 40)):
+        rows = read_csv(Path(path))
+        assert len(rows) == n
+        assert list(rows[0]) == [f"x{i}" for i in range(24)]
+        assert all(0 <= float(cell) <= 1 for row in rows for cell in row.values())
 
 
 def test_impute_needs_a_model_for_gaps(table_run: Path, table_file: Path, tmp_path: Path):
@@ -124,3 +153,10 @@ def test_info_tells_what_a_model_is(table_run: Path, digits_run: Path):
     assert repr(vae) in output
     assert "28x28" in succeed("info", digits_run / "model.safetensors")
     assert "no such file" in fail("info", "nothing")
+
+
+def test_info_tells_of_a_single_layer_given_as_a_number(tmp_path: Path):
+    X = np.random.default_rng(0).random((20, 4), np.float32)
+    vae = vaefast.VAE(2, 8, epochs=1, verbose=False).fit(X)
+    vae.save(tmp_path / "model.safetensors")
+    assert "4-8-2-8-4" in succeed("info", "model.safetensors")

@@ -166,8 +166,8 @@ def test_numbers_that_must_be_positive() -> None:
         [
             "make(5, (), 2, (), n_threads=0)",
             "make(5, (), 2, (), n_threads=-1)",
-            "make(0, (), 2, ())",
-            "make(-1, (), 2, ())",
+            "make(0, (), 2, (), count=0)",
+            "make(-1, (), 2, (), count=-1)",
             "make(5, (0,), 2, ())",
             "make(5, (), 2, (-3,))",
             "make(5, (), 0, ())",
@@ -175,12 +175,18 @@ def test_numbers_that_must_be_positive() -> None:
         ],
         setup="""
 from vaefast._core import Core
-def make(features, encoder, latent_dim, decoder, n_threads=1):
-    columns = [("bernoulli", 5)]
+def make(features, encoder, latent_dim, decoder, n_threads=1, count=5):
+    columns = [("bernoulli", count)]
     return Core(features, encoder, latent_dim, decoder, "relu", columns, "fixed", n_threads)
 """,
         verdict="False",
     )
+
+
+@pytest.mark.parametrize("columns", [[("bernoulli", 3)], [("gaussian", 2), ("gaussian", 1)]])
+def test_the_optimal_scale_is_that_of_gaussian_columns_alone(columns: Any) -> None:
+    with pytest.raises(ValueError, match="optimal"):
+        _core.Core(3, [4], 2, [4], "relu", columns, "optimal", 1)
 
 
 def test_what_needs_an_optimizer_says_so() -> None:

@@ -219,3 +219,9 @@ def test_dci_needs_two_factors_and_mig_two_bins():
         dci(GOOD, GOOD[:, 0])
     with pytest.raises(ValueError, match="bins=1 must be at least 2"):
         mig(GOOD, GOOD, bins=1)
+
+
+def test_a_factor_of_one_bin_is_refused_by_name(rng):
+    rare = np.where(rng.random(N) < 0.03, rng.random(N), 0.0)
+    with pytest.raises(ValueError, match="factor 1, counted from 0, .* one of 20 bins"):
+        mig(rng.normal(size=(N, 3)), {"shape": rng.random(N), "rare": rare})

@@ -310,6 +310,17 @@ def test_columns_of_a_table_are_named(tmp_path: Path):
     assert found["range"][0] < 0 < found["range"][1]
 
 
+def test_names_are_those_of_the_model_and_must_fit(tmp_path: Path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(TABLE, columns=list("abcd"))
+    vae = small(frame, likelihood="gaussian")
+    write_page(vae, tmp_path / "page.html", frame)
+    assert content_of(tmp_path / "page.html")["columns"] == ["a", "b", "c", "d"]
+    with pytest.raises(ValueError, match="column 0 of X is 'b'"):
+        write_page(vae, tmp_path / "other.html", frame[list("bacd")])
+    assert not (tmp_path / "other.html").exists()
+
+
 def test_a_page_that_is_there_stays_without_force(model: Path, tmp_path: Path):
     out = tmp_path / "page.html"
     out.write_text("mine")

@@ -59,8 +59,11 @@ def test_other_columns_are_refused(frame, X):
     other = type(frame)(dict(zip(["length", "width", "depth"], X.T, strict=True)))
     with pytest.raises(ValueError, match="column 2 of X is 'depth'.*pass the columns of the fit"):
         vae.transform(other)
-    with pytest.raises(ValueError, match="fitted on 3 features"):
+    with pytest.raises(ValueError, match="X lacks columns of the fit: height"):
         vae.transform(frame[["length", "width"]])
+    more = type(frame)({**{name: frame[name] for name in frame.columns}, "id": frame["length"]})
+    with pytest.raises(ValueError, match="X has columns that the model was not fitted on: id"):
+        vae.transform(more)
 
 
 def test_arrays_have_no_names_and_fit_any_model(frame, X):

@@ -18,6 +18,7 @@ import vaefast
 from vaefast import VAE, training
 from vaefast import schedules as module
 from vaefast.schedules import (
+    KINDS,
     Cosine,
     Cyclical,
     LinearWarmup,
@@ -230,8 +231,8 @@ def test_data_that_are_no_schedule_are_refused(data):
     ],
 )
 def test_schedules_as_one_writes_them(text, meant):
-    assert parse(text) == meant
-    assert type(parse(text)) is type(meant)
+    assert parse(text, KINDS) == meant
+    assert type(parse(text, KINDS)) is type(meant)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ def test_schedules_as_one_writes_them(text, meant):
 )
 def test_a_text_that_means_nothing_is_explained(text, message):
     with pytest.raises((TypeError, ValueError), match=message):
-        parse(text)
+        parse(text, KINDS)
 
 
 @pytest.mark.parametrize(
@@ -427,4 +428,11 @@ def test_the_command_line_takes_schedules(monkeypatch):
     assert given == {"beta": LinearWarmup(10), "learning_rate": Cosine(1e-3, warmup=5)}
     result = CliRunner().invoke(cli.main, ["train", "--beta", "lineal:10"])
     assert result.exit_code == 2
-    assert "there are linear, sigmoid, cyclical" in result.output
+    assert "there are linear, sigmoid, cyclical." in " ".join(result.output.split())
+    for option in ("--beta", "--capacity"):
+        result = CliRunner().invoke(cli.main, ["train", option, "plateau:1"])
+        assert result.exit_code == 2
+        assert "'plateau' is unknown; there are linear, sigmoid, cyclical." in result.output
+    result = CliRunner().invoke(cli.main, ["train", "--learning-rate", "linear:10"])
+    assert result.exit_code == 2
+    assert "there are cosine, step, multi-step, plateau." in result.output

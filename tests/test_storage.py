@@ -490,3 +490,24 @@ def test_a_file_names_the_format_that_save_writes(path):
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
     assert header["format"] == storage.FORMAT
     assert header["version"] == str(storage.VERSION)
+
+
+def test_a_disk_that_is_full_loses_no_file(vae: VAE, tmp_path: Path):
+    path = tmp_path / "model.safetensors"
+    vae.save(path)
+    before = path.read_bytes()
+    script = f"""
+import resource, signal, vaefast
+vae = vaefast.load({str(path)!r})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    vae.save({str(path)!r})
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert str(path) in done.stdout
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]

@@ -227,6 +227,15 @@ def test_decoded_numbers_fit_their_types():
     assert after["day"][2] == np.datetime64("1970-01-02")
 
 
+@pytest.mark.parametrize(("every", "unit"), [(1, "D"), (6, "h"), (20, "m"), (7, "s")])
+def test_dates_come_back_as_whole_units(every, unit):
+    ticks = np.random.default_rng(0).integers(0, 4_000, 500) * every
+    days = np.datetime64("1990-01-01") + ticks * np.timedelta64(1, unit)
+    frame = {"day": days.astype("datetime64[ns]")}
+    table = Table.learn(frame)
+    np.testing.assert_array_equal(table.decode(table.encode(frame))["day"], frame["day"])
+
+
 def test_whole_numbers_are_rounded():
     table = Table.learn({"n": [0, 10], "count": [0, 9]}, counts=["count"])
     assert table.columns == [("gaussian", 1), ("poisson", 1)]

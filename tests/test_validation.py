@@ -203,6 +203,27 @@ def test_a_gaussian_is_warned_of_columns_that_were_not_standardised(vae):
     vae.fit(raw / 300)  # warns of nothing
 
 
+def test_a_column_of_gaps_alone_is_warned_of():
+    X = good()
+    X[:, 2] = np.nan
+    with pytest.warns(UserWarning, match="column 2 of X has no value in any row"):
+        small(missing="mask").fit(X)
+
+
+def test_a_failed_set_params_sets_nothing(vae):
+    with pytest.raises(ValueError, match="parameter='nope' is unknown"):
+        vae.set_params(latent_dim=7, nope=1)
+    assert vae.latent_dim == 2
+
+
+def test_what_pandas_calls_missing_is_missing():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(good()).astype("Float64").mask(good() > 0.9)
+    filled = small(missing="mask").fit(frame).impute(frame)
+    known = good() <= 0.9
+    np.testing.assert_array_equal(filled[known], good()[known])
+
+
 @pytest.mark.filterwarnings("ignore:X has values as large as")
 def test_the_gaussian_likelihood_takes_any_finite_values():
     X = 1000 * good() - 500

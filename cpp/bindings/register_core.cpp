@@ -293,8 +293,11 @@ std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int late
     total += count;
   }
   if (total != features) throw std::invalid_argument("the counts of the columns must add up to the features");
+  const Scale kind = choose(scales, "scale", scale);
+  if (kind == Scale::optimal && (columns.size() != 1 || columns[0].first != "gaussian"))
+    throw std::invalid_argument("the scale optimal is of gaussian columns alone");
   return std::make_unique<Core>(Shape{features, std::move(encoder), latent_dim, std::move(decoder), conditions},
-                                activation, specs, choose(scales, "scale", scale), df, n_threads);
+                                activation, specs, kind, df, n_threads);
 }
 
 }  // namespace
@@ -338,7 +341,7 @@ void register_core(py::module_& m) {
       .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)
       .def_property(
           "optimizer_steps", [](Core& core) { return core.optimizer_steps(); },
-          [](Core& core, std::int64_t steps) { core.optimizer_steps() = steps; })
+          [](Core& core, std::int64_t steps) { core.set_optimizer_steps(steps); })
       .def_property_readonly("latent_dim", [](const Core& core) { return core.shape().latent_dim; })
       .def_property_readonly("n_threads", &Core::n_threads);
   m.def(

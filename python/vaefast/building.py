@@ -29,12 +29,20 @@ GRADIENTS = {  # of the objectives: estimators of the encoder's gradient
 NOISES = ("mask", "gaussian", "salt_and_pepper")
 
 
+def widths(params: Params) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+    """Widths of the encoder's hidden layers, of the latent space and of the decoder's."""
+    encoder = check_sizes(params["hidden_layer_sizes"], "hidden_layer_sizes")
+    decoder = params["decoder_layer_sizes"]
+    decoder = encoder[::-1] if decoder is None else check_sizes(decoder, "decoder_layer_sizes")
+    return encoder, check_integer(params["latent_dim"], "latent_dim", high=MAX_WIDTH), decoder
+
+
 def make_core(params: Params, features: int, conditions: int = 0) -> Core:
     """Return a core with zero weights and fresh optimizer moments.
 
     It takes rows of so many features, with so many conditions beside each.
     """
-    encoder, latent_dim, decoder = _widths(params)
+    encoder, latent_dim, decoder = widths(params)
     check_choice(params["activation"], "activation", ACTIVATIONS)
     columns = columns_of(params["likelihood"], features)
     sigma = params["sigma"]
@@ -104,7 +112,7 @@ def _log_rates(rows: Rows | RowData, block: slice) -> NDArray[np.float64]:
 
 def restore_core(params: Params, features: int, tensors: Tensors, conditions: int = 0) -> Core:
     """Return a core with these weights; ValueError unless they are just those that it needs."""
-    encoder, latent_dim, decoder = _widths(params)
+    encoder, latent_dim, decoder = widths(params)
     columns = columns_of(params["likelihood"], features)
     chains = (
         (features + conditions, *encoder, 2 * latent_dim),
@@ -120,14 +128,6 @@ def restore_core(params: Params, features: int, tensors: Tensors, conditions: in
         raise ValueError("the tensors have other names, shapes or types than the layers need")
     core.set_tensors(tensors)
     return core
-
-
-def _widths(params: Params) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-    """Widths of the encoder's hidden layers, of the latent space and of the decoder's."""
-    encoder = check_sizes(params["hidden_layer_sizes"], "hidden_layer_sizes")
-    decoder = params["decoder_layer_sizes"]
-    decoder = encoder[::-1] if decoder is None else check_sizes(decoder, "decoder_layer_sizes")
-    return encoder, check_integer(params["latent_dim"], "latent_dim", high=MAX_WIDTH), decoder
 
 
 def _set_optimizer(core: Core, params: Params) -> None:

@@ -113,8 +113,7 @@ def train(
             dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
         ):
             raise click.ClickException(
-                f"--conditional needs labels, and {data} has none. A .npz file has them as y, a "
-                "folder of images in the names of its sub-folders."
+                f"--conditional needs labels, and {data} has none. {rows.LABELS}"
             )
         # checked before rows move
         Reader.learn(vae.get_params(), dataset.X, dataset.y).read(dataset.X, dataset.y, name=data)
@@ -124,7 +123,7 @@ def train(
         for_validation = "" if watched is None else f", {len(watched.X):,} for validation"
         click.echo(
             f"Data  {data}: {report.describe_rows(training.X)}{for_validation}, "
-            f"{len(test.X):,} for the test"
+            f"{len(test.X):,} for the test{rows.header_of(dataset)}"
         )
         click.echo(f"Net   {report.describe_net(vae, math.prod(training.X.shape[1:]))}")
         diverged = _fit(vae, training, watched)
@@ -233,8 +232,8 @@ def reconstruct(
             )
         report.save_picture(picture, out)
     else:
-        names = vae._reader.names or dataset.columns
-        report.write_table(out, results.reshape(-1, results.shape[-1]), names)
+        flat = results.reshape(-1, vae.n_features_in_)  # with --draws several rows of one
+        report.write_rows(out, flat, rows.names_of(vae, dataset))
     click.echo(f"Wrote {out}: {', '.join(map(str, chosen))} of the {where}")
 
 
@@ -282,16 +281,16 @@ def sample(
         vaefast sample runs/mnist -n 64 --seed 1 --out samples.png
         vaefast sample runs/by-class -n 8 --label 3
     """
-    from vaefast import images, report
+    from vaefast import images, report, rows
 
     vae = load_model(model, conditional=True)
     out = output_file(out, "samples", vae, force)
     y = condition(vae, label)
-    rows = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw)
+    drawn = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw)
     if images.is_image_shape(vae.feature_shape_):
-        report.save_picture(images.sheet(rows, black_white=images.value_range(rows)), out)
+        report.save_picture(images.sheet(drawn, black_white=images.value_range(drawn)), out)
     else:
-        report.write_table(out, rows, vae._reader.names)
+        report.write_rows(out, drawn, rows.names_of(vae))
     click.echo(f"Wrote {out}: {n:,} samples")
     if not draw and not images.is_image_shape(vae.feature_shape_):
         click.echo("They are means of p(x|z); --draw draws the values too, as the data have them.")

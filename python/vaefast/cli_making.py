@@ -193,7 +193,7 @@ def direction(
     )
     report.save_picture(picture, out)
     if save is not None:
-        report.save_array(way, save)
+        report.write_rows(save, way)
     click.echo(f"Wrote {out}: from {len(has):,} and {len(lacks):,} of the {where}")
     if min(len(has), len(lacks)) < FEW:
         click.echo("So few rows differ in much else: take more of them for a cleaner direction.")

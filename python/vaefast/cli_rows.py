@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import numpy as np
 
 from vaefast.options import (
     Command,
@@ -40,10 +41,7 @@ def encode(model: Path, data: str, split: str | None, out: Path | None, force: b
     out = _table_file(out or Path("latent.csv"), force)
     dataset, X, where = rows.load_rows(vae, data, split)
     codes = vae.transform(X, rows.labels_of(dataset, X))
-    if out.suffix == ".npy":
-        report.save_array(codes, out)
-    else:
-        report.write_table(out, codes, tuple(vae.get_feature_names_out()))
+    report.write_rows(out, codes, tuple(vae.get_feature_names_out()))
     click.echo(f"Wrote {out}: {codes.shape[1]} latent features of {len(X):,} {where}")
 
 
@@ -56,8 +54,8 @@ def encode(model: Path, data: str, split: str | None, out: Path | None, force: b
 def score(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Write how likely each row of DATA is: its ELBO, in nats.
 
-    The lower the score, the stranger the row: sort by it to find anomalies. MODEL is a file that
-    train wrote, or its folder.
+    The lower the score, the stranger the row: sort by it to find anomalies. A gap takes no part:
+    compare rows with the same gaps. MODEL is a file that train wrote, or its folder.
 
     \b
     Example:
@@ -70,7 +68,7 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
     dataset, X, where = rows.load_rows(vae, data, split)
     scores = vae.score_samples(X, rows.labels_of(dataset, X))
     if out.suffix == ".npy":
-        report.save_array(scores, out)
+        report.write_rows(out, scores)
     else:
         report.write_csv(out, ["row", "score"], enumerate(scores.tolist()))
     click.echo(
@@ -88,8 +86,9 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
 def impute(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Fill the gaps of DATA with what MODEL expects there.
 
-    A gap is an empty cell of a CSV file, or NaN. MODEL, a file that train wrote, or its folder,
-    must have been trained with --missing mask.
+    A gap is an empty cell of a CSV file, or NaN; all other cells stay as they are written. MODEL, a
+    file that train wrote, or its folder, must have been trained with --missing mask, on columns
+    of mean 0 and standard deviation 1.
 
     \b
     Example:
@@ -102,13 +101,12 @@ def impute(model: Path, data: str, split: str | None, out: Path | None, force: b
     out = _table_file(out or Path("imputed.csv"), force)
     dataset, X, where = rows.load_rows(vae, data, split)
     filled = vae.impute(X, rows.labels_of(dataset, X))
-    if out.suffix == ".npy":
-        report.save_array(filled, out)
+    names, gaps = rows.names_of(vae, dataset), np.isnan(X)
+    if out.suffix == ".csv" and rows.is_csv(dataset):
+        report.write_csv(out, names, rows.filled_cells(dataset, gaps, filled))
     else:
-        names = vae._reader.names or dataset.columns
-        report.write_table(out, filled.reshape(len(filled), -1), names)
-    gaps = 0 if X.dtype.kind != "f" else int((X != X).sum())
-    click.echo(f"Wrote {out}: {len(X):,} {where}, {gaps:,} gaps filled")
+        report.write_rows(out, filled, names)
+    click.echo(f"Wrote {out}: {len(X):,} {where}, {gaps.sum():,} gaps filled")
 
 
 def _table_file(out: Path, force: bool) -> Path:

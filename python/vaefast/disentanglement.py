@@ -78,9 +78,14 @@ def mig(codes: ArrayLike, factors: Factors, bins: int = 20) -> float:
     bins = check_integer(bins, "bins", low=2)
     binned = [_binned(unit, bins) for unit in units.T]
     gaps = []
-    for factor in known:
+    for number, factor in enumerate(known):
         classes = factor if factor.dtype == np.int64 else _binned(factor, bins)
         entropy = _information(classes, classes)
+        if entropy == 0:
+            raise ValueError(
+                f"factor {number}, counted from 0, has one value in nearly all rows, so that they "
+                f"fall into one of {bins} bins: pass more bins, or whole numbers as classes"
+            )
         shared = [_information(unit, classes) for unit in binned]
         gaps.append(_gap(shared) / entropy)
     return float(np.mean(gaps))

@@ -24,8 +24,9 @@ class Estimator:
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name."""
-        for name, value in params.items():
+        for name in params:
             check_choice(name, "parameter", self._parameter_names())
+        for name, value in params.items():
             setattr(self, name, value)
         return self
 

@@ -21,8 +21,14 @@ def check_names(names: FeatureNames | None, expected: FeatureNames | None, name:
     """Raise ValueError if both are known and differ: columns in another order mean other things."""
     if names is None or expected is None or names == expected:
         return
+    for what, odd in (
+        ("lacks columns of the fit", [n for n in expected if n not in names]),
+        ("has columns that the model was not fitted on", [n for n in names if n not in expected]),
+    ):
+        if odd and len(names) != len(expected):
+            raise ValueError(f"{name} {what}: {_listed(tuple(odd))}")
     if len(names) != len(expected):
-        return  # check_features says so
+        return  # names that are there twice; check_features says what is wrong
     i, found, fitted = next(
         (i, a, b) for i, (a, b) in enumerate(zip(names, expected, strict=True)) if a != b
     )

@@ -42,6 +42,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb+") as file:  # on the disk before the old file goes
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary's name
     finally:
         temporary.unlink(missing_ok=True)
 

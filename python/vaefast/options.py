@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
@@ -80,8 +81,9 @@ def load_model(model: Path, conditional: bool = False) -> VAE:
     vae = load(model)
     if vae.conditional and not conditional:
         raise click.ClickException(
-            f"{model} is a conditional model, and this command knows no y. reconstruct, sample and "
-            "evaluate do, and the functions of Python, such as vae.transform(X, y)."
+            f"{model} is a conditional model, and this command knows no y. reconstruct, sample, "
+            "evaluate, encode, score and impute do, and the functions of Python, such as "
+            "vae.transform(X, y)."
         )
     return vae
 
@@ -136,12 +138,18 @@ def as_options(message: str) -> str:
     return re.sub(rf"(?<![\w/\\])({names})={value}", spell, message)  # not within a path
 
 
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"Warning: {as_options(str(message))}", err=True)
+
+
 class Group(click.Group):
     """Commands whose expected errors are one line for people, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except EXPECTED as error:
             message = as_options(str(error))
             if isinstance(error, OSError) and error.filename and error.strerror:
@@ -203,12 +211,16 @@ def height_and_width(text: str) -> tuple[int, int]:
     return sides[0], sides[-1]
 
 
-def number_or_schedule(text: str) -> Any:
+def number_or_schedule(kinds: Sequence[type]) -> Callable[[str], Any]:
     """4 or linear:10 on the command line, as 4.0 or LinearWarmup(10)."""
-    try:
-        return schedules.parse(text)
-    except (TypeError, ValueError) as error:
-        raise click.BadParameter(f"{error}.") from None
+
+    def convert(text: str) -> Any:
+        try:
+            return schedules.parse(text, kinds)
+        except (TypeError, ValueError) as error:
+            raise click.BadParameter(f"{error}.") from None
+
+    return convert
 
 
 def name_and_number(text: str) -> tuple[str, float]:
@@ -283,8 +295,8 @@ def _click_type(annotation: Any) -> tuple[Any, str | None]:
     for kind in kinds:
         if get_origin(kind):  # Sequence[int], tuple[float, float]
             return (integers, "N,N,...") if int in get_args(kind) else (floats, "X,X,...")
-    if set(kinds) & set(get_args(schedules.BetaSchedule | schedules.RateSchedule)):
-        return number_or_schedule, "FLOAT|NAME:..."
+    if found := [kind for kind in kinds if kind in schedules.KINDS]:
+        return number_or_schedule(found), "FLOAT|NAME:..."
     if str in kinds and float in kinds:
         return name_or_number, "TEXT|FLOAT"
     return next(kind for kind in (bool, str, float, int) if kind in kinds), None

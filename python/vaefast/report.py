@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from vaefast import VAE, images, plots
+from vaefast.building import widths
 from vaefast.errors import MissingExtraError
 from vaefast.files import atomic_write
 from vaefast.rows import Part
@@ -30,6 +31,7 @@ OF_A_CLASS, CLASSES = 8, 16  # samples of a conditional model
 
 
 def write_model(folder: Path, vae: VAE) -> None:
+    """Write the model, and the history of its training as a table."""
     vae.save(folder / "model.safetensors")
     history = dict(vae.history_)
     kl_of_epochs = history.pop("kl_per_dimension")
@@ -68,7 +70,7 @@ def remove_pictures(folder: Path, reason: str) -> dict[str, str]:
     return dict.fromkeys(pictures, reason)
 
 
-def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a table with a line of column names; None becomes an empty cell."""
     with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -76,10 +78,13 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Sequence[Any]])
         writer.writerows(rows)
 
 
-def write_table(path: Path, rows: np.ndarray, columns: Sequence[str] | None = None) -> None:
-    """Write rows as CSV in all their digits; columns without names become x0, x1, ..."""
-    names = columns or [f"x{i}" for i in range(rows.shape[1])]
-    write_csv(path, names, rows.astype(str))
+def write_rows(path: Path, rows: np.ndarray, columns: Sequence[str] = ()) -> None:
+    """Write rows as .npy, as they are, or as CSV: flat, in all their digits."""
+    if path.suffix == ".npy":
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.save(file, rows)
+        return
+    write_csv(path, columns, (row.astype(str) for row in rows.reshape(len(rows), -1)))
 
 
 def save_picture(picture: Any, path: Path) -> None:
@@ -95,21 +100,16 @@ def save_picture(picture: Any, path: Path) -> None:
         save(temporary)
 
 
-def save_array(array: np.ndarray, path: Path) -> None:
-    """Write an array as .npy."""
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.save(file, array)
-
-
 def describe_rows(X: np.ndarray) -> str:
+    """How many rows of what: 200 rows of 5 columns, 60,000 rows of 28x28 pixels."""
     what = f"{X.shape[1]:,} columns" if X.ndim == 2 else "x".join(map(str, X.shape[1:])) + " pixels"
     return f"{len(X):,} rows of {what}"
 
 
 def describe_net(vae: VAE, features: int) -> str:
-    hidden = tuple(vae.hidden_layer_sizes)
-    back = hidden[::-1] if vae.decoder_layer_sizes is None else tuple(vae.decoder_layer_sizes)
-    sizes = "-".join(map(str, (features, *hidden, vae.latent_dim, *back, features)))
+    """The layers' widths from the data to the data, and what they are made of."""
+    encoder, latent_dim, decoder = widths(vae.get_params())
+    sizes = "-".join(map(str, (features, *encoder, latent_dim, *decoder, features)))
     likelihood = vae.likelihood
     if not isinstance(likelihood, str):
         likelihood = " + ".join(f"{count} {name}" for name, count in likelihood)
@@ -137,6 +137,7 @@ def describe_model(vae: VAE) -> dict[str, Any]:
 
 
 def describe_scores(scores: Mapping[str, float]) -> str:
+    """ELBO and its parts, as `VAE.evaluate` returns them, in words."""
     return (
         f"ELBO {scores['elbo']:.2f}, reconstruction {scores['reconstruction']:.2f}, "
         f"KL {scores['kl']:.2f} nats per row"

@@ -149,8 +149,8 @@ class Reader:
             X, y or exposure are not what the model takes.
         """
         rows, shape = check_rows(X, name)
-        check_features(rows, shape, self.shape, name)
         check_names(names_of(X), self.names, name)
+        check_features(rows, shape, self.shape, name)
         check_data(rows, self.columns, self.missing, name)
         if exposure is not None and not any(likelihood in COUNTS for likelihood, _ in self.columns):
             raise ValueError(f"exposure is for the likelihoods {' and '.join(COUNTS)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,13 @@ from vaefast import VAE, datasets
 from vaefast.datasets import Dataset
 from vaefast.datasets.folders import read_image
 from vaefast.datasets.idx import find_idx_files
+from vaefast.datasets.tables import SUFFIXES as CSV
+from vaefast.datasets.tables import read_cells
 from vaefast.feature_names import check_names
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+LABELS = "A .npz file has them as y, a folder of images in the names of its sub-folders."
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,43 @@ def load_rows(
     dataset = replace(dataset, X=_in_shape_of(vae, dataset.X, data), X_test=X_test)
     if dataset.X_test is not None:
         split = split or default
-        return dataset, dataset.X if split == "train" else dataset.X_test, f"{split} rows of {data}"
-    if split == "test":
+        X, where = dataset.X if split == "train" else dataset.X_test, f"{split} rows of {data}"
+    elif split == "test":
         raise ValueError(f"{data} has no test rows of its own.")
-    return dataset, dataset.X, f"rows of {data}"
+    else:
+        X, where = dataset.X, f"rows of {data}"
+    if vae.conditional and labels_of(dataset, X) is None:
+        raise ValueError(f"the model is conditional, and {data} has no labels. {LABELS}")
+    return dataset, X, where
 
 
 def labels_of(dataset: Dataset, X: Array) -> Array | None:
     """The labels of the rows that `load_rows` returned."""
     return dataset.y if X is dataset.X else dataset.y_test
+
+
+def names_of(vae: VAE, dataset: Dataset | None = None) -> Sequence[str]:
+    """Names of the columns of rows of the model: its own, those of the data, or x0, x1, ..."""
+    of_data = None if dataset is None else dataset.columns
+    return vae._reader.names or of_data or [f"x{i}" for i in range(vae.n_features_in_)]
+
+
+def is_csv(dataset: Dataset) -> bool:
+    """Whether it was read from a CSV file."""
+    return Path(dataset.name).suffix.lower() in CSV
+
+
+def header_of(dataset: Dataset) -> str:
+    """Words for a CSV file whose first row counts as data."""
+    return " (no header)" if is_csv(dataset) and dataset.columns is None else ""
+
+
+def filled_cells(dataset: Dataset, gaps: Array, filled: Array) -> Iterator[list[str]]:
+    """The rows of a CSV file in its own words, but for the gaps, (n, d) booleans."""
+    guesses = filled.reshape(len(filled), -1)
+    cells = read_cells(Path(dataset.name))
+    for texts, gap, guess in zip(cells, gaps.reshape(guesses.shape), guesses, strict=True):
+        yield [str(guess[i]) if gap[i] else text for i, text in enumerate(texts)]
 
 
 def check_indexes(indexes: Iterable[int], X: Array, where: str) -> None:

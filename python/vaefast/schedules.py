@@ -8,10 +8,10 @@ goes on to the same bits. `Plateau` depends on how training went, which it reads
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from .validation import check_integer, check_number
 
@@ -267,6 +267,7 @@ class Plateau:
 
 BetaSchedule = LinearWarmup | SigmoidWarmup | Cyclical
 RateSchedule = Cosine | Step | MultiStep | Plateau
+KINDS = get_args(BetaSchedule | RateSchedule)
 _NAMES: dict[str, type[BetaSchedule | RateSchedule]] = {
     "linear": LinearWarmup,
     "sigmoid": SigmoidWarmup,
@@ -313,27 +314,29 @@ def as_data(schedule: BetaSchedule | RateSchedule) -> dict[str, Any]:
 def from_data(data: dict[str, Any]) -> BetaSchedule | RateSchedule:
     """Return the schedule that `as_data` described; TypeError or ValueError if it is none."""
     fields_given = {name: value for name, value in data.items() if name != "schedule"}
-    return _kind(data.get("schedule"))(**fields_given)
+    return _kind(data.get("schedule"), _NAMES)(**fields_given)
 
 
-def parse(text: str) -> float | BetaSchedule | RateSchedule:
+def parse(text: str, kinds: Sequence[type]) -> float | BetaSchedule | RateSchedule:
     """Return what a command line means: 4, linear:10, cosine:1e-3:warmup=5, multi-step:1e-3:30,60.
 
-    A schedule is its name and its fields, in order or by name, separated by colons.
+    A schedule is its name and its fields, in order or by name, separated by colons. `kinds` are
+    those that may be meant.
 
     Raises
     ------
     ValueError
-        The text is neither a number nor a schedule.
+        The text is neither a number nor one of these schedules.
     """
     name, *parts = text.split(":")
-    if not parts and name not in _NAMES:
+    allowed = [name for name, kind in _NAMES.items() if kind in kinds]
+    if not parts and name not in allowed:
         try:
             return float(text)
         except ValueError:
-            expected = f"a number, or a schedule: {', '.join(_NAMES)}"
+            expected = f"a number, or a schedule: {', '.join(allowed)}"
             raise ValueError(f"expected {expected}, got {text!r}") from None
-    kind = _kind(name)
+    kind = _kind(name, allowed)
     names = [field.name for field in fields(kind)]
     given: dict[str, Any] = {}
     for position, part in enumerate(parts):
@@ -359,9 +362,9 @@ def _number(text: str, whole: str, many: bool) -> float | tuple[float, ...]:
     return numbers[0]
 
 
-def _kind(name: object) -> type[BetaSchedule | RateSchedule]:
-    if not isinstance(name, str) or name not in _NAMES:
-        raise ValueError(f"schedule {name!r} is unknown; there are {', '.join(_NAMES)}")
+def _kind(name: object, allowed: Collection[str]) -> type[BetaSchedule | RateSchedule]:
+    if not isinstance(name, str) or name not in allowed:
+        raise ValueError(f"schedule {name!r} is unknown; there are {', '.join(allowed)}")
     return _NAMES[name]
 
 

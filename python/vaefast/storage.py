@@ -38,6 +38,7 @@ def save(vae: VAE, path: str | os.PathLike[str], training: bool = False) -> None
 
     `training`: with the optimizer's moments and steps, so that training can go on from the file.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     params = dict(vae._fitted)
@@ -67,7 +68,10 @@ def save(vae: VAE, path: str | os.PathLike[str], training: bool = False) -> None
         "sha256": _checksum(header, tensors),
     }
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:  # a full disk, for example
+            raise OSError(f"{path} could not be written: {error}") from error
 
 
 def load(path: str | os.PathLike[str]) -> VAE:
@@ -200,10 +204,11 @@ def _conditions(data: dict[str, Any] | None) -> Conditions | None:
 def _feature_names(data: Any, shape: Sequence[int]) -> FeatureNames | None:
     if data is None:
         return None
-    names = tuple(data)
-    if not all(isinstance(name, str) for name in names) or [len(names)] != list(shape):
-        raise ValueError(f"{len(names)} feature names are not those of rows of shape {shape}")
-    return names
+    if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
+        raise ValueError(f"feature_names={data!r} must be a list of text")
+    if [len(data)] != list(shape):
+        raise ValueError(f"{len(data)} feature names are not those of rows of shape {shape}")
+    return tuple(data)
 
 
 def _from_plain(value: Any) -> Any:

@@ -151,7 +151,7 @@ def _train_epoch(
         at_once = max(1, min(2 * at_once, int(patience * at_once)))
     rate, beta = float(rates[-1]), float(betas[-1])
     batch = order[(taken - 1) * size :]
-    if not _is_finite(core, rows[batch]):  # what no loss has shown yet
+    if not _is_finite(core, rows[batch], schedule.mean_code):  # what no loss has shown yet
         core.set_tensors(before)
         raise _divergence(epoch, "after its last batch", rate)
     record: Record = {
@@ -196,9 +196,10 @@ def _monitored(rows: Rows) -> Rows:
     return rows if count == n else rows[np.sort(permutation(n, SCORING_SEED, 0)[:count])]
 
 
-def _is_finite(core: Core, rows: Rows) -> bool:
+def _is_finite(core: Core, rows: Rows, mean_code: bool) -> bool:
     """Whether the weights are finite, and what they make of these rows."""
-    results: list[NDArray[Any]] = [*core.tensors().values(), *core.score(rows, SCORING_SEED)]
+    scores = core.score(rows, SCORING_SEED, mean_code=mean_code)
+    results: list[NDArray[Any]] = [*core.tensors().values(), *scores]
     return all(bool(np.isfinite(result).all()) for result in results)
 
 

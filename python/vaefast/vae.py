@@ -39,6 +39,7 @@ from .validation import (
     check_number,
     check_rows,
     check_values,
+    warn_of_empty_columns,
     warn_of_scale,
 )
 
@@ -159,8 +160,8 @@ class VAE(Estimator):
     n_features_in_ : int
         Numbers in one row.
     feature_names_in_ : ndarray of str
-        Names of the columns, only if X was a frame whose columns' names are text. Later frames
-        must have the same, in the same order.
+        Names of the columns, only if X was a frame whose columns' names are all text, or a CSV file
+        with a header that `vaefast train` read. Later frames must have the same, in the same order.
     interrupted_ : bool
         Whether Ctrl-C ended the last training.
 
@@ -346,6 +347,7 @@ class VAE(Estimator):
         watched = _validation_rows(validation, reader)
         if early_stopping and watched is None:
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
+        warn_of_empty_columns(rows.x if isinstance(rows, RowData) else rows, reader.names)
         if self.likelihood == "gaussian":
             warn_of_scale(rows.x if isinstance(rows, RowData) else rows)
         core = make_core(params, math.prod(reader.shape), reader.width)
@@ -430,17 +432,20 @@ class VAE(Estimator):
 
     def impute(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[Any]:
         """Return X with its missing values filled: E[x|z] at the mean of the row's posterior.
 
         The model must have been fitted with missing="mask". Counts are filled for the exposure.
+        Known values are those of X to the bit: the result is float64 if X is, else float32.
         """
         self._fitted_core()
         if not self._reader.missing:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
         rows = self._reader.read(X, y, exposure)
         assert isinstance(rows, RowData)
-        known = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
+        known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
+        if (given := np.asarray(X)).dtype == np.float64:
+            known = given.reshape(known.shape)
         guess = self.reconstruct(X, y).reshape(known.shape)
         if rows.log_exposure is not None:
             likelihoods.expose(guess, self._reader.columns, rows.log_exposure)
@@ -579,9 +584,11 @@ class VAE(Estimator):
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
-        """Names of the columns of the frame that the model was fitted on."""
-        if not self._is_fitted() or self._reader.names is None:
-            raise AttributeError("feature_names_in_ is there after fit(X) of a frame with names")
+        """Names of the columns of the frame, or the CSV file, that the model was fitted on."""
+        if not self._is_fitted():
+            raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
+        if self._reader.names is None:
+            raise AttributeError("feature_names_in_: the columns of the fit had no names")
         return np.array(self._reader.names, dtype=object)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:

@@ -51,7 +51,7 @@ def check_rows(X: ArrayLike, name: str = "X") -> tuple[Rows, tuple[int, ...]]:
     if array.dtype.kind not in "buif":
         raise TypeError(
             f"{name} holds {array.dtype}, expected numbers. "
-            "vaefast.tables.Table encodes text and categories."
+            "vaefast.tables.Table encodes text, categories and dates."
         )
     if array.ndim not in (2, 3, 4):
         hint = f"; one row is {name}[None], one column {name}[:, None]" if array.ndim == 1 else ""
@@ -72,12 +72,16 @@ def _from_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
     if any(isinstance(value, str) for value in array.flat):
         raise TypeError(
             f"{name} holds strings, expected numbers. "
-            "vaefast.tables.Table encodes text and categories."
+            "vaefast.tables.Table encodes text, categories and dates."
         )
     try:
-        return array.astype(np.float64)
+        known = [math.nan if type(v).__name__ == "NAType" else v for v in array.flat]  # pandas.NA
+        return np.array(known, np.float64).reshape(array.shape)
     except (TypeError, ValueError, OverflowError) as error:
-        raise TypeError(f"{name} holds objects, expected numbers: {error}") from error
+        raise TypeError(
+            f"{name} holds objects, expected numbers: {error}. "
+            "vaefast.tables.Table encodes text, categories and dates."
+        ) from error
 
 
 def check_values(rows: Rows, likelihood: str | None = None, name: str = "X") -> None:
@@ -121,6 +125,22 @@ def warn_of_scale(rows: Rows) -> None:
             f"X has values as large as {largest:g}. likelihood='gaussian' trains well on columns "
             "of mean 0 and standard deviation 1: standardise them first, for example with "
             "sklearn.preprocessing.StandardScaler.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_empty_columns(rows: Rows, names: Sequence[str] | None) -> None:
+    """Warn of columns of gaps alone: nothing is learned of them."""
+    if rows.dtype == np.uint8 or not np.isnan(rows[0]).any():
+        return
+    empty = np.flatnonzero(np.isnan(rows).all(axis=0)).tolist()
+    if empty:
+        first = f"column {empty[0]}" + (f" ({names[empty[0]]})" if names else "")
+        more = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""
+        warnings.warn(
+            f"{first}{more} of X has no value in any row: what the model says of it is noise. "
+            "Drop it.",
             UserWarning,
             stacklevel=4,
         )

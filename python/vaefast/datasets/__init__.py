@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from . import folders
+from . import folders, tables
 from .arrays import load_npy, load_npz
 from .dataset import Dataset
 from .downloads import fashion_mnist, mnist
@@ -27,8 +27,7 @@ _NAMED: dict[str, Callable[[], Dataset]] = {
 _BY_SUFFIX: dict[str, Callable[[Path], Dataset]] = {
     ".npy": load_npy,
     ".npz": load_npz,
-    ".csv": load_csv,
-    ".tsv": load_csv,
+    **dict.fromkeys(tables.SUFFIXES, load_csv),
 }
 
 

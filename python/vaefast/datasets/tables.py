@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .dataset import Dataset
 
+SUFFIXES = (".csv", ".tsv")
 _ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that spreadsheets put in front
 
 
@@ -43,6 +44,14 @@ def load_csv(path: Path) -> Dataset:
             f"{path}, line {line}: the header has {len(header)} columns, the rows have {X.shape[1]}"
         )
     return Dataset(str(path), X, columns=header)
+
+
+def read_cells(path: Path) -> Iterator[list[str]]:
+    """The rows of a file that `load_csv` has read, in its own words, without the header."""
+    with _rows(path, _delimiter(path)) as rows:
+        for number, (_, cells) in enumerate(rows):
+            if number or any(map(_is_number, cells)):
+                yield cells
 
 
 def _load(

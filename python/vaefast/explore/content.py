@@ -52,7 +52,7 @@ def page_content(
     latent_dim, shape = _latent_dim(vae), vae.feature_shape_
     rng = np.random.default_rng(0)
     prior = rng.standard_normal((PROBES, latent_dim), dtype=np.float32)
-    names = _columns(columns, shape)
+    names = _columns(columns or vae._reader.names, shape)
     arrows = _directions(directions or {}, latent_dim)
     codes = points = None
     words = ""
@@ -85,8 +85,8 @@ def page_content(
     }
 
 
-def describe_model(vae: VAE) -> str:
-    """Return a sentence on the model, for people."""
+def model_in_words(vae: VAE) -> str:
+    """Return some sentences on the model, for people."""
     shape, net = vae.feature_shape_, "-".join(map(str, _sizes(vae)))
     if is_image_shape(shape):
         colour = {1: "grey", 3: "colour", 4: "colour"}[shape[2] if len(shape) == 3 else 1]
@@ -153,6 +153,7 @@ def _decoder(vae: VAE, mean: str, probes: Array, low_high: tuple[float, float]) 
 def _points(
     vae: VAE, X: ArrayLike, labels: ArrayLike | None, rng: np.random.Generator
 ) -> tuple[Array, dict[str, Any]]:
+    vae._reader.read(X)  # names too, which the rows chosen below lose
     rows, shape = check_rows(X)
     chosen = np.arange(len(rows))
     if len(rows) > POINTS:

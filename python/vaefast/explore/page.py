@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from vaefast import VAE
 from vaefast.files import atomic_write
 
-from .content import describe_model, page_content
+from .content import model_in_words, page_content
 
 SCRIPTS = ("decoder.js", "paint.js", "map.js", "page.js", "tools.js")  # each uses those before it
 
@@ -69,7 +69,7 @@ def write_page(
     fields = {
         "title": html.escape(title),
         "what": "picture" if content["kind"] == "image" else "row of a table, drawn as bars,",
-        "about": html.escape(describe_model(vae)),
+        "about": html.escape(model_in_words(vae)),
         "map_text": html.escape(content["map"]["text"]),
         "weights": f"{content['decoder']['n_weights']:,}",
         "policy": _policy(style, script),

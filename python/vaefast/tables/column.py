@@ -51,6 +51,8 @@ class Column:
         x = (value - mean) / scale; 0 and 1 where values stay as they are. Dates are seconds.
     categories : tuple
         The values of a categorical column, in the order of its block, or of a constant one.
+    step : float
+        Seconds that dates or durations come back as whole multiples of; 0: of none.
     """
 
     name: Name
@@ -59,6 +61,7 @@ class Column:
     mean: float = 0.0
     scale: float = 1.0
     categories: tuple[Scalar, ...] = ()
+    step: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, (str, int)):
@@ -66,6 +69,8 @@ class Column:
         known = self.dtype.kind in _LIKELIHOODS
         if not known or self.likelihood not in (*_LIKELIHOODS[self.dtype.kind], _CONSTANT):
             raise ValueError(f"{self._called}: no {self.likelihood} for {self.dtype.kind!r}")
+        if not (math.isfinite(self.step) and self.step >= 0):
+            raise ValueError(f"{self._called}: step {self.step}")
         if not (math.isfinite(self.mean) and math.isfinite(self.scale) and self.scale > 0):
             raise ValueError(f"{self._called}: mean {self.mean} and scale {self.scale}")
         for category in self.categories:
@@ -113,7 +118,9 @@ class Column:
             )
         within = (there - low) / spread  # in [0, 1]: no square over- or underflows
         mean, scale = low + spread * within.mean(), spread * within.std()
-        return cls(name, series.dtype, likelihood, float(mean), float(scale))
+        return cls(
+            name, series.dtype, likelihood, float(mean), float(scale), step=_step(kind, there)
+        )
 
     @property
     def width(self) -> int:
@@ -157,6 +164,8 @@ class Column:
             values = self._decode_categories(X, rng)
         else:
             values = X[:, 0] * self.scale + self.mean
+            if self.step:
+                values = np.rint(values / self.step) * self.step
             self._check_domain(values, whole=False)
             if self.likelihood in _COUNTS:
                 values = np.rint(values)
@@ -250,6 +259,13 @@ class Column:
         if kind == "boolean":
             return str(bool(value))
         return repr(value) if isinstance(value, str) else f"{value:.9g}"
+
+
+def _step(kind: str, seconds: Array) -> float:
+    """The longest of day, hour, minute and second that dates or durations are whole numbers of."""
+    if kind not in ("date", "instant", "duration"):
+        return 0.0
+    return next((s for s in (86400.0, 3600.0, 60.0, 1.0) if not (seconds % s).any()), 0.0)
 
 
 def _check_finite(name: Name, series: Series) -> None:
