@@ -51,6 +51,7 @@ WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
                         .number = static_cast<int>(tiles_.size())});
   }
   square_norms_.resize(tiles_.size());
+  for (const NamedTensor& tensor : model.tensors()) parameters_.push_back(tensor.parameter);
   // Of a layer whose columns are shared in the rows phase too, a thread takes those columns, which are in its own
   // cache.
   for (Tile& t : tiles_) {
@@ -107,10 +108,8 @@ void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm
 }
 
 void WeightsPhase::make_gradients() {
-  for (const NamedTensor& tensor : model_.tensors()) {
-    Parameter& parameter = *tensor.parameter;
-    if (parameter.gradient.empty()) parameter.gradient = Panels(parameter.value.rows(), parameter.value.cols());
-  }
+  for (Parameter* parameter : parameters_)
+    if (parameter->gradient.empty()) parameter->gradient = Panels(parameter->value.rows(), parameter->value.cols());
 }
 
 template <class Sink>

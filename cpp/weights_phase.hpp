@@ -54,11 +54,12 @@ class WeightsPhase {
   Team& team_;
   int samples_;
   const Panels& x_;
-  const Nonzeros& nonzeros_;          // of x
-  std::vector<UsedRows> used_;        // of x, for the panel that each thread is at
-  std::vector<Tile> tiles_;           // thread after thread
-  std::vector<int> shares_;           // thread t works on tiles_[shares_[t]] ... tiles_[shares_[t + 1] - 1]
-  std::vector<double> square_norms_;  // of each tile's gradient, by number
+  const Nonzeros& nonzeros_;            // of x
+  std::vector<UsedRows> used_;          // of x, for the panel that each thread is at
+  std::vector<Tile> tiles_;             // thread after thread
+  std::vector<int> shares_;             // thread t works on tiles_[shares_[t]] ... tiles_[shares_[t + 1] - 1]
+  std::vector<double> square_norms_;    // of each tile's gradient, by number
+  std::vector<Parameter*> parameters_;  // of the whole model
 };
 
 }  // namespace vaefast

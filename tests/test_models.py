@@ -423,6 +423,7 @@ def test_gaps_of_a_table_are_filled_in_its_own_kinds():
     assert (back["sex"] == frame["sex"])[guessed].mean() > 0.75
 
 
+@pytest.mark.filterwarnings("ignore:column 3 of X has no value in any row")
 def test_what_is_missing_says_nothing():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((100, 4)).astype(np.float32)

@@ -378,15 +378,39 @@ class VAE(Estimator):
     def encode(
         self, X: ArrayLike, y: Any = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the mean and the log-variance of q(z|x), each (n, latent_dim).
+        """Return the posterior q(z|x) of each row.
 
-        y : only of a conditional model, here and below: a label or a row of numbers for each row
-        of X, or one for all.
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images
+            Rows like those of the fit, here and in the methods below.
+        y : label or array-like, optional
+            Only of a conditional model, here and below: a label or a row of numbers for each row
+            of X, or one for all.
+
+        Returns
+        -------
+        mu, logvar : ndarray of shape (n, latent_dim), float32
+            Mean and log-variance (Kingma & Welling 2014, eq. 9).
+
+        Raises
+        ------
+        NotFittedError
+            `fit` was not called yet, here and below.
+        ValueError, TypeError
+            X or y are not what the model was fitted on, here and below.
         """
         return self._fitted_core().encode(self._reader.read(X, y))
 
     def transform(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
-        """Return the mean of q(z|x), (n, latent_dim): the latent features of each row."""
+        """Return the latent features of each row, the mean of q(z|x).
+
+        Parameters and errors are those of `encode`.
+
+        Returns
+        -------
+        ndarray of shape (n, latent_dim), float32
+        """
         return self.encode(X, y)[0]
 
     def fit_transform(self, X: ArrayLike, y: Any = None, **fit: Any) -> NDArray[np.float32]:
@@ -394,7 +418,25 @@ class VAE(Estimator):
         return self.fit(X, y, **fit).transform(X, y)
 
     def inverse_transform(self, Z: ArrayLike, y: Any = None) -> NDArray[np.float32]:
-        """Decode: return E[x|z], (n, d) or images, of codes Z of shape (n, latent_dim)."""
+        """Decode: return what the model expects to see at some codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, latent_dim)
+            Finite numbers, such as `transform` returns.
+        y : label or array-like, optional
+            As for `encode`.
+
+        Returns
+        -------
+        ndarray of shape (n, d) or images, float32
+            E[x|z], in the units of X: probabilities, means, or rates.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As for `encode`, of Z.
+        """
         core = self._fitted_core()
         codes, shape = check_rows(Z, "Z")
         if shape != (core.latent_dim,):
@@ -413,10 +455,27 @@ class VAE(Estimator):
         n: int | None = None,
         random_state: RandomState = None,
     ) -> NDArray[np.float32]:
-        """Return each row as the model sees it: E[x|z], like X, at the mean of its posterior.
+        """Return each row as the model sees it.
 
-        With n, return n interpretations of each row, (rows, n, d) or (rows, n) images: E[x|z]
-        for n codes z drawn from its posterior q(z|x), by the noise of `random_state`.
+        Parameters
+        ----------
+        X, y
+            As for `encode`.
+        n : int, optional
+            Return n interpretations of each row, for codes z drawn from its posterior q(z|x). By
+            default one, for the mean of the posterior.
+        random_state : int, Generator, RandomState or None
+            Seed of the n codes.
+
+        Returns
+        -------
+        ndarray of shape (rows, d) or images, float32; with n (rows, n, d) or (rows, n) images
+            E[x|z].
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As for `encode`; n is no whole number of at least 1.
         """
         if n is None:
             return self.inverse_transform(self.transform(X, y), y)
@@ -435,8 +494,22 @@ class VAE(Estimator):
     ) -> NDArray[Any]:
         """Return X with its missing values filled: E[x|z] at the mean of the row's posterior.
 
-        The model must have been fitted with missing="mask". Counts are filled for the exposure.
-        Known values are those of X to the bit: the result is float64 if X is, else float32.
+        Parameters
+        ----------
+        X, y
+            As for `encode`; NaN where a value is missing.
+        exposure : array-like of shape (n,), optional
+            As for `fit`: counts are filled for it.
+
+        Returns
+        -------
+        ndarray of shape (n, d) or images
+            Known values are those of X to the bit: float64 if X is, else float32.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As for `encode`; the model was not fitted with missing="mask".
         """
         self._fitted_core()
         if not self._reader.missing:
@@ -465,6 +538,10 @@ class VAE(Estimator):
 
         Parameters
         ----------
+        n : int
+            How many.
+        random_state : int, Generator, RandomState or None
+            Seed of the codes and, with draw, of the rows.
         y : label or array-like
             Of a conditional model: sample(8, y=3), or one for each row.
         temperature : float
@@ -472,6 +549,15 @@ class VAE(Estimator):
             typical and alike, above it stranger; 0 is the middle of the latent space.
         draw : bool
             Draw each row from p(x|z) too, instead of E[x|z]: for tables and counts.
+
+        Returns
+        -------
+        ndarray of shape (n, d) or images, float32
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            `fit` was not called yet; an argument is not usable; y is missing, or not expected.
         """
         core = self._fitted_core()
         if y is not None and self._reader.conditions is None:
@@ -490,10 +576,28 @@ class VAE(Estimator):
     def score_samples(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Return an estimate of the ELBO of each row, (n,), in nats.
+        """Return an estimate of the ELBO of each row (Kingma & Welling 2014, eq. 3).
 
         One z is drawn for each row, from noise that the row's own content names: a row has the same
-        score at every call, in any place and among any others.
+        score at every call, in any place and among any others. Of gaps no score is taken: compare
+        rows with the same ones.
+
+        Parameters
+        ----------
+        X, y
+            As for `encode`.
+        exposure : array-like of shape (n,), optional
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            In nats.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As for `encode`.
         """
         core = self._fitted_core()
         rows = self._reader.read(X, y, exposure)
@@ -501,15 +605,21 @@ class VAE(Estimator):
         return -(reconstruction + kl)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
-        """Return the mean ELBO of the rows, in nats."""
+        """Return the mean of `score_samples`, in nats per row; parameters and errors are its."""
         return self.evaluate(X, y)["elbo"]
 
     def evaluate(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Return elbo, reconstruction (-E_q[log p(x|z)]) and kl: means over rows, in nats.
+        """Return the ELBO of the rows and its two parts.
 
-        A plain autoencoder has no kl, and its elbo is minus the reconstruction.
+        Parameters and errors are those of `score_samples`.
+
+        Returns
+        -------
+        dict of str to float
+            elbo, reconstruction (-E_q[log p(x|z)]) and kl, means over rows in nats: elbo is
+            -(reconstruction + kl). A plain autoencoder has a kl of 0.
         """
         core = self._fitted_core()
         return evaluate(core, self._reader.read(X, y, exposure), self._mean_code)
@@ -528,6 +638,10 @@ class VAE(Estimator):
 
         Parameters
         ----------
+        X, y
+            As for `encode`.
+        exposure : array-like of shape (n,), optional
+            As for `fit`.
         n_samples : int
             Samples of z for each row.
         random_state : int
@@ -539,6 +653,11 @@ class VAE(Estimator):
         -------
         LogLikelihood
             Estimates and standard errors in nats, of each row and of their mean.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As for `encode`; the model is a plain autoencoder.
         """
         core = self._fitted_core()
         if self._mean_code:
@@ -549,7 +668,24 @@ class VAE(Estimator):
         return log_likelihood(core, rows, count, _seed(random_state), shown)
 
     def diagnose(self, X: ArrayLike, y: Any = None) -> Diagnosis:
-        """Return what each latent unit says of these rows: KL, active units, moments of q(z)."""
+        """Return what each latent unit says of these rows.
+
+        Parameters
+        ----------
+        X, y
+            As for `encode`.
+
+        Returns
+        -------
+        Diagnosis
+            KL of each unit in nats, active units (Burda et al. 2016), moments of the aggregate
+            posterior q(z).
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As for `encode`; the model is a plain autoencoder.
+        """
         self._fitted_core()
         if self._mean_code:
             raise ValueError("objective='autoencoder' has no q(z|x): there is nothing to diagnose")

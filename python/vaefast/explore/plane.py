@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vaefast.latent import plane
+
 HALF = 3.2  # of the map's side, at least: nearly all of the prior
 INSIDE = 0.998  # of the points' coordinates
 
@@ -26,8 +28,9 @@ def page_map(codes: NDArray[Any] | None, order: list[int], words: str) -> dict[s
     latent_dim = len(order)
     centre, axes = np.zeros(latent_dim), np.zeros((2, latent_dim))
     if latent_dim > 2 and codes is not None and len(codes) > 2:
-        centre = codes.mean(0, dtype=np.float64)
-        axes, share = _principal(codes)
+        shown_plane = plane(codes)
+        centre, axes = shown_plane.origin.astype(float), shown_plane.axes.astype(float)
+        share = shown_plane.variance_ratio.sum()
         names = ["Component 1", "Component 2"]
         text = (
             f"The map is the plane along which the {latent_dim:,} numbers of the codes vary most "
@@ -53,12 +56,3 @@ def page_map(codes: NDArray[Any] | None, order: list[int], words: str) -> dict[s
         "names": names,
         "text": f"{text} {words}Circles: one, two and three standard deviations of the prior.",
     }
-
-
-def _principal(codes: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
-    """The first two principal components, (2, latent_dim), and their share of the variance."""
-    variance, vectors = np.linalg.eigh(np.cov(codes, rowvar=False, dtype=np.float64))
-    axes = vectors[:, :-3:-1].T
-    # a component has no sign of its own: its largest number becomes positive
-    axes = axes * np.sign(axes[[0, 1], np.abs(axes).argmax(axis=1)])[:, np.newaxis]
-    return axes, float(variance[-2:].sum() / (variance.sum() or 1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..diagnosis import kl_per_dimension
 from ..validation import check_integer
 from .checks import Floats, check_numbers, check_unconditional, code_of, decode
 
@@ -23,9 +24,7 @@ def dimension_kl(vae: VAE, X: ArrayLike) -> NDArray[np.float64]:
     ``dimension_kl(vae, X).argsort()[::-1]``.
     """
     check_unconditional(vae)
-    mu, logvar = (codes.astype(np.float64) for codes in vae.encode(X))
-    kl: NDArray[np.float64] = np.mean(mu**2 + np.exp(logvar) - 1 - logvar, axis=0) / 2
-    return kl
+    return kl_per_dimension(*vae.encode(X))
 
 
 def traverse(
