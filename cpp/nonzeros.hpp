@@ -2,10 +2,8 @@
 // What is left out would add 0: of finite weights, no bit of a sum depends on it, but the sign of a sum that is 0.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -14,35 +12,51 @@
 
 namespace vaefast {
 
+inline constexpr int WORD = 64;  // columns that one number stands for, a bit each
+inline constexpr int word_count(int cols) { return (cols + WORD - 1) / WORD; }
+
 class Nonzeros {
  public:
-  Nonzeros(int rows, int cols) : panels_(panel_count(cols)), bits_(static_cast<std::size_t>(rows) * panels_) {}
+  Nonzeros(int rows, int cols)
+      : rows_(rows), panels_(panel_count(cols)), bits_(static_cast<std::size_t>(word_count(cols)) * rows) {}
 
   // The padding of m must be zero.
   void mark(const Panels& m, int first, int last) {
-    static_assert(NR <= 32);
-    for (int panel = 0; panel < panels_; ++panel)
+    static_assert(WORD % NR == 0);
+    for (int word = 0; word * PANELS < panels_; ++word)
       for (int row = first; row < last; ++row) {
-        const float* values = m.at(panel, row);
-        bits_[at(row, panel)] = simd::nonzero_bits(values) | simd::nonzero_bits(values + W) << W;
+        std::uint64_t bits = 0;
+        for (int i = 0; i < std::min(PANELS, panels_ - word * PANELS); ++i) {
+          const float* values = m.at(word * PANELS + i, row);
+          bits |= (simd::nonzero_bits(values) | static_cast<std::uint64_t>(simd::nonzero_bits(values + W)) << W)
+                  << i * NR;
+        }
+        bits_[at(row, word)] = bits;
       }
   }
   // Bit i: whether column i of the panel is not zero in this row.
-  std::uint32_t bits(int row, int panel) const { return bits_[at(row, panel)]; }
-  // The same of rows [row, row + rows) together, for `panels` panels. Returns how many bits are set.
-  int find(int row, int rows, int panel, int panels, std::uint32_t* used) const {
-    std::copy_n(bits_.data() + at(row, panel), panels, used);
-    for (int i = 1; i < rows; ++i)
-      for (int p = 0; p < panels; ++p) used[p] |= bits_[at(row + i, panel + p)];
-    return std::accumulate(used, used + panels, 0,
-                           [](int sum, std::uint32_t bits) { return sum + std::popcount(bits); });
+  std::uint32_t bits(int row, int panel) const {
+    return static_cast<std::uint32_t>(bits_[at(row, panel / PANELS)] >> panel % PANELS * NR & ((1ull << NR) - 1));
+  }
+  // Which columns of some words are not zero in rows [row, row + rows), a number a word. Returns how many they are.
+  int find(int row, int rows, int word, int words, std::uint64_t* used) const {
+    int count = 0;
+    for (int w = 0; w < words; ++w) {
+      const std::uint64_t* bits = bits_.data() + at(row, word + w);
+      used[w] = 0;
+      for (int i = 0; i < rows; ++i) used[w] |= bits[i];
+      count += std::popcount(used[w]);
+    }
+    return count;
   }
 
  private:
-  std::size_t at(int row, int panel) const { return static_cast<std::size_t>(row) * panels_ + panel; }
+  static constexpr int PANELS = WORD / NR;  // of a word
 
-  int panels_;
-  std::vector<std::uint32_t> bits_;  // (rows, panels)
+  std::size_t at(int row, int word) const { return static_cast<std::size_t>(word) * rows_ + row; }
+
+  int rows_, panels_;
+  std::vector<std::uint64_t> bits_;  // (words, rows)
 };
 
 // The rows with which a panel of A has anything to add to a tile of A^T * D, for each of the tile's blocks, which are

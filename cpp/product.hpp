@@ -21,6 +21,7 @@ namespace vaefast {
 // Terms summed before the block goes back to memory. A strip of A of this depth stays in the second-level cache while
 // all of B's panels come by, and theirs as well.
 inline constexpr int DEPTH = 8 * NR;
+static_assert(DEPTH % WORD == 0);
 
 // A block of C, as an epilogue sees it.
 struct Block {
@@ -36,9 +37,9 @@ namespace detail {
 // init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
 using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init,
                                int init_stride, float* c);
-// The same over the terms that are not zero: of each NR, those whose bits are set.
+// The same over the terms that are not zero: of each WORD, those whose bits are set.
 using SparseForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b,
-                                     std::span<const std::uint32_t> used, const float* init, int init_stride, float* c);
+                                     std::span<const std::uint64_t> used, const float* init, int init_stride, float* c);
 // c (rows, NR) = a^T * d over the first `batch` rows. a: columns of one panel; d: a panel.
 using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
 // The same over some rows, those that start at these offsets.
@@ -85,10 +86,10 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
       float* out = c.at(panel, row);
       const float *in = a.at(k / NR, row), *init = k ? out : row_init;
       const int init_stride = k ? NR : 0;
-      std::uint32_t used[DEPTH / NR];
-      if (nonzeros && is_sparse(nonzeros->find(row, rows, k / NR, panel_count(terms), used), terms))
+      std::uint64_t used[DEPTH / WORD];
+      if (nonzeros && is_sparse(nonzeros->find(row, rows, k / WORD, word_count(terms), used), terms))
         kernels.sparse_forward[kernel](in, a.panel_stride(), b.at(panel, k),
-                                       {used, static_cast<std::size_t>(panel_count(terms))}, init, init_stride, out);
+                                       {used, static_cast<std::size_t>(word_count(terms))}, init, init_stride, out);
       else
         kernels.forward[kernel](in, a.panel_stride(), b.at(panel, k), terms, init, init_stride, out);
       if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});

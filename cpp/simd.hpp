@@ -15,6 +15,7 @@ namespace ei = Eigen::internal;
 inline Packet set(float value) { return ei::pset1<Packet>(value); }
 inline Packet zero() { return ei::pzero(Packet{}); }
 inline Packet load(const float* p) { return ei::pload<Packet>(p); }  // aligned, as store
+inline Packet load_unaligned(const float* p) { return ei::ploadu<Packet>(p); }
 inline void store(float* p, Packet a) { ei::pstore(p, a); }
 
 // Asks for n floats from p on, which are wanted soon, to be brought into the second-level cache.
@@ -112,15 +113,15 @@ inline Packet reciprocal(Packet a) {
 // exp(-a) for a >= 0, absolute error 2e-7, 1 for 0: 2^t, the whole part of t in the exponent and the rest by a
 // Chebyshev fit of (2^t - 1) / t.
 inline Packet exp_negative(Packet a) {
-#ifdef __AVX512F__
   constexpr float c[] = {0.00133813025f, 0.00966636852f, 0.0555038101f, 0.24022349f, 0.693147181f, 1.f};
-  const Packet t = mul(a, set(-1.44269504f));
-  const Packet whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), rest = sub(t, whole);
+  const Packet t = max(mul(a, set(-1.44269504f)), set(-126.f));  // in this order a NaN stays
+  const Packet whole = ei::print(t), rest = sub(t, whole);
   Packet p = set(c[0]);
   for (int i = 1; i < 6; ++i) p = fma(p, rest, set(c[i]));
+#ifdef __AVX512F__
   return _mm512_scalef_ps(p, whole);
 #else
-  return exp(neg(a));
+  return ei::pldexp_fast_impl<Packet>::run(p, whole);
 #endif
 }
 
