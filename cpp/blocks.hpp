@@ -10,11 +10,12 @@ inline constexpr int MR = 12;
 inline constexpr int MR = 6;
 #endif
 
+inline constexpr int block_count(int rows) { return (rows + MR - 1) / MR; }
+
 // Cuts [first, last) into as few blocks of at most MR as can be, all of nearly the same size.
 template <class F>
 inline void for_blocks(int first, int last, F&& f) {
-  const int n = last - first;
-  for (int left = (n + MR - 1) / MR, at = first; left > 0; --left) {
+  for (int left = block_count(last - first), at = first; left > 0; --left) {
     const int rows = (last - at + left - 1) / left;
     f(at, rows);
     at += rows;

@@ -6,6 +6,10 @@
 #include <new>
 #include <utility>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace vaefast {
 
 class Buffer {
@@ -18,7 +22,7 @@ class Buffer {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~Buffer() { ::operator delete(data_, alignment); }
+  ~Buffer() { ::operator delete(data_, alignment(size_)); }
 
   float* data() { return data_; }
   const float* data() const { return data_; }
@@ -26,11 +30,25 @@ class Buffer {
   void fill(float value) { std::fill_n(data_, size_, value); }
 
  private:
-  static constexpr std::align_val_t alignment{64};
   static constexpr std::size_t padding = 16;  // floats: the widest packet
+  static constexpr std::size_t cache_line = 64, huge_page = 2 << 20;
+
+  // A step goes through weights, moments and activations side by side, over more pages of 4 KB than the CPU can keep
+  // the addresses of. Large arrays ask for pages of 2 MB, which Linux may give.
+  static std::align_val_t alignment(std::size_t size) {
+#ifdef __linux__
+    if (size * sizeof(float) >= huge_page / 4) return std::align_val_t{huge_page};
+#endif
+    return std::align_val_t{cache_line};
+  }
 
   static float* allocate(std::size_t size) {
-    auto* data = static_cast<float*>(::operator new((size + padding) * sizeof(float), alignment));
+    const auto unit = static_cast<std::size_t>(alignment(size));
+    const std::size_t bytes = ((size + padding) * sizeof(float) + unit - 1) / unit * unit;
+    auto* data = static_cast<float*>(::operator new(bytes, alignment(size)));
+#ifdef __linux__
+    if (unit == huge_page) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
     std::fill_n(data, size + padding, 0.f);
     return data;
   }

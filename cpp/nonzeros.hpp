@@ -85,7 +85,7 @@ class alignas(64) UsedRows {
   }
 
  private:
-  static constexpr int BLOCKS = (NR + MR - 1) / MR;  // of a tile
+  static constexpr int BLOCKS = block_count(NR);  // of a tile
 
   int batch_;
   std::vector<std::uint32_t> rows_;

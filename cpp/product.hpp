@@ -77,11 +77,24 @@ template <class Epilogue>
 inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, const Share& share,
                      Epilogue&& epilogue, const Nonzeros* nonzeros = nullptr) {
   const int depth = b.rows();
+  // The share is some rows of all panels or, of columns, from some row of a panel to some row of another.
+  const bool columns = share.threads > 1 && by_columns(share.rows, c.cols());
+  const int top = columns ? 0 : share.first, height = columns ? share.rows : share.last - share.first;
+  if (height == 0) return;
+  const std::int64_t all = static_cast<std::int64_t>(c.count()) * height;
+  const std::int64_t begin = columns ? part_begin(all, share.thread, share.threads) : 0;
+  const std::int64_t end = columns ? part_begin(all, share.thread + 1, share.threads) : all;
+  const int first_panel = static_cast<int>(begin / height), last_panel = static_cast<int>((end - 1) / height);
+
   const auto strip = [&](int panel, int first, int last, int k) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     const int terms = std::min(DEPTH, depth - k);
     const detail::Kernels& kernels = detail::kernels_for(c, panel);
+    // What comes next of B lies far from here, where no hardware foresees it: each block asks for a piece of it.
+    const int blocks = block_count(last - first), piece = (terms * NR / blocks + 15) / 16 * 16;
+    const float* next = panel < last_panel ? b.at(panel + 1, k) : b.at(first_panel, std::min(k + terms, depth - 1));
     for_blocks(first, last, [&](int row, int rows) {
+      if (blocks > 1) next = simd::prefetch(next, piece);
       const auto kernel = static_cast<std::size_t>(rows - 1);
       float* out = c.at(panel, row);
       const float *in = a.at(k / NR, row), *init = k ? out : row_init;
@@ -95,22 +108,14 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
       if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
     });
   };
-  const bool columns = share.threads > 1 && by_columns(share.rows, c.cols());
   if (columns) share.barrier->wait();  // for all rows of A
-  for (int k = 0; k < depth; k += DEPTH) {
-    if (!columns) {
-      for (int panel = 0; panel < c.count(); ++panel) strip(panel, share.first, share.last, k);
-      continue;
-    }
-    const std::int64_t all = static_cast<std::int64_t>(c.count()) * share.rows;
-    const std::int64_t end = part_begin(all, share.thread + 1, share.threads);
-    for (std::int64_t at = part_begin(all, share.thread, share.threads); at < end;) {
-      const int panel = static_cast<int>(at / share.rows), first = static_cast<int>(at % share.rows);
-      const int last = static_cast<int>(std::min<std::int64_t>(share.rows, first + end - at));
-      strip(panel, first, last, k);
+  for (int k = 0; k < depth; k += DEPTH)
+    for (std::int64_t at = begin; at < end;) {
+      const int panel = static_cast<int>(at / height), first = static_cast<int>(at % height);
+      const int last = static_cast<int>(std::min<std::int64_t>(height, first + end - at));
+      strip(panel, top + first, top + last, k);
       at += last - first;
     }
-  }
   if (columns) share.barrier->wait();
 }
 

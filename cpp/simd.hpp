@@ -18,9 +18,10 @@ inline Packet load(const float* p) { return ei::pload<Packet>(p); }  // aligned,
 inline Packet load_unaligned(const float* p) { return ei::ploadu<Packet>(p); }
 inline void store(float* p, Packet a) { ei::pstore(p, a); }
 
-// Asks for n floats from p on, which are wanted soon, to be brought into the second-level cache.
-inline void prefetch(const float* p, int n) {
+// Asks for n floats from p on, which are wanted soon, to be brought into the second-level cache. Returns their end.
+inline const float* prefetch(const float* p, int n) {
   for (int i = 0; i < n; i += 16) __builtin_prefetch(p + i, 1, 2);
+  return p + n;
 }
 
 inline Packet add(Packet a, Packet b) { return ei::padd(a, b); }
