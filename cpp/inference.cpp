@@ -33,12 +33,13 @@ class LogMeanExp {
 
 }  // namespace
 
-// Few enough for a thread's share of the batch to stay in the cache, and small.
+// Few enough for a thread's share of the batch to stay in the cache, and small; enough to read the weights for.
 int Inference::rows_at_a_time() const {
+  constexpr int MANY = 96;
   int widest = model_.shape.features;
   for (const std::vector<int>& widths : {model_.shape.encoder, model_.shape.decoder})
     for (int width : widths) widest = std::max(widest, width);
-  return std::clamp((1 << 18) / widest, MR, 8 * MR);
+  return std::clamp((1 << 18) / widest, MR, MANY);
 }
 
 template <class F>
@@ -123,8 +124,8 @@ void Inference::contributions(const Rows& rows, std::int64_t n, float* terms) {
 void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                                double* standard_error) {
   const int latent_dim = model_.shape.latent_dim, stride = (latent_dim + 3) / 4 * 4;
-  const BatchKind kind{.samples = std::min(samples, rows_at_a_time()), .missing = rows.missing};
-  const int at_a_time = kind.samples;
+  const int rounds = (samples + rows_at_a_time() - 1) / rows_at_a_time(), at_a_time = (samples + rounds - 1) / rounds;
+  const BatchKind kind{.samples = at_a_time, .missing = rows.missing};
   Buffer noise(static_cast<std::size_t>(team_.size()) * at_a_time * stride);
   for_pieces(n, samples * model_.decoder.flops(), 1, kind, [&](std::int64_t row, int slot, int) {
     Batch& batch = *batch_;
