@@ -38,16 +38,11 @@ class Nonzeros {
   std::uint32_t bits(int row, int panel) const {
     return static_cast<std::uint32_t>(bits_[at(row, panel / PANELS)] >> panel % PANELS * NR & ((1ull << NR) - 1));
   }
-  // Which columns of some words are not zero in rows [row, row + rows), a number a word. Returns how many they are.
-  int find(int row, int rows, int word, int words, std::uint64_t* used) const {
-    int count = 0;
-    for (int w = 0; w < words; ++w) {
-      const std::uint64_t* bits = bits_.data() + at(row, word + w);
-      used[w] = 0;
-      for (int i = 0; i < rows; ++i) used[w] |= bits[i];
-      count += std::popcount(used[w]);
-    }
-    return count;
+  // Which columns of the word are not zero in some of rows [row, row + rows).
+  std::uint64_t any(int row, int rows, int word) const {
+    std::uint64_t bits = 0;
+    for (int i = 0; i < rows; ++i) bits |= bits_[at(row + i, word)];
+    return bits;
   }
 
  private:
@@ -57,6 +52,42 @@ class Nonzeros {
 
   int rows_, panels_;
   std::vector<std::uint64_t> bits_;  // (words, rows)
+};
+
+// The terms of a product that are not zero in some row of a block, for each of the blocks of a few rows of A.
+class UsedTerms {
+ public:
+  static constexpr int ROWS = 4 * MR, DEPTH = 8 * NR;  // at most
+
+  // Where a term's column of A starts, in its first row, and its row in a panel of B, from the first term on.
+  struct Term {
+    std::uint32_t a, b;
+  };
+
+  // Of the blocks of rows [first, last) and terms [k, k + terms). a_stride: from one panel of A to the next.
+  void find(const Nonzeros& nonzeros, int first, int last, int k, int terms, std::size_t a_stride) {
+    if (first == first_ && last == last_ && k == k_) return;
+    first_ = first, last_ = last, k_ = k;
+    int block = 0;
+    for_blocks(first, last, [&](int row, int rows) {
+      Term* out = terms_[block];
+      for (int done = 0; done < terms; done += WORD)
+        for (std::uint64_t bits = nonzeros.any(row, rows, (k + done) / WORD); bits; bits &= bits - 1) {
+          const int term = done + std::countr_zero(bits);
+          *out++ = {static_cast<std::uint32_t>(term / NR * a_stride + term % NR), static_cast<std::uint32_t>(term * NR)};
+        }
+      counts_[block] = static_cast<std::size_t>(out - terms_[block]);
+      ++block;
+    });
+  }
+  std::span<const Term> terms(int block) const { return {terms_[block], counts_[block]}; }
+
+ private:
+  static constexpr int BLOCKS = block_count(ROWS);
+
+  int first_ = -1, last_ = -1, k_ = -1;  // that it was made for
+  Term terms_[BLOCKS][DEPTH];
+  std::size_t counts_[BLOCKS] = {};
 };
 
 // The rows with which a panel of A has anything to add to a tile of A^T * D, for each of the tile's blocks, which are

@@ -33,14 +33,11 @@ inline void accumulate(Packet (&sums)[ROWS][PACKETS], const float* a, const floa
   for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
 }
 
-// The same over some terms only: those of a WORD whose bit is set, for the forward product...
+// The same over some terms only, for the forward product...
 template <int ROWS, int PACKETS>
-inline void accumulate_used(Packet (&sums)[ROWS][PACKETS], const float* a, std::size_t a_stride, const float* b,
-                            std::uint64_t used) {
-  for (; used; used &= used - 1) {
-    const auto k = static_cast<std::size_t>(std::countr_zero(used));
-    add_term<ROWS, PACKETS, NR>(sums, a + k / NR * a_stride + k % NR, b + k * NR);
-  }
+inline void accumulate_used(Packet (&sums)[ROWS][PACKETS], const float* a, const float* b,
+                            std::span<const UsedTerms::Term> used) {
+  for (const UsedTerms::Term& term : used) add_term<ROWS, PACKETS, NR>(sums, a + term.a, b + term.b);
 }
 
 // ...and those whose rows start at these offsets, for the gradients.
@@ -80,15 +77,11 @@ void forward_block(const float* a, std::size_t a_stride, const float* b, int dep
 }
 
 template <int ROWS, int PACKETS>
-void sparse_forward_block(const float* a, std::size_t a_stride, const float* b, std::span<const std::uint64_t> used,
-                          const float* init, int init_stride, float* c) {
+void sparse_forward_block(const float* a, const float* b, std::span<const UsedTerms::Term> used, const float* init,
+                          int init_stride, float* c) {
   Packet sums[ROWS][PACKETS];
   load(sums, init, init_stride);
-  for (const std::uint64_t bits : used) {
-    accumulate_used(sums, a, a_stride, b, bits);
-    a += WORD / NR * a_stride;
-    b += WORD * NR;
-  }
+  accumulate_used(sums, a, b, used);
   store(sums, c);
 }
 

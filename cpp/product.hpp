@@ -20,7 +20,7 @@ namespace vaefast {
 
 // Terms summed before the block goes back to memory. A strip of A of this depth stays in the second-level cache while
 // all of B's panels come by, and theirs as well.
-inline constexpr int DEPTH = 8 * NR;
+inline constexpr int DEPTH = UsedTerms::DEPTH;
 static_assert(DEPTH % WORD == 0);
 
 // A block of C, as an epilogue sees it.
@@ -37,9 +37,9 @@ namespace detail {
 // init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
 using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init,
                                int init_stride, float* c);
-// The same over the terms that are not zero: of each WORD, those whose bits are set.
-using SparseForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b,
-                                     std::span<const std::uint64_t> used, const float* init, int init_stride, float* c);
+// The same over some terms.
+using SparseForwardKernel = void (*)(const float* a, const float* b, std::span<const UsedTerms::Term> used,
+                                     const float* init, int init_stride, float* c);
 // c (rows, NR) = a^T * d over the first `batch` rows. a: columns of one panel; d: a panel.
 using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
 // The same over some rows, those that start at these offsets.
@@ -86,6 +86,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
   const std::int64_t end = columns ? part_begin(all, share.thread + 1, share.threads) : all;
   const int first_panel = static_cast<int>(begin / height), last_panel = static_cast<int>((end - 1) / height);
 
+  UsedTerms used;
   const auto strip = [&](int panel, int first, int last, int k) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     const int terms = std::min(DEPTH, depth - k);
@@ -93,29 +94,33 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
     // What comes next of B lies far from here, where no hardware foresees it: each block asks for a piece of it.
     const int blocks = block_count(last - first), piece = (terms * NR / blocks + 15) / 16 * 16;
     const float* next = panel < last_panel ? b.at(panel + 1, k) : b.at(first_panel, std::min(k + terms, depth - 1));
+    if (nonzeros) used.find(*nonzeros, first, last, k, terms, a.panel_stride());
+    int block = 0;
     for_blocks(first, last, [&](int row, int rows) {
       if (blocks > 1) next = simd::prefetch(next, piece);
       const auto kernel = static_cast<std::size_t>(rows - 1);
       float* out = c.at(panel, row);
       const float *in = a.at(k / NR, row), *init = k ? out : row_init;
       const int init_stride = k ? NR : 0;
-      std::uint64_t used[DEPTH / WORD];
-      if (nonzeros && is_sparse(nonzeros->find(row, rows, k / WORD, word_count(terms), used), terms))
-        kernels.sparse_forward[kernel](in, a.panel_stride(), b.at(panel, k),
-                                       {used, static_cast<std::size_t>(word_count(terms))}, init, init_stride, out);
+      const std::span<const UsedTerms::Term> some = nonzeros ? used.terms(block++) : std::span<const UsedTerms::Term>();
+      if (nonzeros && is_sparse(static_cast<int>(some.size()), terms))
+        kernels.sparse_forward[kernel](in, b.at(panel, k), some, init, init_stride, out);
       else
         kernels.forward[kernel](in, a.panel_stride(), b.at(panel, k), terms, init, init_stride, out);
       if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
     });
   };
   if (columns) share.barrier->wait();  // for all rows of A
+  // Of which terms are zero a few rows at a time are told, for all panels.
+  const int few = nonzeros ? UsedTerms::ROWS : height;
   for (int k = 0; k < depth; k += DEPTH)
-    for (std::int64_t at = begin; at < end;) {
-      const int panel = static_cast<int>(at / height), first = static_cast<int>(at % height);
-      const int last = static_cast<int>(std::min<std::int64_t>(height, first + end - at));
-      strip(panel, top + first, top + last, k);
-      at += last - first;
-    }
+    for (int row = 0; row < height; row += few)
+      for (int panel = first_panel; panel <= last_panel; ++panel) {
+        const std::int64_t before = static_cast<std::int64_t>(panel) * height;
+        const int first = static_cast<int>(std::max<std::int64_t>(row, begin - before));
+        const int last = static_cast<int>(std::min<std::int64_t>(std::min(row + few, height), end - before));
+        if (first < last) strip(panel, top + first, top + last, k);
+      }
   if (columns) share.barrier->wait();
 }
 
