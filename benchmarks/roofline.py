@@ -18,7 +18,7 @@ from benchmarks.plan import Plan
 from vaefast import _core
 
 TERMS = 2_000_000  # of a peak: some tens of milliseconds
-TERMS_OF_CALL = 50  # of the kernel, about: as many calls take about as long
+TERMS_OF_CALL = 100  # of the kernel, about: as many calls take about as long
 SECONDS, QUICK_SECONDS = 0.3, 0.1  # of steps, per round
 BATCHES, MAX_ROWS = 8, 60_000  # of the data that is trained on
 

@@ -1,5 +1,7 @@
-// Blocks: the rows of a product that the micro-kernel does at once.
+// Blocks and strips: the rows and the terms of a product that the micro-kernel does at once.
 #pragma once
+
+#include "panels.hpp"
 
 namespace vaefast {
 
@@ -9,6 +11,10 @@ inline constexpr int MR = 12;
 #else
 inline constexpr int MR = 6;
 #endif
+
+// Terms summed before the block goes back to memory. A strip of A of this depth stays in the second-level cache while
+// all of B's panels come by, and theirs as well.
+inline constexpr int DEPTH = 8 * NR;
 
 inline constexpr int block_count(int rows) { return (rows + MR - 1) / MR; }
 

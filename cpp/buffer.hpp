@@ -1,4 +1,4 @@
-// Memory for floats: zeroed, aligned to a cache line, padded so that a packet may start at any element.
+// Memory for floats: zeroed, aligned to a cache line or to a page, padded so that a packet may start at any element.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ class Buffer {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~Buffer() { ::operator delete(data_, alignment(size_)); }
+  ~Buffer() { ::operator delete(data_, std::align_val_t{alignment(size_)}); }
 
   float* data() { return data_; }
   const float* data() const { return data_; }
@@ -34,20 +34,19 @@ class Buffer {
   static constexpr std::size_t cache_line = 64, huge_page = 2 << 20;
 
   // A step goes through weights, moments and activations side by side, over more pages of 4 KB than the CPU can keep
-  // the addresses of. Large arrays ask for pages of 2 MB, which Linux may give.
-  static std::align_val_t alignment(std::size_t size) {
+  // the addresses of. Arrays of half a megabyte and more ask for pages of 2 MB, which Linux may give.
+  static std::size_t alignment(std::size_t size) {
 #ifdef __linux__
-    if (size * sizeof(float) >= huge_page / 4) return std::align_val_t{huge_page};
+    if (size * sizeof(float) >= huge_page / 4) return huge_page;
 #endif
-    return std::align_val_t{cache_line};
+    return cache_line;
   }
 
   static float* allocate(std::size_t size) {
-    const auto unit = static_cast<std::size_t>(alignment(size));
-    const std::size_t bytes = ((size + padding) * sizeof(float) + unit - 1) / unit * unit;
-    auto* data = static_cast<float*>(::operator new(bytes, alignment(size)));
+    const std::size_t unit = alignment(size), whole = (size * sizeof(float) + unit - 1) / unit * unit;
+    auto* data = static_cast<float*>(::operator new(whole + padding * sizeof(float), std::align_val_t{unit}));
 #ifdef __linux__
-    if (unit == huge_page) madvise(data, bytes, MADV_HUGEPAGE);
+    if (unit == huge_page) madvise(data, whole, MADV_HUGEPAGE);
 #endif
     std::fill_n(data, size + padding, 0.f);
     return data;

@@ -66,10 +66,7 @@ std::pair<float, float> value_range(const float* x, std::int64_t n);
 // Asks for row `index`, to be copied soon: the rows of a batch lie all over the memory.
 inline void prefetch_row(const Rows& rows, std::int64_t index) {
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
-  if (rows.floats) {
-    simd::prefetch(rows.floats + start, rows.cols);
-    return;
-  }
+  if (rows.floats) return simd::prefetch(rows.floats + start, rows.cols);
   for (int i = 0; i < rows.cols; i += 64) __builtin_prefetch(rows.bytes + start + i);
 }
 

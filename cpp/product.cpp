@@ -1,6 +1,5 @@
 #include "product.hpp"
 
-#include <bit>
 #include <utility>
 
 namespace vaefast::detail {

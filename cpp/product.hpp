@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 
 #include "blocks.hpp"
@@ -17,11 +18,6 @@
 #include "threads.hpp"
 
 namespace vaefast {
-
-// Terms summed before the block goes back to memory. A strip of A of this depth stays in the second-level cache while
-// all of B's panels come by, and theirs as well.
-inline constexpr int DEPTH = UsedTerms::DEPTH;
-static_assert(DEPTH % WORD == 0);
 
 // A block of C, as an epilogue sees it.
 struct Block {
@@ -63,9 +59,6 @@ alignas(64) inline constexpr float zeros[NR] = {};
 
 }  // namespace detail
 
-// Whether so few of so many terms are not zero that it is worth looking for them.
-inline bool is_sparse(int used, int terms) { return used < terms - terms / 8; }
-
 // Whether threads share a product's columns, so that each reads its part of B and all of A, or its rows, so that each
 // reads its part of A and all of B.
 inline bool by_columns(int rows, int cols) { return cols >= rows; }
@@ -85,34 +78,44 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
   const std::int64_t begin = columns ? part_begin(all, share.thread, share.threads) : 0;
   const std::int64_t end = columns ? part_begin(all, share.thread + 1, share.threads) : all;
   const int first_panel = static_cast<int>(begin / height), last_panel = static_cast<int>((end - 1) / height);
+  if (columns) share.barrier->wait();  // for all rows of A
 
-  UsedTerms used;
+  std::optional<UsedTerms> used;
+  if (nonzeros && is_sparse(nonzeros->count(top, top + height), static_cast<std::int64_t>(height) * depth))
+    used.emplace(*nonzeros, depth, a.panel_stride());
+  // Where terms are left out, a few rows go past all panels before the next few: their terms are found once.
+  const int rounds = used ? (height + UsedTerms::MOST_ROWS - 1) / UsedTerms::MOST_ROWS : 1;
+  const int few = (height + rounds - 1) / rounds;
+
   const auto strip = [&](int panel, int first, int last, int k) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     const int terms = std::min(DEPTH, depth - k);
     const detail::Kernels& kernels = detail::kernels_for(c, panel);
-    // What comes next of B lies far from here, where no hardware foresees it: each block asks for a piece of it.
+    // The next panel's strip of B lies far from here, where no hardware foresees it: each block asks for a piece of it.
+    // (For one block alone that would be more than it needs, and what the first rows asked for is there.)
     const int blocks = block_count(last - first), piece = (terms * NR / blocks + 15) / 16 * 16;
-    const float* next = panel < last_panel ? b.at(panel + 1, k) : b.at(first_panel, std::min(k + terms, depth - 1));
-    if (nonzeros) used.find(*nonzeros, first, last, k, terms, a.panel_stride());
+    const float* next = nullptr;
+    if (blocks > 1 && first < top + few) {
+      if (panel < last_panel) next = b.at(panel + 1, k);
+      if (panel == last_panel && k + terms < depth) next = b.at(first_panel, k + terms);
+    }
+    if (used) used->find(first, last, k);
     int block = 0;
     for_blocks(first, last, [&](int row, int rows) {
-      if (blocks > 1) next = simd::prefetch(next, piece);
+      if (next) simd::prefetch(next + block * piece, piece);
       const auto kernel = static_cast<std::size_t>(rows - 1);
       float* out = c.at(panel, row);
       const float *in = a.at(k / NR, row), *init = k ? out : row_init;
       const int init_stride = k ? NR : 0;
-      const std::span<const UsedTerms::Term> some = nonzeros ? used.terms(block++) : std::span<const UsedTerms::Term>();
-      if (nonzeros && is_sparse(static_cast<int>(some.size()), terms))
+      const auto some = used ? used->terms(block) : std::span<const UsedTerms::Term>();
+      if (used && is_sparse(static_cast<std::int64_t>(some.size()), terms))
         kernels.sparse_forward[kernel](in, b.at(panel, k), some, init, init_stride, out);
       else
         kernels.forward[kernel](in, a.panel_stride(), b.at(panel, k), terms, init, init_stride, out);
       if (k + terms == depth) epilogue(Block{out, c.offset(panel, row), panel, row, rows});
+      ++block;
     });
   };
-  if (columns) share.barrier->wait();  // for all rows of A
-  // Of which terms are zero a few rows at a time are told, for all panels.
-  const int few = nonzeros ? UsedTerms::ROWS : height;
   for (int k = 0; k < depth; k += DEPTH)
     for (int row = 0; row < height; row += few)
       for (int panel = first_panel; panel <= last_panel; ++panel) {

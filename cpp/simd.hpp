@@ -18,10 +18,9 @@ inline Packet load(const float* p) { return ei::pload<Packet>(p); }  // aligned,
 inline Packet load_unaligned(const float* p) { return ei::ploadu<Packet>(p); }
 inline void store(float* p, Packet a) { ei::pstore(p, a); }
 
-// Asks for n floats from p on, which are wanted soon, to be brought into the second-level cache. Returns their end.
-inline const float* prefetch(const float* p, int n) {
-  for (int i = 0; i < n; i += 16) __builtin_prefetch(p + i, 1, 2);
-  return p + n;
+// Asks for n floats from p on, which are wanted soon, to be brought into the second-level cache.
+inline void prefetch(const float* p, int n) {
+  for (int i = 0; i < n; i += 16) __builtin_prefetch(p + i, 0, 2);
 }
 
 inline Packet add(Packet a, Packet b) { return ei::padd(a, b); }
@@ -111,8 +110,8 @@ inline Packet reciprocal(Packet a) {
 #endif
 }
 
-// exp(-a) for a >= 0, absolute error 2e-7, 1 for 0: 2^t, the whole part of t in the exponent and the rest by a
-// Chebyshev fit of (2^t - 1) / t.
+// exp(-a) for a >= 0, absolute error about 2e-7, 1 for 0, never below 2^-126: 2^t, the whole part of t in the exponent
+// and the rest by a Chebyshev fit of (2^t - 1) / t.
 inline Packet exp_negative(Packet a) {
   constexpr float c[] = {0.00133813025f, 0.00966636852f, 0.0555038101f, 0.24022349f, 0.693147181f, 1.f};
   const Packet t = max(mul(a, set(-1.44269504f)), set(-126.f));  // in this order a NaN stays
@@ -122,7 +121,9 @@ inline Packet exp_negative(Packet a) {
 #ifdef __AVX512F__
   return _mm512_scalef_ps(p, whole);
 #else
-  return ei::pldexp_fast_impl<Packet>::run(p, whole);
+  using Integers = ei::unpacket_traits<Packet>::integer_packet;
+  const Integers exponent = ei::pcast<Packet, Integers>(add(whole, set(127.f)));
+  return mul(p, ei::preinterpret<Packet>(ei::plogical_shift_left<23>(exponent)));
 #endif
 }
 
