@@ -78,6 +78,7 @@ def test_impute_fills_gaps_and_nothing_else(gaps_file: Path):
     np.testing.assert_array_equal(np.load("filled.npy"), written.astype(np.float32))
 
 
+@pytest.mark.filterwarnings("ignore:most of what fills column gap lies outside")
 def test_impute_keeps_the_cells_there_are_as_they_are_written(tmp_path: Path):
     ids = [f"12345{i:04}" for i in range(40)]  # more digits than float32 has
     rows = [f"{number};0.1000000001;{'' if i % 4 else i}" for i, number in enumerate(ids)]
@@ -90,6 +91,16 @@ def test_impute_keeps_the_cells_there_are_as_they_are_written(tmp_path: Path):
     assert {row["share"] for row in written} == {"0.1000000001"}
     assert [row["gap"] for row in written[::4]] == [str(i) for i in range(0, 40, 4)]
     assert all(np.isfinite(float(row["gap"])) for row in written)
+
+
+@pytest.mark.filterwarnings("default")
+def test_impute_warns_of_what_the_model_has_not_learned(tmp_path: Path):
+    heights = [f"{'' if i % 3 == 0 else 160 + i % 20},{i % 2}" for i in range(60)]
+    (tmp_path / "people.csv").write_text("\n".join(["height,sex", *heights, ""]))
+    succeed("train", "people.csv", "--likelihood", "laplace", "--missing", "mask", "--out", "run",
+            *SMALL)  # fmt: skip
+    output = " ".join(succeed("impute", "run", "people.csv").split())
+    assert "Warning: most of what fills column height lies outside of what is known" in output
 
 
 def test_rows_of_any_shape_are_written_flat(tmp_path: Path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from vaefast import VAE, _core
+from vaefast import VAE, _core, load
 
 OUT = np.array([-3.0, -0.4, 0.0, 1.5], dtype=np.float32)  # of the decoder, for four features
 SCALE = np.array([0.3, 1.0, 2.0, 5.0])
@@ -332,6 +332,26 @@ def test_a_count_that_was_never_seen_stays_finite():
         vae = tiny(likelihood="poisson", missing="mask").fit(X)
     assert np.isfinite(vae.impute(X)).all() and np.isfinite(vae.sample(5)).all()
     assert np.isfinite(vae.score(np.nan_to_num(X)))
+
+
+def test_a_model_of_rates_asks_for_the_exposure_of_what_it_scores(tmp_path):
+    exposure = np.array([1.0, 2.0, 0.5, 4.0])
+    X = np.arange(8).reshape(4, 2)
+    vae = tiny(likelihood="poisson", missing="mask").fit(X, exposure=exposure)
+    vae.save(tmp_path / "rates.safetensors")
+    for model in (vae, load(tmp_path / "rates.safetensors")):
+        methods = (
+            model.score_samples, model.evaluate, model.score, model.log_likelihood,
+            model.impute, model.partial_fit,
+        )  # fmt: skip
+        for method in methods:
+            with pytest.raises(ValueError, match="fitted with exposure: X needs that of its rows"):
+                method(X)
+        with pytest.raises(ValueError, match="fitted with exposure: validation needs"):
+            model.partial_fit(X, exposure=exposure, validation=X)
+        assert model.score(X, exposure=exposure) == model.evaluate(X, exposure=exposure)["elbo"]
+        assert model.transform(X).shape == (4, 2)  # the encoder sees counts alone
+        model.partial_fit(X, exposure=exposure, validation=(X, None, exposure))
 
 
 def test_exposure_is_for_counts():

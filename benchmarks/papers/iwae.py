@@ -46,6 +46,7 @@ def _start(vae: VAE, seed: int) -> None:
         feature_shape=(784,),
         conditions=None,
         names=None,
+        exposed=False,
         history={key: [] for key in RECORD_KEYS},
         n_iter=0,
         seed=seed,

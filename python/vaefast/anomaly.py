@@ -120,7 +120,7 @@ class AnomalyDetector(Estimator):
         """
         vae = self._fitted()
         terms: NDArray[np.float32] = vae._fitted_core().contributions(
-            vae._reader.read(X, y, exposure)
+            vae._reader.read_to_score(X, y, exposure)
         )
         return terms.reshape(-1, *vae.feature_shape_)
 

@@ -95,6 +95,8 @@ def impute(model: Path, data: str, split: str | None, out: Path | None, force: b
         vaefast train table.csv --likelihood gaussian --missing mask --out runs/table
         vaefast impute runs/table table.csv --out filled.csv
     """
+    import warnings
+
     from vaefast import report, rows
 
     vae = load_model(model, conditional=True)
@@ -107,6 +109,15 @@ def impute(model: Path, data: str, split: str | None, out: Path | None, force: b
     else:
         report.write_rows(out, filled, names)
     click.echo(f"Wrote {out}: {len(X):,} {where}, {gaps.sum():,} gaps filled")
+    strange = rows.strange_fills(X, filled)
+    if strange:
+        warnings.warn(
+            f"most of what fills column {names[strange[0]]} lies outside of what is known of it: "
+            "the model has not learned it. Train longer, on columns of mean 0 and standard "
+            "deviation 1.",
+            UserWarning,
+            stacklevel=1,
+        )
 
 
 def _table_file(out: Path, force: bool) -> Path:

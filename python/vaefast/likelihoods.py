@@ -102,7 +102,11 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
         if bad.any():
             row, column = np.argwhere(bad)[0]
             value = block[row, column]
-            hint = "; missing='mask' takes NaN for a missing value" if np.isnan(value) else ""
+            hint = ""
+            if np.isnan(value):
+                hint = "; missing='mask' takes NaN for a missing value"
+            elif likelihood in UNIT:
+                hint = ". Scale the data, or use likelihood='gaussian'"
             raise ValueError(
                 f"{name} holds {value:g} in row {row}, column {first + column} (the first such "
                 f"value), but likelihood={likelihood!r} needs {what}{hint}"

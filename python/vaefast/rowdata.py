@@ -98,6 +98,8 @@ class Reader:
         What y is, if the model is conditional.
     names : tuple of str or None
         Of the features, where the rows came with any.
+    exposed : bool
+        Whether the rows of the fit had an exposure.
     """
 
     shape: tuple[int, ...]
@@ -105,15 +107,22 @@ class Reader:
     missing: bool
     conditions: Conditions | None
     names: FeatureNames | None
+    exposed: bool
 
     @classmethod
-    def learn(cls, params: Mapping[str, Any], X: ArrayLike, y: ArrayLike | None) -> Reader:
+    def learn(
+        cls,
+        params: Mapping[str, Any],
+        X: ArrayLike,
+        y: ArrayLike | None,
+        exposure: ArrayLike | None = None,
+    ) -> Reader:
         """The reader of rows like those of X, for a VAE with these parameters."""
         rows, shape = check_rows(X)
         if not isinstance(params["conditional"], bool | np.bool_):
             raise TypeError(f"conditional={params['conditional']!r} must be True or False")
         conditions = Conditions.learn(y, len(rows)) if params["conditional"] else None
-        return cls.of(params, shape, conditions, names_of(X))
+        return cls.of(params, shape, conditions, names_of(X), exposure is not None)
 
     @classmethod
     def of(
@@ -122,12 +131,13 @@ class Reader:
         shape: tuple[int, ...],
         conditions: Conditions | None,
         names: FeatureNames | None,
+        exposed: bool,
     ) -> Reader:
         """The reader of rows of this shape, for a VAE with these parameters."""
         check_choice(params["missing"], "missing", ("error", "mask"))
         features = int(np.prod(shape))
         columns = columns_of(params["likelihood"], features)
-        return cls(shape, columns, params["missing"] == "mask", conditions, names)
+        return cls(shape, columns, params["missing"] == "mask", conditions, names, exposed)
 
     @property
     def width(self) -> int:
@@ -160,6 +170,27 @@ class Reader:
             return rows
         by = divisor(self.columns)
         return RowData(rows, by, self.missing, conditions, log_exposure)
+
+    def read_to_score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        name: str = "X",
+    ) -> Rows | RowData:
+        """Return what `read` does, where a likelihood needs to know the exposure of the rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `read`; the model was fitted with exposure, and there is none here.
+        """
+        if self.exposed and exposure is None:
+            raise ValueError(
+                f"this model was fitted with exposure: {name} needs that of its rows too, by "
+                "exposure= or validation=(X, y, exposure); numpy.ones(n) if each is one unit"
+            )
+        return self.read(X, y, exposure, name)
 
     @cached_property
     def _plain(self) -> bool:

@@ -160,6 +160,22 @@ def _group(
     return found
 
 
+def strange_fills(X: Array, filled: Array) -> list[int]:
+    """The columns of X with gaps, most of which are filled with less or more than X ever has."""
+    strange = []
+    for column, (known, values) in enumerate(zip(_columns(X), _columns(filled), strict=True)):
+        gaps = np.isnan(known)
+        if gaps.any() and not gaps.all():
+            low, high = np.nanmin(known), np.nanmax(known)
+            if np.mean((values[gaps] < low) | (values[gaps] > high)) > 0.5:
+                strange.append(column)
+    return strange
+
+
+def _columns(X: Array) -> Array:
+    return X.reshape(len(X), -1).T
+
+
 def _is_number(name: str) -> bool:
     return re.fullmatch(r"-?\d+", name) is not None
 

@@ -325,7 +325,7 @@ class VAE(Estimator):
             return self._start(given, validation, functions, epochs=1, early_stopping=False)
         check_held({**self._fitted, "capacity": self.capacity})
         schedule = self._schedule(self._fitted, 1, self._seed, False, self.n_iter_)
-        rows = self._reader.read(X, y, exposure)
+        rows = self._reader.read_to_score(X, y, exposure)
         watched = _validation_rows(validation, self._reader)
         self._fitted.update({name: getattr(self, name) for name in ADJUSTABLE})
         return self._train(rows, schedule, watched, functions)
@@ -342,7 +342,7 @@ class VAE(Estimator):
         seed = _seed(self.random_state)
         params = self.get_params()
         schedule = self._schedule(params, epochs, seed, early_stopping)
-        reader = Reader.learn(params, *given[:2])
+        reader = Reader.learn(params, *given)
         rows = reader.read(*given)
         watched = _validation_rows(validation, reader)
         if early_stopping and watched is None:
@@ -499,7 +499,7 @@ class VAE(Estimator):
         X, y
             As for `encode`; NaN where a value is missing.
         exposure : array-like of shape (n,), optional
-            As for `fit`: counts are filled for it.
+            As for `fit`, and needed if the fit had one: counts are filled for it.
 
         Returns
         -------
@@ -514,7 +514,7 @@ class VAE(Estimator):
         self._fitted_core()
         if not self._reader.missing:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
-        rows = self._reader.read(X, y, exposure)
+        rows = self._reader.read_to_score(X, y, exposure)
         assert isinstance(rows, RowData)
         known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
         if (given := np.asarray(X)).dtype == np.float64:
@@ -587,7 +587,7 @@ class VAE(Estimator):
         X, y
             As for `encode`.
         exposure : array-like of shape (n,), optional
-            As for `fit`.
+            As for `fit`; needed if the fit had one.
 
         Returns
         -------
@@ -600,13 +600,13 @@ class VAE(Estimator):
             As for `encode`.
         """
         core = self._fitted_core()
-        rows = self._reader.read(X, y, exposure)
+        rows = self._reader.read_to_score(X, y, exposure)
         reconstruction, kl = core.score(rows, SCORING_SEED, mean_code=self._mean_code)
         return -(reconstruction + kl)
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None) -> float:
         """Return the mean of `score_samples`, in nats per row; parameters and errors are its."""
-        return self.evaluate(X, y)["elbo"]
+        return self.evaluate(X, y, exposure=exposure)["elbo"]
 
     def evaluate(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
@@ -622,7 +622,7 @@ class VAE(Estimator):
             -(reconstruction + kl). A plain autoencoder has a kl of 0.
         """
         core = self._fitted_core()
-        return evaluate(core, self._reader.read(X, y, exposure), self._mean_code)
+        return evaluate(core, self._reader.read_to_score(X, y, exposure), self._mean_code)
 
     def log_likelihood(
         self,
@@ -641,7 +641,7 @@ class VAE(Estimator):
         X, y
             As for `encode`.
         exposure : array-like of shape (n,), optional
-            As for `fit`.
+            As for `fit`; needed if the fit had one.
         n_samples : int
             Samples of z for each row.
         random_state : int
@@ -662,7 +662,7 @@ class VAE(Estimator):
         core = self._fitted_core()
         if self._mean_code:
             raise ValueError("objective='autoencoder' has no q(z|x): there is nothing to sample")
-        rows = self._reader.read(X, y, exposure)
+        rows = self._reader.read_to_score(X, y, exposure)
         count = check_integer(n_samples, "n_samples", high=10**6)
         shown = bool(self.verbose if verbose is None else verbose)
         return log_likelihood(core, rows, count, _seed(random_state), shown)
@@ -761,6 +761,7 @@ class VAE(Estimator):
         feature_shape: tuple[int, ...],
         conditions: Conditions | None,
         names: FeatureNames | None,
+        exposed: bool,
         history: dict[str, list[Any]],
         n_iter: int,
         seed: int,
@@ -773,7 +774,7 @@ class VAE(Estimator):
             raise ValueError(f"the history is not that of {n_iter} epochs")
         width = 0 if conditions is None else conditions.width
         core = restore_core(self.get_params(), features, tensors, width)
-        reader = Reader.of(self.get_params(), feature_shape, conditions, names)
+        reader = Reader.of(self.get_params(), feature_shape, conditions, names, exposed)
         self._reset(core, reader, check_integer(seed, "seed", low=0, high=2**64 - 1))
         self.history_, self.n_iter_ = history, n_iter
 
@@ -823,7 +824,7 @@ def _validation_rows(validation: Any, reader: Reader) -> Rows | None:
         return None
     parts = validation if isinstance(validation, tuple) and len(validation) <= 3 else (validation,)
     X, y, exposure = (*parts, None, None)[:3]
-    return reader.read(X, y, exposure, "validation")
+    return reader.read_to_score(X, y, exposure, "validation")
 
 
 def _seed(random_state: RandomState) -> int:
