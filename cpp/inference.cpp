@@ -33,13 +33,13 @@ class LogMeanExp {
 
 }  // namespace
 
-// Few enough for a thread's share of the batch to stay in the cache, and small; enough to read the weights for.
+// Few enough for a thread's share of the batch to stay in the cache, enough for each reading of the weights.
 int Inference::rows_at_a_time() const {
-  constexpr int MANY = 96;
+  constexpr int MOST = 96;
   int widest = model_.shape.features;
   for (const std::vector<int>& widths : {model_.shape.encoder, model_.shape.decoder})
     for (int width : widths) widest = std::max(widest, width);
-  return std::clamp((1 << 18) / widest, MR, MANY);
+  return std::clamp((1 << 18) / widest, MR, MOST);
 }
 
 template <class F>

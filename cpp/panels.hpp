@@ -47,11 +47,10 @@ class Panels {
   }
   void write_row(int row, int first, int count, const float* in) {
     for_pieces(row, first, count, [&](std::size_t at, int done, int n) {
-      if (n == NR) {  // a whole row of a panel
-        for (int i = 0; i < NR; i += W) simd::store(data() + at + i, simd::load_unaligned(in + done + i));
-      } else {
+      if (n == NR)  // a size that the compiler knows
+        std::copy_n(in + done, NR, data() + at);
+      else
         std::copy_n(in + done, n, data() + at);
-      }
     });
   }
 

@@ -15,7 +15,6 @@ namespace ei = Eigen::internal;
 inline Packet set(float value) { return ei::pset1<Packet>(value); }
 inline Packet zero() { return ei::pzero(Packet{}); }
 inline Packet load(const float* p) { return ei::pload<Packet>(p); }  // aligned, as store
-inline Packet load_unaligned(const float* p) { return ei::ploadu<Packet>(p); }
 inline void store(float* p, Packet a) { ei::pstore(p, a); }
 
 // Asks for n floats from p on, which are wanted soon, to be brought into the second-level cache.
