@@ -111,8 +111,9 @@ def impute(model: Path, data: str, split: str | None, out: Path | None, force: b
     click.echo(f"Wrote {out}: {len(X):,} {where}, {gaps.sum():,} gaps filled")
     strange = rows.strange_fills(X, filled)
     if strange:
+        more = f" and of {len(strange) - 1:,} more" if len(strange) > 1 else ""
         warnings.warn(
-            f"most of what fills column {names[strange[0]]} lies outside of what is known of it: "
+            f"most of what fills column {names[strange[0]]}{more} lies outside of what is known: "
             "the model has not learned it. Train longer, on columns of mean 0 and standard "
             "deviation 1.",
             UserWarning,
