@@ -44,7 +44,8 @@ class Buffer {
 
   static float* allocate(std::size_t size) {
     const std::size_t unit = alignment(size), whole = (size * sizeof(float) + unit - 1) / unit * unit;
-    auto* data = static_cast<float*>(::operator new(whole + padding * sizeof(float), std::align_val_t{unit}));
+    const std::size_t bytes = std::max(whole, (size + padding) * sizeof(float));  // most arrays end within a page
+    auto* data = static_cast<float*>(::operator new(bytes, std::align_val_t{unit}));
 #ifdef __linux__
     if (unit == huge_page) madvise(data, whole, MADV_HUGEPAGE);
 #endif

@@ -33,6 +33,7 @@ RECORD_KEYS = (
 )  # fmt: skip
 SCORING_SEED = 0  # names the noise of all scores: equal rows score equally, at every call
 ATTENTION = 0.02  # seconds: so often the loop looks up, for Ctrl-C and the progress bar
+CHECKED = 128  # rows at most of an epoch's last batch that show whether its weights are finite
 MONITORED = 1000  # rows at most whose posteriors are looked at after each epoch
 
 
@@ -150,7 +151,7 @@ def _train_epoch(
         patience = ATTENTION / max(time.perf_counter() - began, 1e-9)
         at_once = max(1, min(2 * at_once, int(patience * at_once)))
     rate, beta = float(rates[-1]), float(betas[-1])
-    batch = order[(taken - 1) * size :]
+    batch = order[(taken - 1) * size :][:CHECKED]
     if not _is_finite(core, rows[batch], schedule.mean_code):  # what no loss has shown yet
         core.set_tensors(before)
         raise _divergence(epoch, "after its last batch", rate)
