@@ -260,7 +260,9 @@ void likelihood(const std::string& name, double df, int n, const float* out, con
     alignas(64) float o[NR] = {out[i]}, m[NR] = {out[i]}, data[NR] = {x[i]}, mask[NR] = {1}, scale[NR] = {log_scale[i]};
     alignas(64) float delta[NR] = {};
     double sum = 0;
+    const int data_row = 0;
     LikelihoodBlock block{.out = o,
+                          .data_row = &data_row,
                           .x = data,
                           .mask = mask,
                           .log_scale = scale,

@@ -29,11 +29,11 @@ inline void copy_conditions(const Rows& rows, std::int64_t index, int count, Pan
   if (count) out.write_row(row, first, count, rows.conditions + static_cast<std::size_t>(index) * count);
 }
 
-// Splits row `row` of x at its missing values: row `known_row` of the mask becomes 0 where x is NaN and 1 elsewhere,
-// and such an x becomes 0.
-inline void split_missing(Panels& x, int row, Panels& mask, int known_row) {
+// Splits row `row` of x at its missing values: that of the mask becomes 0 where x is NaN and 1 elsewhere, and such an x
+// becomes 0.
+inline void split_missing(Panels& x, Panels& mask, int row) {
   for (int panel = 0; panel < mask.count(); ++panel) {
-    float *values = x.at(panel, row), *known = mask.at(panel, known_row);
+    float *values = x.at(panel, row), *known = mask.at(panel, row);
     for (int i = 0; i < std::min(NR, mask.cols() - panel * NR); ++i) {
       known[i] = std::isnan(values[i]) ? 0.f : 1.f;
       if (known[i] == 0) values[i] = 0;
@@ -42,11 +42,11 @@ inline void split_missing(Panels& x, int row, Panels& mask, int known_row) {
 }
 
 // Makes columns [first, first + count) of a row, which are one variable, missing if any of them is.
-inline void join_missing(Panels& x, int row, Panels& mask, int known_row, int first, int count) {
-  const auto element = [](Panels& m, int at_row, int col) -> float& { return m.at(col / NR, at_row)[col % NR]; };
+inline void join_missing(Panels& x, Panels& mask, int row, int first, int count) {
+  const auto element = [row](Panels& m, int col) -> float& { return m.at(col / NR, row)[col % NR]; };
   bool known = true;
-  for (int col = first; col < first + count; ++col) known = known && element(mask, known_row, col) > 0;
-  for (int col = first; !known && col < first + count; ++col) element(x, row, col) = element(mask, known_row, col) = 0;
+  for (int col = first; col < first + count; ++col) known = known && element(mask, col) > 0;
+  for (int col = first; !known && col < first + count; ++col) element(x, col) = element(mask, col) = 0;
 }
 
 // Columns [first, first + count) of a row become log(1 + x): what the encoder reads of counts.

@@ -36,23 +36,26 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
   for (std::size_t i = 0; i < model.columns.size(); ++i) {
     const Columns& c = model.columns[i];
     Batch::Part& part = batch.parts[i];
+    const int first_row = first / batch.kind.samples, last_row = last / batch.kind.samples;
     take_columns(output, c.first, part.output, first, last);
-    if (with_data) take_columns(batch.seen_by_likelihood(), c.first, part.x, first, last);
-    if (with_data && !batch.mask.empty()) take_columns(batch.mask, c.first, part.mask, first, last);
+    if (with_data) take_columns(batch.seen_by_likelihood(), c.first, part.x, first_row, last_row);
+    if (with_data && !batch.mask.empty()) take_columns(batch.mask, c.first, part.mask, first_row, last_row);
     Panels* delta = batch.log_scale_delta.empty() ? nullptr : &batch.log_scale_delta[i];
     f(LikelihoodBlock{.out = part.output.at(0, first),
                       .gradients = batch.kind.training,
-                      .x = part.x.at(0, first),
-                      .mask = part.mask.at(0, first),
+                      .data_row = batch.data_row.data() + first,
+                      .x = part.x.data(),
+                      .mask = part.mask.data(),
                       .mask_row = NR,
                       .log_scale = c.log_scale.value.data(),
                       .log_scale_delta = delta && !delta->empty() ? delta->at(0, first) : nullptr,
-                      .log_exposure = batch.log_exposure.data() + first,
+                      .log_exposure = batch.log_exposure.data(),
                       .nll = batch.nll_of(static_cast<int>(i), first),
                       .terms = part.terms.empty() ? nullptr : part.terms.at(0, first),
                       .rows = last - first,
                       .panels = part.output.count(),
                       .panel_stride = part.output.panel_stride(),
+                      .data_stride = part.x.panel_stride(),
                       .df = model.df,
                       .df_constant = model.df_constant},
       c);
@@ -84,7 +87,8 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
       kind(kind),
       x(rows, model.shape.features + model.shape.conditions),
       nonzeros(rows, model.shape.features + model.shape.conditions),
-      log_exposure(static_cast<std::size_t>(rows * kind.samples)),
+      log_exposure(static_cast<std::size_t>(rows)),
+      data_row(static_cast<std::size_t>(rows * kind.samples)),
       encoder(model.encoder.make_activations(rows, kind.training)),
       decoder(model.decoder.make_activations(rows * kind.samples, kind.training)),
       posterior(rows, kind.samples, model.shape.latent_dim, model.shape.conditions),
@@ -92,38 +96,36 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
       weight(static_cast<std::size_t>(rows * kind.samples)),
       bound(static_cast<std::size_t>(rows)) {
   const int samples = rows * kind.samples, features = model.shape.features;
+  for (int sample = 0; sample < samples; ++sample) data_row[static_cast<std::size_t>(sample)] = sample / kind.samples;
   sums_per_sample = block_by_block(model) ? panel_count(features) : static_cast<int>(model.columns.size());
   nll.resize(static_cast<std::size_t>(sums_per_sample) * samples);
   const bool counts =
       std::any_of(model.columns.begin(), model.columns.end(), [](const Columns& c) { return c.likelihood->counts; });
-  if (kind.samples > 1 || kind.corrupted || counts) target = Panels(samples, features);
-  if (kind.missing) mask = Panels(samples, features);
+  if (kind.corrupted || counts) target = Panels(rows, features);
+  if (kind.missing) mask = Panels(rows, features);
   if (kind.terms) terms = Panels(samples, features);
   if (!kind.training) output = Panels(samples, features);
   for (const Columns& c : model.columns) {
     if (kind.training) log_scale_delta.push_back(model.trains_scale(c) ? Panels(samples, c.count) : Panels());
     if (!block_by_block(model))
-      parts.push_back({Panels(samples, c.count), Panels(samples, c.count), column_mask(samples, c.count),
+      parts.push_back({Panels(samples, c.count), Panels(rows, c.count), column_mask(rows, c.count),
                        kind.terms ? Panels(samples, c.count) : Panels()});
   }
 }
 
 void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, int row) {
-  const int features = model.shape.features, conditions = model.shape.conditions, first = row * kind.samples;
+  const int features = model.shape.features, conditions = model.shape.conditions;
   copy_row(rows, index, x, row);
   copy_conditions(rows, index, conditions, x, row, features);
-  if (!mask.empty()) {
-    split_missing(x, row, mask, first);
-    for (const Columns& c : model.columns)
-      if (c.likelihood->joins_columns) join_missing(x, row, mask, first, c.first, c.count);
-  }
-  for (int sample = first; sample < first + kind.samples; ++sample) {
+  for (int sample = row * kind.samples; sample < (row + 1) * kind.samples; ++sample)
     copy_conditions(rows, index, conditions, posterior.z, sample, model.shape.latent_dim);
-    log_exposure[static_cast<std::size_t>(sample)] = rows.log_exposure ? rows.log_exposure[index] : 0;
-    for (int panel = 0; panel < target.count(); ++panel) std::copy_n(x.at(panel, row), NR, target.at(panel, sample));
-    for (int panel = 0; panel < mask.count(); ++panel)
-      if (sample > first) std::copy_n(mask.at(panel, first), NR, mask.at(panel, sample));
+  log_exposure[static_cast<std::size_t>(row)] = rows.log_exposure ? rows.log_exposure[index] : 0;
+  if (!mask.empty()) {
+    split_missing(x, mask, row);
+    for (const Columns& c : model.columns)
+      if (c.likelihood->joins_columns) join_missing(x, mask, row, c.first, c.count);
   }
+  for (int panel = 0; panel < target.count(); ++panel) std::copy_n(x.at(panel, row), NR, target.at(panel, row));
   for (const Columns& c : model.columns)
     if (c.likelihood->counts) log_counts(x, row, c.first, c.count);
 }
@@ -146,7 +148,7 @@ void decode_and_score(const Model& model, Batch& batch, const Share& rows, const
     const Columns& c = model.columns[0];
     const float* log_scale = c.log_scale.value.data();
     float* delta = batch.log_scale_delta.empty() ? nullptr : batch.log_scale_delta[0].data();
-    const float *x = batch.seen_by_likelihood().data(), *missing = batch.mask.data();
+    const Panels& x = batch.seen_by_likelihood();
     float* terms = batch.terms.data();
     forward([&](const Block& block) {
       const RowMask shared(c.count - block.panel * NR);
@@ -154,12 +156,13 @@ void decode_and_score(const Model& model, Batch& batch, const Share& rows, const
       std::fill_n(nll, block.rows, 0.0);
       c.likelihood->evaluate({.out = block.data,
                               .gradients = batch.kind.training,
-                              .x = x + block.offset,
-                              .mask = missing ? missing + block.offset : shared.values,
-                              .mask_row = missing ? NR : 0,
+                              .data_row = batch.data_row.data() + block.row,
+                              .x = x.at(block.panel, 0),
+                              .mask = batch.mask.empty() ? shared.values : batch.mask.at(block.panel, 0),
+                              .mask_row = batch.mask.empty() ? 0 : NR,
                               .log_scale = log_scale ? log_scale + block.panel * NR : nullptr,
                               .log_scale_delta = delta ? delta + block.offset : nullptr,
-                              .log_exposure = batch.log_exposure.data() + block.row,
+                              .log_exposure = batch.log_exposure.data(),
                               .nll = nll,
                               .terms = terms ? terms + block.offset : nullptr,
                               .rows = block.rows,

@@ -26,9 +26,10 @@ struct Batch {
   BatchKind kind;
   Panels x;                         // (rows, features + conditions): what the encoder sees
   Nonzeros nonzeros;                // of x; encode finds them
-  Panels target;                    // (per sample, features): what the likelihood sees, where it is not x
-  Panels mask;                      // (per sample, features): 0 where x is missing; only if x may be
-  std::vector<float> log_exposure;  // per sample; empty: 0
+  Panels target;                    // (rows, features): what the likelihood sees, where it is not x
+  Panels mask;                      // (rows, features): 0 where x is missing; only if x may be
+  std::vector<float> log_exposure;  // per row
+  std::vector<int> data_row;        // of each sample
   Activations encoder, decoder;
   Posterior posterior;
   Panels terms;   // (per sample, features): -log p(x | z) of each, if they are kept

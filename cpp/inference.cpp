@@ -43,14 +43,19 @@ int Inference::rows_at_a_time() const {
 }
 
 template <class F>
-void Inference::for_pieces(std::int64_t n, double flops_per_row, int at_a_time, const BatchKind& kind, F&& f) {
+void Inference::for_pieces(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f) {
   const int threads = team_.threads_for(flops_per_row * static_cast<double>(n), n);
-  const int piece = static_cast<int>(std::min<std::int64_t>(at_a_time, (n + threads - 1) / threads));
-  if (!batch_ || batch_->rows < piece * threads || batch_->kind != kind) batch_.emplace(model_, piece * threads, kind);
+  const std::int64_t round = static_cast<std::int64_t>(most) * threads;  // rows of a piece for each thread
+  const std::int64_t pieces = std::min((n + round - 1) / round * threads, n);
+  if (pieces == 0) return;
+  const int rows = static_cast<int>((n + pieces - 1) / pieces);
+  if (!batch_ || batch_->rows < rows * threads || batch_->kind != kind) batch_.emplace(model_, rows * threads, kind);
+  pieces_.assign(static_cast<int>(pieces), threads);
   team_.run(threads, [&](int thread) {
-    const std::int64_t last = n * (thread + 1) / threads;
-    for (std::int64_t row = n * thread / threads; row < last; row += piece)
-      f(row, thread * piece, static_cast<int>(std::min<std::int64_t>(piece, last - row)));
+    for (int i; (i = pieces_.take(thread)) >= 0;) {
+      const std::int64_t first = part_begin(n, i, pieces), last = part_begin(n, i + 1, pieces);
+      f(first, thread * rows, static_cast<int>(last - first));
+    }
   });
 }
 

@@ -11,7 +11,7 @@ namespace vaefast {
 
 class Inference {
  public:
-  Inference(const Model& model, Team& team) : model_(model), team_(team) {}
+  Inference(const Model& model, Team& team) : model_(model), team_(team), pieces_(team.size()) {}
 
   // mu, logvar: (n, latent_dim)
   void encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);
@@ -29,9 +29,9 @@ class Inference {
 
  private:
   // Calls f(row, first, count) for pieces of [row, row + count) of n, in parallel; each has rows [first, first + count)
-  // of batch_, which has so many samples a row. rows_at_a_time: in a piece at most.
+  // of batch_, which has so many samples a row. most: rows of a piece.
   template <class F>
-  void for_pieces(std::int64_t n, double flops_per_row, int rows_at_a_time, const BatchKind& kind, F&& f);
+  void for_pieces(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f);
   int rows_at_a_time() const;
   // Scores n rows with one z each, of the noise that draw(row, slot) writes to the row's slot in batch_; then take(row,
   // slot).
@@ -41,6 +41,7 @@ class Inference {
   const Model& model_;
   Team& team_;
   std::optional<Batch> batch_;
+  Runs pieces_;  // that are not done
 };
 
 }  // namespace vaefast

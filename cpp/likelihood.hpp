@@ -10,21 +10,27 @@
 namespace vaefast {
 
 // A block of the decoder's output, with what a likelihood reads and writes beside it: `panels` panels of `rows` rows of
-// NR floats, each panel_stride after the last.
+// NR floats, each panel_stride after the last. Several rows of the output, its samples, may go by one row of the data.
 struct LikelihoodBlock {
   float* out = nullptr;  // decoder output; becomes d nll / d output if `gradients`, else anything
   bool gradients = true;
-  const float* x = nullptr;             // data
+  const int* data_row = nullptr;        // of each row: its row of x, mask and log_exposure
+  const float* x = nullptr;             // data: panels, each data_stride after the last
   const float* mask = nullptr;          // 1 for a feature that counts, 0 for padding and for missing values
   int mask_row = 0;                     // NR, or 0 if all rows share one mask
   const float* log_scale = nullptr;     // (1, columns): of each feature; null for a likelihood without a scale
   float* log_scale_delta = nullptr;     // d nll / d log_scale; null if it is not learned
-  const float* log_exposure = nullptr;  // of each row; null: 0
+  const float* log_exposure = nullptr;  // of each row of the data; null: 0
   double* nll = nullptr;                // of each row: -log p(x | z) of the block is added
   float* terms = nullptr;               // -log p(x | z) of each feature; null if nobody asks
   int rows = 0, panels = 1;
-  std::size_t panel_stride = 0;
+  std::size_t panel_stride = 0, data_stride = 0;
   float df = 0, df_constant = 0;  // of a Student t: log gamma(df / 2) - log gamma((df + 1) / 2) + log(df pi) / 2
+
+  const float* x_of(int panel, int row) const { return x + panel * data_stride + static_cast<std::size_t>(row * NR); }
+  const float* mask_of(int panel, int row) const {
+    return mask_row ? mask + panel * data_stride + static_cast<std::size_t>(row * NR) : mask + panel * NR;
+  }
 };
 
 struct Likelihood {
@@ -179,23 +185,25 @@ void evaluate_block(const LikelihoodBlock& b) {
     const L halves[] = {features(0), features(W)};
     for (int first = 0; first < b.rows; first += MR) {
       const std::size_t start = panel * b.panel_stride + static_cast<std::size_t>(first) * NR;
-      const float *x = b.x + start, *mask = b.mask + (b.mask_row ? start : static_cast<std::size_t>(panel * NR));
       float *out = b.out + start, *of_features = b.terms ? b.terms + start : scratch;
       float* log_scale_delta = GRADIENTS && b.log_scale_delta ? b.log_scale_delta + start : nullptr;
-      const float* log_exposure = L::counts && b.log_exposure ? b.log_exposure + first : nullptr;
-      const int rows = std::min(MR, b.rows - first), mask_row = b.mask_row;
-      for (int r = 0; r < rows; ++r)
+      const float* log_exposure = L::counts ? b.log_exposure : nullptr;
+      const int rows = std::min(MR, b.rows - first);
+      for (int r = 0; r < rows; ++r) {
+        const int row = b.data_row[first + r];
+        const float *x = b.x_of(panel, row), *mask = b.mask_of(panel, row);
 #pragma GCC unroll 2
         for (int half = 0; half < 2; ++half) {
           const int at = r * NR + half * W;
-          const Packet known = less(zero(), load(mask + r * mask_row + half * W));
+          const Packet known = less(zero(), load(mask + half * W));
           Packet output = load(out + at);
-          if (log_exposure) output = add(output, set(log_exposure[r]));
-          const Terms terms = halves[half](output, load(x + at));
+          if (log_exposure) output = add(output, set(log_exposure[row]));
+          const Terms terms = halves[half](output, load(x + half * W));
           store(of_features + at, select(known, terms.nll, zero()));
           if constexpr (GRADIENTS) store(out + at, select(known, terms.d_out, zero()));
           if (log_scale_delta) store(log_scale_delta + at, select(known, terms.d_log_scale, zero()));
         }
+      }
       for (int r = 0; r < rows; ++r)
         b.nll[first + r] +=
             static_cast<double>(simd::sum_in_float(add(load(of_features + r * NR), load(of_features + r * NR + W))));
@@ -219,14 +227,13 @@ void mean(const LikelihoodBlock& b) {
 // outputs = logits of the columns, x one-hot, of which one column is 1 (all 0: the value is missing):
 // nll = log sum exp(out) - out[x], d = softmax(out) - x
 struct Categorical {
-  // Calls f(offset of W outputs, offset of their mask) for one row.
+  // Calls f(offset of W outputs, their x, their mask) for one row.
   template <class F>
   static void for_row(const LikelihoodBlock& b, int row, F&& f) {
+    const int data_row = b.data_row[row];
     for (int panel = 0; panel < b.panels; ++panel)
-      for (int c = 0; c < NR; c += W) {
-        const std::size_t at = panel * b.panel_stride + row * NR + c;
-        f(at, b.mask_row ? at : static_cast<std::size_t>(panel * NR + c));
-      }
+      for (int c = 0; c < NR; c += W)
+        f(panel * b.panel_stride + row * NR + c, b.x_of(panel, data_row) + c, b.mask_of(panel, data_row) + c);
   }
   // Logits become their exponentials, relative to the largest, and 0 in the padding; returns their sum and its log.
   struct Sum {
@@ -234,14 +241,14 @@ struct Categorical {
   };
   static Sum exponentials(const LikelihoodBlock& b, int row) {
     Packet top = set(-largest);
-    for_row(b, row, [&](std::size_t at, std::size_t mask) {
-      top = max(top, select(less(zero(), load(b.mask + mask)), load(b.out + at), set(-largest)));
+    for_row(b, row, [&](std::size_t at, const float*, const float* mask) {
+      top = max(top, select(less(zero(), load(mask)), load(b.out + at), set(-largest)));
     });
     const float greatest = simd::greatest(top);
     Packet sums = zero();
-    for_row(b, row, [&](std::size_t at, std::size_t mask) {
+    for_row(b, row, [&](std::size_t at, const float*, const float* mask) {
       const Packet e = exp(sub(load(b.out + at), set(greatest)));
-      store(b.out + at, select(less(zero(), load(b.mask + mask)), e, zero()));
+      store(b.out + at, select(less(zero(), load(mask)), e, zero()));
       sums = add(sums, load(b.out + at));
     });
     const auto sum = static_cast<float>(simd::sum(sums));
@@ -250,14 +257,14 @@ struct Categorical {
   static void evaluate(const LikelihoodBlock& b) {
     for (int row = 0; row < b.rows; ++row) {
       Packet ones = zero(), chosen = zero();
-      for_row(b, row, [&](std::size_t at, std::size_t mask) {
-        const Packet x = select(less(zero(), load(b.mask + mask)), load(b.x + at), zero());
+      for_row(b, row, [&](std::size_t at, const float* data, const float* mask) {
+        const Packet x = select(less(zero(), load(mask)), load(data), zero());
         ones = add(ones, x);
         chosen = select(less(zero(), x), fma(x, load(b.out + at), chosen), chosen);
       });
       const auto weight = static_cast<float>(simd::sum(ones));
       if (weight == 0) {
-        for_row(b, row, [&](std::size_t at, std::size_t) {
+        for_row(b, row, [&](std::size_t at, const float*, const float*) {
           store(b.out + at, zero());
           if (b.terms) store(b.terms + at, zero());
         });
@@ -266,8 +273,8 @@ struct Categorical {
       const auto [sum, log_sum] = exponentials(b, row);
       const double nll = weight * log_sum - simd::sum(chosen);
       b.nll[row] += nll;
-      for_row(b, row, [&](std::size_t at, std::size_t mask) {
-        const Packet x = select(less(zero(), load(b.mask + mask)), load(b.x + at), zero());
+      for_row(b, row, [&](std::size_t at, const float* data, const float* mask) {
+        const Packet x = select(less(zero(), load(mask)), load(data), zero());
         store(b.out + at, sub(mul(set(weight / sum), load(b.out + at)), x));
         if (b.terms) store(b.terms + at, mul(x, set(static_cast<float>(nll))));  // all of it to the category's column
       });
@@ -276,7 +283,9 @@ struct Categorical {
   static void mean(const LikelihoodBlock& b) {
     for (int row = 0; row < b.rows; ++row) {
       const float scale = 1 / exponentials(b, row).sum;
-      for_row(b, row, [&](std::size_t at, std::size_t) { store(b.out + at, mul(set(scale), load(b.out + at))); });
+      for_row(b, row, [&](std::size_t at, const float*, const float*) {
+        store(b.out + at, mul(set(scale), load(b.out + at)));
+      });
     }
   }
 };

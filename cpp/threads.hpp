@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <type_traits>
+#include <vector>
 
 namespace vaefast {
 
@@ -46,6 +48,51 @@ struct Share {
 
   // The same of a batch that has `k` rows for each of this one's.
   Share times(int k) const { return {first * k, last * k, rows * k, thread, threads, barrier}; }
+};
+
+// Numbered pieces of work, a run of them for each thread. A thread that is done with its own takes from others': a core
+// that somebody else slows down keeps nobody waiting for long.
+class Runs {
+ public:
+  explicit Runs(int threads) : runs_(static_cast<std::size_t>(threads)) {}
+
+  // Thread t's run is starts[t], ..., starts[t + 1] - 1, for one thread fewer than there are starts.
+  void assign(std::span<const int> starts) {
+    threads_ = static_cast<int>(starts.size()) - 1;
+    for (std::size_t t = 0; t + 1 < starts.size(); ++t)
+      runs_[t].left.store(pack(starts[t], starts[t + 1]), std::memory_order_relaxed);
+  }
+  // Runs of nearly the same length, together 0, ..., pieces - 1.
+  void assign(int pieces, int threads) {
+    threads_ = threads;
+    for (int t = 0; t < threads; ++t)
+      runs_[static_cast<std::size_t>(t)].left.store(
+          pack(static_cast<int>(part_begin(pieces, t, threads)), static_cast<int>(part_begin(pieces, t + 1, threads))),
+          std::memory_order_relaxed);
+  }
+  // A piece that nobody has taken: the first of the thread's own run or else the last of another's; -1: there is none.
+  int take(int thread) {
+    for (int i = 0; i < threads_; ++i) {
+      std::atomic<std::uint64_t>& left = runs_[static_cast<std::size_t>((thread + i) % threads_)].left;
+      std::uint64_t seen = left.load(std::memory_order_relaxed);
+      for (int first, last; first = static_cast<int>(seen >> 32), last = static_cast<int>(seen), first < last;) {
+        const std::uint64_t others = i == 0 ? pack(first + 1, last) : pack(first, last - 1);
+        if (left.compare_exchange_weak(seen, others, std::memory_order_relaxed)) return i == 0 ? first : last - 1;
+      }
+    }
+    return -1;
+  }
+
+ private:
+  struct alignas(64) Run {  // on a cache line of its own
+    std::atomic<std::uint64_t> left{0};
+  };
+  static std::uint64_t pack(int first, int last) {
+    return static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint32_t>(last);
+  }
+
+  int threads_ = 0;
+  std::vector<Run> runs_;
 };
 
 class Team {

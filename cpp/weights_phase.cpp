@@ -36,7 +36,8 @@ WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
       samples_(batch.kind.samples),
       x_(batch.x),
       nonzeros_(batch.nonzeros),
-      used_(static_cast<std::size_t>(team.size()), UsedRows(batch.rows)) {
+      used_(static_cast<std::size_t>(team.size()), UsedRows(batch.rows)),
+      runs_(team.size()) {
   add_tiles(model.encoder, batch.x, batch.encoder, 1);
   add_tiles(model.decoder, batch.posterior.z, batch.decoder, samples_);
   for (std::size_t i = 0; i < model.columns.size(); ++i) {
@@ -117,14 +118,16 @@ void WeightsPhase::sum_gradients(int count, Sink&& sink) {
   // The optimiser's pass costs about as much as the products of eight rows.
   const int threads = team_.threads_for(model_.phase_flops(samples_) * (count + 8), static_cast<int>(tiles_.size()));
   share_tiles(threads);
+  runs_.assign(shares_);
   team_.run(threads, [&](int thread) {
     alignas(64) float gradient[NR * NR];
     UsedRows& used = used_[static_cast<std::size_t>(thread)];
     int used_panel = -1;  // of x, that `used` is for
-    for (int i = shares_[thread]; i < shares_[thread + 1]; ++i) {
-      const Tile& t = tiles_[i];
+    for (int i = runs_.take(thread), next; i >= 0; i = next) {
+      const Tile& t = tiles_[static_cast<std::size_t>(i)];
       const int rows = count * t.samples;
-      if (i + 1 < shares_[thread + 1]) prefetch(tiles_[i + 1]);
+      next = runs_.take(thread);
+      if (next >= 0) prefetch(tiles_[static_cast<std::size_t>(next)]);
       if (t.columns && model_.scale == Scale::global) {
         sum_all(*t.delta, rows, gradient);
       } else if (t.columns) {

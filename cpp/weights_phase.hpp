@@ -1,6 +1,6 @@
 // The second phase of a step: from the deltas of a batch to new weights. The weights are cut into tiles, of which each
-// thread takes a run; a tile's gradient is summed over the whole batch in order, and the optimiser steps on it while it
-// is still in the nearest cache.
+// thread has a run; a tile's gradient is summed over the whole batch in order, whoever does it, and the optimiser steps
+// on it while it is still in the nearest cache.
 #pragma once
 
 #include <vector>
@@ -57,7 +57,8 @@ class WeightsPhase {
   const Nonzeros& nonzeros_;            // of x
   std::vector<UsedRows> used_;          // of x, for the panel that each thread is at
   std::vector<Tile> tiles_;             // thread after thread
-  std::vector<int> shares_;             // thread t works on tiles_[shares_[t]] ... tiles_[shares_[t + 1] - 1]
+  std::vector<int> shares_;             // thread t begins with tiles_[shares_[t]] ... tiles_[shares_[t + 1] - 1]
+  Runs runs_;                           // of tiles that are not done
   std::vector<double> square_norms_;    // of each tile's gradient, by number
   std::vector<Parameter*> parameters_;  // of the whole model
 };

@@ -11,7 +11,7 @@ from ._core import Core
 from .rowdata import RowData
 from .validation import Rows
 
-SAMPLES_AT_A_TIME = 200_000  # per call of the core: a second's work, after which Ctrl-C is heard
+SAMPLES_AT_A_TIME = 400_000  # per call of the core: a second's work, after which Ctrl-C is heard
 
 
 @dataclass(frozen=True)
