@@ -69,7 +69,7 @@ def _batches(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("runs/benchmarks.json"),
-    help="Where the results are kept.",
+    help="Where the results are kept; those of a run that was stopped in a file beside it.",
 )
 def main(
     questions: tuple[str, ...],
@@ -111,20 +111,24 @@ def main(
 
     cells = nets.select(chosen, batches, quick=quick)
     plan = Plan(quick, threads, rounds or (3 if quick else 7), not uniform, cells)
-    kept: dict[str, list[dict[str, Any]]] = {}
+    kept: dict[str, Any] = {**about, "quick": quick}
+    partial_out = out.with_suffix(f".partial{out.suffix}")  # all so far, if the run is stopped
     try:
         with output_folder(out.parent, [out.name], force=True):
             for name in questions or QUESTIONS:
-                kept[name] = _ask(name, plan, found)
-            with atomic_write(out) as temporary:
-                temporary.write_text(json.dumps({**about, "quick": quick, **kept}, indent=1) + "\n")
+                kept[name] = []
+                for answer in _ask(name, plan, found):
+                    kept[name].append(answer)
+                    with atomic_write(partial_out) as temporary:
+                        temporary.write_text(json.dumps(kept, indent=1) + "\n")
+            partial_out.replace(out)
     except (parity.ParityError, child.ChildError, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"\n{out}")
 
 
-def _ask(name: str, plan: Plan, peers: list[type[Peer]]) -> list[dict[str, Any]]:
-    """Print the table of a question, line by line, and return its results."""
+def _ask(name: str, plan: Plan, peers: list[type[Peer]]) -> Iterator[dict[str, Any]]:
+    """Print the table of a question, line by line, and yield its results."""
     from benchmarks import report, training
 
     question = importlib.import_module(f"benchmarks.{name}")
@@ -135,12 +139,10 @@ def _ask(name: str, plan: Plan, peers: list[type[Peer]]) -> list[dict[str, Any]]
     else:
         results, footnote, columns = question.run(plan), question.FOOTNOTE, question.columns
     table = report.Table()
-    answers = []
     for result in results:
-        answers.append(result)
         click.echo(table.line(columns(result)))
+        yield result
     click.echo(f"\n{footnote}")
-    return answers
 
 
 def _train(plan: Plan, peers: list[type[Peer]]) -> Iterator[dict[str, Any]]:

@@ -13,11 +13,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))
 
-from benchmarks import chart, child, inference, memory, report, roofline, scaling, startup, timing  # noqa: E402
+from benchmarks import (  # noqa: E402
+    chart,
+    child,
+    inference,
+    memory,
+    report,
+    roofline,
+    run,
+    scaling,
+    startup,
+    timing,
+)
 from benchmarks.nets import Net  # noqa: E402
 from benchmarks.parity import ParityError  # noqa: E402
 from benchmarks.plan import Plan  # noqa: E402
@@ -325,6 +337,24 @@ def test_chosen_questions_are_answered_in_one_file(tmp_path: Path) -> None:
     assert "memory" not in kept
     for question in ("training:", "inference:"):
         assert question in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_run_that_stops_keeps_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(name: str, *_: Any) -> Iterator[dict[str, Any]]:
+        yield {"first": 1}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_set_threads", lambda threads: None)  # NumPy is running already
+    monkeypatch.setattr(run, "_ask", ask)
+    out = tmp_path / "result.json"
+    out.write_text("of an earlier run")
+    result = CliRunner().invoke(run.main, ["memory", "--threads", "1", "--out", str(out)])
+    assert result.exit_code == 1
+    assert json.loads((tmp_path / "result.partial.json").read_text())["memory"] == [{"first": 1}]
+    assert out.read_text() == "of an earlier run"
 
 
 def test_an_unknown_question_names_those_there_are() -> None:
