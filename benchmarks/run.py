@@ -101,7 +101,7 @@ def main(
 
     from benchmarks import child, parity, peers, report, training
     from benchmarks.plan import Plan
-    from vaefast.files import atomic_write, output_folder
+    from vaefast.files import output_folder
 
     found, left_out = peers.find()
     if training.BASE not in [peer.name for peer in found]:
@@ -119,12 +119,19 @@ def main(
                 kept[name] = []
                 for answer in _ask(name, plan, found):
                     kept[name].append(answer)
-                    with atomic_write(partial_out) as temporary:
-                        temporary.write_text(json.dumps(kept, indent=1) + "\n")
-            partial_out.replace(out)
+                    _write(kept, partial_out)
+            _write(kept, out)
+            partial_out.unlink(missing_ok=True)
     except (parity.ParityError, child.ChildError, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"\n{out}")
+
+
+def _write(kept: dict[str, Any], path: Path) -> None:
+    from vaefast.files import atomic_write
+
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _ask(name: str, plan: Plan, peers: list[type[Peer]]) -> Iterator[dict[str, Any]]:

@@ -281,6 +281,17 @@ void likelihood(const std::string& name, double df, int n, const float* out, con
   }
 }
 
+std::vector<int> pieces(int n, int threads) {
+  Team team(threads);
+  Pieces pieces(threads);
+  pieces.assign(n, threads);
+  std::vector<std::atomic<int>> taken(static_cast<std::size_t>(n));
+  team.run(threads, [&](int thread) {
+    for (int i; (i = pieces.take(thread)) >= 0;) ++taken[static_cast<std::size_t>(i)];
+  });
+  return {taken.begin(), taken.end()};
+}
+
 void uniforms(std::uint64_t seed, std::uint32_t stream, std::uint64_t word, std::uint32_t block, int count,
               float* out) {
   fill_uniform(seed, static_cast<Stream>(stream), word, block, count, out);

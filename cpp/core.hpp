@@ -93,6 +93,8 @@ std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, con
 // What Terms says of one feature after the other, from outputs, x and log scales, with no exposure; mean: E[x | z].
 void likelihood(const std::string& name, double df, int n, const float* out, const float* x, const float* log_scale,
                 float* nll, float* d_out, float* d_log_scale, float* mean);
+// How often each of n pieces of work is taken by so many threads that take all they can get.
+std::vector<int> pieces(int n, int threads);
 // stream: the number of a Stream
 void uniforms(std::uint64_t seed, std::uint32_t stream, std::uint64_t word, std::uint32_t block, int count, float* out);
 void normals(std::uint64_t seed, std::uint64_t word, std::uint32_t block, int count, float* out);

@@ -1,5 +1,7 @@
 #include "inference.hpp"
 
+#include <climits>
+
 #include "random.hpp"
 
 namespace vaefast {
@@ -46,11 +48,11 @@ template <class F>
 void Inference::for_pieces(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f) {
   const int threads = team_.threads_for(flops_per_row * static_cast<double>(n), n);
   const std::int64_t round = static_cast<std::int64_t>(most) * threads;  // rows of a piece for each thread
-  const std::int64_t pieces = std::min((n + round - 1) / round * threads, n);
+  const int pieces = static_cast<int>(std::min<std::int64_t>({(n + round - 1) / round * threads, n, INT_MAX}));
   if (pieces == 0) return;
   const int rows = static_cast<int>((n + pieces - 1) / pieces);
   if (!batch_ || batch_->rows < rows * threads || batch_->kind != kind) batch_.emplace(model_, rows * threads, kind);
-  pieces_.assign(static_cast<int>(pieces), threads);
+  pieces_.assign(pieces, threads);
   team_.run(threads, [&](int thread) {
     for (int i; (i = pieces_.take(thread)) >= 0;) {
       const std::int64_t first = part_begin(n, i, pieces), last = part_begin(n, i + 1, pieces);

@@ -28,8 +28,8 @@ class Inference {
                       double* standard_error);
 
  private:
-  // Calls f(row, first, count) for pieces of [row, row + count) of n, in parallel; each has rows [first, first + count)
-  // of batch_, which has so many samples a row. most: rows of a piece.
+  // Calls f(row, first, count) for pieces of [row, row + count) of n, in parallel; f has rows [first, first + count) of
+  // batch_, the thread's, which has so many samples a row. most: rows of a piece.
   template <class F>
   void for_pieces(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f);
   int rows_at_a_time() const;
@@ -41,7 +41,7 @@ class Inference {
   const Model& model_;
   Team& team_;
   std::optional<Batch> batch_;
-  Runs pieces_;  // that are not done
+  Pieces pieces_;  // that nobody has taken
 };
 
 }  // namespace vaefast

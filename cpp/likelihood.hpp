@@ -16,8 +16,8 @@ struct LikelihoodBlock {
   bool gradients = true;
   const int* data_row = nullptr;        // of each row: its row of x, mask and log_exposure
   const float* x = nullptr;             // data: panels, each data_stride after the last
-  const float* mask = nullptr;          // 1 for a feature that counts, 0 for padding and for missing values
-  int mask_row = 0;                     // NR, or 0 if all rows share one mask
+  const float* mask = nullptr;          // as x: 1 for a feature that counts, 0 for padding and for missing values
+  bool shared_mask = false;             // whether the mask has one row only, for all
   const float* log_scale = nullptr;     // (1, columns): of each feature; null for a likelihood without a scale
   float* log_scale_delta = nullptr;     // d nll / d log_scale; null if it is not learned
   const float* log_exposure = nullptr;  // of each row of the data; null: 0
@@ -29,7 +29,7 @@ struct LikelihoodBlock {
 
   const float* x_of(int panel, int row) const { return x + panel * data_stride + static_cast<std::size_t>(row * NR); }
   const float* mask_of(int panel, int row) const {
-    return mask_row ? mask + panel * data_stride + static_cast<std::size_t>(row * NR) : mask + panel * NR;
+    return shared_mask ? mask + panel * NR : mask + panel * data_stride + static_cast<std::size_t>(row * NR);
   }
 };
 
@@ -40,7 +40,7 @@ struct Likelihood {
   bool joins_columns;   // whether it needs all columns of a row at once
   bool counts;          // whether x is counts: the encoder reads log(1 + x), the output is a log rate
   void (*evaluate)(const LikelihoodBlock& block);
-  void (*mean)(const LikelihoodBlock& block);  // out becomes E[x | z], in place; reads nothing but out and mask
+  void (*mean)(const LikelihoodBlock& block);  // out becomes E[x | z], in place; x is not read
 };
 
 namespace likelihood {

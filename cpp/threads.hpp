@@ -52,9 +52,9 @@ struct Share {
 
 // Numbered pieces of work, a run of them for each thread. A thread that is done with its own takes from others': a core
 // that somebody else slows down keeps nobody waiting for long.
-class Runs {
+class Pieces {
  public:
-  explicit Runs(int threads) : runs_(static_cast<std::size_t>(threads)) {}
+  explicit Pieces(int threads) : runs_(static_cast<std::size_t>(threads)) {}
 
   // Thread t's run is starts[t], ..., starts[t + 1] - 1, for one thread fewer than there are starts.
   void assign(std::span<const int> starts) {
@@ -70,7 +70,7 @@ class Runs {
           pack(static_cast<int>(part_begin(pieces, t, threads)), static_cast<int>(part_begin(pieces, t + 1, threads))),
           std::memory_order_relaxed);
   }
-  // A piece that nobody has taken: the first of the thread's own run or else the last of another's; -1: there is none.
+  // Takes a piece that nobody has taken: the first of the thread's own run or else the last of another's; -1: none.
   int take(int thread) {
     for (int i = 0; i < threads_; ++i) {
       std::atomic<std::uint64_t>& left = runs_[static_cast<std::size_t>((thread + i) % threads_)].left;
@@ -81,6 +81,13 @@ class Runs {
       }
     }
     return -1;
+  }
+
+  // What the thread will take next, unless somebody does before; -1: nothing of its own run.
+  int next(int thread) const {
+    const std::uint64_t left = runs_[static_cast<std::size_t>(thread)].left.load(std::memory_order_relaxed);
+    const int first = static_cast<int>(left >> 32), last = static_cast<int>(left);
+    return first < last ? first : -1;
   }
 
  private:

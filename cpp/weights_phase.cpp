@@ -37,7 +37,7 @@ WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
       x_(batch.x),
       nonzeros_(batch.nonzeros),
       used_(static_cast<std::size_t>(team.size()), UsedRows(batch.rows)),
-      runs_(team.size()) {
+      pieces_(team.size()) {
   add_tiles(model.encoder, batch.x, batch.encoder, 1);
   add_tiles(model.decoder, batch.posterior.z, batch.decoder, samples_);
   for (std::size_t i = 0; i < model.columns.size(); ++i) {
@@ -97,8 +97,9 @@ void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm
                 });
   const double norm = std::sqrt(std::accumulate(square_norms_.begin(), square_norms_.end(), 0.0)) / count;
   optimizer.scale *= static_cast<float>(std::min(1.0, max_norm / norm));
+  pieces_.assign(shares_);
   team_.run(static_cast<int>(shares_.size()) - 1, [&](int thread) {
-    for (int i = shares_[thread]; i < shares_[thread + 1]; ++i) {
+    for (int i; (i = pieces_.take(thread)) >= 0;) {
       const Tile& t = tiles_[static_cast<std::size_t>(i)];
       for_runs(t, [&](Parameter& parameter, std::size_t offset, int n) {
         optimizer.step(parameter, offset, parameter.gradient.data() + offset, n);
@@ -118,16 +119,15 @@ void WeightsPhase::sum_gradients(int count, Sink&& sink) {
   // The optimiser's pass costs about as much as the products of eight rows.
   const int threads = team_.threads_for(model_.phase_flops(samples_) * (count + 8), static_cast<int>(tiles_.size()));
   share_tiles(threads);
-  runs_.assign(shares_);
+  pieces_.assign(shares_);
   team_.run(threads, [&](int thread) {
     alignas(64) float gradient[NR * NR];
     UsedRows& used = used_[static_cast<std::size_t>(thread)];
     int used_panel = -1;  // of x, that `used` is for
-    for (int i = runs_.take(thread), next; i >= 0; i = next) {
+    for (int i; (i = pieces_.take(thread)) >= 0;) {
       const Tile& t = tiles_[static_cast<std::size_t>(i)];
       const int rows = count * t.samples;
-      next = runs_.take(thread);
-      if (next >= 0) prefetch(tiles_[static_cast<std::size_t>(next)]);
+      if (const int next = pieces_.next(thread); next >= 0) prefetch(tiles_[static_cast<std::size_t>(next)]);
       if (t.columns && model_.scale == Scale::global) {
         sum_all(*t.delta, rows, gradient);
       } else if (t.columns) {

@@ -35,7 +35,7 @@ class WeightsPhase {
     int panel = 0, tile = 0, rows = 0;
     int samples = 1;   // rows of delta for one of the batch
     int number = 0;    // in the order of the network
-    double place = 0;  // in [0, 1): threads take tiles from left to right
+    double place = 0;  // in [0, 1): threads' runs of tiles lie from left to right
   };
 
   void add_tiles(Network& network, const Panels& x, const Activations& a, int samples);
@@ -58,7 +58,7 @@ class WeightsPhase {
   std::vector<UsedRows> used_;          // of x, for the panel that each thread is at
   std::vector<Tile> tiles_;             // thread after thread
   std::vector<int> shares_;             // thread t begins with tiles_[shares_[t]] ... tiles_[shares_[t + 1] - 1]
-  Runs runs_;                           // of tiles that are not done
+  Pieces pieces_;                       // tiles that nobody has taken
   std::vector<double> square_norms_;    // of each tile's gradient, by number
   std::vector<Parameter*> parameters_;  // of the whole model
 };

@@ -384,3 +384,10 @@ def test_fixed_log_sigma_never_moves() -> None:
     core.set_tensors(tensors)
     train(core, grey(0, ROWS, SMALL.features), range(2))
     assert core.tensors()["log_sigma"].tobytes() == tensors["log_sigma"].tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("n", [0, 1, 2, 6, 1000])
+def test_each_piece_of_work_is_taken_once(n: int, threads: int) -> None:
+    for _ in range(20):  # threads start and meet at other places each time
+        assert kernels.pieces(n, threads) == [1] * n

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ from ._core import Core
 from .rowdata import RowData
 from .validation import Rows
 
-SAMPLES_AT_A_TIME = 400_000  # per call of the core: a second's work, after which Ctrl-C is heard
+SAMPLES_AT_FIRST = 20_000  # of the first call of the core
+PATIENCE = 1.0  # seconds of a call, about, after which Ctrl-C is heard and the progress bar moves
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,16 @@ def log_likelihood(
     from tqdm import tqdm
 
     n = len(rows)
-    step = max(1, SAMPLES_AT_A_TIME // n_samples)
+    first, step = 0, max(1, SAMPLES_AT_FIRST // n_samples)  # rows
     estimates, errors = np.empty(n), np.empty(n)
     with tqdm(total=n, unit=" rows", disable=not verbose, dynamic_ncols=True) as bar:
-        for first in range(0, n, step):
+        while first < n:
+            began = time.perf_counter()
             part = slice(first, min(first + step, n))
             estimates[part], errors[part] = core.log_likelihood(rows[part], n_samples, seed)
             bar.update(part.stop - first)
             bar.set_postfix_str(f"log p(x) {estimates[: part.stop].mean():.3f}", refresh=False)
+            first = part.stop
+            patience = PATIENCE / max(time.perf_counter() - began, 1e-9)
+            step = max(1, min(2 * step, int(patience * step)))
     return LogLikelihood(estimates, errors, n_samples)

@@ -33,7 +33,7 @@ RECORD_KEYS = (
 )  # fmt: skip
 SCORING_SEED = 0  # names the noise of all scores: equal rows score equally, at every call
 ATTENTION = 0.02  # seconds: so often the loop looks up, for Ctrl-C and the progress bar
-CHECKED = 128  # rows at most of an epoch's last batch that show whether its weights are finite
+CHECKED = 128  # rows at most of an epoch's last batch that are scored once more, by the new weights
 MONITORED = 1000  # rows at most whose posteriors are looked at after each epoch
 
 
