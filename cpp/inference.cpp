@@ -35,13 +35,14 @@ class LogMeanExp {
 
 }  // namespace
 
-// Few enough for a thread's share of the batch to stay in the cache, enough for each reading of the weights.
+// Enough for each reading of the weights, which of wide nets come from memory, and few enough for the cache or, where
+// layers are wide, for a few megabytes.
 int Inference::rows_at_a_time() const {
   constexpr int MOST = 96;
   int widest = model_.shape.features;
   for (const std::vector<int>& widths : {model_.shape.encoder, model_.shape.decoder})
     for (int width : widths) widest = std::max(widest, width);
-  return std::clamp((1 << 18) / widest, MR, MOST);
+  return std::clamp((1 << 20) / widest, MR, MOST);
 }
 
 template <class F>

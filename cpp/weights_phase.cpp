@@ -116,8 +116,11 @@ void WeightsPhase::make_gradients() {
 
 template <class Sink>
 void WeightsPhase::sum_gradients(int count, Sink&& sink) {
-  // The optimiser's pass costs about as much as the products of eight rows.
-  const int threads = team_.threads_for(model_.phase_flops(samples_) * (count + 8), static_cast<int>(tiles_.size()));
+  constexpr int OPTIMIZER_ROWS = 8;  // whose products cost about as much as the optimiser's pass
+  const double flops = model_.phase_flops(samples_);
+  int threads = team_.threads_for(flops * (count + OPTIMIZER_ROWS), static_cast<int>(tiles_.size()));
+  // What one thread has made of more rows than those is in its core's cache, and would have to leave it.
+  if (count > OPTIMIZER_ROWS && team_.threads_for(flops * count, count) == 1) threads = 1;
   share_tiles(threads);
   pieces_.assign(shares_);
   team_.run(threads, [&](int thread) {
