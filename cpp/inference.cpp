@@ -38,7 +38,7 @@ class LogMeanExp {
 // Enough for each reading of the weights, which of wide nets come from memory, and few enough for the cache or, where
 // layers are wide, for a few megabytes.
 int Inference::rows_at_a_time() const {
-  constexpr int MOST = 96;
+  constexpr int MOST = 192;
   int widest = model_.shape.features;
   for (const std::vector<int>& widths : {model_.shape.encoder, model_.shape.decoder})
     for (int width : widths) widest = std::max(widest, width);
