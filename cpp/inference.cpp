@@ -36,13 +36,13 @@ class LogMeanExp {
 }  // namespace
 
 // Enough for each reading of the weights, which of wide nets come from memory, and few enough for the cache or, where
-// layers are wide, for a few megabytes.
+// layers are wide, for two megabytes.
 int Inference::rows_at_a_time() const {
   constexpr int MOST = 192;
   int widest = model_.shape.features;
   for (const std::vector<int>& widths : {model_.shape.encoder, model_.shape.decoder})
     for (int width : widths) widest = std::max(widest, width);
-  return std::clamp((1 << 20) / widest, MR, MOST);
+  return std::clamp((1 << 19) / widest, MR, MOST);
 }
 
 template <class F>
