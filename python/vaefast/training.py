@@ -34,7 +34,8 @@ RECORD_KEYS = (
 SCORING_SEED = 0  # names the noise of all scores: equal rows score equally, at every call
 ATTENTION = 0.02  # seconds: so often the loop looks up, for Ctrl-C and the progress bar
 CHECKED = 128  # rows at most of an epoch's last batch that are scored once more, by the new weights
-MONITORED = 1000  # rows at most whose posteriors are looked at after each epoch
+MONITORED = 1000  # rows at most whose posteriors are looked at after each epoch...
+MONITORED_VALUES = 1 << 21  # ...and their values at most, of which there may be a copy
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def train(
         The loss is no longer finite. The weights are those of the last epoch before that.
     """
     best_elbo, best_epoch, best = -np.inf, vae.n_iter_, None
-    monitored = _monitored(rows if validation is None else validation)
+    monitored = _monitored(rows if validation is None else validation, vae.n_features_in_)
     vae.interrupted_ = False
     with _Progress(vae.n_iter_, schedule, len(rows)) as progress:
         try:
@@ -190,10 +191,13 @@ def _along(figure: Figure, done: NDArray[np.float64], schedule: Schedule) -> NDA
     return np.array([figure(epochs, schedule.planned) for epochs in done.tolist()], np.float64)
 
 
-def _monitored(rows: Rows) -> Rows:
-    """Rows enough to see the latent space by: a tenth, but 100 to 1,000; always the same ones."""
+def _monitored(rows: Rows, features: int) -> Rows:
+    """Rows enough to see the latent space by: a tenth, but 100 to 1,000, of wide rows fewer.
+
+    They are always the same ones.
+    """
     n = len(rows)
-    count = min(n, max(100, min(MONITORED, n // 10)))
+    count = min(n, max(100, min(MONITORED, MONITORED_VALUES // features, n // 10)))
     return rows if count == n else rows[np.sort(permutation(n, SCORING_SEED, 0)[:count])]
 
 
