@@ -59,9 +59,13 @@ alignas(64) inline constexpr float zeros[NR] = {};
 
 }  // namespace detail
 
-// Whether threads share a product's columns, so that each reads its part of B and all of A, or its rows, so that each
-// reads its part of A and all of B.
-inline bool by_columns(int rows, int cols) { return cols >= rows; }
+// Whether threads share a product's columns, so that each reads its part of B (depth, cols) and all of A, or its rows,
+// so that each reads its part of A and all of B. For columns they wait for each other before and after, which takes
+// longer than to read a small B twice.
+inline bool by_columns(int rows, int depth, int cols) {
+  constexpr int SMALL = 1 << 13;
+  return cols >= rows && static_cast<std::int64_t>(depth) * cols >= SMALL;
+}
 
 // A thread's share of C = bias + A * B, then epilogue(Block) on each finished block. bias: one row, or null.
 // A: (batch, depth)   B: (depth, cols)   C: (batch, cols)
@@ -71,7 +75,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
                      Epilogue&& epilogue, const Nonzeros* nonzeros = nullptr) {
   const int depth = b.rows();
   // The share is some rows of all panels or, of columns, from some row of a panel to some row of another.
-  const bool columns = share.threads > 1 && by_columns(share.rows, c.cols());
+  const bool columns = share.threads > 1 && by_columns(share.rows, depth, c.cols());
   const int top = columns ? 0 : share.first, height = columns ? share.rows : share.last - share.first;
   if (height == 0) return;
   const std::int64_t all = static_cast<std::int64_t>(c.count()) * height;

@@ -156,7 +156,7 @@ bool Team::spins() const {
 }
 
 int Team::threads_for(double flops, std::int64_t parts) const {
-  constexpr double FLOPS_PER_THREAD = 3.5e6;  // with less, a thread costs more than it brings
+  constexpr double FLOPS_PER_THREAD = 1.5e6;  // with less, a thread costs more than it brings
   const double worthwhile = std::min<double>(1 + flops / FLOPS_PER_THREAD, static_cast<double>(parts));
   return static_cast<int>(std::clamp<double>(worthwhile, 1, size_));
 }

@@ -57,7 +57,7 @@ WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
   // cache.
   for (Tile& t : tiles_) {
     const int cols = t.delta->cols(), tiles = t.layer ? panel_count(t.layer->in()) : 1;
-    t.place = t.layer && by_columns(batch.rows * t.samples, cols)
+    t.place = t.layer && by_columns(batch.rows * t.samples, t.layer->in(), cols)
                   ? (t.panel * tiles + t.tile) / static_cast<double>(panel_count(cols) * tiles)
                   : t.number / static_cast<double>(tiles_.size());
   }
