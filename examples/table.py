@@ -65,7 +65,10 @@ def main(csv: Path | None, counts: str, rows: int, epochs: int, seed: int, out: 
     if csv:
         import pandas as pd
 
-        frame: Any = pd.read_csv(csv).dropna()
+        whole = pd.read_csv(csv)
+        frame: Any = whole.dropna()
+        if len(frame) < len(whole):
+            print(f"Left out {len(whole) - len(frame):,} of {len(whole):,} rows, which have gaps")
         if all(str(name).replace(".", "", 1).lstrip("-").isdecimal() for name in frame):
             raise ValueError("the first row should hold the names of the columns")
     else:
@@ -95,6 +98,8 @@ def main(csv: Path | None, counts: str, rows: int, epochs: int, seed: int, out: 
     for axes, name in zip(panels[:PANELS], names, strict=False):
         compare(axes, name, np.asarray(frame[name]), np.asarray(synthetic[name]))
     panels[0].legend(frameon=False)
+    for axes in panels[len(names) : PANELS]:
+        axes.set_axis_off()
     matrices = [*both, both[1] - both[0]]
     titles = "correlations, real", "correlations, synthetic", "difference"
     for axes, matrix, title in zip(panels[PANELS:], matrices, titles, strict=True):

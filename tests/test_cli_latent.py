@@ -145,6 +145,14 @@ def test_flat_rows_of_a_file_are_shown_as_the_images_of_the_model(model, data):
     succeed("morph", model, 1, 2, "--data", "flat.npy")
 
 
+def test_nearest_wants_no_more_neighbours_than_there_are_rows_or_a_picture_holds(model, data):
+    np.save("few.npy", datasets.load(data).X[:3])
+    assert "--neighbours 4: there are 3 rows of few.npy" in fail(
+        "nearest", model, "few.npy", "--neighbours", 4, code=2
+    )
+    assert "1<=x<=100" in fail("nearest", model, data, "--neighbours", 999999, code=2)
+
+
 def test_nearest_shows_the_training_rows(model, data):
     said = succeed("nearest", model, data, "-n", 3, "--neighbours", 2, "--seed", 4)
     samples = vaefast.load(model).sample(3, random_state=4)

@@ -47,7 +47,7 @@ def test_round_trip(path, array, header, delimiter):
         ("1,2\r\n3,4\r\n", [[1, 2], [3, 4]], None),
         ("\ufeffa,b\n1,2\n", [[1, 2]], ("a", "b")),
         ('\n\n"a, x", b\n\n"1", 2\n\n', [[1, 2]], ("a, x", "b")),
-        (",x\n0,-1.5e3\n", [[0, -1500]], ("", "x")),
+        ("x,y\n0,-1.5e3\n", [[0, -1500]], ("x", "y")),
         ("5\n6\n", [[5], [6]], None),
         ("1,nan\n-inf,2", [[1, np.nan], [-np.inf, 2]], None),
         ("1e300,2\n", [[np.inf, 2]], None),
@@ -82,6 +82,7 @@ def test_tsv(tmp_path):
         ("1,2\n1_0,2\n", ", line 2, column 1: expected a number, got '1_0'"),
         ("1,2\n٣,2\n", ", line 2, column 1: expected a number, got '٣'"),
         ("1;2,5\n", ", line 1, column 2: expected a number, got '2,5'"),
+        (",x\n0,1\n", ", line 1: column 1 has no name in the header.*index=False"),
         ("1 2\n3 4\n", ": has no rows of numbers|, line 2, column 1"),
     ],
 )
@@ -90,7 +91,11 @@ def test_what_is_wrong_is_said_and_where(path, text, message):
         load(path, text)
 
 
-@pytest.mark.parametrize("text", ["a,b\n1,\n3,4\n", "1, \n3,4\n", '"1",""\n3,4\n'])
+@pytest.mark.parametrize(
+    "text",
+    ["a,b\n1,\n3,4\n", "1, \n3,4\n", '"1",""\n3,4\n']
+    + [f"a,b\n1,{gap}\n3,4\n" for gap in ("NA", "N/A", " null ", "nan", "NaN")],
+)
 def test_an_empty_cell_is_a_missing_value(path, text):
     np.testing.assert_array_equal(load(path, text).X, np.float32([[1, np.nan], [3, 4]]))
 

@@ -34,7 +34,7 @@ UNUSED = 0.01  # nats per row: below it a dimension follows the prior, whatever 
 )
 @click.option(
     "--neighbours",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 100),
     default=5,
     show_default=True,
     help="How many rows of DATA to show beside each.",
@@ -70,8 +70,10 @@ def nearest(
     vae = load_of_images(model, "nearest")
     out = free_file(out or Path("nearest.png"), force)
     _, X, where = rows.load_rows(vae, data, split, default="train")
+    if neighbours > len(X):
+        raise click.UsageError(f"--neighbours {neighbours}: there are {len(X):,} {where}")
     samples = vae.sample(n, random_state=seed, temperature=temperature)
-    distances, indices = latent.nearest(X, samples, min(neighbours, len(X)))
+    distances, indices = latent.nearest(X, samples, neighbours)
     found = X[indices]
     captions = [
         ["", *(f"{number}: {distance:.1f}" for number, distance in zip(*pair, strict=True))]

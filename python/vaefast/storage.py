@@ -165,7 +165,10 @@ def _read(path: Path) -> tuple[dict[str, str], Tensors]:
             metadata = file.metadata() or {}
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is truncated, damaged, or no model: {error}") from error
+        raise ValueError(
+            f"{path} is truncated, damaged, or no model; a file that save or vaefast train wrote, "
+            f"model.safetensors, was expected ({error})"
+        ) from error
     except OSError as error:
         if error.filename is None:  # an empty file cannot be mapped
             raise ValueError(f"{path} cannot be read as a model: {error}") from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .dataset import Dataset
 
 SUFFIXES = (".csv", ".tsv")
+GAPS = ("", "NA", "N/A", "null")  # cells without a value
 _ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that spreadsheets put in front
 
 
@@ -22,7 +23,8 @@ def load_csv(path: Path) -> Dataset:
     """The rows of a CSV file: values between commas, semicolons or tabs, all of them numbers.
 
     The first row is a header when none of its cells is a number. The separator is the first of
-    semicolon, tab and comma that the first row has. An empty cell is a missing value, NaN.
+    semicolon, tab and comma that the first row has. An empty cell is a missing value, NaN; so is
+    one that says NA, N/A, null or nan.
     """
     delimiter = _delimiter(path)
     with _rows(path, delimiter) as rows:
@@ -32,6 +34,7 @@ def load_csv(path: Path) -> Dataset:
         header = None if any(map(_is_number, first)) else tuple(cell.strip() for cell in first)
         if header and next(rows, None) is None:
             raise ValueError(f"{path}: has no rows of numbers, only {first} on line {line}")
+        _check_header(path, line, header)
     try:
         X = _load(path, delimiter, line if header else 0)
     except ValueError as error:
@@ -73,7 +76,19 @@ def _load(
 
 
 def _number_or_nan(cell: str) -> float:
-    return float(cell) if cell.strip() else math.nan
+    return math.nan if _is_gap(cell) else float(cell)
+
+
+def _is_gap(cell: str) -> bool:
+    return cell.strip() in GAPS
+
+
+def _check_header(path: Path, line: int, header: tuple[str, ...] | None) -> None:
+    if header and "" in header:
+        raise ValueError(
+            f"{path}, line {line}: column {header.index('') + 1} has no name in the header. (Where "
+            "pandas wrote the rows' index, leave it out: frame.to_csv(path, index=False).)"
+        )
 
 
 @contextmanager
@@ -118,11 +133,11 @@ def _what_is_wrong(path: Path, delimiter: str, header: tuple[str, ...] | None) -
             if len(row) != width:
                 return f"{path}, line {line}: expected {width} values, got {len(row)}"
             for number, cell in enumerate(row, start=1):
-                if cell.strip() and not _is_number(cell):
+                if not _is_gap(cell) and not _is_number(cell):
                     column = f"column {number}" + (f" ({header[number - 1]})" if header else "")
                     return (
                         f"{path}, line {line}, {column}: expected a number, got {cell!r}. "
-                        "(A missing value is an empty cell. Columns of text and dates are for "
-                        "vaefast.tables.)"
+                        "(A missing value is an empty cell or NA. Columns of text and dates are "
+                        "for vaefast.tables.)"
                     )
     return None
