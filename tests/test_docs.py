@@ -28,6 +28,13 @@ def test_every_example_of_the_models_runs(number: int, tmp_path: Path, monkeypat
     exec(compile(examples("docs/models.md")[number], f"models.md, example {number}", "exec"), {})
 
 
+def test_the_examples_of_evaluation_run_one_after_the_other() -> None:
+    names: dict[str, object] = {}
+    for example in examples("docs/evaluation.md"):
+        exec(compile(example, "evaluation.md", "exec"), names)
+    assert len(names["X_odd"]) == 3  # type: ignore[arg-type]
+
+
 def test_the_examples_of_tables_run() -> None:
     pytest.importorskip("pandas")
     names: dict[str, object] = {}
