@@ -52,6 +52,15 @@ def test_score_writes_the_elbo_of_each_row(digits_run: Path, digits_file: Path):
     assert np.load("scores.npy").shape == (300,)
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("command", ["score", "encode", "evaluate"])
+def test_rows_far_from_those_of_the_training_are_warned_of(command, table_run: Path):
+    Path("raw.csv").write_text("length,width\n1,2\n41000,3\n")
+    said = succeed(command, table_run, "raw.csv")
+    assert "Warning: raw.csv has values as large as 41000. --likelihood gaussian trains" in said
+    assert "standardise them as the rows of the training were" in said
+
+
 def test_rows_of_a_conditional_model_go_with_their_labels(digits_file: Path):
     succeed("train", digits_file, "--conditional", "--out", "run", *SMALL)
     data = datasets.load(digits_file)

@@ -18,6 +18,7 @@ from vaefast.datasets.idx import find_idx_files
 from vaefast.datasets.tables import SUFFIXES as CSV
 from vaefast.datasets.tables import read_cells
 from vaefast.feature_names import check_names
+from vaefast.validation import warn_of_scale
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,6 +56,9 @@ def load_rows(
         X, where = dataset.X, f"rows of {data}"
     if vae.conditional and labels_of(dataset, X) is None:
         raise ValueError(f"the model is conditional, and {data} has no labels. {LABELS}")
+    if vae.likelihood == "gaussian":
+        remedy = "standardise them as the rows of the training were, with the same numbers"
+        warn_of_scale(X.reshape(len(X), -1), data, remedy)
     return dataset, X, where
 
 

@@ -17,6 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 MAX_WIDTH = 1 << 20  # of a layer: a million, far beyond use, keeps the core's arithmetic in range
 LARGE = 100.0  # beyond this, data were hardly standardised
+STANDARDISE = "standardise them first, for example with sklearn.preprocessing.StandardScaler"
 _CHUNK = 1 << 22  # numbers that are checked at a time: Ctrl-C is heard in between
 _KEPT = (np.dtype(np.float32), np.dtype(np.uint8))  # what the core reads
 
@@ -112,7 +113,7 @@ def check_values(rows: Rows, likelihood: str | None = None, name: str = "X") -> 
         )
 
 
-def warn_of_scale(rows: Rows) -> None:
+def warn_of_scale(rows: Rows, name: str = "X", remedy: str = STANDARDISE) -> None:
     """Warn of columns that a gaussian likelihood learns badly: sigma and weights start near 1."""
     if rows.dtype == np.uint8:
         return
@@ -120,11 +121,10 @@ def warn_of_scale(rows: Rows) -> None:
     if math.isnan(low):  # gaps, where they are allowed
         low, high = float(np.nanmin(rows, initial=0)), float(np.nanmax(rows, initial=0))
     largest = max(-low, high)
-    if largest > LARGE:
+    if LARGE < largest < math.inf:
         warnings.warn(
-            f"X has values as large as {largest:g}. likelihood='gaussian' trains well on columns "
-            "of mean 0 and standard deviation 1: standardise them first, for example with "
-            "sklearn.preprocessing.StandardScaler.",
+            f"{name} has values as large as {largest:g}. likelihood='gaussian' trains well on "
+            f"columns of mean 0 and standard deviation 1: {remedy}.",
             UserWarning,
             stacklevel=4,
         )
