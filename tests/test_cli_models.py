@@ -97,6 +97,13 @@ def test_tables_become_csv(table_run: Path, table_file: Path, tmp_path: Path, mo
     assert ".csv file" in fail("sample", table_run, "--out", "samples.png")
 
 
+@pytest.mark.parametrize("ending", ["csv", "psd"])  # Pillow reads .psd, but does not write it
+def test_pictures_end_as_pictures_do(ending: str, digits_run: Path, tmp_path: Path):
+    message = fail("sample", digits_run, "--out", tmp_path / f"x.{ending}")
+    assert f"x.{ending}: is to be a picture, and its name to end in .png, .jpg, .webp, " in message
+    assert "come from Python: vae.sample" in message
+
+
 @pytest.mark.parametrize("command", ["sample", "reconstruct"])
 def test_files_are_not_overwritten_without_force(command, digits_run, digits_file, tmp_path):
     args = [command, digits_run] if command == "sample" else [command, digits_run, digits_file]

@@ -25,6 +25,7 @@ FILES = {
     "manifold.png": "the images all over the latent space",
     "map.png": "where the test rows lie in the latent space",
 }
+USUAL = ".png", ".jpg", ".webp", ".gif", ".tif", ".bmp", ".pdf", ".svg"  # endings of pictures
 SHOWN = 30  # test images in reconstructions.png
 SAMPLES = 64
 OF_A_CLASS, CLASSES = 8, 16  # samples of a conditional model
@@ -90,12 +91,17 @@ def write_rows(path: Path, rows: np.ndarray, columns: Sequence[str] = ()) -> Non
 def save_picture(picture: Any, path: Path) -> None:
     """Write a Pillow image or a matplotlib figure in the format that the suffix of `path` names."""
     if isinstance(picture, Image.Image):
-        save, endings = picture.save, list(Image.registered_extensions())
+        kinds = Image.registered_extensions()  # some of them for reading alone
+        save, endings = picture.save, [end for end, kind in kinds.items() if kind in Image.SAVE]
     else:
         save = picture.savefig
         endings = [f".{kind}" for kind in picture.canvas.get_supported_filetypes()]
     if path.suffix.lower() not in endings:
-        raise ValueError(f"{path}: a picture of this kind does not end so; .png always goes")
+        usual = ", ".join(end for end in USUAL if end in endings)
+        raise ValueError(
+            f"{path}: is to be a picture, and its name to end in {usual} or the like. (The numbers "
+            "themselves come from Python: vae.sample, for example.)"
+        )
     with atomic_write(path) as temporary:
         save(temporary)
 
