@@ -204,9 +204,10 @@ def test_table_draws_one_like_it(run, tmp_path):
 def test_table_reads_csv(run, tmp_path):
     rng = np.random.default_rng(0)
     lines = [f"{rng.normal():.3f},{rng.choice(['a', 'b'])},{rng.poisson(3)}" for _ in range(80)]
-    (tmp_path / "t.csv").write_text("\n".join(["x,kind,visits", *lines]))
+    (tmp_path / "t.csv").write_text("\n".join(["x,kind,visits", *lines, ",a,2", "0.5,,1"]))
     result = run("table", "--csv", tmp_path / "t.csv", "--counts", "visits")
     assert "('poisson', 1)" in result.output
+    assert "Left out 2 of 82 rows, which have gaps" in result.output
     picture(tmp_path, "table.png")
 
 
