@@ -63,7 +63,7 @@ alignas(64) inline constexpr float zeros[NR] = {};
 // so that each reads its part of A and all of B. For columns they wait for each other before and after, which takes
 // longer than to read a small B twice.
 inline bool by_columns(int rows, int depth, int cols) {
-  constexpr int SMALL = 1 << 13;
+  constexpr int SMALL = 1 << 13;  // weights
   return cols >= rows && static_cast<std::int64_t>(depth) * cols >= SMALL;
 }
 

@@ -86,9 +86,9 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
 def impute(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Fill the gaps of DATA with what MODEL expects there.
 
-    A gap is an empty cell of a CSV file, or NaN; all other cells stay as they are written. MODEL, a
-    file that train wrote, or its folder, must have been trained with --missing mask, on columns
-    of mean 0 and standard deviation 1.
+    A gap is an empty cell of a CSV file, NA, or NaN; all other cells stay as they are written.
+    MODEL, a file that train wrote, or its folder, must have been trained with --missing mask, on
+    columns of mean 0 and standard deviation 1.
 
     \b
     Example:

@@ -34,7 +34,12 @@ def load_csv(path: Path) -> Dataset:
         header = None if any(map(_is_number, first)) else tuple(cell.strip() for cell in first)
         if header and next(rows, None) is None:
             raise ValueError(f"{path}: has no rows of numbers, only {first} on line {line}")
-        _check_header(path, line, header)
+        if header and "" in header:
+            raise ValueError(
+                f"{path}, line {line}: column {header.index('') + 1} has no name in the header. "
+                "(Where pandas wrote the rows' index, leave it out: "
+                "frame.to_csv(path, index=False).)"
+            )
     try:
         X = _load(path, delimiter, line if header else 0)
     except ValueError as error:
@@ -81,14 +86,6 @@ def _number_or_nan(cell: str) -> float:
 
 def _is_gap(cell: str) -> bool:
     return cell.strip() in GAPS
-
-
-def _check_header(path: Path, line: int, header: tuple[str, ...] | None) -> None:
-    if header and "" in header:
-        raise ValueError(
-            f"{path}, line {line}: column {header.index('') + 1} has no name in the header. (Where "
-            "pandas wrote the rows' index, leave it out: frame.to_csv(path, index=False).)"
-        )
 
 
 @contextmanager
