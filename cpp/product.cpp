@@ -26,6 +26,11 @@ inline void add_term(Packet (&sums)[ROWS][PACKETS], const float* a, const float*
 // The sum over k = 0 .. depth - 1 of a[i * ROW + k * TERM] * b[k * NR ...]
 template <int ROWS, int PACKETS, int ROW, int TERM>
 inline void accumulate(Packet (&sums)[ROWS][PACKETS], const float* a, const float* b, int depth) {
+  if constexpr (W == 4) {  // of several terms, GCC makes all broadcasts before it needs any: SSE lacks the registers
+#pragma GCC unroll 1
+    for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
+    return;
+  }
   for (; depth >= 4; depth -= 4, a += 4 * TERM, b += 4 * NR)
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) add_term<ROWS, PACKETS, ROW>(sums, a + k * TERM, b + k * NR);
