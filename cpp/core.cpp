@@ -6,6 +6,7 @@
 #include "inference.hpp"
 #include "random.hpp"
 #include "trainer.hpp"
+#include "trial.hpp"
 
 namespace vaefast {
 namespace {
@@ -290,6 +291,16 @@ std::vector<int> pieces(int n, int threads) {
     for (int i; (i = pieces.take(thread)) >= 0;) ++taken[static_cast<std::size_t>(i)];
   });
   return {taken.begin(), taken.end()};
+}
+
+std::vector<bool> thread_trial(const std::vector<double>& one, const std::vector<double>& several) {
+  ThreadTrial trial;
+  std::vector<bool> used;
+  for (std::size_t run = 0; run < one.size(); ++run) {
+    used.push_back(trial.several());
+    trial.took(used.back() ? several.at(run) : one[run]);
+  }
+  return used;
 }
 
 void uniforms(std::uint64_t seed, std::uint32_t stream, std::uint64_t word, std::uint32_t block, int count,

@@ -24,35 +24,47 @@ void Trainer::set_objective(const Objective& objective, const Regularization& re
 
 Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                    const Noise& noise) {
+  constexpr double LARGE = 2e7;  // operations of a phase: so many are worth several threads wherever those are
+  make_room(count, rows.missing);
+  const bool small = model_.phase_flops(objective_.samples) * count < LARGE;
+  const int most = small && !trial_.several() ? 1 : team_.size();
+
   const auto start = std::chrono::steady_clock::now();
-  const Loss loss = rows_phase(rows, index, count, settings, noise);
+  const Loss loss = rows_phase(rows, index, count, settings, noise, most);
   const auto middle = std::chrono::steady_clock::now();
   if (!std::isfinite(loss.reconstruction) || !std::isfinite(loss.kl) || !std::isfinite(loss.bound)) return loss;
-  optimizer.begin_step(settings.learning_rate, count);
+  weights_phase(count, settings.learning_rate, most);
+  const auto end = std::chrono::steady_clock::now();
+  const auto between = [](auto from, auto to) { return std::chrono::duration<double>(to - from).count(); };
+  seconds.rows += between(start, middle);
+  seconds.weights += between(middle, end);
+  if (small && count == batch_->rows) trial_.took(between(start, end));  // an epoch's last batch may be smaller
+  return loss;
+}
+
+void Trainer::weights_phase(int count, double learning_rate, int most) {
+  optimizer.begin_step(learning_rate, count);
   if (regularization_.max_norm > 0)
-    weights_phase_->clipped_step(optimizer, count, regularization_.max_norm);
+    weights_phase_->clipped_step(optimizer, count, regularization_.max_norm, most);
   else
-    weights_phase_->step(optimizer, count);
+    weights_phase_->step(optimizer, count, most);
   model_.clamp_log_scales();
   if (model_.scale == Scale::optimal) {
     Panels& log_sigma = model_.columns[0].log_scale.value;
     std::fill_n(log_sigma.data(), log_sigma.size(), next_log_sigma_);
   }
-  seconds.rows += std::chrono::duration<double>(middle - start).count();
-  seconds.weights += std::chrono::duration<double>(std::chrono::steady_clock::now() - middle).count();
-  return loss;
 }
 
 Loss Trainer::gradients(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                         const Noise& noise) {
-  const Loss loss = rows_phase(rows, index, count, settings, noise);
+  make_room(count, rows.missing);
+  const Loss loss = rows_phase(rows, index, count, settings, noise, team_.size());
   weights_phase_->gradients(count);
   return loss;
 }
 
 Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
-                         const Noise& noise) {
-  make_room(count, rows.missing);
+                         const Noise& noise, int most) {
   const double beta = objective_.variational ? settings.beta : 0;
   batch_->posterior.kl_weight.fill(static_cast<float>(beta));
   const auto dropout = [&](std::uint32_t first_layer) -> std::optional<Dropout> {
@@ -77,7 +89,7 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
   };
   const auto back = [&](const Share& share) { backward(model_, *batch_, objective_, beta, share); };
 
-  const int threads = team_.threads_for(model_.phase_flops(objective_.samples) * count, count);
+  const int threads = team_.threads_for(model_.phase_flops(objective_.samples) * count, std::min(count, most));
   if (objective_.free_bits > 0 || settings.capacity || model_.scale == Scale::optimal) {
     team_.share_rows(threads, count, forward);  // the gradient depends on means over the batch
     weigh_kl(count, settings);
@@ -198,6 +210,7 @@ void Trainer::make_room(int count, bool missing) {
   if (weights_phase_ && batch_->rows >= count && batch_->kind.missing == missing) return;
   // Memory may run out: what is tested above comes last, so that there is all or nothing.
   weights_phase_.reset();
+  trial_ = {};
   const int samples = objective_.samples;
   const bool corrupted = regularization_.corruption != Regularization::Corruption::none;
   noise_ = Buffer(static_cast<std::size_t>(count) * samples * (model_.shape.latent_dim + 3));

@@ -13,6 +13,7 @@
 #include "data.hpp"
 #include "elbo.hpp"
 #include "threads.hpp"
+#include "trial.hpp"
 #include "weights_phase.hpp"
 
 namespace vaefast {
@@ -34,8 +35,10 @@ class Trainer {
                  const Noise& noise);
 
  private:
+  // Each phase with `most` threads at most.
   Loss rows_phase(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
-                  const Noise& noise);
+                  const Noise& noise, int most);
+  void weights_phase(int count, double learning_rate, int most);
   void weigh_kl(int count, const StepSettings& settings);
   void fit_sigma(int count);
   void make_room(int count, bool missing);
@@ -50,6 +53,7 @@ class Trainer {
   float next_log_sigma_ = 0;                   // of an optimal sigma, after this step
   Buffer noise_;                               // (per sample, latent_dim rounded up to a multiple of 4)
   std::optional<WeightsPhase> weights_phase_;  // of batch_
+  ThreadTrial trial_;                          // of small steps
 };
 
 }  // namespace vaefast

@@ -63,8 +63,8 @@ WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
   }
 }
 
-void WeightsPhase::step(const Optimizer& optimizer, int count) {
-  sum_gradients(count, [&](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+void WeightsPhase::step(const Optimizer& optimizer, int count, int most) {
+  sum_gradients(count, most, [&](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
     optimizer.step(parameter, offset, gradient, n);
   });
 }
@@ -72,17 +72,18 @@ void WeightsPhase::step(const Optimizer& optimizer, int count) {
 void WeightsPhase::gradients(int count) {
   make_gradients();
   const Packet scale = simd::set(1.f / static_cast<float>(count));
-  sum_gradients(count, [scale](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
-    float* out = parameter.gradient.data() + offset;
-    for (int i = 0; i < n; i += W) simd::store(out + i, simd::mul(scale, simd::load(gradient + i)));
-  });
+  sum_gradients(count, team_.size(),
+                [scale](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+                  float* out = parameter.gradient.data() + offset;
+                  for (int i = 0; i < n; i += W) simd::store(out + i, simd::mul(scale, simd::load(gradient + i)));
+                });
 }
 
 // All gradients of the step, then one factor for them, then the optimiser.
-void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm) {
+void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm, int most) {
   make_gradients();
   std::fill(square_norms_.begin(), square_norms_.end(), 0.0);
-  sum_gradients(count,
+  sum_gradients(count, most,
                 [this](const Tile& tile, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
                   std::copy_n(gradient, n, parameter.gradient.data() + offset);
                   double& squares = square_norms_[static_cast<std::size_t>(tile.number)];
@@ -115,10 +116,11 @@ void WeightsPhase::make_gradients() {
 }
 
 template <class Sink>
-void WeightsPhase::sum_gradients(int count, Sink&& sink) {
+void WeightsPhase::sum_gradients(int count, int most, Sink&& sink) {
   constexpr int OPTIMIZER_ROWS = 8;  // whose products cost about as much as the optimiser's pass
   const double flops = model_.phase_flops(samples_);
-  int threads = team_.threads_for(flops * (count + OPTIMIZER_ROWS), static_cast<int>(tiles_.size()));
+  const int parts = std::min(static_cast<int>(tiles_.size()), most);
+  int threads = team_.threads_for(flops * (count + OPTIMIZER_ROWS), parts);
   // What one thread has made of more rows than those is in its core's cache, and would have to leave it.
   if (count > OPTIMIZER_ROWS && team_.threads_for(flops * count, count) == 1) threads = 1;
   share_tiles(threads);

@@ -391,3 +391,26 @@ def test_fixed_log_sigma_never_moves() -> None:
 def test_each_piece_of_work_is_taken_once(n: int, threads: int) -> None:
     for _ in range(20):  # threads start and meet at other places each time
         assert kernels.pieces(n, threads) == [1] * n
+
+
+RUNS = 5000
+
+
+def test_the_faster_number_of_threads_makes_nearly_all_runs() -> None:
+    slow, fast = [2e-4] * RUNS, [1e-4] * RUNS
+    assert np.mean(kernels.thread_trial(one=slow, several=fast)) > 0.99
+    assert np.mean(kernels.thread_trial(one=fast, several=slow)) < 0.01
+
+
+def test_a_slow_run_now_and_then_decides_nothing() -> None:
+    one, several = np.full(RUNS, 2e-4), np.full(RUNS, 1e-4)
+    several[::2] = 1e-3  # somebody took a CPU away
+    assert np.mean(kernels.thread_trial(one.tolist(), several.tolist())) > 0.99
+
+
+def test_threads_that_begin_to_cost_more_than_they_bring_are_let_go() -> None:
+    one, several = np.full(RUNS, 2e-4), np.full(RUNS, 1e-4)
+    several[RUNS // 2 :] = 3e-4  # a virtual machine's CPUs have moved apart
+    used = kernels.thread_trial(one.tolist(), several.tolist())
+    assert np.mean(used[: RUNS // 2]) > 0.99
+    assert np.mean(used[-RUNS // 4 :]) < 0.01
