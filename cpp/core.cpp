@@ -293,14 +293,14 @@ std::vector<int> pieces(int n, int threads) {
   return {taken.begin(), taken.end()};
 }
 
-std::vector<bool> thread_trial(const std::vector<double>& one, const std::vector<double>& several) {
-  ThreadTrial trial;
-  std::vector<bool> used;
-  for (std::size_t run = 0; run < one.size(); ++run) {
-    used.push_back(trial.several());
-    trial.took(used.back() ? several.at(run) : one[run]);
+std::vector<int> thread_trial(const std::vector<std::vector<double>>& seconds) {
+  ThreadTrial trial(static_cast<int>(seconds.at(0).size()));
+  std::vector<int> threads;
+  for (const std::vector<double>& run : seconds) {
+    threads.push_back(trial.threads());
+    trial.took(run.at(static_cast<std::size_t>(threads.back() - 1)));
   }
-  return used;
+  return threads;
 }
 
 void uniforms(std::uint64_t seed, std::uint32_t stream, std::uint64_t word, std::uint32_t block, int count,

@@ -95,8 +95,8 @@ void likelihood(const std::string& name, double df, int n, const float* out, con
                 float* nll, float* d_out, float* d_log_scale, float* mean);
 // How often each of n pieces of work is taken by so many threads that take all they can get.
 std::vector<int> pieces(int n, int threads);
-// Whether each of some runs is made by several threads, where one would take that long and several would.
-std::vector<bool> thread_trial(const std::vector<double>& one, const std::vector<double>& several);
+// How many threads make each run, where seconds[run][t - 1] is what t threads would take.
+std::vector<int> thread_trial(const std::vector<std::vector<double>>& seconds);
 // stream: the number of a Stream
 void uniforms(std::uint64_t seed, std::uint32_t stream, std::uint64_t word, std::uint32_t block, int count, float* out);
 void normals(std::uint64_t seed, std::uint64_t word, std::uint32_t block, int count, float* out);

@@ -155,10 +155,9 @@ bool Team::spins() const {
   return static_cast<std::size_t>(size_) <= (cpus ? cpus : std::thread::hardware_concurrency());
 }
 
-int Team::threads_for(double flops, std::int64_t parts) const {
-  constexpr double FLOPS_PER_THREAD = 1.5e6;  // with less, a thread costs more than it brings
-  const double worthwhile = std::min<double>(1 + flops / FLOPS_PER_THREAD, static_cast<double>(parts));
-  return static_cast<int>(std::clamp<double>(worthwhile, 1, size_));
+int Team::threads_for(double flops, std::int64_t parts, const ThreadLimit& limit) const {
+  const double worthwhile = std::min<double>(1 + flops / limit.flops, static_cast<double>(parts));
+  return static_cast<int>(std::clamp<double>(worthwhile, 1, limit.most));
 }
 
 void Team::run(int count, void (*call)(void*, int), void* data) {

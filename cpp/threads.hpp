@@ -102,6 +102,12 @@ class Pieces {
   std::vector<Run> runs_;
 };
 
+// How many threads work may be given.
+struct ThreadLimit {
+  int most;
+  double flops;  // operations that a thread more is worth
+};
+
 class Team {
  public:
   explicit Team(int size);
@@ -111,7 +117,10 @@ class Team {
 
   int size() const { return size_; }
   // How many of the team so much work is worth, of which `parts` can be done at once.
-  int threads_for(double flops, std::int64_t parts) const;
+  int threads_for(double flops, std::int64_t parts, const ThreadLimit& limit) const;
+  int threads_for(double flops, std::int64_t parts) const { return threads_for(flops, parts, limit()); }
+  // For work that is not tried: a thread more costs what it brings, or less, even where cores are far apart.
+  ThreadLimit limit() const { return {.most = size_, .flops = 1.5e6}; }
 
   // Runs body(0), ..., body(count - 1) at once, one per thread, the caller being the first; returns when all are done.
   // count <= size(). body must not throw.

@@ -24,16 +24,18 @@ void Trainer::set_objective(const Objective& objective, const Regularization& re
 
 Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                    const Noise& noise) {
-  constexpr double LARGE = 2e7;  // operations of a phase: so many are worth several threads wherever those are
+  // Operations of a phase: so many are worth all threads wherever those are; so few may be worth a thread more, which a
+  // trial shows.
+  constexpr double LARGE = 2e7, WORTH_A_TRIAL = 2.5e5;
   make_room(count, rows.missing);
   const bool small = model_.phase_flops(objective_.samples) * count < LARGE;
-  const int most = small && !trial_.several() ? 1 : team_.size();
+  const ThreadLimit limit = small ? ThreadLimit{.most = trial_.threads(), .flops = WORTH_A_TRIAL} : team_.limit();
 
   const auto start = std::chrono::steady_clock::now();
-  const Loss loss = rows_phase(rows, index, count, settings, noise, most);
+  const Loss loss = rows_phase(rows, index, count, settings, noise, limit);
   const auto middle = std::chrono::steady_clock::now();
   if (!std::isfinite(loss.reconstruction) || !std::isfinite(loss.kl) || !std::isfinite(loss.bound)) return loss;
-  weights_phase(count, settings.learning_rate, most);
+  weights_phase(count, settings.learning_rate, limit);
   const auto end = std::chrono::steady_clock::now();
   const auto between = [](auto from, auto to) { return std::chrono::duration<double>(to - from).count(); };
   seconds.rows += between(start, middle);
@@ -42,12 +44,12 @@ Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const
   return loss;
 }
 
-void Trainer::weights_phase(int count, double learning_rate, int most) {
+void Trainer::weights_phase(int count, double learning_rate, const ThreadLimit& limit) {
   optimizer.begin_step(learning_rate, count);
   if (regularization_.max_norm > 0)
-    weights_phase_->clipped_step(optimizer, count, regularization_.max_norm, most);
+    weights_phase_->clipped_step(optimizer, count, regularization_.max_norm, limit);
   else
-    weights_phase_->step(optimizer, count, most);
+    weights_phase_->step(optimizer, count, limit);
   model_.clamp_log_scales();
   if (model_.scale == Scale::optimal) {
     Panels& log_sigma = model_.columns[0].log_scale.value;
@@ -58,13 +60,13 @@ void Trainer::weights_phase(int count, double learning_rate, int most) {
 Loss Trainer::gradients(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                         const Noise& noise) {
   make_room(count, rows.missing);
-  const Loss loss = rows_phase(rows, index, count, settings, noise, team_.size());
+  const Loss loss = rows_phase(rows, index, count, settings, noise, team_.limit());
   weights_phase_->gradients(count);
   return loss;
 }
 
 Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
-                         const Noise& noise, int most) {
+                         const Noise& noise, const ThreadLimit& limit) {
   const double beta = objective_.variational ? settings.beta : 0;
   batch_->posterior.kl_weight.fill(static_cast<float>(beta));
   const auto dropout = [&](std::uint32_t first_layer) -> std::optional<Dropout> {
@@ -89,7 +91,7 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
   };
   const auto back = [&](const Share& share) { backward(model_, *batch_, objective_, beta, share); };
 
-  const int threads = team_.threads_for(model_.phase_flops(objective_.samples) * count, std::min(count, most));
+  const int threads = team_.threads_for(model_.phase_flops(objective_.samples) * count, count, limit);
   if (objective_.free_bits > 0 || settings.capacity || model_.scale == Scale::optimal) {
     team_.share_rows(threads, count, forward);  // the gradient depends on means over the batch
     weigh_kl(count, settings);
@@ -210,7 +212,7 @@ void Trainer::make_room(int count, bool missing) {
   if (weights_phase_ && batch_->rows >= count && batch_->kind.missing == missing) return;
   // Memory may run out: what is tested above comes last, so that there is all or nothing.
   weights_phase_.reset();
-  trial_ = {};
+  trial_ = ThreadTrial(team_.size());
   const int samples = objective_.samples;
   const bool corrupted = regularization_.corruption != Regularization::Corruption::none;
   noise_ = Buffer(static_cast<std::size_t>(count) * samples * (model_.shape.latent_dim + 3));

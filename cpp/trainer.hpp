@@ -35,10 +35,9 @@ class Trainer {
                  const Noise& noise);
 
  private:
-  // Each phase with `most` threads at most.
   Loss rows_phase(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
-                  const Noise& noise, int most);
-  void weights_phase(int count, double learning_rate, int most);
+                  const Noise& noise, const ThreadLimit& limit);
+  void weights_phase(int count, double learning_rate, const ThreadLimit& limit);
   void weigh_kl(int count, const StepSettings& settings);
   void fit_sigma(int count);
   void make_room(int count, bool missing);
@@ -53,7 +52,7 @@ class Trainer {
   float next_log_sigma_ = 0;                   // of an optimal sigma, after this step
   Buffer noise_;                               // (per sample, latent_dim rounded up to a multiple of 4)
   std::optional<WeightsPhase> weights_phase_;  // of batch_
-  ThreadTrial trial_;                          // of small steps
+  ThreadTrial trial_{1};                       // of small steps
 };
 
 }  // namespace vaefast

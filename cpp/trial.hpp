@@ -1,35 +1,41 @@
-// Whether work that is done over and over is worth several threads.
+// How many threads bring the most, for work that is done over and over.
 #pragma once
 
 #include <algorithm>
+#include <bit>
+#include <limits>
 
 namespace vaefast {
 
 // What threads bring depends on how fast their cores exchange data, which no system tells and which, in a virtual
-// machine, changes as its CPUs move. So a few runs in a thousand are made by one thread, a few by several, and the
-// faster way has the others.
+// machine, changes as its CPUs move. So a few runs in a thousand are made by 1, 2, 4, ... threads, and the others by as
+// many as made the fastest of those.
 class ThreadTrial {
  public:
-  // Whether the next run is to be made by several.
-  bool several() const { return run_ < 2 * TRIES ? run_ >= TRIES : several_; }
+  explicit ThreadTrial(int most) : most_(most) {}
+
+  // For the next run.
+  int threads() const { return run_ < TRIES * candidates() ? candidate() : best_; }
 
   // What that run took.
   void took(double seconds) {
-    if (run_ < 2 * TRIES) {
-      double& least = least_[run_ / TRIES];
-      least = run_ % TRIES ? std::min(least, seconds) : seconds;
+    if (run_ == 0) least_ = std::numeric_limits<double>::infinity();
+    if (run_ < TRIES * candidates() && seconds < least_) {
+      least_ = seconds;
+      best_ = candidate();
     }
-    ++run_;
-    if (run_ == 2 * TRIES) several_ = least_[1] < least_[0];
-    if (run_ == PERIOD) run_ = 0;
+    run_ = (run_ + 1) % PERIOD;
   }
 
  private:
-  static constexpr int TRIES = 4, PERIOD = 1024;  // runs
+  static constexpr int TRIES = 4, PERIOD = 2048;  // runs
 
-  int run_ = 0;               // of the period
-  bool several_ = true;       // what the last trial said
-  double least_[2] = {0, 0};  // seconds, of one thread and of several
+  int candidates() const { return std::bit_width(static_cast<unsigned>(most_ - 1)) + 1; }
+  int candidate() const { return std::min(1 << run_ / TRIES, most_); }
+
+  int most_, best_ = 1;
+  int run_ = 0;       // of the period
+  double least_ = 0;  // seconds, of the trials' runs
 };
 
 }  // namespace vaefast

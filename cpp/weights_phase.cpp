@@ -63,8 +63,8 @@ WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
   }
 }
 
-void WeightsPhase::step(const Optimizer& optimizer, int count, int most) {
-  sum_gradients(count, most, [&](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
+void WeightsPhase::step(const Optimizer& optimizer, int count, const ThreadLimit& limit) {
+  sum_gradients(count, limit, [&](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
     optimizer.step(parameter, offset, gradient, n);
   });
 }
@@ -72,7 +72,7 @@ void WeightsPhase::step(const Optimizer& optimizer, int count, int most) {
 void WeightsPhase::gradients(int count) {
   make_gradients();
   const Packet scale = simd::set(1.f / static_cast<float>(count));
-  sum_gradients(count, team_.size(),
+  sum_gradients(count, team_.limit(),
                 [scale](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
                   float* out = parameter.gradient.data() + offset;
                   for (int i = 0; i < n; i += W) simd::store(out + i, simd::mul(scale, simd::load(gradient + i)));
@@ -80,10 +80,10 @@ void WeightsPhase::gradients(int count) {
 }
 
 // All gradients of the step, then one factor for them, then the optimiser.
-void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm, int most) {
+void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm, const ThreadLimit& limit) {
   make_gradients();
   std::fill(square_norms_.begin(), square_norms_.end(), 0.0);
-  sum_gradients(count, most,
+  sum_gradients(count, limit,
                 [this](const Tile& tile, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
                   std::copy_n(gradient, n, parameter.gradient.data() + offset);
                   double& squares = square_norms_[static_cast<std::size_t>(tile.number)];
@@ -116,13 +116,12 @@ void WeightsPhase::make_gradients() {
 }
 
 template <class Sink>
-void WeightsPhase::sum_gradients(int count, int most, Sink&& sink) {
+void WeightsPhase::sum_gradients(int count, const ThreadLimit& limit, Sink&& sink) {
   constexpr int OPTIMIZER_ROWS = 8;  // whose products cost about as much as the optimiser's pass
   const double flops = model_.phase_flops(samples_);
-  const int parts = std::min(static_cast<int>(tiles_.size()), most);
-  int threads = team_.threads_for(flops * (count + OPTIMIZER_ROWS), parts);
+  int threads = team_.threads_for(flops * (count + OPTIMIZER_ROWS), static_cast<int>(tiles_.size()), limit);
   // What one thread has made of more rows than those is in its core's cache, and would have to leave it.
-  if (count > OPTIMIZER_ROWS && team_.threads_for(flops * count, count) == 1) threads = 1;
+  if (count > OPTIMIZER_ROWS && team_.threads_for(flops * count, count, limit) == 1) threads = 1;
   share_tiles(threads);
   pieces_.assign(shares_);
   team_.run(threads, [&](int thread) {

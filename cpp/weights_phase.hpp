@@ -17,10 +17,10 @@ class WeightsPhase {
   WeightsPhase(Model& model, Team& team, const Batch& batch);
 
   // Each over the batch's first `count` rows.
-  // Steps on the mean gradient, with `most` threads at most; the optimiser's own step has begun.
-  void step(const Optimizer& optimizer, int count, int most);
+  // Steps on the mean gradient; the optimiser's own step has begun.
+  void step(const Optimizer& optimizer, int count, const ThreadLimit& limit);
   // The same, with the gradient scaled down to the norm `max_norm` if it is longer.
-  void clipped_step(Optimizer& optimizer, int count, double max_norm, int most);
+  void clipped_step(Optimizer& optimizer, int count, double max_norm, const ThreadLimit& limit);
   // The mean gradient to every parameter's `gradient`.
   void gradients(int count);
 
@@ -46,7 +46,7 @@ class WeightsPhase {
   void for_runs(const Tile& tile, F&& f);
   // Calls sink(tile, parameter, offset, gradient, n) for all gradients, sums over the rows, in parallel.
   template <class Sink>
-  void sum_gradients(int count, int most, Sink&& sink);
+  void sum_gradients(int count, const ThreadLimit& limit, Sink&& sink);
   static void finish(const Tile& tile);
   static void prefetch(const Tile& tile);
 

@@ -84,7 +84,7 @@ void register_kernels(py::module_& m) {
   sub.def("uniforms", &uniforms, "seed"_a, "stream"_a, "word"_a, "block"_a, "count"_a);
   sub.def("philox", &kernels::philox, "counter"_a, "key"_a);
   sub.def("pieces", &kernels::pieces, "n"_a, "threads"_a, py::call_guard<py::gil_scoped_release>());
-  sub.def("thread_trial", &kernels::thread_trial, "one"_a, "several"_a);
+  sub.def("thread_trial", &kernels::thread_trial, "seconds"_a);
   sub.def("normals", &normals, "seed"_a, "word"_a, "block"_a, "count"_a);
   sub.def("fma_rate", &fma_rate, "n_threads"_a, "terms"_a);
   sub.def("kernel_rate", &kernel_rate, "n_threads"_a, "calls"_a);
