@@ -28,7 +28,7 @@ class ThreadTrial {
   }
 
  private:
-  static constexpr int TRIES = 4, PERIOD = 2048;  // runs
+  static constexpr int TRIES = 4, PERIOD = 1024;  // runs
 
   int candidates() const { return std::bit_width(static_cast<unsigned>(most_ - 1)) + 1; }
   int candidate() const { return std::min(1 << run_ / TRIES, most_); }

@@ -393,23 +393,23 @@ def test_each_piece_of_work_is_taken_once(n: int, threads: int) -> None:
         assert kernels.pieces(n, threads) == [1] * n
 
 
-RUNS = 10_000
+RUNS = 5000
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5, 8])
 def test_the_fastest_number_of_threads_makes_nearly_all_runs(most: int) -> None:
     for fastest in {1, 2, 4, most} & set(range(1, most + 1)):
         seconds = [1e-4 if threads == fastest else 2e-4 for threads in range(1, most + 1)]
-        assert np.mean(np.equal(kernels.thread_trial([seconds] * RUNS), fastest)) > 0.99
+        assert np.mean(np.equal(kernels.thread_trial([seconds] * RUNS), fastest)) > 0.98
 
 
 def test_slow_runs_now_and_then_decide_nothing() -> None:
     quiet, busy = [2e-4, 1e-4], [2e-3, 1e-3]  # somebody took a CPU away
-    assert np.mean(np.equal(kernels.thread_trial([busy, quiet] * RUNS), 2)) > 0.99
+    assert np.mean(np.equal(kernels.thread_trial([busy, quiet] * RUNS), 2)) > 0.98
 
 
 def test_threads_that_begin_to_cost_more_than_they_bring_are_let_go() -> None:
     near, apart = [[2e-4, 1e-4]] * RUNS, [[2e-4, 3e-4]] * RUNS  # such cores
     used = kernels.thread_trial(near + apart)
-    assert np.mean(np.equal(used[:RUNS], 2)) > 0.99
-    assert np.mean(np.equal(used[-RUNS // 2 :], 1)) > 0.99
+    assert np.mean(np.equal(used[:RUNS], 2)) > 0.98
+    assert np.mean(np.equal(used[-RUNS // 2 :], 1)) > 0.98
