@@ -23,18 +23,18 @@ inline void add_term(Packet (&sums)[ROWS][PACKETS], const float* a, const float*
   simd::keep(packets[0]);
 }
 
-// The sum over k = 0 .. depth - 1 of a[i * ROW + k * TERM] * b[k * NR ...]
+// The sum over k = 0 .. depth - 1 of a[i * ROW + k * TERM] * b[k * NR ...], four terms a turn, or one
 template <int ROWS, int PACKETS, int ROW, int TERM>
 inline void accumulate(Packet (&sums)[ROWS][PACKETS], const float* a, const float* b, int depth) {
-  if constexpr (W == 4) {  // of several terms, GCC makes all broadcasts before it needs any: SSE lacks the registers
+#if defined(__SSE2__) && !defined(__AVX__)  // of more, GCC makes all broadcasts at once: SSE lacks the registers
 #pragma GCC unroll 1
-    for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
-    return;
-  }
+  for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
+#else
   for (; depth >= 4; depth -= 4, a += 4 * TERM, b += 4 * NR)
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) add_term<ROWS, PACKETS, ROW>(sums, a + k * TERM, b + k * NR);
   for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
+#endif
 }
 
 // The same over some terms only, for the forward product...

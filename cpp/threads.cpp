@@ -156,7 +156,7 @@ bool Team::spins() const {
 }
 
 int Team::threads_for(double flops, std::int64_t parts, const ThreadLimit& limit) const {
-  const double worthwhile = std::min<double>(1 + flops / limit.flops, static_cast<double>(parts));
+  const double worthwhile = std::min<double>(1 + flops / limit.flops_per_thread, static_cast<double>(parts));
   return static_cast<int>(std::clamp<double>(worthwhile, 1, limit.most));
 }
 

@@ -105,7 +105,7 @@ class Pieces {
 // How many threads work may be given.
 struct ThreadLimit {
   int most;
-  double flops;  // operations that a thread more is worth
+  double flops_per_thread;  // that a thread more is worth
 };
 
 class Team {
@@ -119,8 +119,8 @@ class Team {
   // How many of the team so much work is worth, of which `parts` can be done at once.
   int threads_for(double flops, std::int64_t parts, const ThreadLimit& limit) const;
   int threads_for(double flops, std::int64_t parts) const { return threads_for(flops, parts, limit()); }
-  // For work that is not tried: a thread more costs what it brings, or less, even where cores are far apart.
-  ThreadLimit limit() const { return {.most = size_, .flops = 1.5e6}; }
+  // For work of which no trial says how many are best.
+  ThreadLimit limit() const { return {.most = size_, .flops_per_thread = 1.5e6}; }
 
   // Runs body(0), ..., body(count - 1) at once, one per thread, the caller being the first; returns when all are done.
   // count <= size(). body must not throw.

@@ -24,12 +24,12 @@ void Trainer::set_objective(const Objective& objective, const Regularization& re
 
 Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                    const Noise& noise) {
-  // Operations of a phase: so many are worth all threads wherever those are; so few may be worth a thread more, which a
-  // trial shows.
-  constexpr double LARGE = 2e7, WORTH_A_TRIAL = 2.5e5;
+  constexpr double LARGE = 2e7;  // operations of a phase: of so many, threads bring much wherever their cores are
+  constexpr double FLOPS_PER_TRIED_THREAD = 2.5e5;
   make_room(count, rows.missing);
-  const bool small = model_.phase_flops(objective_.samples) * count < LARGE;
-  const ThreadLimit limit = small ? ThreadLimit{.most = trial_.threads(), .flops = WORTH_A_TRIAL} : team_.limit();
+  // An epoch's last batch, if it is smaller, takes another time.
+  const bool tried = count == batch_->rows && model_.phase_flops(objective_.samples) * count < LARGE;
+  const ThreadLimit limit = tried ? ThreadLimit{trial_.threads(), FLOPS_PER_TRIED_THREAD} : team_.limit();
 
   const auto start = std::chrono::steady_clock::now();
   const Loss loss = rows_phase(rows, index, count, settings, noise, limit);
@@ -40,7 +40,7 @@ Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const
   const auto between = [](auto from, auto to) { return std::chrono::duration<double>(to - from).count(); };
   seconds.rows += between(start, middle);
   seconds.weights += between(middle, end);
-  if (small && count == batch_->rows) trial_.took(between(start, end));  // an epoch's last batch may be smaller
+  if (tried) trial_.took(between(start, end));
   return loss;
 }
 

@@ -8,8 +8,8 @@
 namespace vaefast {
 
 // What threads bring depends on how fast their cores exchange data, which no system tells and which, in a virtual
-// machine, changes as its CPUs move. So a few runs in a thousand are made by 1, 2, 4, ... threads, and the others by as
-// many as made the fastest of those.
+// machine, changes as its CPUs move. So a few runs in a thousand are made by all threads, then by ..., 4, 2 and 1, and
+// the others by as many as made the fastest of those.
 class ThreadTrial {
  public:
   explicit ThreadTrial(int most) : most_(most) {}
@@ -31,7 +31,7 @@ class ThreadTrial {
   static constexpr int TRIES = 4, PERIOD = 1024;  // runs
 
   int candidates() const { return std::bit_width(static_cast<unsigned>(most_ - 1)) + 1; }
-  int candidate() const { return std::min(1 << run_ / TRIES, most_); }
+  int candidate() const { return std::min(1 << (candidates() - 1 - run_ / TRIES), most_); }
 
   int most_, best_ = 1;
   int run_ = 0;       // of the period
