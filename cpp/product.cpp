@@ -28,13 +28,12 @@ template <int ROWS, int PACKETS, int ROW, int TERM>
 inline void accumulate(Packet (&sums)[ROWS][PACKETS], const float* a, const float* b, int depth) {
 #if defined(__SSE2__) && !defined(__AVX__)  // of more, GCC makes all broadcasts at once: SSE lacks the registers
 #pragma GCC unroll 1
-  for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
 #else
   for (; depth >= 4; depth -= 4, a += 4 * TERM, b += 4 * NR)
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) add_term<ROWS, PACKETS, ROW>(sums, a + k * TERM, b + k * NR);
-  for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
 #endif
+  for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
 }
 
 // The same over some terms only, for the forward product...

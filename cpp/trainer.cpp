@@ -12,7 +12,8 @@ constexpr std::uint32_t DECODER_STREAMS = 1 << 16;
 
 }  // namespace
 
-Trainer::Trainer(Model& model, Team& team, const Optimizer& o) : optimizer(o), model_(model), team_(team) {
+Trainer::Trainer(Model& model, Team& team, const Optimizer& o)
+    : optimizer(o), model_(model), team_(team), trial_(team.size()) {
   for (const NamedTensor& tensor : model.tensors()) optimizer.prepare(*tensor.parameter);
 }
 

@@ -52,7 +52,7 @@ class Trainer {
   float next_log_sigma_ = 0;                   // of an optimal sigma, after this step
   Buffer noise_;                               // (per sample, latent_dim rounded up to a multiple of 4)
   std::optional<WeightsPhase> weights_phase_;  // of batch_
-  ThreadTrial trial_{1};                       // of small steps
+  ThreadTrial trial_;                          // of small steps
 };
 
 }  // namespace vaefast

@@ -15,8 +15,8 @@ from vaefast import _core
 from vaefast._core import kernels
 
 THREADS = [1, 2, 3, 7]
-SMALL = Net(61, (133,), 3, (140,), "tanh", "gaussian")  # small: the threads are tried
-LARGE = Net(300, (128, 64), 10, (150,))  # all threads
+SMALL = Net(61, (133,), 3, (140,), "tanh", "gaussian")  # how many threads is tried
+LARGE = Net(300, (128, 64), 10, (150,))  # too large for trials
 ROWS, BATCH = 300, 128  # the last batch of an epoch has 44 rows
 
 
@@ -42,7 +42,7 @@ def test_training_gives_the_same_bits_for_any_number_of_threads(net: Net, optimi
     runs = []
     for n_threads in THREADS:
         core = net.core(n_threads, optimizer=optimizer)
-        runs.append((train(core, x, range(3)), state(core)))
+        runs.append((train(core, x, range(9)), state(core)))  # past the trials of 7 threads
     for n_threads, (losses, tensors) in zip(THREADS, runs, strict=True):
         assert np.isfinite(losses).all()
         assert losses == runs[0][0], n_threads
@@ -391,33 +391,3 @@ def test_fixed_log_sigma_never_moves() -> None:
 def test_each_piece_of_work_is_taken_once(n: int, threads: int) -> None:
     for _ in range(20):  # threads start and meet at other places each time
         assert kernels.pieces(n, threads) == [1] * n
-
-
-RUNS = 5000
-
-
-def test_all_threads_are_tried_and_fewer_and_one() -> None:
-    used = kernels.thread_trial([[5.0, 4.0, 3.0, 1.0, 2.0]] * 20)
-    assert used == [5] * 4 + [4] * 4 + [2] * 4 + [1] * 4 + [4] * 4
-
-
-@pytest.mark.parametrize("most", [1, 2, 3, 5, 8])
-def test_the_fastest_number_of_threads_makes_nearly_all_runs(most: int) -> None:
-    for fastest in {1, 2, 4, most} & set(range(1, most + 1)):
-        seconds = [1e-4 if threads == fastest else 2e-4 for threads in range(1, most + 1)]
-        assert np.mean(np.equal(kernels.thread_trial([seconds] * RUNS), fastest)) > 0.98
-
-
-@pytest.mark.parametrize("quiet_run", range(4))
-def test_one_of_its_runs_is_enough_to_show_what_a_number_of_threads_can_do(quiet_run: int) -> None:
-    quiet, busy = [2e-4, 1e-4], [2e-3, 1e-3]  # somebody took a CPU away
-    of_two, of_one = [busy] * 4, [quiet] * 4
-    of_two[quiet_run] = quiet
-    assert np.mean(np.equal(kernels.thread_trial((of_two + of_one) * 1000), 2)) > 0.98
-
-
-def test_threads_that_begin_to_cost_more_than_they_bring_are_let_go() -> None:
-    near, apart = [[2e-4, 1e-4]] * RUNS, [[2e-4, 3e-4]] * RUNS  # such cores
-    used = kernels.thread_trial(near + apart)
-    assert np.mean(np.equal(used[:RUNS], 2)) > 0.98
-    assert np.mean(np.equal(used[-RUNS // 2 :], 1)) > 0.98

@@ -1,4 +1,4 @@
-"""How many threads: affinity, the container's quota, OMP_NUM_THREADS, and what users ask for."""
+"""How many threads: affinity, quota, OMP_NUM_THREADS, what users ask for, what small steps need."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vaefast import VAE, info, threads
+from vaefast._core import kernels
 
 CPUS = 8
 
@@ -119,3 +120,36 @@ def test_a_quota_is_read_in_cpus(case, tmp_path, monkeypatch):
 def test_junk_is_no_quota(case, tmp_path, monkeypatch):
     monkeypatch.undo()
     assert threads.container_quota(cgroup(tmp_path, JUNK[case])) is None
+
+
+# ------------------------------------------------------------------ trials
+
+
+RUNS = 5000
+
+
+def test_all_threads_are_tried_and_fewer_and_one() -> None:
+    used = kernels.thread_trial([[5.0, 4.0, 3.0, 1.0, 2.0]] * 20)
+    assert used == [5] * 4 + [4] * 4 + [2] * 4 + [1] * 4 + [4] * 4
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 8])
+def test_the_fastest_number_of_threads_makes_nearly_all_runs(most: int) -> None:
+    for fastest in {1, 2, 4, most} & set(range(1, most + 1)):
+        seconds = [1e-4 if threads == fastest else 2e-4 for threads in range(1, most + 1)]
+        assert np.mean(np.equal(kernels.thread_trial([seconds] * RUNS), fastest)) > 0.98
+
+
+@pytest.mark.parametrize("quiet_run", range(4))
+def test_one_of_its_runs_is_enough_to_show_what_a_number_of_threads_can_do(quiet_run: int) -> None:
+    quiet, busy = [2e-4, 1e-4], [2e-3, 1e-3]  # somebody took a CPU away
+    of_two, of_one = [busy] * 4, [quiet] * 4
+    of_two[quiet_run] = quiet
+    assert np.mean(np.equal(kernels.thread_trial((of_two + of_one) * 1000), 2)) > 0.98
+
+
+def test_threads_that_begin_to_cost_more_than_they_bring_are_let_go() -> None:
+    near, apart = [[2e-4, 1e-4]] * RUNS, [[2e-4, 3e-4]] * RUNS  # such cores
+    used = kernels.thread_trial(near + apart)
+    assert np.mean(np.equal(used[:RUNS], 2)) > 0.98
+    assert np.mean(np.equal(used[-RUNS // 2 :], 1)) > 0.98
