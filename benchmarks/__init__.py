@@ -1,1 +1,1 @@
-"""Claims of speed, checked: see README.md."""
+"""Benchmarks that check every claim of speed and memory; see README.md."""

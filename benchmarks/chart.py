@@ -1,6 +1,6 @@
-"""Charts of a run for the README: `python benchmarks/chart.py runs/benchmarks.json`.
+"""Charts of a run, for the documentation: `python benchmarks/chart.py runs/benchmarks.json`.
 
-Each is drawn twice, on a transparent ground: for light pages and for dark ones.
+Each chart is drawn twice on a transparent background, for light pages and for dark ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-if not __package__:  # run as a file: Python has found the folder, not the package
+if not __package__:  # run as a file: sys.path starts with this folder, not with its parent
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 Results = dict[str, Any]
@@ -22,9 +22,11 @@ Results = dict[str, Any]
 
 @dataclass(frozen=True)
 class Theme:
+    """Colours of a chart."""
+
     name: str
     text: str
-    faint: str  # grids, and what matters less
+    faint: str  # grids and secondary lines
     series: tuple[str, ...]
 
 
@@ -32,7 +34,7 @@ THEMES = (
     Theme("light", "#1f2328", "#d1d9e0", ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700")),
     Theme("dark", "#e6edf3", "#3d444d", ("#58a6ff", "#f0883e", "#3fb950", "#bc8cff", "#d29922")),
 )
-LINE, GAP = 0.3, 0.5  # inches of height of a line, and how many lines are left between nets
+LINE, GAP = 0.3, 0.5  # height of a line in inches; space between two nets in lines
 
 
 @click.command(context_settings={"show_default": True})
@@ -41,11 +43,13 @@ LINE, GAP = 0.3, 0.5  # inches of height of a line, and how many lines are left 
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("docs/pictures"),
-    help="The folder to write to.",
+    help="Folder to write to.",
 )
-@click.option("--format", "kind", type=click.Choice(["svg", "png"]), default="svg")
+@click.option(
+    "--format", "kind", type=click.Choice(["svg", "png"]), default="svg", help="File format."
+)
 def main(run: Path, out: Path, kind: str) -> None:
-    """Draw what RUN, a file of results, holds: speed-*, scaling-*."""
+    """Draw the charts of RUN, a file of results: speed-* and scaling-*."""
     try:
         results: Results = json.loads(run.read_text())
         written = draw(results, out, kind)
@@ -58,11 +62,17 @@ def main(run: Path, out: Path, kind: str) -> None:
 
 
 def draw(results: Results, out: Path, kind: str) -> list[Path]:
-    """Write each chart that there are results for, in both themes; return their paths."""
+    """Write every chart that there are results for, in both themes, and return the paths.
+
+    Raises
+    ------
+    ValueError
+        The run holds no results that can be drawn.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
-    from vaefast.files import atomic_write
+    from vaefast._system.files import atomic_write
 
     charts: dict[str, Callable[[Any, Results, Theme], None]] = {}
     if any(result["ratios"] for result in results.get("training", [])):
@@ -70,7 +80,10 @@ def draw(results: Results, out: Path, kind: str) -> list[Path]:
     if results.get("scaling"):
         charts["scaling"] = scaling
     if not charts:
-        raise ValueError("it has no results of training beside peers, and none of scaling")
+        raise ValueError(
+            "the file holds no results of training compared with peers, and none of scaling; "
+            "measure them with: python benchmarks/run.py training scaling"
+        )
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, chart in charts.items():
@@ -86,7 +99,7 @@ def draw(results: Results, out: Path, kind: str) -> list[Path]:
                 "ytick.color": theme.text,
                 "grid.color": theme.faint,
                 "grid.linewidth": 0.6,
-                "svg.hashsalt": "vaefast",  # the same run, the same file
+                "svg.hashsalt": "vaefast",  # makes the file the same at every run
             }
             with matplotlib.rc_context(settings):
                 figure = Figure(layout="constrained")
@@ -100,13 +113,13 @@ def draw(results: Results, out: Path, kind: str) -> list[Path]:
 
 
 def speed(figure: Any, results: Results, theme: Theme) -> None:
-    """How many times as many rows per second as the best way of each peer: a line per cell."""
+    """Draw the ratio of vaefast's rate to that of each peer's best way, one line per cell."""
     cells = results["training"]
     names = list(dict.fromkeys(name for cell in cells for name in cell["ratios"]))
     nets = list(dict.fromkeys(cell["net"] for cell in cells))
     figure.set_size_inches(8.4, 1.5 + LINE * (len(cells) + GAP * len(nets)))
     axes = figure.add_subplot()
-    # a little room between the nets
+    # The nets are set apart by a gap.
     y = [-i - GAP * nets.index(cell["net"]) for i, cell in enumerate(cells)]
     for at, cell in zip(y, cells, strict=True):
         ratios = {name: ratio["median"] for name, ratio in cell["ratios"].items()}
@@ -132,12 +145,12 @@ def speed(figure: Any, results: Results, theme: Theme) -> None:
     axes.spines[:].set_visible(False)
     handles = [axes.scatter([], [], s=42, color=color) for color in theme.series[: len(names)]]
     figure.legend(handles, names, loc="outside upper right", ncols=len(names), frameon=False)
-    what = "rows per second of vaefast, by those of the best way of each (more is better)"
+    what = "rows per second of vaefast, divided by those of each peer (more is better)"
     figure.supxlabel(f"{what}\n{_machine(results)}", size=9)
 
 
 def _around(values: list[float]) -> tuple[float, float]:
-    """The limits of a logarithmic axis on which all of them are clearly seen."""
+    """Return the limits of a logarithmic axis with a margin around the values."""
     return min(values) / 1.12, max(values) * 1.12
 
 
@@ -145,7 +158,7 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= value <= limits[1]
 
 
-# Of the axes of scaling: title, x label, which results are drawn and what one is named.
+# Axis and work of the results that a panel shows: title and x label of the panel.
 PANELS = {
     ("batch", "step"): ("A training step", "batch (rows)"),
     ("width", "step"): ("A training step, batch 128", "width of the hidden layers"),
@@ -157,7 +170,7 @@ PANELS = {
 
 
 def scaling(figure: Any, results: Results, theme: Theme) -> None:
-    """Time against each axis, logarithmic both; a straight line at 45 degrees is proportional."""
+    """Draw time against each axis, both logarithmic. A slope of 45 degrees means proportional."""
     from matplotlib.lines import Line2D
     from matplotlib.ticker import LogLocator
 
@@ -165,7 +178,7 @@ def scaling(figure: Any, results: Results, theme: Theme) -> None:
     for axes, (key, (title, label)) in zip(figure.subplots(2, 3).flat, PANELS.items(), strict=True):
         cells = [cell for cell in results["scaling"] if (cell["axis"], cell["work"]) == key]
         nets = list(dict.fromkeys(cell["net"] for cell in cells))
-        # the nets along these axes differ in what is on the axis
+        # Along width and depth every point has another net: they form one series.
         series = [[cell for cell in cells if cell["net"] == net] for net in nets]
         if key[0] in ("width", "depth"):
             series = [cells]
@@ -179,7 +192,7 @@ def scaling(figure: Any, results: Results, theme: Theme) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.yaxis.set_major_formatter(_duration)
         low, high = axes.get_ylim()
-        if high < 30 * low:  # too little for powers of ten alone
+        if high < 30 * low:  # powers of ten alone would be too few ticks
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     nets = list(dict.fromkeys(c["net"] for c in results["scaling"] if c["axis"] == "batch"))
     most = results["threads"]
@@ -193,7 +206,7 @@ def scaling(figure: Any, results: Results, theme: Theme) -> None:
 
 
 def _lines(axes: Any, axis: str, cells: list[Results], color: str) -> None:
-    """Time with one thread, dashed, and with most of them."""
+    """Plot the time with one thread (dashed) and with all threads (solid)."""
     if axis == "threads":
         for cell in cells:
             counts = [int(n) for n in cell["seconds"]]
@@ -212,7 +225,7 @@ def _style(all_threads: bool) -> dict[str, Any]:
 
 
 def _few(ticks: list[int]) -> list[int]:
-    """At most four of them, evenly spread."""
+    """Return at most four of the ticks, evenly spread."""
     step = -(-len(ticks) // 4)
     return ticks[::step]
 

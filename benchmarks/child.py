@@ -1,4 +1,4 @@
-"""Python in a process of its own, for what it can be asked once: import, peak memory."""
+"""Python in a process of its own, for quantities that a process has only once, such as its peak."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ THREAD_VARIABLES = (
 
 
 class ChildError(Exception):
-    """A process that was to be measured failed."""
+    """The process to be measured failed."""
 
 
 def run(*arguments: str, **environment: str) -> dict[str, Any]:
-    """Run Python with these arguments; return the JSON that it printed last.
+    """Run Python with these arguments and return the JSON of the last line that it prints.
 
-    Its environment is the user's: without the numbers of threads that this run has set.
+    The process has the user's environment, without the numbers of threads that this run has set,
+    and with the given variables.
+
+    Raises
+    ------
+    ChildError
+        The process failed. The message contains its standard error.
     """
     inherited = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES}
     done = subprocess.run(

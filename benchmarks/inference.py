@@ -1,4 +1,4 @@
-"""How long does a trained model take: transform of one row and of many, samples, scores?"""
+"""Inference: time of transform for one row and for many, of samples, scores and log p(x)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from benchmarks.plan import Plan
 from vaefast import VAE
 
 ROWS = 60_000
-MAX_FLOATS = 1 << 26  # of the rows: fewer where they are wide
-SECONDS, QUICK_SECONDS = 0.3, 0.05  # of one measurement
-LIKELIHOOD_SAMPLES = 5_000  # of each row, as the papers have it: fewer where nets are wide
-LIKELIHOOD_FLOPS = 4e10  # of a call of log_likelihood, at most
-TOLERANCE = 1e-4  # between the codes of vaefast and of another, relatively
+MAX_FLOATS = 1 << 26  # values of all rows: wide nets get fewer rows
+SECONDS, QUICK_SECONDS = 0.3, 0.05  # duration of one measurement
+LIKELIHOOD_SAMPLES = 5_000  # per row, as in the papers; wide nets take fewer
+LIKELIHOOD_FLOPS = 4e10  # largest number of operations of one call of log_likelihood
+TOLERANCE = 1e-4  # largest relative difference between two libraries' codes
 
 FOOTNOTE = """\
-Through the estimator, checks of the data included; medians. transform is compared with the same
-products in NumPy and, where it is installed, in PyTorch (eager, without gradients): x W + b, the
-activation, and the head of the means, of which each must give the same codes. by: how many times as
-long they take, median over rounds. log p(x): samples of log_likelihood per second; 10,000 rows with
-5,000 samples each take 5e7 of them."""
+Median times through the estimator, including checks of the data. transform is compared with the
+same encoder in NumPy and, if installed, in PyTorch (eager, without gradients), which must return
+the same codes. by: how many times as long NumPy or PyTorch takes, median over rounds, lowest and
+highest. log p(x): samples that log_likelihood draws per second; 10,000 rows with 5,000 samples each
+are 5e7."""
 
 
 def measure(
@@ -39,12 +39,27 @@ def measure(
     digits: bool = True,
     seconds: float = SECONDS,
 ) -> dict[str, Any]:
-    """Time the model's uses on so many rows; compare `transform` with other libraries.
+    """Time a model on a number of rows, and compare `transform` with other libraries.
+
+    Parameters
+    ----------
+    net : Net
+        The net of the model.
+    rows : int
+        Number of rows, and of samples.
+    threads : int
+        Number of threads.
+    rounds : int
+        Number of rounds.
+    digits : bool, default=True
+        Whether nets with 784 features get digits; see `workload.make`.
+    seconds : float, default=0.3
+        Time of one function in one round, about.
 
     Raises
     ------
     ParityError
-        Another library gives other codes.
+        Another library returns other codes.
     """
     work = workload.make(net, rows, digits=digits)
     vae = VAE(
@@ -57,7 +72,7 @@ def measure(
         random_state=0,
         verbose=False,
     ).fit(work.X[:1])
-    weights, X = vae._core.tensors(), work.X
+    weights, X = vae.model_.weights(), work.X
     functions: dict[str, Callable[[], object]] = {"vaefast": lambda: vae.transform(X)}
     expected = vae.transform(X)
     for name, make in ENCODERS.items():
@@ -68,8 +83,8 @@ def measure(
         difference = float(np.linalg.norm(encode(X) - expected) / np.linalg.norm(expected))
         if not difference <= TOLERANCE:
             raise ParityError(
-                f"{net}: {name} and vaefast don't give the same codes: they differ by "
-                f"{difference:.2g}, relatively; {TOLERANCE:g} is allowed."
+                f"{net}: {name} and vaefast do not return the same codes. The relative difference "
+                f"is {difference:.2g}; {TOLERANCE:g} is allowed."
             )
         functions[name] = lambda encode=encode: encode(X)  # type: ignore[misc]
     functions["sample"] = lambda: vae.sample(rows, random_state=0)
@@ -93,6 +108,7 @@ def measure(
 
 
 def run(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the results of each net, for one row and for many."""
     for net in dict.fromkeys(net for net, _ in plan.cells):
         many = min(ROWS // 10 if plan.quick else ROWS, MAX_FLOATS // net.features)
         for rows in (1, many):
@@ -107,7 +123,7 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def columns(result: dict[str, Any]) -> dict[str, str]:
-    """One line of the table, by the titles of its columns."""
+    """Return one line of the table, by the titles of its columns."""
 
     def text(seconds: float) -> str:
         if seconds < 1e-3:
@@ -130,7 +146,7 @@ def columns(result: dict[str, Any]) -> dict[str, str]:
 
 
 def _samples(net: Net, rows: int) -> int:
-    """How many samples of each row a call of log_likelihood takes."""
+    """Return the number of samples per row for one call of log_likelihood."""
     decoder = [layer for layer in net.layers if layer[0].startswith(("decoder", "output"))]
     flops = 2 * rows * sum(fan_in * fan_out for _, fan_in, fan_out in decoder)
     return max(1, min(LIKELIHOOD_SAMPLES, int(LIKELIHOOD_FLOPS / flops)))

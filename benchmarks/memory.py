@@ -1,7 +1,7 @@
-"""How much memory does training take?
+"""Memory: peak of training on rows in memory, and on rows on disk.
 
-Of rows in memory, and of rows on the disk, four times as large as what the process may take.
-Each is measured in a process of its own.
+The rows on disk are four times as large as the memory that the process may allocate. Each
+measurement has a process of its own.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from benchmarks import child
 from benchmarks.plan import Plan
 
 ROWS, FEATURES = 60_000, 784
-LIMIT, TIMES = 160, 4  # megabytes, and how many times as large the data on the disk are
-BLOCK = 1_000  # rows that are drawn at a time
+LIMIT, TIMES = 160, 4  # memory limit in megabytes; size of the data on disk, in limits
+BLOCK = 1_000  # rows drawn at a time
 MB = 1e6
 
 FOOTNOTE = """\
-In megabytes (1e6 bytes): the data; the process before them, with Python, NumPy and vaefast; its
-peak. The pages of a memory map count to the peak while the system keeps them, but not to the limit;
-own is the peak without what is a file's. A copy of the data must not fit the limit."""
+Megabytes (1e6 bytes). data: size of the rows. before: the process with Python, NumPy and vaefast,
+before it has rows. peak: the peak of the process. own: the peak without pages of files. limit: what
+the process may allocate. Pages of a memory map count towards the peak while the system keeps them,
+but not towards the limit. copy: whether a copy of the data fails, as it must under the limit."""
 
 
 def measure(
@@ -38,22 +39,28 @@ def measure(
     dtype: str = "uint8",
     limit: float = LIMIT,
 ) -> dict[str, Any]:
-    """Train an epoch in a process of its own; return its peaks, in bytes.
+    """Train one epoch in a process of its own and return the peaks of its memory in bytes.
 
     Parameters
     ----------
     kind : str
-        "array": the rows are in memory. "map": they are a memory map, and what the process may
-        take besides is limited.
-    limit : float
-        Of a map's process, in megabytes. It holds for all that is neither a file's nor a
-        program's (RLIMIT_DATA): a limit of the address space (RLIMIT_AS) would forbid a larger
-        map altogether.
+        "array" keeps the rows in memory. "map" uses a memory-mapped file and limits what the
+        process may allocate.
+    rows : int, default=60_000
+        Number of rows.
+    features : int, default=784
+        Number of features of one row.
+    dtype : str, default="uint8"
+        Type of the rows, uint8 or float32.
+    limit : float, default=160
+        Memory limit of a process with a map, in megabytes. The limit is RLIMIT_DATA, which covers
+        allocations but not files and programs. RLIMIT_AS limits the address space and would forbid
+        a larger map altogether.
 
     Raises
     ------
     ChildError
-        The process failed: the memory didn't suffice.
+        The process failed, because its memory did not suffice.
     """
     arguments = ("-m", "benchmarks.memory", kind, str(rows), str(features), dtype)
     if kind == "array":
@@ -63,8 +70,8 @@ def measure(
             path = Path(folder) / "rows.npy"
             X = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), (rows, features))
             _fill(X)
-            del X  # it is on the disk, and no longer this process's
-            # NumPy's BLAS, which vaefast doesn't use, would take tens of megabytes per thread
+            del X  # unmaps the file, so that only the child maps it
+            # Every BLAS thread of NumPy takes tens of megabytes, and vaefast does not use BLAS.
             peaks = child.run(*arguments, str(path), str(limit), OPENBLAS_NUM_THREADS="1")
     return {
         "kind": kind,
@@ -78,6 +85,7 @@ def measure(
 
 
 def run(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the result of an array, and then of one or two memory maps."""
     yield measure("array")
     for dtype in ("uint8",) if plan.quick else ("uint8", "float32"):
         row = FEATURES * np.dtype(dtype).itemsize
@@ -85,7 +93,7 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def columns(result: dict[str, Any]) -> dict[str, str]:
-    """One line of the table, by the titles of its columns."""
+    """Return one line of the table, by the titles of its columns."""
 
     def text(size: float | None) -> str:
         return "-" if size is None else f"{size / MB:.0f}"
@@ -104,7 +112,7 @@ def columns(result: dict[str, Any]) -> dict[str, str]:
 
 
 def _fill(X: npt.NDArray[Any]) -> None:
-    """Random bytes, or random numbers within [0, 1), without an array of their size besides."""
+    """Fill X with random bytes, or numbers in [0, 1), without a second array of that size."""
     rng = np.random.default_rng(0)
     for first in range(0, len(X), BLOCK):
         block = X[first : first + BLOCK]
@@ -118,9 +126,10 @@ def _fill(X: npt.NDArray[Any]) -> None:
 
 
 def _status() -> dict[str, int]:
-    """Bytes: peak of all (VmHWM), and now of what is no file's (RssAnon).
+    """Return the fields of /proc/self/status in bytes.
 
-    getrusage's peak won't do: a process inherits that of the process that started it.
+    VmHWM is the peak of the process. RssAnon is its present memory without pages of files. The peak
+    of getrusage is of no use here: a process inherits it from its parent.
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     pairs = (line.split() for line in lines if line.endswith(" kB"))
@@ -143,7 +152,8 @@ def _main(kind: str, rows: str, features: str, dtype: str, *of_map: str) -> dict
         X = np.empty((int(rows), int(features)), dtype)
         _fill(X)
     own = [_status()["RssAnon"]]
-    # a narrow net: that of an array is the one users start with, a map has many more rows
+    # The array trains the default net. The map has many more rows and trains a narrow net, to save
+    # time.
     hidden, size = ((16,), 1024) if of_map else ((256,), 128)
     vae = VAE(hidden_layer_sizes=hidden, batch_size=size, epochs=1, random_state=0, verbose=False)
     vae.fit(X, callbacks=[lambda *_: own.append(_status()["RssAnon"])])
@@ -169,5 +179,5 @@ if __name__ == "__main__":
     import json
 
     if not os.path.exists("/proc/self/status"):
-        sys.exit("the peak of a process is read from /proc, which this system lacks")
+        sys.exit("this question reads /proc/self/status, which only Linux has")
     print(json.dumps(_main(*sys.argv[1:])))

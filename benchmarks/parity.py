@@ -1,4 +1,4 @@
-"""Do the peers do the same work? Asked before anything is timed."""
+"""The parity check: before anything is timed, all peers must do the same work."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.nets import Net
 from benchmarks.peers.base import Float, Peer, Weights
 
 STEPS = 3
-# Largest relative differences that float32 explains; a mistake in a formula is far above them.
+# Largest relative differences that float32 rounding explains. A wrong formula is far above them.
 TOLERANCES = {"reconstruction": 1e-4, "kl": 1e-4, "gradient": 1e-3, "update": 3e-2}
 
 
 class ParityError(Exception):
-    """Two peers differ on the same weights, rows and noise."""
+    """Two peers disagree on the same weights, rows and noise."""
 
 
 def check(
@@ -24,22 +24,33 @@ def check(
 ) -> dict[str, dict[str, float]]:
     """Compare each peer with the first one.
 
-    On the same weights, rows and noise they must have the same reconstruction, kl and gradient of
-    one batch, and the same figures and weights after an epoch of `STEPS` steps of Adam.
+    On the same weights, rows and noise, all peers must agree on the reconstruction, the kl and the
+    gradients of one batch, and on the losses and weights after an epoch of `STEPS` steps of Adam.
+
+    Parameters
+    ----------
+    net : Net
+        The net that the peers train.
+    batch_size : int
+        Rows of a batch.
+    peers : sequence of Peer
+        The peers. The first one is the reference.
+    digits : bool, default=True
+        Whether nets with 784 features are compared on digits.
 
     Returns
     -------
     dict
-        The largest relative differences found, by peer and quantity. Those of tensors are
-        Euclidean: |a - b| / |b|, for an update with the change of the weights.
+        The largest relative differences, by peer and quantity. For a tensor this is
+        ``|a - b| / |b|`` in the Euclidean norm. For an update, a and b are changes of a weight.
 
     Raises
     ------
     ParityError
-        A difference is above `TOLERANCES`.
+        A difference is above its tolerance in `TOLERANCES`.
     """
     work = workload.make(net, STEPS * batch_size, digits=digits)
-    work.weights["logvar.bias"][0] = -12  # there the bound on the log-variance bends
+    work.weights["logvar.bias"][0] = -12  # below -10, where the bound on logvar takes effect
     first, *others = peers
     expected = _figures(first, work, batch_size)
     differences = {}
@@ -48,18 +59,18 @@ def check(
         for (quantity, name), value in _figures(peer, work, batch_size).items():
             difference = _relative_difference(value, expected[quantity, name])
             largest[quantity] = max(largest[quantity], difference)
-            if not difference <= TOLERANCES[quantity]:  # NaN too
+            if not difference <= TOLERANCES[quantity]:  # true for NaN as well
                 raise ParityError(
-                    f"{net}, batch {batch_size}: {peer.name} and {first.name} don't do the same "
-                    f"work. On the same weights, rows and noise the {quantity} of {name} differs "
-                    f"by {difference:.2g}, relatively; {TOLERANCES[quantity]:g} is allowed. "
-                    "Nothing more is timed."
+                    f"{net}, batch {batch_size}: {peer.name} and {first.name} do not do the same "
+                    f"work. On the same weights, rows and noise, the {quantity} of {name} differs "
+                    f"by {difference:.2g}; the largest relative difference allowed is "
+                    f"{TOLERANCES[quantity]:g}. The run stops here."
                 )
     return differences
 
 
 def _figures(peer: Peer, work: workload.Workload, batch_size: int) -> dict[tuple[str, str], Float]:
-    """All that must agree, by quantity and name."""
+    """Return all quantities that must agree, by quantity and name."""
     batch = slice(0, batch_size)
     peer.load(work.weights)
     *losses, gradients = peer.loss_and_gradients(work.X[work.order[batch]], work.noise[batch])

@@ -1,4 +1,4 @@
-"""What is printed about a run: the machine, and for each question a table."""
+"""The printed report of a run: the machine, and one table per question."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.base import Peer
-from vaefast.environment import info
-from vaefast.threads import available_cpus
+from vaefast import info
+from vaefast._system.threads import available_cpus
 
 
 def environment(threads: int, peers: list[type[Peer]], left_out: dict[str, str]) -> dict[str, Any]:
-    """Machine, threads, instruction set and versions: the run's context, for the JSON."""
+    """Return machine, threads, instruction set and versions, for the JSON of a run."""
     return {
         "cpu": _cpu(),
         "cpus": available_cpus(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # before the run
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # at the start
         "threads": threads,
         "isa": info()["isa"],
         "peers": {peer.name: peer.version() for peer in peers},
@@ -29,27 +29,28 @@ def environment(threads: int, peers: list[type[Peer]], left_out: dict[str, str])
 
 
 def describe(about: dict[str, Any]) -> str:
+    """Return the header of a report, from what `environment` returned."""
     lines = [
         f"{about['cpu']}, {about['cpus']} CPUs; {about['system']}; Python {about['python']}",
         f"threads: {about['threads']}; {about['isa']}; " + "; ".join(about["peers"].values()),
     ]
     if about["load"] is not None and about["load"] > 0.5:
         lines.append(
-            f"load average {about['load']:.1f}: other work is running. It slows peers unequally, "
-            "so don't rely on these ratios."
+            f"load average {about['load']:.1f}: other programs are running. They slow the peers "
+            "down unequally, so these ratios are not reliable."
         )
     lines += [f"left out: {name} ({reason})" for name, reason in about["left_out"].items()]
     return "\n".join(lines)
 
 
 class Table:
-    """Lines with aligned columns; the first one comes with the titles."""
+    """A table with aligned columns, printed line by line. The first line includes the titles."""
 
     def __init__(self) -> None:
         self.widths: dict[str, int] = {}
 
     def line(self, cells: Mapping[str, str]) -> str:
-        """Return a line of these cells, by the titles of their columns."""
+        """Return one line, given the cells by the titles of their columns."""
         text = ""
         if not self.widths:
             self.widths = {title: max(len(title), len(cell)) for title, cell in cells.items()}
@@ -62,7 +63,7 @@ RATIO_WIDTH = len("99.99 (99.99-99.99) of 99.9")
 
 
 def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
-    """A line of the training table: the rate of `base`, and how many times the others' it is."""
+    """Return one line of the training table: the rate of `base`, and its ratios to the others."""
     rates = result["peers"][base]
     return {
         f"{'net':<42}": f"{result['net']:<42}",
@@ -77,10 +78,11 @@ def training_columns(result: dict[str, Any], base: str) -> dict[str, str]:
 
 
 TRAINING_FOOTNOTE = """\
-Rows per second of vaefast, medians; GFLOP/s count the operations of the products that a step needs,
-those with zeros of the data too, which vaefast leaves out. Ratios of rates: median over rounds of
-those within a round, lowest to highest; of: what it would be if a step were nothing but these
-operations, at the rate of the products' kernel on data in the first-level cache in that round."""
+Rows per second: median rate of vaefast. GFLOP/s: the necessary operations of the products only.
+They include multiplications by zeros of the data, which vaefast skips. Ratios: the median, the
+lowest and the highest over rounds of the ratio of two rates within a round. After "of": the ratio
+that vaefast would reach if a step did only these operations, at the rate that the products'
+micro-kernel had in that round on data in the first-level cache."""
 
 
 def _cpu() -> str:

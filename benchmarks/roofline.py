@@ -1,4 +1,4 @@
-"""How close is a training step to what this machine can do at best?"""
+"""Roofline: share of the machine's peak and memory bandwidth that a training step reaches."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from benchmarks.peers.base import BETA1, BETA2, EPSILON, LEARNING_RATE
 from benchmarks.plan import Plan
 from vaefast import _core
 
-TERMS = 2_000_000  # of a peak: some tens of milliseconds
-TERMS_OF_CALL = 100  # of the kernel, about: as many calls take about as long
-SECONDS, QUICK_SECONDS = 0.3, 0.1  # of steps, per round
-BATCHES, MAX_ROWS = 8, 60_000  # of the data that is trained on
+TERMS = 2_000_000  # multiply-adds per register in the peak loop: some tens of milliseconds
+TERMS_OF_CALL = 100  # multiply-adds of one call of the micro-kernel, about
+SECONDS, QUICK_SECONDS = 0.3, 0.1  # duration of the steps in one round
+BATCHES, MAX_ROWS = 8, 60_000  # largest number of batches and of rows of the training data
 
-# Arrays of the weights' size that have to come from memory and go there, where they don't stay in
-# a cache. Rows phase: the weights are read. Weights phase: Adam reads and writes the weights and
-# both moments.
+# Memory traffic of a step, in arrays of the weights' size, if no cache keeps them. The rows phase
+# reads the weights. In the weights phase Adam reads and writes the weights, m and v.
 ROWS_TRAFFIC, WEIGHTS_TRAFFIC = 1, 6
-KEPT = 3  # arrays: the weights and both moments
+KEPT = 3  # arrays that a cache would have to keep: the weights, m and v
 
 FOOTNOTE = """\
-peak: multiplications and additions in registers, nothing else, measured in the same rounds. The
-step's GFLOP/s and share count only the operations that it needs. kernel: that of the products, on
-data in the first-level cache; of it: the step's share. rows, weights: the phases, in milliseconds
-per step. memory: GB/s read and written by a stream that no cache holds; optimiser: what its traffic
-would take at that rate, as a share of the step (c: these arrays fit the last-level cache, which is
-faster). limit: what the phases would take at the peak or at the memory's rate, whichever is slower,
-as a share of the step."""
+peak: GFLOP/s of a loop that only multiplies and adds in registers. GFLOP/s: rate of the step, which
+counts its necessary operations only. share: the step's share of the peak. kernel: GFLOP/s of the
+products' micro-kernel on data in the first-level cache. of it: the step's share of that rate. rows,
+weights: milliseconds per step of the two phases. memory: GB/s that a stream reads and writes, on an
+array that no cache holds. optimizer: the time of the optimizer's traffic at that bandwidth, as a
+share of the step (c: the arrays fit the last-level cache, which is faster). limit: the shortest
+possible time of both phases at the peak and at the memory bandwidth, as a share of the step."""
 
 
 def measure(
@@ -53,18 +52,29 @@ def measure(
 
     Parameters
     ----------
-    seconds : float
-        Of steps in each round, about.
-    terms : int
-        Multiplications and additions of each register for the peak.
-    stream_floats : int, optional
-        Floats that the stream goes through; None: four times the last-level cache.
+    net : Net
+        The net to train.
+    batch_size : int
+        Rows of a batch.
+    isa : str
+        Instruction set: baseline, avx2 or avx512.
+    threads : int
+        Number of threads.
+    rounds : int
+        Number of rounds.
+    seconds : float, default=0.3
+        Time of the steps in each round, about.
+    terms : int, default=2_000_000
+        Multiply-adds of each register in the peak loop.
+    stream_floats : int or None, default=None
+        Number of float32 values that the stream reads and writes. None is an array four times as
+        large as the last-level cache, within bounds.
     """
     variant = _variant(isa)
     step = _Steps(variant, net, batch_size, threads)
     cache = last_level_cache()
-    if stream_floats is None:
-        stream_floats = min(max(cache, 32 << 20), 256 << 20)  # of 4 bytes: four times the cache
+    if stream_floats is None:  # as many values of 4 bytes as the cache has bytes
+        stream_floats = min(max(cache, 32 << 20), 256 << 20)
     step.run(1)
     start = time.perf_counter()
     step.run(2)
@@ -85,7 +95,7 @@ def measure(
         return statistics.median(flops / kernel / step for kernel, step in rates)
 
     def share(limit: Callable[[float, float], float]) -> float:
-        """The median over rounds of limit(peak, bandwidth), in seconds, by that round's step."""
+        """Return the median over rounds of limit(peak, bandwidth) / step, both in seconds."""
         limits = map(limit, measured["peak"], measured["bandwidth"])
         return statistics.median(a / b for a, b in zip(limits, measured["step"], strict=True))
 
@@ -128,7 +138,11 @@ def measure(
 
 
 def run(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Each net with all threads; but for a quick run, also with one and on each instruction set."""
+    """Yield the results of each cell.
+
+    A quick run measures the best instruction set with all threads. A full run measures every
+    instruction set of the CPU, with all threads and with one.
+    """
     isas = (_core.ISA,) if plan.quick else _core.SUPPORTED
     counts = (plan.threads,) if plan.quick else tuple(dict.fromkeys((plan.threads, 1)))
     for net, batch_size in plan.cells:
@@ -145,7 +159,7 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def columns(result: dict[str, Any]) -> dict[str, str]:
-    """One line of the table, by the titles of its columns."""
+    """Return one line of the table, by the titles of its columns."""
     milliseconds = {name: f"{value * 1e3:.3g}" for name, value in result["seconds"].items()}
     optimizer = result["optimizer"]
     return {
@@ -161,34 +175,34 @@ def columns(result: dict[str, Any]) -> dict[str, str]:
         "    rows": milliseconds["rows"],
         " weights": milliseconds["weights"],
         "memory": f"{result['bandwidth'] / 1e9:.1f}",
-        "optimiser": f"{optimizer['share_of_step']:.0%}" + " c"[optimizer["fits_cache"]],
+        "optimizer": f"{optimizer['share_of_step']:.0%}" + " c"[optimizer["fits_cache"]],
         "limit": f"{result['share_of_limit']:.0%}",
     }
 
 
 def kernel_rate(threads: int, isa: str = _core.ISA, terms: int = TERMS) -> float:
-    """Operations per second of the products' kernel, on data in the first-level cache."""
+    """Return the operations per second of the micro-kernel on data in the first-level cache."""
     return float(_variant(isa).kernels.kernel_rate(threads, -(-terms // TERMS_OF_CALL)))
 
 
 def _variant(isa: str) -> Any:
-    """The core, compiled for this instruction set."""
+    """Return the core that was compiled for this instruction set."""
     return import_module(f"vaefast._core.{isa}._variant")
 
 
 def last_level_cache() -> int:
-    """Bytes of the first CPU's largest cache; 32 MiB where the system doesn't tell."""
+    """Return the bytes of the first CPU's largest cache, or 32 MiB if the system does not tell."""
     folder = Path("/sys/devices/system/cpu/cpu0/cache")
     sizes = [path.read_text().strip() for path in folder.glob("index*/size")]  # such as 36608K
     return max((int(size[:-1]) << 10 for size in sizes if size.endswith("K")), default=32 << 20)
 
 
 class _Steps:
-    """Training steps on random rows, as the training loop makes them."""
+    """Training steps on random rows, as the training loop takes them."""
 
     def __init__(self, variant: Any, net: Net, batch_size: int, threads: int) -> None:
         n_rows = max(1, min(BATCHES, MAX_ROWS // batch_size)) * batch_size
-        work = workload.make(net, n_rows, digits=False)  # all operations are needed
+        work = workload.make(net, n_rows, digits=False)  # without zeros, no operation is skipped
         self.X = work.X
         self.batches = np.split(work.order, n_rows // batch_size)
         self.core = variant.Core(
@@ -207,7 +221,7 @@ class _Steps:
         )
 
     def run(self, steps: int) -> dict[str, float]:
-        """Seconds of all these steps, and of their two phases."""
+        """Return the seconds of `steps` steps, and of their two phases."""
         core, batches = self.core, self.batches
         before = core.phase_seconds()
         start = time.perf_counter()

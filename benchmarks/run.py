@@ -1,4 +1,4 @@
-"""Check vaefast's claims of speed and memory: `python benchmarks/run.py --help`."""
+"""The benchmark command: `python benchmarks/run.py --help`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-if not __package__:  # run as a file: Python has found the folder, not the package
+if not __package__:  # run as a file: sys.path starts with this folder, not with its parent
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks import nets
@@ -38,7 +38,7 @@ def _batches(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
     try:
         sizes = tuple(int(size) for size in text.split(",")) if text else None
     except ValueError:
-        raise click.BadParameter(f"{text!r} must be whole numbers, as in 32,128") from None
+        raise click.BadParameter(f"{text!r} must be whole numbers, such as 32,128") from None
     if sizes and min(sizes) < 1:
         raise click.BadParameter(f"{text!r}: a batch has at least one row")
     return sizes
@@ -46,30 +46,37 @@ def _batches(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 
 @click.command(context_settings={"show_default": True})
 @click.argument("questions", nargs=-1, type=click.Choice(QUESTIONS), metavar="[QUESTION]...")
-@click.option("--quick", is_flag=True, help="A few small cells, 3 rounds.")
+@click.option("--quick", is_flag=True, help="Measure a few small cells in 3 rounds.")
 @click.option(
     "--nets",
     "chosen",
     callback=_nets,
     metavar="NET,...",
-    help="Only these, e.g. 784-256-2-256-784:relu (activations: relu, tanh). [default: the grid]",
+    help="Measure only these nets, such as 784-256-2-256-784:relu (activations: relu, tanh). "
+    "[default: the grid]",
 )
 @click.option(
     "--uniform",
     is_flag=True,
-    help="Random numbers in place of digits as rows of nets with 784 features: without zeros, "
-    "which vaefast leaves out. (The roofline's are such rows always.)",
+    help="Train nets with 784 features on random numbers instead of digits. Random rows have no "
+    "zeros, which vaefast skips. The roofline always uses random rows.",
 )
-@click.option("--batches", callback=_batches, metavar="N,...", help="Only these batch sizes.")
-@click.option("--rounds", type=click.IntRange(1), help="[default: 7, with --quick 3]")
 @click.option(
-    "--threads", type=click.IntRange(1), help="Of every peer. [default: the CPUs there are]"
+    "--batches", callback=_batches, metavar="N,...", help="Measure only these batch sizes."
+)
+@click.option(
+    "--rounds", type=click.IntRange(1), help="Number of rounds. [default: 7; 3 with --quick]"
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="Threads of every peer. [default: all CPUs of this process]",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("runs/benchmarks.json"),
-    help="Where the results are kept; those of a run that was stopped in a file beside it.",
+    help="File of the results. An interrupted run leaves its results in a file next to it.",
 )
 def main(
     questions: tuple[str, ...],
@@ -81,27 +88,27 @@ def main(
     threads: int | None,
     out: Path,
 ) -> None:
-    """Answer QUESTIONs about speed and memory; print and keep what was measured.
+    """Measure speed and memory, print one table per QUESTION, and keep all results.
 
     \b
-    training   rows per second of an epoch, beside the peers
-    roofline   what part of the machine's peak and bandwidth a step reaches
-    scaling    time against threads, batch, width, depth and rows
-    inference  transform of one row and of many, sample, score_samples
-    memory     peak of training on rows in memory and on the disk
-    startup    import, and from the shell command to the first step
+    training   rows per second of a training epoch, compared with the peers
+    roofline   share of the machine's peak and bandwidth that a training step reaches
+    scaling    time against threads, batch, width, depth and number of rows
+    inference  transform of one row and of many, sample, score_samples, log p(x)
+    memory     peak memory of training on rows in memory and on disk
+    startup    time of the import, and from the shell command to the first step
 
-    Without one, all of them. --nets is for training, roofline and inference,
-    --batches for the first two.
+    Without a QUESTION, all of them run. --nets applies to training, roofline and inference;
+    --batches applies to training and roofline.
 
-    Before a net is timed, all peers must agree on its ELBO, gradient and Adam steps.
+    Before a net is timed, all peers must agree on its ELBO, gradients and Adam steps.
     """
     threads = threads or _default_threads()
     _set_threads(threads)
 
     from benchmarks import child, parity, peers, report, training
     from benchmarks.plan import Plan
-    from vaefast.files import output_folder
+    from vaefast._system.files import output_folder
 
     found, left_out = peers.find()
     if training.BASE not in [peer.name for peer in found]:
@@ -112,7 +119,7 @@ def main(
     cells = nets.select(chosen, batches, quick=quick)
     plan = Plan(quick, threads, rounds or (3 if quick else 7), not uniform, cells)
     kept: dict[str, Any] = {**about, "quick": quick}
-    partial_out = out.with_suffix(f".partial{out.suffix}")  # all so far, if the run is stopped
+    partial_out = out.with_suffix(f".partial{out.suffix}")  # what an interrupted run has measured
     try:
         with output_folder(out.parent, [out.name], force=True):
             for name in questions or QUESTIONS:
@@ -128,14 +135,14 @@ def main(
 
 
 def _write(kept: dict[str, Any], path: Path) -> None:
-    from vaefast.files import atomic_write
+    from vaefast._system.files import atomic_write
 
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _ask(name: str, plan: Plan, peers: list[type[Peer]]) -> Iterator[dict[str, Any]]:
-    """Print the table of a question, line by line, and yield its results."""
+    """Print the table of a question line by line, and yield its results."""
     from benchmarks import report, training
 
     question = importlib.import_module(f"benchmarks.{name}")
@@ -169,8 +176,12 @@ def _train(plan: Plan, peers: list[type[Peer]]) -> Iterator[dict[str, Any]]:
 
 
 def _default_threads() -> int:
-    """vaefast's own default, asked in a process of its own: vaefast imports NumPy."""
-    code = "from vaefast.threads import default_threads; print(default_threads())"
+    """Return vaefast's default number of threads.
+
+    A separate process asks for it, because vaefast imports NumPy, which must not start before
+    `_set_threads`.
+    """
+    code = "from vaefast._system.threads import default_threads; print(default_threads())"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if answer.returncode:
         raise click.ClickException(f"vaefast can't be imported:\n{answer.stderr}")
@@ -178,10 +189,13 @@ def _default_threads() -> int:
 
 
 def _set_threads(threads: int) -> None:
-    # NumPy, and what it imports, read these once, when they start: all that imports NumPy, most of
-    # the benchmarks, is imported after that
+    # NumPy and its BLAS read these variables once, at their import. Every module that imports NumPy
+    # (most of the benchmarks) must therefore be imported after this call.
     if "numpy" in sys.modules:
-        raise click.ClickException("NumPy is running already, with threads of its own choice")
+        raise click.ClickException(
+            "NumPy is already imported and has chosen its number of threads. Start the benchmark "
+            "in a process of its own."
+        )
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
 
 

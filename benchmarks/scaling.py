@@ -1,4 +1,4 @@
-"""How does the time grow with threads, batch, width, depth and rows? Does a thread more pay?"""
+"""Scaling: time against threads, batch, width, depth and number of rows."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from benchmarks.plan import Plan
 
 BASE, SMALL = Net.parse("784-256-2-256-784:relu"), Net.parse("30-64-32-8-32-64-30:relu")
 BATCH = 128
-SECONDS, QUICK_SECONDS = 0.2, 0.03  # of one measurement
+SECONDS, QUICK_SECONDS = 0.2, 0.03  # duration of one measurement
 
 FOOTNOTE = """\
-Milliseconds of a training step, of an epoch (its steps), or of transforming so many rows, medians.
-by: the median over rounds of the time with fewer threads by that with more; below 1 the threads
-cost more than they bring."""
+Median milliseconds of a training step, of an epoch, or of transform, with each number of threads.
+faster by: the time with the smallest number of threads divided by the time with more, median over
+rounds, lowest and highest. Below 1 the additional threads cost more than they bring."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One size that is measured, along one of the axes."""
+    """One size on one of the axes."""
 
     axis: str  # threads, batch, width, depth, rows
     value: int  # along that axis
     net: Net
     work: str  # step, epoch or transform
-    rows: int = BATCH  # that it works on
+    rows: int = BATCH  # rows of the step, the epoch or the transform
 
     @property
     def batch_size(self) -> int:
+        """Rows of a batch. A step is one batch of all rows."""
         return self.rows if self.work == "step" else BATCH
 
 
@@ -48,7 +49,18 @@ def measure(
 ) -> dict[str, Any]:
     """Time a point with each number of threads, in turns.
 
-    The first number is what the others are compared with.
+    Parameters
+    ----------
+    point : Point
+        The size to measure.
+    threads : sequence of int
+        Numbers of threads. Speed-ups are relative to the first one.
+    rounds : int
+        Number of rounds.
+    digits : bool, default=True
+        Whether nets with 784 features get digits; see `workload.make`.
+    seconds : float, default=0.2
+        Time of one number of threads in one round, about.
     """
     work = workload.make(point.net, point.rows, digits=digits)
     peers = {n: VaefastVAE(point.net, point.batch_size, n, seed=0) for n in threads}
@@ -74,7 +86,7 @@ def measure(
 
 
 def points(quick: bool) -> list[Point]:
-    """All sizes, but for the numbers of threads."""
+    """Return all points, except those of the axis of threads."""
 
     def sizes(last: int, factor: int) -> list[int]:
         return [n for k in range(20) if (n := factor**k) <= last]
@@ -99,6 +111,7 @@ def points(quick: bool) -> list[Point]:
 
 
 def run(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the results of all points, starting with the axis of threads."""
     seconds = QUICK_SECONDS if plan.quick else SECONDS
     counts = sorted({2**k for k in range(10) if 2**k < plan.threads} | {plan.threads})
     for net in (BASE, SMALL):
@@ -114,7 +127,7 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def columns(result: dict[str, Any]) -> dict[str, str]:
-    """One line of the table, by the titles of its columns."""
+    """Return one line of the table, by the titles of its columns."""
     times = " ".join(f"{n}: {s * 1e3:.4g}" for n, s in result["seconds"].items())
     gains = " ".join(
         f"{n}: {gain['median']:.2f} ({gain['low']:.2f}-{gain['high']:.2f})"

@@ -1,4 +1,4 @@
-"""How long until work begins: import, and from the shell command to the first step?"""
+"""Start-up: time of the import, and from the shell command to the first optimizer step."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from benchmarks import child, timing
 from benchmarks.plan import Plan
 
 FOOTNOTE = """\
-Milliseconds, medians, each in a fresh process. import: of NumPy, and of vaefast after it. process:
-from its start to its end, of a Python that imports nothing, NumPy, or vaefast. first step: from the
-start of `vaefast train` on its built-in data to the begin of the first optimiser step."""
+Medians in milliseconds, each from fresh processes. import: time to import NumPy, and then vaefast.
+process: from start to end of a Python process that imports nothing, NumPy or vaefast. first step:
+from the start of `vaefast train` on its built-in data to the start of the first optimizer step."""
 
 IMPORT = """
 import json, time
@@ -24,7 +24,8 @@ middle = time.perf_counter()
 import vaefast
 print(json.dumps({"numpy": middle - start, "vaefast": time.perf_counter() - middle}))
 """
-# The command, stopped at its first step. perf_counter counts from the machine's start.
+# The command, stopped at its first step. perf_counter has the same origin in both processes: on
+# Linux it counts from the start of the machine.
 FIRST_STEP = """
 import json, os, sys, time
 from vaefast import _core
@@ -38,7 +39,7 @@ main(["train", "--out", sys.argv[1]])
 
 
 def measure(*, rounds: int) -> dict[str, Any]:
-    """Start processes in turns; return medians in seconds."""
+    """Start processes in turns, in each of `rounds`; return medians and rounds in seconds."""
     times: dict[str, list[float]] = {}
 
     def keep(name: str, seconds: float) -> None:
@@ -64,15 +65,17 @@ def measure(*, rounds: int) -> dict[str, Any]:
 
 
 def run(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the one result of this question."""
     yield measure(rounds=plan.rounds)
 
 
 def columns(result: dict[str, Any]) -> dict[str, str]:
-    """One line of the table, by the titles of its columns."""
+    """Return one line of the table, by the titles of its columns."""
     return {name: f"{seconds * 1e3:.0f}" for name, seconds in result["seconds"].items()}
 
 
 def _first_step() -> float:
+    """Return the seconds from the start of `vaefast train` to its first optimizer step."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         now = child.run("-c", FIRST_STEP, f"{folder}/run")["now"]

@@ -1,4 +1,4 @@
-"""Seconds of several functions that take turns, so that a busy machine slows all of them alike."""
+"""Timing of functions that take turns, so that a busy machine slows all of them down alike."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ Key = TypeVar("Key", bound=Hashable)
 def in_turns(
     functions: Mapping[Key, Callable[[], object]], *, rounds: int, seconds: float
 ) -> dict[Key, list[float]]:
-    """Return the seconds of one call of each function, in each round.
+    """Return the seconds of one call of each function, one value per round.
 
-    In a round every function is called again and again for about `seconds`, and the next round
-    begins with the next function. How often is found out before, which warms them up.
+    In a round, every function is called repeatedly for about `seconds`. The next round starts with
+    the next function. The number of calls is determined beforehand, which also warms up the
+    functions.
+
+    Parameters
+    ----------
+    functions : mapping of key to callable
+        Functions without arguments.
+    rounds : int
+        Number of rounds.
+    seconds : float
+        Time that one function takes in one round, about.
     """
     calls = {key: _calls(function, seconds) for key, function in functions.items()}
     times: dict[Key, list[float]] = {key: [] for key in functions}
@@ -29,7 +39,7 @@ def in_turns(
 
 
 def ratio(a: list[float], b: list[float]) -> dict[str, float]:
-    """The ratios a / b within a round: median, lowest, highest."""
+    """Return the median, the lowest and the highest of the ratios a / b within a round."""
     ratios = [x / y for x, y in zip(a, b, strict=True)]
     return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
 

@@ -1,4 +1,4 @@
-"""How many rows per second does a training epoch take: gather, forward, backward, Adam?"""
+"""Training: rows per second of an epoch (gather, forward, backward, Adam), and the peers' rates."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from benchmarks import parity, roofline, workload
 from benchmarks.nets import Net
 from benchmarks.peers.base import Peer
 
-FLOPS_PER_EPOCH = 2.5e10  # needed ones: a quarter of a second at 100 GFLOP/s
+FLOPS_PER_EPOCH = 2.5e10  # necessary operations: a quarter of a second at 100 GFLOP/s
 QUICK_FLOPS_PER_EPOCH = 5e9
 MIN_BATCHES, MAX_BATCHES, MAX_ROWS = 4, 1_000, 60_000
 WARM_UP = 2  # batches
-PAUSE = 0.15  # seconds; until then the idle threads of the peer before may spin (OpenBLAS: 0.1)
+PAUSE = 0.15  # seconds; the previous peer's idle threads may spin until then (OpenBLAS: 0.1)
 
-BASE = "vaefast"  # ratios are its rate by that of another
+BASE = "vaefast"  # numerator of all ratios
 
 
 def measure(
@@ -30,26 +30,48 @@ def measure(
     digits: bool = True,
     flops_per_epoch: float = FLOPS_PER_EPOCH,
 ) -> dict[str, Any]:
-    """Check that the peers agree, then let them take turns; return medians and ratios.
+    """Check that the peers agree, let them train in turns, and return rates and ratios.
 
-    In each round every peer trains one epoch from the same weights, and the next round begins with
-    the next peer. Of a family of peers, such as the ways to use PyTorch, the best one is compared:
-    that with the highest median rate over rounds.
+    In each round every peer trains one epoch from the same weights. The next round starts with the
+    next peer. Peers of one family, such as the ways to use PyTorch, count as one: the peer with the
+    highest median rate represents the family.
+
+    Parameters
+    ----------
+    net : Net
+        The net to train.
+    batch_size : int
+        Rows of a batch.
+    peers : sequence of subclasses of Peer
+        The peers, among them `BASE`.
+    threads : int
+        Number of threads of every peer.
+    rounds : int
+        Number of rounds.
+    digits : bool, default=True
+        Whether nets with 784 features train on digits; see `workload.make`.
+    flops_per_epoch : float, default=2.5e10
+        Necessary operations of one epoch, which determine its number of rows.
 
     Returns
     -------
     dict
-        ``net``, ``batch_size``, ``digits`` (see `workload.make`), ``rows`` of an epoch and
-        ``flops_per_row`` say what was measured;
-        ``parity`` is what `parity.check` returned;
-        ``peers``: by name, the ``family``, the ``rows_per_second`` and ``gflops``, medians, and the
-        rows per second of all ``rounds``;
-        ``kernel_gflops``: what the products' kernel reaches on data in the first-level cache, just
-        after vaefast's turn, in all rounds;
-        ``ratios``: by family, vaefast's rate by that of the family's best ``way``, a name of
-        ``peers``: ``median``, ``low`` and ``high`` over rounds of the ratio within a round, and its
-        ``limit``, the median ratio if a step were nothing but its needed operations at the
-        kernel's rate.
+        ``net``, ``batch_size``, ``digits``, ``rows`` of an epoch and ``flops_per_row`` describe the
+        measurement.
+        ``parity`` is the result of `parity.check`.
+        ``peers`` gives for each name the ``family``, the medians ``rows_per_second`` and
+        ``gflops``, and the rows per second of all ``rounds``.
+        ``kernel_gflops`` is the rate of the products' micro-kernel on data in the first-level
+        cache, measured after vaefast's turn in each round.
+        ``ratios`` gives for each family the ``way`` that represents it, and the ``median``, ``low``
+        and ``high`` over rounds of the ratio of vaefast's rate to its rate within a round. Its
+        ``limit`` is the median ratio if a step did only its necessary operations, at the
+        micro-kernel's rate.
+
+    Raises
+    ------
+    ParityError
+        The peers do not do the same work.
     """
     built = [peer(net, batch_size, threads, seed=0) for peer in peers]
     differences = parity.check(net, batch_size, built, digits=digits)
@@ -103,7 +125,7 @@ def _seconds(peer: Peer, work: workload.Workload, batch_size: int) -> float:
 
 
 def _best_ways(peers: Sequence[Peer], rates: dict[str, list[float]]) -> dict[str, str]:
-    """By family, the name of the peer with the highest median."""
+    """Return for each family the name of the peer with the highest median rate."""
     slowest_first = sorted(peers, key=lambda peer: statistics.median(rates[peer.name]))
     best = {peer.family: peer.name for peer in slowest_first}
     return {family: best[family] for family in dict.fromkeys(peer.family for peer in peers)}

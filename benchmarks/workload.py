@@ -1,4 +1,4 @@
-"""What every peer is given: the same weights, rows, order and noise."""
+"""Workloads: the weights, rows, order and noise that every peer receives."""
 
 from __future__ import annotations
 
@@ -15,17 +15,35 @@ DIGIT_FEATURES = 784  # 28 x 28
 
 @dataclass(frozen=True)
 class Workload:
+    """One set of inputs, the same for every peer."""
+
     weights: Weights
     X: Float  # (n, features), in [0, 1]
     order: Index  # (n,), a permutation
-    noise: Float  # (n, latent_dim), standard normal; row i belongs to row order[i] of X
+    noise: Float  # (n, latent_dim), standard normal; row i goes with row order[i] of X
 
 
 def make(net: Net, n_rows: int, *, digits: bool = True, seed: int = 0) -> Workload:
-    """Draw a workload. Weights and biases are uniform within 1 / sqrt(fan_in), as PyTorch's are.
+    """Draw a workload.
 
-    Nets with 784 features get what such nets are made for, images of `digits`: the built-in ones,
-    of whose pixels 79 % are zero (MNIST: 81 %). Others get numbers uniform in [0, 1).
+    Weights and biases are uniform within 1 / sqrt(fan_in), as PyTorch initializes them.
+
+    Parameters
+    ----------
+    net : Net
+        The net to draw weights, rows and noise for.
+    n_rows : int
+        Number of rows.
+    digits : bool, default=True
+        Whether nets with 784 features get the built-in digits, in which 79 % of the pixels are zero
+        (MNIST: 81 %). All other rows are uniform random numbers in [0, 1).
+    seed : int, default=0
+        Seed of weights, random rows, order and noise.
+
+    Returns
+    -------
+    Workload
+        Tensors in float32.
     """
     rng = np.random.default_rng(seed)
 

@@ -1,5 +1,5 @@
-// Activations of the hidden layers: value and slope (derivative) at x. To add one: write its functor, add it to
-// `activations`.
+// Activation functions of the hidden layers. Each returns its value and its slope (derivative) at x. To add one, write
+// its function and add an entry to `activations`.
 #pragma once
 
 #include "simd.hpp"
@@ -14,7 +14,7 @@ namespace activation {
 using namespace simd;
 
 inline ValueAndSlope relu(Packet x) {
-  return {max(x, zero()), select(less(zero(), x), set(1.f), zero())};  // max(x, 0) in this order keeps a NaN in x
+  return {max(x, zero()), select(less(zero(), x), set(1.f), zero())};  // max(x, 0) in this order propagates a NaN
 }
 inline ValueAndSlope tanh(Packet x) {
   const Packet y = simd::tanh(x);
@@ -29,12 +29,12 @@ inline ValueAndSlope elu(Packet x) {  // alpha = 1
   const Packet negative = less(x, zero());
   return {select(negative, sub(e, set(1.f)), x), select(negative, e, set(1.f))};
 }
-inline ValueAndSlope leaky_relu(Packet x) {  // 0.01
+inline ValueAndSlope leaky_relu(Packet x) {  // slope 0.01 for x < 0
   const Packet slope = select(less(zero(), x), set(1.f), set(0.01f));
   return {mul(x, slope), slope};
 }
 inline ValueAndSlope softplus(Packet x) { return {simd::softplus(x), simd::sigmoid(x)}; }
-inline ValueAndSlope gelu(Packet x) {  // exact: x times the normal CDF (Hendrycks & Gimpel 2016)
+inline ValueAndSlope gelu(Packet x) {  // x times the exact normal CDF (Hendrycks & Gimpel 2016)
   const Packet cdf = normal_cdf(x);
   const Packet density = mul(set(0.39894228f), exp(mul(set(-0.5f), mul(x, x))));
   return {mul(x, cdf), fma(x, density, cdf)};
@@ -49,7 +49,7 @@ inline ValueAndSlope identity(Packet x) { return {x, set(1.f)}; }
 
 struct Activation {
   const char* name;
-  // n pre-activations become values, in place; their slopes go to `slopes` unless it is null.
+  // Replaces n pre-activations by their values, in place. Writes their slopes to `slopes` unless it is null.
   void (*apply)(float* values, float* slopes, int n);
 };
 

@@ -14,7 +14,7 @@ int current_cpu() { return sched_getcpu(); }
 std::vector<int> allowed_cpus() {
   cpu_set_t set;
   std::vector<int> cpus;
-  if (sched_getaffinity(0, sizeof set, &set)) return cpus;  // more than 1024 CPUs
+  if (sched_getaffinity(0, sizeof set, &set)) return cpus;  // fails if there are more than 1024 CPUs
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
     if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
   return cpus;

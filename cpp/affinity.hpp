@@ -1,4 +1,4 @@
-// Which CPUs a thread may run on. Where a system doesn't tell, or can't be told, nothing happens.
+// Thread affinity: the CPUs on which a thread may run. Only Linux is supported; elsewhere these functions do nothing.
 #pragma once
 
 #include <span>
@@ -7,11 +7,11 @@
 
 namespace vaefast {
 
-// That on which the calling thread runs now, or -1.
+// Returns the CPU on which the calling thread is running, or -1 if it is unknown.
 int current_cpu();
-// Those on which the calling thread may run, in order.
+// Returns the CPUs on which the calling thread may run, in ascending order. The list is empty if they are unknown.
 std::vector<int> allowed_cpus();
-// From now on the thread runs on these.
+// Restricts the thread to these CPUs from now on.
 void restrict_to(std::thread& thread, std::span<const int> cpus);
 
 }  // namespace vaefast

@@ -1,24 +1,26 @@
-// Blocks and strips: the rows and the terms of a product that the micro-kernel does at once.
+// Register blocks and strips: how many rows and how many terms of a product the micro-kernel processes at once.
 #pragma once
 
 #include "panels.hpp"
 
 namespace vaefast {
 
-// Rows of a register block: MR * 2 sums, two packets of B and one broadcast must fit the registers (32 or 16).
+// Rows of a register block. Its 2 * MR sums, two packets of B and one broadcast must fit into the vector registers: 32
+// with AVX-512, otherwise 16.
 #ifdef __AVX512F__
 inline constexpr int MR = 12;
 #else
 inline constexpr int MR = 6;
 #endif
 
-// Terms summed before the block goes back to memory. A strip of A of this depth stays in the second-level cache while
-// all of B's panels come by, and theirs as well.
+// Terms that are summed before a register block is written back to memory. With this depth, a strip of A stays in the
+// second-level cache while all panels of B are processed, and so do their strips.
 inline constexpr int DEPTH = 8 * NR;
 
 inline constexpr int block_count(int rows) { return (rows + MR - 1) / MR; }
 
-// Cuts [first, last) into as few blocks of at most MR as can be, all of nearly the same size.
+// Splits rows [first, last) into the smallest possible number of blocks of at most MR rows, all of nearly the same
+// size, and calls f(row, rows) for each.
 template <class F>
 inline void for_blocks(int first, int last, F&& f) {
   for (int left = block_count(last - first), at = first; left > 0; --left) {

@@ -1,4 +1,5 @@
-// Memory for floats: zeroed, aligned to a cache line or to a page, padded so that a packet may start at any element.
+// Zero-initialized memory for floats. It is aligned to a cache line or a huge page, and padded so that a packet may be
+// loaded from any element.
 #pragma once
 
 #include <algorithm>
@@ -30,11 +31,11 @@ class Buffer {
   void fill(float value) { std::fill_n(data_, size_, value); }
 
  private:
-  static constexpr std::size_t padding = 16;  // floats: the widest packet
+  static constexpr std::size_t padding = 16;  // floats of the widest packet
   static constexpr std::size_t cache_line = 64, huge_page = 2 << 20;
 
-  // A step goes through weights, moments and activations side by side, over more pages of 4 KB than the CPU can keep
-  // the addresses of. Arrays of half a megabyte and more ask for pages of 2 MB, which Linux may give.
+  // A training step walks through weights, moments and activations side by side. They span more 4 KB pages than the TLB
+  // holds, so arrays of half a megabyte or more ask Linux for 2 MB pages.
   static std::size_t alignment(std::size_t size) {
 #ifdef __linux__
     if (size * sizeof(float) >= huge_page / 4) return huge_page;
@@ -44,7 +45,7 @@ class Buffer {
 
   static float* allocate(std::size_t size) {
     const std::size_t unit = alignment(size), whole = (size * sizeof(float) + unit - 1) / unit * unit;
-    const std::size_t bytes = std::max(whole, (size + padding) * sizeof(float));  // most arrays end within a page
+    const std::size_t bytes = std::max(whole, (size + padding) * sizeof(float));  // mostly `whole`
     auto* data = static_cast<float*>(::operator new(bytes, std::align_val_t{unit}));
 #ifdef __linux__
     if (unit == huge_page) madvise(data, whole, MADV_HUGEPAGE);

@@ -11,7 +11,7 @@
 namespace vaefast {
 namespace {
 
-// The entry of that name in a table such as `activations`.
+// Returns the entry with this name in a table such as `activations`.
 template <class Entry, std::size_t N>
 const Entry& find(const Entry (&table)[N], const std::string& what, const std::string& name) {
   std::string names;
@@ -43,10 +43,10 @@ Panels Parameter::* panels_of(Slot slot) {
   switch (slot) {
     case Slot::gradient:
       return &Parameter::gradient;
-    case Slot::first:
-      return &Parameter::first;
-    case Slot::second:
-      return &Parameter::second;
+    case Slot::m:
+      return &Parameter::m;
+    case Slot::v:
+      return &Parameter::v;
     default:
       return &Parameter::value;
   }
@@ -57,10 +57,10 @@ Panels Parameter::* panels_of(Slot slot) {
 struct Core::Impl {
   Impl(const Shape& shape, const std::string& activation, const std::vector<ColumnsSpec>& columns, Scale scale,
        double df, int n_threads)
-      : team(n_threads),
+      : pool(n_threads),
         model(shape, find(activations, "activation", activation), find_all(columns), scale, df),
         tensors(model.tensors()),
-        inference(model, team) {}
+        inference(model, pool) {}
 
   Trainer& trainer() {
     if (!training) throw std::logic_error("set_optimizer was not called");
@@ -68,7 +68,7 @@ struct Core::Impl {
   }
 
   std::mutex mutex;
-  Team team;
+  ThreadPool pool;
   Model model;
   std::vector<NamedTensor> tensors;
   Inference inference;
@@ -81,7 +81,7 @@ Core::Core(const Shape& shape, const std::string& activation, const std::vector<
 Core::~Core() = default;
 
 const Shape& Core::shape() const { return impl_->model.shape; }
-int Core::n_threads() const { return impl_->team.size(); }
+int Core::n_threads() const { return impl_->pool.size(); }
 
 void Core::initialize(std::uint64_t seed) {
   const std::scoped_lock lock(impl_->mutex);
@@ -116,7 +116,7 @@ void Core::write(Slot slot, const std::vector<const float*>& in) {
     const NamedTensor& t = impl_->tensors[i];
     Panels& panels = t.parameter->*panels_of(slot);
     if (panels.empty() || !in.at(i)) continue;
-    if (t.first == 0) panels.zero();  // the padding too: a step that diverged may have left NaN there
+    if (t.first == 0) panels.zero();  // clears the padding too, where a diverged step may have left NaN
     for (int row = 0; row < t.rows(); ++row)
       panels.write_row(row, t.first, t.cols, in.at(i) + static_cast<std::size_t>(row) * t.cols);
   }
@@ -125,7 +125,7 @@ void Core::write(Slot slot, const std::vector<const float*>& in) {
 
 void Core::set_optimizer(const std::string& name, const OptimizerSettings& settings) {
   const std::scoped_lock lock(impl_->mutex);
-  impl_->training.emplace(impl_->model, impl_->team, Optimizer(find(optimizers, "optimizer", name), settings));
+  impl_->training.emplace(impl_->model, impl_->pool, Optimizer(find(optimizers, "optimizer", name), settings));
 }
 
 std::int64_t Core::optimizer_steps() const {
@@ -176,10 +176,10 @@ void Core::decode(const float* z, std::int64_t n, float* mean) {
   impl_->inference.decode(z, n, mean);
 }
 
-void Core::score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction,
+void Core::score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
                  double* kl) {
   const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.score(rows, n, noise, mean_code, reconstruction, kl);
+  impl_->inference.score(rows, n, noise, deterministic, reconstruction, kl);
 }
 
 void Core::contributions(const Rows& rows, std::int64_t n, float* terms) {
@@ -282,13 +282,13 @@ void likelihood(const std::string& name, double df, int n, const float* out, con
   }
 }
 
-std::vector<int> pieces(int n, int threads) {
-  Team team(threads);
-  Pieces pieces(threads);
-  pieces.assign(n, threads);
+std::vector<int> work_queue(int n, int threads) {
+  ThreadPool pool(threads);
+  WorkQueue queue(threads);
+  queue.assign(n, threads);
   std::vector<std::atomic<int>> taken(static_cast<std::size_t>(n));
-  team.run(threads, [&](int thread) {
-    for (int i; (i = pieces.take(thread)) >= 0;) ++taken[static_cast<std::size_t>(i)];
+  pool.run(threads, [&](int thread) {
+    for (int i; (i = queue.take_task(thread)) >= 0;) ++taken[static_cast<std::size_t>(i)];
   });
   return {taken.begin(), taken.end()};
 }
@@ -298,7 +298,7 @@ std::vector<int> thread_trial(const std::vector<std::vector<double>>& seconds) {
   std::vector<int> threads;
   for (const std::vector<double>& run : seconds) {
     threads.push_back(trial.threads());
-    trial.took(run.at(static_cast<std::size_t>(threads.back() - 1)));
+    trial.record(run.at(static_cast<std::size_t>(threads.back() - 1)));
   }
   return threads;
 }

@@ -12,7 +12,7 @@ std::pair<float, float> value_range(const float* x, std::int64_t n) {
     std::memcpy(&value, x + i, sizeof value);
     low = simd::min(low, value);
     high = simd::max(high, value);
-    zero = simd::add(zero, simd::sub(value, value));  // NaN from there on, where it isn't finite
+    zero = simd::add(zero, simd::sub(value, value));  // stays NaN after a value that is not finite
   }
   alignas(Packet) float lows[W], highs[W];
   simd::store(lows, low);

@@ -1,4 +1,4 @@
-// From the caller's rows to panels, a batch at a time.
+// Copies the caller's rows into panels, one batch at a time.
 #pragma once
 
 #include <cmath>
@@ -12,7 +12,7 @@
 
 namespace vaefast {
 
-// Row `index` of the caller's rows, without its conditions, becomes row `row` of `out`.
+// Copies row `index` of the caller's data, without its conditions, to row `row` of `out`.
 inline void copy_row(const Rows& rows, std::int64_t index, Panels& out, int row) {
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
   if (rows.floats) return out.write_row(row, 0, rows.cols, rows.floats + start);
@@ -24,13 +24,13 @@ inline void copy_row(const Rows& rows, std::int64_t index, Panels& out, int row)
   }
 }
 
-// The conditions of row `index` become columns [first, first + count) of row `row` of `out`.
+// Copies the conditions of row `index` to columns [first, first + count) of row `row` of `out`.
 inline void copy_conditions(const Rows& rows, std::int64_t index, int count, Panels& out, int row, int first) {
   if (count) out.write_row(row, first, count, rows.conditions + static_cast<std::size_t>(index) * count);
 }
 
-// Splits row `row` of x at its missing values: that of the mask becomes 0 where x is NaN and 1 elsewhere, and such an x
-// becomes 0.
+// Separates the missing values from row `row` of x. Where x is NaN, x and the mask become 0;
+// elsewhere the mask becomes 1.
 inline void split_missing(Panels& x, Panels& mask, int row) {
   for (int panel = 0; panel < mask.count(); ++panel) {
     float *values = x.at(panel, row), *known = mask.at(panel, row);
@@ -41,7 +41,7 @@ inline void split_missing(Panels& x, Panels& mask, int row) {
   }
 }
 
-// Makes columns [first, first + count) of a row, which are one variable, missing if any of them is.
+// Marks columns [first, first + count) of a row, which encode one variable, as missing if any of them is missing.
 inline void join_missing(Panels& x, Panels& mask, int row, int first, int count) {
   const auto element = [row](Panels& m, int col) -> float& { return m.at(col / NR, row)[col % NR]; };
   bool known = true;
@@ -49,7 +49,7 @@ inline void join_missing(Panels& x, Panels& mask, int row, int first, int count)
   for (int col = first; !known && col < first + count; ++col) element(x, col) = element(mask, col) = 0;
 }
 
-// Columns [first, first + count) of a row become log(1 + x): what the encoder reads of counts.
+// Replaces the counts in columns [first, first + count) of a row by log(1 + x), which the encoder reads.
 inline void log_counts(Panels& x, int row, int first, int count) {
   alignas(64) float values[NR] = {};
   for (int done = 0; done < count; done += NR) {
@@ -60,26 +60,30 @@ inline void log_counts(Panels& x, int row, int first, int count) {
   }
 }
 
-// The least and the largest of n numbers, both NaN where one of them is NaN or infinite.
+// Returns the smallest and the largest of n numbers. Both are NaN if any of the numbers is NaN or infinite.
 std::pair<float, float> value_range(const float* x, std::int64_t n);
 
-// Asks for row `index`, to be copied soon: the rows of a batch lie all over the memory.
+// Prefetches row `index`, which is copied next. The rows of a shuffled batch are scattered over the memory, so the
+// hardware cannot predict them.
 inline void prefetch_row(const Rows& rows, std::int64_t index) {
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
   if (rows.floats) return simd::prefetch(rows.floats + start, rows.cols);
+#ifdef __GNUC__
   for (int i = 0; i < rows.cols; i += 64) __builtin_prefetch(rows.bytes + start + i);
+#endif
 }
 
-// A name for the content of one row, whatever its position and its neighbours: eight interleaved multiplicative hashes.
+// Returns a hash of one row's content, which does not depend on the row's position or on its neighbours. It combines
+// eight interleaved multiplicative hashes.
 inline std::uint64_t hash_row(const Panels& x, int row) {
   static_assert(NR % 8 == 0);
   std::uint32_t lanes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   for (int panel = 0; panel < x.count(); ++panel) {
     const float* in = x.at(panel, row);
-    const int n = std::min(NR, (x.cols() - panel * NR + 7) / 8 * 8);  // the same padding whatever NR
+    const int n = std::min(NR, (x.cols() - panel * NR + 7) / 8 * 8);  // includes the same padding for every NR
     for (int i = 0; i < n; i += 8)
       for (int j = 0; j < 8; ++j) {
-        const float value = in[i + j] + 0.f;  // -0 counts as 0
+        const float value = in[i + j] + 0.f;  // turns -0 into 0
         std::uint32_t bits;
         std::memcpy(&bits, &value, sizeof bits);
         lanes[j] = (lanes[j] ^ bits) * 0x9E3779B1u;

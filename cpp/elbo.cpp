@@ -7,13 +7,13 @@
 namespace vaefast {
 namespace {
 
-// One mask for all rows: 1 for `n` features from a panel's first on, 0 for padding.
+// A mask that all rows share: 1 for the first `n` features of a panel, 0 for the padding.
 struct RowMask {
   alignas(64) float values[NR] = {};
   explicit RowMask(int n) { std::fill_n(values, std::min(NR, n), 1.f); }
 };
 
-// Columns [first, first + count) of `rows` rows of a matrix, to and from a matrix of their own.
+// These copy the columns from `first` on of rows [row, last), to and from a matrix that holds only these columns.
 void take_columns(const Panels& from, int first, Panels& to, int row, int last) {
   for (; row < last; ++row)
     for (int panel = 0; panel < to.count(); ++panel)
@@ -25,12 +25,14 @@ void put_columns(const Panels& from, Panels& to, int first, int row, int last) {
       to.write_row(row, first + panel * NR, std::min(NR, from.cols() - panel * NR), from.at(panel, row));
 }
 
-// Where each packet of the output is finished on its own, it is finished block by block, still in the nearest cache.
+// Returns whether the likelihood can process each packet of the output independently. It then processes each block of
+// the output right after the product, while the block is still in the first-level cache.
 bool block_by_block(const Model& model) {
   return model.columns.size() == 1 && !model.columns[0].likelihood->joins_columns;
 }
 
-// The whole output of a model that is not finished block by block: calls f(columns, LikelihoodBlock) for all.
+// Calls f(block, columns) for every Columns of a model that is not finished block by block. Each block holds the whole
+// output of rows [first, last) for these columns.
 template <class F>
 void for_parts(const Model& model, Batch& batch, Panels& output, int first, int last, bool with_data, F&& f) {
   for (std::size_t i = 0; i < model.columns.size(); ++i) {

@@ -1,5 +1,5 @@
-// The rows phase: a batch through encoder, posterior, decoder and likelihood to its ELBO, and back to the deltas of
-// every layer. Each function does a thread's share, of rows or, in wide layers, of columns.
+// The rows phase of a step. It takes a batch through encoder, posterior, decoder and likelihood to the ELBO, and back
+// to the deltas of every layer. Each function computes one thread's share: some rows or, in wide layers, some columns.
 #pragma once
 
 #include "model.hpp"
@@ -7,66 +7,67 @@
 
 namespace vaefast {
 
-// What a batch is made for.
+// The purpose of a batch, which decides what the batch allocates.
 struct BatchKind {
-  int samples = 1;  // of z per row
+  int samples = 1;  // samples of z per row
   bool training = false;
-  bool missing = false;  // x may have NaN
+  bool missing = false;  // x may contain NaN
   bool corrupted = false;
-  bool terms = false;  // -log p(x | z) of each feature is kept
+  bool terms = false;  // -log p(x | z) is kept for each feature
 
   bool operator==(const BatchKind&) const = default;
 };
 
-// All that is computed of a batch of up to `rows` rows. Made once, used for every batch. Per sample: rows * samples.
+// All arrays that are computed for a batch of up to `rows` rows. They are allocated once and reused for every batch.
+// "Per sample" below stands for rows * samples rows.
 struct Batch {
   Batch(const Model& model, int rows, const BatchKind& kind);
 
   int rows;
   BatchKind kind;
-  Panels x;                         // (rows, features + conditions): what the encoder sees
-  Nonzeros nonzeros;                // of x; encode finds them
-  Panels target;                    // (rows, features): what the likelihood sees, where it is not x
-  Panels mask;                      // (rows, features): 0 where x is missing; only if x may be
+  Panels x;                         // (rows, features + conditions): the encoder's input
+  Nonzeros nonzeros;                // nonzero elements of x, marked by encode()
+  Panels target;                    // (rows, features): the likelihood's input if it is not x; otherwise empty
+  Panels mask;                      // (rows, features): 0 where x is missing; empty unless kind.missing
   std::vector<float> log_exposure;  // per row
-  std::vector<int> data_row;        // of each sample
+  std::vector<int> data_row;        // per sample: its row of the data
   Activations encoder, decoder;
   Posterior posterior;
-  Panels terms;   // (per sample, features): -log p(x | z) of each, if they are kept
-  Panels output;  // (per sample, features), when not training: then it becomes decoder.delta.back()
-  std::vector<Panels> log_scale_delta;  // (per sample, count) of each Columns, where they are trained
-  // -log p(x | z), summed over the columns of a panel, or over those of a Columns: (panels or Columns, per sample)
+  Panels terms;   // (per sample, features): -log p(x | z); empty unless kind.terms
+  Panels output;  // (per sample, features); empty in training, where decoder.delta.back() replaces it
+  std::vector<Panels> log_scale_delta;  // per Columns: (per sample, count); empty if its scale is not trained
+  // (panels or Columns, per sample): -log p(x | z), summed over the features of one panel or of one Columns
   std::vector<double> nll;
   int sums_per_sample;
   double* nll_of(int part, int sample) {
     return nll.data() + static_cast<std::size_t>(part) * rows * kind.samples + sample;
   }
   std::vector<double> reconstruction;  // -log p(x | z) in nats, per sample
-  std::vector<float> weight;           // of each sample in the objective's gradient
-  std::vector<double> bound;           // of log p(x), per row
+  std::vector<float> weight;           // per sample: its weight in the objective's gradient
+  std::vector<double> bound;           // lower bound of log p(x), per row
 
-  // A model of several Columns: their parts of the output, of x and of the mask, as matrices of their own.
+  // The features of one Columns, copied to separate matrices. Only models that are not finished block by block need it.
   struct Part {
     Panels output, x, mask, terms;
   };
   std::vector<Part> parts;
 
-  // x, conditions and exposure of the caller's row `index`, as row `row`.
+  // Copies x, conditions and exposure of the caller's row `index` to row `row`.
   void load_row(const Model& model, const Rows& rows, std::int64_t index, int row);
   const Panels& seen_by_likelihood() const { return target.empty() ? x : target; }
 };
 
-// x -> mu, logvar, kl. dropout: null but in training, here and below
+// x -> mu, logvar, kl. `dropout` is null except in training.
 void encode(const Model& model, Batch& batch, const Share& share, const Dropout* dropout = nullptr);
-// mu, logvar, eps -> z, reconstruction
+// mu, logvar, eps -> z, reconstruction. `dropout` is null except in training.
 void decode_and_score(const Model& model, Batch& batch, const Share& share, const Dropout* dropout = nullptr);
-// reconstruction, kl -> bound, weight; the deltas of the output get their weights
+// reconstruction, kl -> bound, weight. Multiplies the deltas of the output by the weights.
 void weigh_samples(Batch& batch, const Objective& objective, double beta, int first, int last);
-// multiplies rows [first, last) by their factors
+// Multiplies rows [first, last) by their factors.
 void scale_rows(Panels& m, const std::vector<float>& factor, int first, int last);
-// the deltas of the sum of the rows' losses; batch.posterior.kl_weight must be set
+// Computes the deltas for the sum of the rows' losses. batch.posterior.kl_weight must be set.
 void backward(const Model& model, Batch& batch, const Objective& objective, double beta, const Share& share);
-// z -> E[x | z] in batch.output
+// z -> E[x | z], in batch.output.
 void decode_mean(const Model& model, Batch& batch, const Share& share);
 
 }  // namespace vaefast

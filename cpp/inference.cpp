@@ -1,13 +1,14 @@
 #include "inference.hpp"
 
 #include <climits>
+#include <limits>
 
 #include "random.hpp"
 
 namespace vaefast {
 namespace {
 
-// The logarithm of a mean of exponentials, one after the other, with the standard error of the estimate.
+// The logarithm of a mean of exponentials, which are added one by one, and the standard error of that estimate.
 class LogMeanExp {
  public:
   void add(double log_weight) {
@@ -23,7 +24,7 @@ class LogMeanExp {
     ++n_;
   }
   double value() const { return greatest_ + std::log(sum_ / n_); }
-  double standard_error() const {  // of the mean, relative to it; NaN of one sample
+  double standard_error() const {  // relative standard error of the mean; NaN for one sample
     const double mean = sum_ / n_;
     return std::sqrt(std::max(squares_ / n_ - mean * mean, 0.0) / (n_ - 1)) / mean;
   }
@@ -35,8 +36,8 @@ class LogMeanExp {
 
 }  // namespace
 
-// Enough for each reading of the weights, which of wide nets come from memory, and few enough for the cache or, where
-// layers are wide, for two megabytes.
+// Returns the largest number of rows per task. Many rows share one pass over the weights, which come from memory if the
+// network is wide. Few rows keep the activations in the cache: the widest layer takes at most 2 MB.
 int Inference::rows_at_a_time() const {
   constexpr int MOST = 192;
   int widest = model_.shape.features;
@@ -46,17 +47,17 @@ int Inference::rows_at_a_time() const {
 }
 
 template <class F>
-void Inference::for_pieces(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f) {
-  const int threads = team_.threads_for(flops_per_row * static_cast<double>(n), n);
-  const std::int64_t round = static_cast<std::int64_t>(most) * threads;  // rows of a piece for each thread
-  const int pieces = static_cast<int>(std::min<std::int64_t>({(n + round - 1) / round * threads, n, INT_MAX}));
-  if (pieces == 0) return;
-  const int rows = static_cast<int>((n + pieces - 1) / pieces);
+void Inference::for_tasks(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f) {
+  const int threads = pool_.threads_for(flops_per_row * static_cast<double>(n), n);
+  const std::int64_t round = static_cast<std::int64_t>(most) * threads;  // rows of one task per thread
+  const int tasks = static_cast<int>(std::min<std::int64_t>({(n + round - 1) / round * threads, n, INT_MAX}));
+  if (tasks == 0) return;
+  const int rows = static_cast<int>((n + tasks - 1) / tasks);
   if (!batch_ || batch_->rows < rows * threads || batch_->kind != kind) batch_.emplace(model_, rows * threads, kind);
-  pieces_.assign(pieces, threads);
-  team_.run(threads, [&](int thread) {
-    for (int i; (i = pieces_.take(thread)) >= 0;) {
-      const std::int64_t first = part_begin(n, i, pieces), last = part_begin(n, i + 1, pieces);
+  queue_.assign(tasks, threads);
+  pool_.run(threads, [&](int thread) {
+    for (int i; (i = queue_.take_task(thread)) >= 0;) {
+      const std::int64_t first = part_begin(n, i, tasks), last = part_begin(n, i + 1, tasks);
       f(first, thread * rows, static_cast<int>(last - first));
     }
   });
@@ -65,9 +66,9 @@ void Inference::for_pieces(std::int64_t n, double flops_per_row, int most, const
 void Inference::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
   const std::int64_t latent_dim = model_.shape.latent_dim;
   const BatchKind kind{.missing = rows.missing};
-  const Dense& reads_x = model_.encoder.layers[0];  // of whose products, as zeros are left out, half are counted
+  const Dense& reads_x = model_.encoder.layers[0];  // skips zeros, so only half of its operations count
   const double flops = model_.encoder.flops() - static_cast<double>(reads_x.in()) * reads_x.out();
-  for_pieces(n, flops, rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
+  for_tasks(n, flops, rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
     for (int i = 0; i < count; ++i) batch_->load_row(model_, rows, row + i, first + i);
     vaefast::encode(model_, *batch_, {first, first + count});
     for (int i = 0; i < count; ++i) {
@@ -79,34 +80,34 @@ void Inference::encode(const Rows& rows, std::int64_t n, float* mu, float* logva
 
 void Inference::decode(const float* z, std::int64_t n, float* mean) {
   const int cols = model_.shape.latent_dim + model_.shape.conditions, features = model_.shape.features;
-  for_pieces(n, model_.decoder.flops(), rows_at_a_time(), {}, [&](std::int64_t row, int first, int count) {
+  for_tasks(n, model_.decoder.flops(), rows_at_a_time(), {}, [&](std::int64_t row, int first, int count) {
     for (int i = 0; i < count; ++i) batch_->posterior.z.write_row(first + i, 0, cols, z + (row + i) * cols);
     decode_mean(model_, *batch_, {first, first + count});
     for (int i = 0; i < count; ++i) batch_->output.read_row(first + i, 0, features, mean + (row + i) * features);
   });
 }
 
-template <class Draw, class Take>
-void Inference::score_rows(const Rows& rows, std::int64_t n, const BatchKind& kind, Draw&& draw, Take&& take) {
-  for_pieces(n, model_.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
+template <class Draw, class Store>
+void Inference::score_rows(const Rows& rows, std::int64_t n, const BatchKind& kind, Draw&& draw, Store&& store) {
+  for_tasks(n, model_.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
     for (int i = 0; i < count; ++i) {
       batch_->load_row(model_, rows, row + i, first + i);
       draw(row + i, first + i);
     }
     vaefast::encode(model_, *batch_, {first, first + count});
     decode_and_score(model_, *batch_, {first, first + count});
-    for (int i = 0; i < count; ++i) take(row + i, first + i);
+    for (int i = 0; i < count; ++i) store(row + i, first + i);
   });
 }
 
-void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool mean_code, double* reconstruction,
+void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
                       double* kl) {
   const int latent_dim = model_.shape.latent_dim;
   score_rows(
       rows, n, {.missing = rows.missing},
       [&](std::int64_t row, int slot) {
         float* eps = batch_->posterior.eps(slot);
-        if (mean_code)
+        if (deterministic)
           std::fill_n(eps, latent_dim, 0.f);
         else if (noise.given)
           std::copy_n(noise.given + row * latent_dim, latent_dim, eps);
@@ -115,7 +116,7 @@ void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool
       },
       [&](std::int64_t row, int slot) {
         reconstruction[row] = batch_->reconstruction[static_cast<std::size_t>(slot)];
-        kl[row] = mean_code ? 0 : batch_->posterior.kl[static_cast<std::size_t>(slot)];
+        kl[row] = deterministic ? 0 : batch_->posterior.kl[static_cast<std::size_t>(slot)];
       });
 }
 
@@ -134,8 +135,8 @@ void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, st
   const int latent_dim = model_.shape.latent_dim, stride = (latent_dim + 3) / 4 * 4;
   const int rounds = (samples + rows_at_a_time() - 1) / rows_at_a_time(), at_a_time = (samples + rounds - 1) / rounds;
   const BatchKind kind{.samples = at_a_time, .missing = rows.missing};
-  Buffer noise(static_cast<std::size_t>(team_.size()) * at_a_time * stride);
-  for_pieces(n, samples * model_.decoder.flops(), 1, kind, [&](std::int64_t row, int slot, int) {
+  Buffer noise(static_cast<std::size_t>(pool_.size()) * at_a_time * stride);
+  for_tasks(n, samples * model_.decoder.flops(), 1, kind, [&](std::int64_t row, int slot, int) {
     Batch& batch = *batch_;
     float* numbers = noise.data() + static_cast<std::size_t>(slot) * at_a_time * stride;
     batch.load_row(model_, rows, row, slot);

@@ -1,4 +1,5 @@
-// log p(x | z) of a feature given the decoder's output for it. To add one: write its struct, add it to `likelihoods`.
+// Likelihoods: log p(x | z) of each feature, given the decoder's output. To add one, write its struct and add an entry
+// to `likelihoods`.
 #pragma once
 
 #include <cmath>
@@ -9,23 +10,25 @@
 
 namespace vaefast {
 
-// A block of the decoder's output, with what a likelihood reads and writes beside it: `panels` panels of `rows` rows of
-// NR floats, each panel_stride after the last. Several rows of the output, its samples, may go by one row of the data.
+// A block of the decoder's output, and the arrays that a likelihood reads and writes with it. The block has `panels`
+// panels, panel_stride floats apart, of `rows` rows of NR floats. Several output rows, the samples of z, may belong to
+// one row of the data.
 struct LikelihoodBlock {
-  float* out = nullptr;  // decoder output; becomes d nll / d output if `gradients`, else anything
+  float* out = nullptr;  // decoder output; overwritten, by d nll / d output if `gradients`
   bool gradients = true;
-  const int* data_row = nullptr;        // of each row: its row of x, mask and log_exposure
-  const float* x = nullptr;             // data: panels, each data_stride after the last
-  const float* mask = nullptr;          // as x: 1 for a feature that counts, 0 for padding and for missing values
-  bool shared_mask = false;             // whether the mask has one row only, for all
-  const float* log_scale = nullptr;     // (1, columns): of each feature; null for a likelihood without a scale
-  float* log_scale_delta = nullptr;     // d nll / d log_scale; null if it is not learned
-  const float* log_exposure = nullptr;  // of each row of the data; null: 0
-  double* nll = nullptr;                // of each row: -log p(x | z) of the block is added
-  float* terms = nullptr;               // -log p(x | z) of each feature; null if nobody asks
+  const int* data_row = nullptr;        // (rows): the row of x, mask and log_exposure for each output row
+  const float* x = nullptr;             // data, in panels that are data_stride floats apart
+  const float* mask = nullptr;          // laid out like x: 0 for padding and missing values, otherwise 1
+  bool shared_mask = false;             // the mask has a single row, which applies to all rows
+  const float* log_scale = nullptr;     // (columns): log scale of each feature; null if there is no scale
+  float* log_scale_delta = nullptr;     // receives d nll / d log_scale; null if the scale is not trained
+  const float* log_exposure = nullptr;  // per row of the data; null means 0
+  double* nll = nullptr;                // (rows): -log p(x | z) of the block is added to it
+  float* terms = nullptr;               // receives -log p(x | z) of each feature; null if not needed
   int rows = 0, panels = 1;
   std::size_t panel_stride = 0, data_stride = 0;
-  float df = 0, df_constant = 0;  // of a Student t: log gamma(df / 2) - log gamma((df + 1) / 2) + log(df pi) / 2
+  // Student t: degrees of freedom, and log gamma(df / 2) - log gamma((df + 1) / 2) + log(df pi) / 2
+  float df = 0, df_constant = 0;
 
   const float* x_of(int panel, int row) const { return x + panel * data_stride + static_cast<std::size_t>(row * NR); }
   const float* mask_of(int panel, int row) const {
@@ -35,12 +38,12 @@ struct LikelihoodBlock {
 
 struct Likelihood {
   const char* name;
-  const char* scale;    // what its log scale is called; null if it has none
-  float largest_scale;  // log
-  bool joins_columns;   // whether it needs all columns of a row at once
-  bool counts;          // whether x is counts: the encoder reads log(1 + x), the output is a log rate
+  const char* scale;    // name of the log-scale tensor; null if there is none
+  float largest_scale;  // upper limit of a trained log scale
+  bool joins_columns;   // needs all columns of a row at once
+  bool counts;          // x holds counts: the encoder reads log(1 + x), and the output is a log rate
   void (*evaluate)(const LikelihoodBlock& block);
-  void (*mean)(const LikelihoodBlock& block);  // out becomes E[x | z], in place; x is not read
+  void (*mean)(const LikelihoodBlock& block);  // replaces out by E[x | z]; does not read x
 };
 
 namespace likelihood {
@@ -48,12 +51,12 @@ using namespace simd;
 
 inline constexpr float half_log_2pi = 0.918938533f;
 
-// -log p(x) of W features, and its derivatives by the decoder's output and by the log scale.
+// -log p(x) of W features, and its derivatives with respect to the decoder's output and to the log scale.
 struct Terms {
   Packet nll, d_out, d_log_scale = zero();
 };
 
-// What a likelihood may know of its features besides x and output.
+// Parameters of W features, besides x and the decoder's output.
 struct Features {
   Packet log_scale;
   float df, df_constant;
@@ -71,21 +74,22 @@ struct Bernoulli {
   static Packet mean(Packet l) { return sigmoid(l); }
 };
 
-// A density on [0, 1] with the log density l x - A(l), A(l) = log((exp(l) - 1) / l), output = l
-// (Loaiza-Ganem & Cunningham 2019). d = A'(l) - x; A' is the mean. Near 0 by series.
+// output = natural parameter l of the density exp(l x - A(l)) on [0, 1], A(l) = log((exp(l) - 1) / l)
+// (Loaiza-Ganem & Cunningham 2019): nll = A(l) - l x, d = A'(l) - x, where A'(l) is the mean. Near l = 0, A and A' are
+// computed by series.
 struct ContinuousBernoulli {
   static constexpr bool counts = false;
   explicit ContinuousBernoulli(const Features&) {}
   Terms operator()(Packet l, Packet x) const {
     const Packet size = abs(l), square = mul(l, l), near = less(size, set(0.5f));
-    // A(l) - l / 2 is even: log(2 sinh(l / 2) / l)
+    // A(l) - l / 2 = log(2 sinh(l / 2) / l) is even
     const Packet safe = max(size, set(0.5f));
     const Packet far_value = add(mul(set(0.5f), safe), log(mul(sub(set(1.f), exp(neg(safe))), reciprocal(safe))));
     const Packet series = fma(square, fma(square, set(1.f / 181440), set(-1.f / 2880)), set(1.f / 24));
     const Packet even = select(near, mul(square, series), far_value);
     return {.nll = fma(l, sub(set(0.5f), x), even), .d_out = sub(mean(l), x)};
   }
-  static Packet mean(Packet l) {  // 1 / (1 - exp(-l)) - 1 / l; its distance from 1/2 is odd
+  static Packet mean(Packet l) {  // A'(l) = 1 / (1 - exp(-l)) - 1 / l; A'(l) - 1/2 is odd
     const Packet size = abs(l), square = mul(l, l), near = less(size, set(0.5f)), safe = max(size, set(0.5f));
     const Packet series = fma(square, fma(square, set(1.f / 30240), set(-1.f / 720)), set(1.f / 12));
     const Packet far_value = sub(sub(reciprocal(sub(set(1.f), exp(neg(safe)))), reciprocal(safe)), set(0.5f));
@@ -140,7 +144,7 @@ struct StudentT {
   float df;
 };
 
-// output = log rate l: nll = exp(l) - x l + log x!, in Loader's form, d = exp(l) - x
+// output = log rate l: nll = exp(l) - x l + log x!, in Loader's form (special.hpp), d = exp(l) - x
 struct Poisson {
   static constexpr bool counts = true;
   explicit Poisson(const Features&) {}
@@ -154,7 +158,7 @@ struct Poisson {
 };
 
 // output = log mean l, m = exp(l), scale r = dispersion; the variance is m + m^2 / r.
-// nll = -log gamma(x + r) + log gamma(r) + log x! - r log(r / (r + m)) - x log(m / (r + m)), in Loader's form;
+// nll = -log gamma(x + r) + log gamma(r) + log x! - r log(r / (r + m)) - x log(m / (r + m)), in Loader's form,
 // d = (m - x) r / (r + m), d / d log r = -r (digamma(x + r) - digamma(r) + log(r / (r + m)) + (m - x) / (r + m))
 struct NegativeBinomial {
   static constexpr bool counts = true;
@@ -174,7 +178,8 @@ struct NegativeBinomial {
   Packet log_r, r, error;
 };
 
-// A few rows at a time: first all their features, without a branch or a sum to wait for, then the sums of the rows.
+// Evaluates MR rows at a time: first all their features, so that no feature waits for a reduction, then the sums of the
+// rows.
 template <class L, bool GRADIENTS>
 void evaluate_block(const LikelihoodBlock& b) {
   alignas(64) float scratch[MR * NR];
@@ -185,7 +190,7 @@ void evaluate_block(const LikelihoodBlock& b) {
     const L halves[] = {features(0), features(W)};
     for (int first = 0; first < b.rows; first += MR) {
       const std::size_t start = panel * b.panel_stride + static_cast<std::size_t>(first) * NR;
-      float *out = b.out + start, *of_features = b.terms ? b.terms + start : scratch;
+      float *out = b.out + start, *feature_nll = b.terms ? b.terms + start : scratch;
       float* log_scale_delta = GRADIENTS && b.log_scale_delta ? b.log_scale_delta + start : nullptr;
       const float* log_exposure = L::counts ? b.log_exposure : nullptr;
       const int rows = std::min(MR, b.rows - first);
@@ -199,14 +204,14 @@ void evaluate_block(const LikelihoodBlock& b) {
           Packet output = load(out + at);
           if (log_exposure) output = add(output, set(log_exposure[row]));
           const Terms terms = halves[half](output, load(x + half * W));
-          store(of_features + at, select(known, terms.nll, zero()));
+          store(feature_nll + at, select(known, terms.nll, zero()));
           if constexpr (GRADIENTS) store(out + at, select(known, terms.d_out, zero()));
           if (log_scale_delta) store(log_scale_delta + at, select(known, terms.d_log_scale, zero()));
         }
       }
       for (int r = 0; r < rows; ++r)
         b.nll[first + r] +=
-            static_cast<double>(simd::sum_in_float(add(load(of_features + r * NR), load(of_features + r * NR + W))));
+            static_cast<double>(simd::sum_in_float(add(load(feature_nll + r * NR), load(feature_nll + r * NR + W))));
     }
   }
 }
@@ -224,10 +229,10 @@ void mean(const LikelihoodBlock& b) {
   }
 }
 
-// outputs = logits of the columns, x one-hot, of which one column is 1 (all 0: the value is missing):
+// outputs = logits of the columns, x = one-hot, or all 0 if the value is missing:
 // nll = log sum exp(out) - out[x], d = softmax(out) - x
 struct Categorical {
-  // Calls f(offset of W outputs, their x, their mask) for one row.
+  // Calls f(offset of W outputs, their x, their mask) for each packet of one row.
   template <class F>
   static void for_row(const LikelihoodBlock& b, int row, F&& f) {
     const int data_row = b.data_row[row];
@@ -235,7 +240,8 @@ struct Categorical {
       for (int c = 0; c < NR; c += W)
         f(panel * b.panel_stride + row * NR + c, b.x_of(panel, data_row) + c, b.mask_of(panel, data_row) + c);
   }
-  // Logits become their exponentials, relative to the largest, and 0 in the padding; returns their sum and its log.
+  // Replaces each logit by exp(logit - largest logit), and the padding by 0. Returns the sum of these values, and the
+  // log of the sum of the logits' exponentials.
   struct Sum {
     float sum, log;
   };
@@ -270,13 +276,13 @@ struct Categorical {
         });
         continue;
       }
-      const auto [sum, log_sum] = exponentials(b, row);
-      const double nll = weight * log_sum - simd::sum(chosen);
+      const Sum total = exponentials(b, row);
+      const double nll = weight * total.log - simd::sum(chosen);
       b.nll[row] += nll;
       for_row(b, row, [&](std::size_t at, const float* data, const float* mask) {
         const Packet x = select(less(zero(), load(mask)), load(data), zero());
-        store(b.out + at, sub(mul(set(weight / sum), load(b.out + at)), x));
-        if (b.terms) store(b.terms + at, mul(x, set(static_cast<float>(nll))));  // all of it to the category's column
+        store(b.out + at, sub(mul(set(weight / total.sum), load(b.out + at)), x));
+        if (b.terms) store(b.terms + at, mul(x, set(static_cast<float>(nll))));  // attributed to the category's column
       });
     }
   }
@@ -291,20 +297,20 @@ struct Categorical {
 };
 
 template <class L>
-constexpr Likelihood of_features(const char* name, const char* scale = nullptr, float largest_scale = 14) {
+constexpr Likelihood featurewise(const char* name, const char* scale = nullptr, float largest_scale = 14) {
   return {name, scale, largest_scale, false, L::counts, evaluate<L>, mean<L>};
 }
 
 }  // namespace likelihood
 
 inline constexpr Likelihood likelihoods[] = {
-    likelihood::of_features<likelihood::Bernoulli>("bernoulli"),
-    likelihood::of_features<likelihood::ContinuousBernoulli>("continuous_bernoulli"),
-    likelihood::of_features<likelihood::Gaussian>("gaussian", "log_sigma"),
-    likelihood::of_features<likelihood::Laplace>("laplace", "log_scale"),
-    likelihood::of_features<likelihood::StudentT>("student_t", "log_scale"),
-    likelihood::of_features<likelihood::Poisson>("poisson"),
-    likelihood::of_features<likelihood::NegativeBinomial>("negative_binomial", "log_dispersion", 7),
+    likelihood::featurewise<likelihood::Bernoulli>("bernoulli"),
+    likelihood::featurewise<likelihood::ContinuousBernoulli>("continuous_bernoulli"),
+    likelihood::featurewise<likelihood::Gaussian>("gaussian", "log_sigma"),
+    likelihood::featurewise<likelihood::Laplace>("laplace", "log_scale"),
+    likelihood::featurewise<likelihood::StudentT>("student_t", "log_scale"),
+    likelihood::featurewise<likelihood::Poisson>("poisson"),
+    likelihood::featurewise<likelihood::NegativeBinomial>("negative_binomial", "log_dispersion", 7),
     {"categorical", nullptr, 0, true, false, likelihood::Categorical::evaluate, likelihood::Categorical::mean},
 };
 

@@ -54,7 +54,7 @@ std::vector<NamedTensor> Model::tensors() {
 }
 
 void Model::initialize(std::uint64_t seed) {
-  std::uint64_t word = 0;  // counts the rows of all tensors: each has numbers of its own
+  std::uint64_t word = 0;  // counts the rows of all tensors, so that each has its own random numbers
   for (Network* network : {&encoder, &decoder})
     for (Dense& layer : network->layers) {
       std::vector<float> values(static_cast<std::size_t>(layer.out()));

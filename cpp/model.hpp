@@ -1,4 +1,4 @@
-// The parameters of a VAE and the maths that they stand for; no memory for data, no training.
+// The parameters of a VAE and the networks that they form. A Model holds no data and does no training.
 #pragma once
 
 #include "likelihood.hpp"
@@ -7,11 +7,11 @@
 
 namespace vaefast {
 
-// Features [first, first + count) of the data, which have the same likelihood.
+// Features [first, first + count) of the data, which share one likelihood.
 struct Columns {
   const Likelihood* likelihood;
   int first, count;
-  Parameter log_scale;  // (1, count), of a likelihood with a scale
+  Parameter log_scale;  // (1, count); empty if the likelihood has no scale
 };
 
 class Model {
@@ -23,25 +23,27 @@ class Model {
   Network decoder;  // latent_dim + conditions -> ... -> features
   std::vector<Columns> columns;
   Scale scale;
-  float df, df_constant;  // of a Student t: degrees of freedom, and what LikelihoodBlock says
+  float df, df_constant;  // Student t: see LikelihoodBlock
 
-  // Every tensor by name, in the order of the data.
+  // Returns every tensor with its name, from the encoder's first layer to the scales.
   std::vector<NamedTensor> tensors();
-  // Whether the optimiser trains the scale of these columns.
+  // Returns whether the optimizer trains the scale of these columns.
   bool trains_scale(const Columns& c) const {
     return c.likelihood->scale && (scale == Scale::per_feature || scale == Scale::global);
   }
-  // Weights and biases uniform within 1 / sqrt(fan in), PyTorch's default; log scales 0, unless they are fixed.
+  // Draws weights and biases uniformly from +-1 / sqrt(fan in), PyTorch's default. Sets log scales to 0 unless they are
+  // fixed.
   void initialize(std::uint64_t seed);
-  // Keeps trained log scales above -7 and below the likelihood's largest: a column that never varies would pull sigma
-  // to 0 and the density to infinity.
+  // Clamps trained log scales between -7 and the likelihood's largest one. Otherwise a column that never varies would
+  // pull sigma to 0 and the density to infinity.
   void clamp_log_scales();
-  // After tensors were written from outside.
+  // Must be called after tensors were written from outside.
   void weights_changed();
 
-  // Multiplications and additions of one row, forward.
+  // Returns the operations (additions and multiplications) of a forward pass per row.
   double flops() const { return encoder.flops() + decoder.flops(); }
-  // The same of a training step's rows phase or weights phase: of the three products, each has half.
+  // Returns the operations per row of one of the two phases of a training step. A step computes three products of the
+  // forward pass's size, and each phase counts for half of them.
   double phase_flops(int samples) const { return 1.5 * (encoder.flops() + samples * decoder.flops()); }
 };
 

@@ -9,7 +9,7 @@ void Dense::transpose_tile(int panel, int tile) {
   const float* in = weight.value.at(panel, tile * NR);
   float* out = transposed.at(tile, panel * NR);
   alignas(64) float square[NR * NR];
-  if (rows < NR) {  // the last tile of a panel, filled up with zeros
+  if (rows < NR) {  // pads the last tile of a panel with zeros
     std::fill(std::copy_n(in, rows * NR, square), square + NR * NR, 0.f);
     in = square;
   }
@@ -33,7 +33,7 @@ void Dense::transpose_all() {
 
 void Dropout::apply(int layer, int cols, const Block& block, float* slopes) const {
   using namespace simd;
-  constexpr int UNIT = 32;  // numbers of a row begin here, for every NR
+  constexpr int UNIT = 32;  // a row's random numbers start at a multiple of this for every NR
   const int stride = (cols + UNIT - 1) / UNIT * UNIT;
   const Packet threshold = set(2 * rate - 1), scale = set(1 / (1 - rate));
   alignas(64) float uniform[NR];

@@ -1,4 +1,4 @@
-// A chain of dense layers. The encoder is one, the decoder another.
+// A chain of dense layers. The encoder is one network and the decoder is another.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace vaefast {
 struct Dense {
   Parameter weight;  // (in, out)
   Parameter bias;    // (1, out)
-  // (out, in): the weights as the backward product reads them; empty where no delta goes further back
+  // (out, in): the transposed weights, for the backward product; empty if the layer's input needs no delta
   Panels transposed;
 
   Dense(int in, int out, bool passes_back)
@@ -22,41 +22,44 @@ struct Dense {
   int in() const { return weight.value.rows(); }
   int out() const { return weight.value.cols(); }
 
-  // Tile (panel, tile) of the weights into `transposed`, which must follow every change of the weights.
+  // Copies tile (panel, tile) of the weights to `transposed`. Must be called after every change of the weights.
   void transpose_tile(int panel, int tile);
   void transpose_all();
 };
 
-// What the layers of a network make of one batch.
+// The results of a network's layers for one batch.
 struct Activations {
   std::vector<Panels> hidden;  // outputs of the hidden layers
-  std::vector<Panels> slope;   // the activation's derivative there; empty for inference
-  std::vector<Panels> delta;   // d loss / d pre-activation, of every layer; empty for inference
+  std::vector<Panels> slope;   // derivatives of the activation at the hidden units; empty at inference
+  std::vector<Panels> delta;   // d loss / d pre-activation of every layer; empty at inference
 };
 
-// Sets hidden units to 0 with probability `rate` and scales the others by 1 / (1 - rate) (Srivastava et al. 2014).
+// Dropout sets hidden units to 0 with probability `rate` and multiplies the others by 1 / (1 - rate) (Srivastava et al.
+// 2014).
 struct Dropout {
   float rate;
   std::uint64_t seed, step;
-  std::uint32_t first_stream;  // that of the network's first layer
+  std::uint32_t first_stream;  // random stream of the network's first layer
 
-  // The same of values and slopes, a block of hidden layer `layer` that is `cols` wide.
+  // Applies dropout to the values of a block of hidden layer `layer`, which is `cols` wide, and to its slopes unless
+  // they are null.
   void apply(int layer, int cols, const Block& block, float* slopes) const;
 };
 
 class Network {
  public:
-  // widths: input, hidden..., output. The last layer has no activation: what becomes of its output is the caller's.
+  // widths: input, hidden..., output. The last layer has no activation. `passes_back` tells whether the network's input
+  // needs a delta.
   Network(const std::vector<int>& widths, const Activation& activation, bool passes_back);
 
   std::vector<Dense> layers;
 
-  // Multiplications and additions of one row, forward.
+  // Returns the operations (additions and multiplications) of a forward pass per row.
   double flops() const;
   Activations make_activations(int rows, bool training) const;
 
-  // A share of x through all layers. The last layer's output goes to `out`, block by block, each handed to
-  // last_epilogue. dropout: null but in training. nonzeros: those of x, or null.
+  // Takes a share of x through all layers. The last layer writes to `out`, block by block, and last_epilogue processes
+  // each block. `dropout` is null except in training. `nonzeros` marks the nonzero elements of x, or is null.
   template <class Epilogue>
   void forward(const Panels& x, Activations& a, Panels& out, const Share& share, const Dropout* dropout,
                Epilogue&& last_epilogue, const Nonzeros* nonzeros = nullptr) const {
@@ -75,7 +78,8 @@ class Network {
     multiply(*in, layers.back().weight.value, layers.back().bias.value.data(), out, share, last_epilogue, nonzeros);
   }
 
-  // From delta of the last layer to those of all layers and, unless it is null, of the network's input.
+  // Computes the deltas of all layers from that of the last layer. Writes the delta of the network's input to `dx`
+  // unless it is null.
   void backward(Activations& a, Panels* dx, const Share& share) const;
 
  private:

@@ -1,5 +1,6 @@
-// Which elements of a matrix are not zero: of images, counts and one-hot columns most are, and products leave them out.
-// What is left out would add 0: of finite weights, no bit of a sum depends on it, but the sign of a sum that is 0.
+// The nonzero elements of a matrix. Products skip the zeros, because images, counts and one-hot columns mostly consist
+// of zeros. A skipped term would add 0. If the weights are finite, skipping it changes no bit of a sum except the sign
+// of a sum that is 0.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +14,7 @@
 
 namespace vaefast {
 
-inline constexpr int WORD = 64;  // columns that one number stands for, a bit each
+inline constexpr int WORD = 64;  // columns per word of the bit mask
 static_assert(DEPTH % WORD == 0);
 inline constexpr int word_count(int cols) { return (cols + WORD - 1) / WORD; }
 
@@ -22,7 +23,7 @@ class Nonzeros {
   Nonzeros(int rows, int cols)
       : rows_(rows), panels_(panel_count(cols)), bits_(static_cast<std::size_t>(word_count(cols)) * rows) {}
 
-  // The padding of m must be zero.
+  // Marks rows [first, last) of m, whose padding must be zero.
   void mark(const Panels& m, int first, int last) {
     static_assert(NR <= 32 && WORD % NR == 0);
     for (int word = 0; word * PANELS < panels_; ++word)
@@ -36,18 +37,18 @@ class Nonzeros {
         bits_[at(row, word)] = bits;
       }
   }
-  // Bit i: whether column i of the panel is not zero in this row.
+  // Returns a bit mask in which bit i tells whether column i of the panel is nonzero in this row.
   std::uint32_t bits(int row, int panel) const {
     const std::uint64_t word = bits_[at(row, panel / PANELS)];
     return static_cast<std::uint32_t>((word >> (panel % PANELS * NR)) & ((1ull << NR) - 1));
   }
-  // Which columns of the word are not zero in some of rows [row, row + rows).
+  // Returns a bit mask of the word's columns that are nonzero in any of rows [row, row + rows).
   std::uint64_t any(int row, int rows, int word) const {
     std::uint64_t bits = 0;
     for (int i = 0; i < rows; ++i) bits |= bits_[at(row + i, word)];
     return bits;
   }
-  // How many elements of rows [first, last) are not zero.
+  // Returns the number of nonzero elements in rows [first, last).
   std::int64_t count(int first, int last) const {
     std::int64_t sum = 0;
     for (int word = 0; word * PANELS < panels_; ++word)
@@ -56,7 +57,7 @@ class Nonzeros {
   }
 
  private:
-  static constexpr int PANELS = WORD / NR;  // of a word
+  static constexpr int PANELS = WORD / NR;  // panels per word
 
   std::size_t at(int row, int word) const { return static_cast<std::size_t>(word) * rows_ + row; }
 
@@ -64,25 +65,26 @@ class Nonzeros {
   std::vector<std::uint64_t> bits_;  // (words, rows)
 };
 
-// Whether so few of so many terms are not zero that it is worth looking for them.
+// Returns whether so few of the terms are nonzero that skipping the others pays off.
 inline bool is_sparse(std::int64_t used, std::int64_t terms) { return used < terms - terms / 8; }
 
-// The terms of a strip of A * B that are not zero in some row of a block, for each of the blocks of a few rows.
+// For each register block of a few rows: the terms of a strip of A * B that are nonzero in some row of the block.
 class UsedTerms {
  public:
   static constexpr int MOST_ROWS = 4 * MR;
 
-  // Where a term's column of A starts, from the block's first row and the strip's first term on, and its row in a panel
-  // of B.
+  // a: offset of the term's column in A, from the block's first row and the strip's first term. b: offset of the term's
+  // row in a panel of B, from the strip's first term.
   struct Term {
     std::uint32_t a, b;
   };
 
-  // a_stride: from one panel of A to the next
+  // a_stride: distance between two panels of A, in floats
   UsedTerms(const Nonzeros& nonzeros, int depth, std::size_t a_stride)
       : nonzeros_(nonzeros), depth_(depth), a_stride_(a_stride) {}
 
-  // Of the blocks of rows [first, last) and the strip that begins with term k, unless it is known.
+  // Finds the terms for the blocks of rows [first, last) and the strip that begins with term k. Does nothing if the
+  // last call had the same arguments.
   void find(int first, int last, int k) {
     if (first == first_ && last == last_ && k == k_) return;
     first_ = first, last_ = last, k_ = k;
@@ -107,18 +109,18 @@ class UsedTerms {
   const Nonzeros& nonzeros_;
   const int depth_;
   const std::size_t a_stride_;
-  int first_ = -1, last_ = -1, k_ = -1;  // that it was found for
+  int first_ = -1, last_ = -1, k_ = -1;  // arguments of the last find()
   Term terms_[BLOCKS][DEPTH];
   std::size_t counts_[BLOCKS] = {};
 };
 
-// The rows with which a panel of A has anything to add to a tile of A^T * D, for each of the tile's blocks, which are
-// those of multiply_weights.
+// For each register block of a tile of A^T * D: the rows in which A is nonzero in some column of the block. The blocks
+// are those of multiply_weights().
 class alignas(64) UsedRows {
  public:
   explicit UsedRows(int batch) : batch_(batch), rows_(static_cast<std::size_t>(BLOCKS) * batch) {}
 
-  // Of the first `count` rows and the first `cols` columns of `panel`.
+  // Finds the rows among the first `count`, for the first `cols` columns of `panel`.
   void find(const Nonzeros& nonzeros, int panel, int cols, int count) {
     int block = 0;
     for_blocks(0, cols, [&](int first, int n) {
@@ -132,13 +134,13 @@ class alignas(64) UsedRows {
       counts_[block++] = found;
     });
   }
-  // Where they start in a panel.
+  // Returns the offsets of these rows in a panel.
   std::span<const std::uint32_t> rows(int block) const {
     return {rows_.data() + static_cast<std::size_t>(block) * batch_, counts_[block]};
   }
 
  private:
-  static constexpr int BLOCKS = block_count(NR);  // of a tile
+  static constexpr int BLOCKS = block_count(NR);  // blocks of a tile
 
   int batch_;
   std::vector<std::uint32_t> rows_;

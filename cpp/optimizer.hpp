@@ -1,5 +1,5 @@
-// Optimisers. Each takes a run of a parameter and its gradient, and steps in place, so that it can work on a tile of a
-// gradient that has just left the registers.
+// Optimizers. Each one updates a run of a parameter in place, so it can use a tile of the gradient that has just left
+// the registers.
 #pragma once
 
 #include <cmath>
@@ -9,11 +9,11 @@
 
 namespace vaefast {
 
-// A run of n floats, a multiple of W, of a parameter.
+// A contiguous run of n floats of a parameter. n is a multiple of W.
 struct ParameterRun {
   float* value;
-  float* first;
-  float* second;
+  float* m;
+  float* v;
   const float* gradient;
   int n;
 };
@@ -22,7 +22,7 @@ class Optimizer;
 
 struct OptimizerKind {
   const char* name;
-  int moments;  // arrays that it keeps for each parameter
+  int moments;  // number of moments per parameter
   void (*step)(const Optimizer& optimizer, const ParameterRun& run);
 };
 
@@ -30,7 +30,7 @@ class Optimizer {
  public:
   Optimizer(const OptimizerKind& kind, OptimizerSettings settings) : kind(&kind), settings(settings) {}
 
-  // Before the first run of a step. Gradients arrive as sums over `batch` rows and are used as means.
+  // Must be called before the first run of a step. Gradients arrive as sums over `batch` rows and are used as means.
   void begin_step(double learning_rate, int batch) {
     ++steps;
     scale = 1.f / static_cast<float>(batch);
@@ -42,16 +42,16 @@ class Optimizer {
     keep = static_cast<float>(1 - learning_rate * settings.weight_decay);
   }
 
-  // Gives `parameter` the moments that the optimiser keeps; those of another optimiser are gone.
+  // Allocates the moments that this optimizer keeps for `parameter`. Discards those of an earlier optimizer.
   void prepare(Parameter& parameter) const {
     const int rows = parameter.value.rows(), cols = parameter.value.cols();
-    parameter.first = kind->moments > 0 ? Panels(rows, cols) : Panels();
-    parameter.second = kind->moments > 1 ? Panels(rows, cols) : Panels();
+    parameter.m = kind->moments > 0 ? Panels(rows, cols) : Panels();
+    parameter.v = kind->moments > 1 ? Panels(rows, cols) : Panels();
   }
 
   void step(Parameter& p, std::size_t offset, const float* gradient, int n) const {
     const auto at = [offset](Panels& moment) { return moment.empty() ? nullptr : moment.data() + offset; };
-    kind->step(*this, {p.value.data() + offset, at(p.first), at(p.second), gradient, n});
+    kind->step(*this, {p.value.data() + offset, at(p.m), at(p.v), gradient, n});
   }
 
   const OptimizerKind* kind;
@@ -63,19 +63,19 @@ class Optimizer {
 namespace optimizer {
 using namespace simd;
 
-// b = momentum b + g, w -= rate b
+// SGD with momentum: b = momentum b + g, w -= rate b. `m` stores b.
 inline void sgd(const Optimizer& o, const ParameterRun& run) {
   const Packet momentum = set(static_cast<float>(o.settings.momentum)), scale = set(o.scale), rate = set(-o.rate);
   for (int i = 0; i < run.n; i += W) {
-    const Packet b = fma(momentum, load(run.first + i), mul(scale, load(run.gradient + i)));
-    store(run.first + i, b);
+    const Packet b = fma(momentum, load(run.m + i), mul(scale, load(run.gradient + i)));
+    store(run.m + i, b);
     store(run.value + i, fma(rate, b, load(run.value + i)));
   }
 }
 
-// Kingma & Ba 2015, with the bias corrections folded into the rate and epsilon:
-// w -= rate c2 / c1 * m / (sqrt(v) + epsilon c2), c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t). DECAY: Loshchilov & Hutter
-// 2019.
+// Adam (Kingma & Ba 2015), with the bias corrections folded into the rate and epsilon:
+// w -= rate c2 / c1 * m / (sqrt(v) + epsilon c2), c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t).
+// DECAY adds AdamW's decoupled weight decay (Loshchilov & Hutter 2019).
 template <bool DECAY>
 inline void adam(const Optimizer& o, const ParameterRun& run) {
   const double beta1 = o.settings.beta1, beta2 = o.settings.beta2;
@@ -85,12 +85,13 @@ inline void adam(const Optimizer& o, const ParameterRun& run) {
   const Packet rate = set(-o.adam_rate), epsilon = set(o.adam_epsilon), keep = set(o.keep);
   for (int i = 0; i < run.n; i += W) {
     const Packet g = load(run.gradient + i);
-    const Packet m = fma(b1, load(run.first + i), mul(scale1, g));
-    const Packet v = min(fma(b2, load(run.second + i), mul(mul(scale2, g), g)), set(largest));  // g may be large
-    Packet w = load(run.value + i);  // before the stores: the arrays may lie a multiple of 4096 bytes apart
+    const Packet m = fma(b1, load(run.m + i), mul(scale1, g));
+    const Packet v = min(fma(b2, load(run.v + i), mul(mul(scale2, g), g)), set(largest));  // g^2 may overflow
+    // Loads w before the stores: if the arrays are a multiple of 4096 bytes apart, the load would wait for the stores.
+    Packet w = load(run.value + i);
     if constexpr (DECAY) w = mul(keep, w);
-    store(run.first + i, m);
-    store(run.second + i, v);
+    store(run.m + i, m);
+    store(run.v + i, v);
     store(run.value + i, fma(mul(rate, m), reciprocal(add(sqrt(v), epsilon)), w));
   }
 }

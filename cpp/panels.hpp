@@ -1,12 +1,12 @@
-// The one layout of every matrix in the core: weights, their transposes, activations, deltas.
+// The memory layout of every matrix in the core: weights, their transposes, activations and deltas.
 //
-// A (rows, cols) matrix is cut into panels of NR columns, each stored whole, row after row:
+// A (rows, cols) matrix is cut into panels of NR columns. Each panel is contiguous and stored row by row:
 //
 //     [ceil(cols / NR)][rows][NR]
 //
-// so that whatever the product reads or writes - a strip of a weight matrix, a block of a batch, a tile of a
-// gradient - is one contiguous run, whatever the matrix's width. Columns beyond `cols` are padding: zero in
-// weights, deltas and data, and never read as the left side of a product.
+// Therefore a product reads and writes contiguous runs, whatever the matrix's width: a strip of a weight matrix, a
+// block of a batch, a tile of a gradient. Columns beyond `cols` are padding. The padding is zero in weights, deltas and
+// data, and never read in the left operand of a product.
 #pragma once
 
 #include "buffer.hpp"
@@ -27,12 +27,12 @@ class Panels {
   int rows() const { return rows_; }
   int cols() const { return cols_; }
   int count() const { return panel_count(cols_); }
-  // Whether the second packet of this panel's rows is padding.
+  // Returns whether the second packet of this panel's rows is padding.
   bool is_half(int panel) const { return cols_ - panel * NR <= W; }
   std::size_t size() const { return buffer_.size(); }
   bool empty() const { return buffer_.size() == 0; }
 
-  // Where the NR floats of `row` in `panel` start.
+  // Returns the offset of the NR floats of `row` in `panel`.
   std::size_t offset(int panel, int row) const { return (static_cast<std::size_t>(panel) * rows_ + row) * NR; }
   float* data() { return buffer_.data(); }
   const float* data() const { return buffer_.data(); }
@@ -41,13 +41,13 @@ class Panels {
   std::size_t panel_stride() const { return static_cast<std::size_t>(rows_) * NR; }
   void zero() { buffer_.fill(0.f); }
 
-  // Columns [first, first + count) of one row, to and from consecutive floats.
+  // These copy columns [first, first + count) of one row to and from consecutive floats.
   void read_row(int row, int first, int count, float* out) const {
-    for_pieces(row, first, count, [&](std::size_t at, int done, int n) { std::copy_n(data() + at, n, out + done); });
+    for_runs(row, first, count, [&](std::size_t at, int done, int n) { std::copy_n(data() + at, n, out + done); });
   }
   void write_row(int row, int first, int count, const float* in) {
-    for_pieces(row, first, count, [&](std::size_t at, int done, int n) {
-      if (n == NR)  // a size that the compiler knows
+    for_runs(row, first, count, [&](std::size_t at, int done, int n) {
+      if (n == NR)  // gives the compiler a constant size
         std::copy_n(in + done, NR, data() + at);
       else
         std::copy_n(in + done, n, data() + at);
@@ -56,7 +56,7 @@ class Panels {
 
  private:
   template <class Copy>
-  void for_pieces(int row, int first, int count, Copy&& copy) const {
+  void for_runs(int row, int first, int count, Copy&& copy) const {
     for (int done = 0; done < count;) {
       const int col = first + done;
       const int n = std::min(NR - col % NR, count - done);

@@ -1,4 +1,4 @@
-// Trained tensors: their values, their gradients where those are wanted, and what the optimiser remembers of each.
+// Trained tensors: their values, their gradients and the optimizer's moments.
 #pragma once
 
 #include <string>
@@ -7,15 +7,15 @@
 
 namespace vaefast {
 
-// Four matrices of one shape; a vector is a matrix of one row. The last three stay empty until they are needed.
+// Four matrices of the same shape. A vector is a matrix with one row. All but `value` stay empty until they are needed.
 struct Parameter {
-  Panels value, gradient, first, second;  // first, second: the optimiser's moments
+  Panels value, gradient, m, v;  // m, v: the optimizer's moments
 
   Parameter() = default;
   Parameter(int rows, int cols) : value(rows, cols) {}
 };
 
-// A tensor as the outside knows it: a name, and columns [first, first + cols) of a parameter.
+// A tensor of the public interface: columns [first, first + cols) of a parameter, under a name.
 struct NamedTensor {
   std::string name;
   Parameter* parameter;

@@ -3,8 +3,8 @@
 namespace vaefast {
 namespace {
 
-// The log-variance is the identity up to +-10 and bends smoothly towards +-20 beyond, so that exp never overflows and
-// the gradient never vanishes within reach: logvar = sign(r) (10 + 10 tanh((|r| - 10) / 10)).
+// Bounds the log-variance: it equals r for |r| <= 10 and approaches +-20 smoothly beyond, as sign(r) (10 + 10 tanh((|r|
+// - 10) / 10)). Thus exp never overflows, and the gradient does not vanish at values that training reaches.
 void bound_logvar(Packet raw, Packet& logvar, Packet& slope) {
   using namespace simd;
   const Packet excess = max(sub(abs(raw), set(10.f)), zero());
@@ -78,7 +78,8 @@ void Posterior::sample(int first, int last) {
   }
 }
 
-// d loss / d mu = sum dz + w mu;  d loss / d logvar = sum dz eps sigma / 2 + w (exp(logvar) - 1) / 2, sums over samples
+// d loss / d mu = sum dz + w mu;  d loss / d logvar = sum dz eps sigma / 2 + w (exp(logvar) - 1) / 2, where w is the
+// kl_weight and the sums run over the samples
 void Posterior::backward(Panels& dhead, int first, int last) {
   using namespace simd;
   const Packet half = set(0.5f);
@@ -102,14 +103,16 @@ void Posterior::backward(Panels& dhead, int first, int last) {
   }
 }
 
-// With g the gradient of a sample's loss by its z, d loss / d mu = sum g and d loss / d logvar = sum g eps sigma / 2.
-// Standard: g = w (dnll + beta z), and log q gives -beta / 2 more to d logvar. Path: g = w (dnll + beta (z - eps /
-// sigma)). Doubly reparameterised: the path's with w^2. dz is w dnll already, in all of them.
+// Let g be the gradient of a sample's loss with respect to z. Then d loss / d mu = sum g and
+// d loss / d logvar = sum g eps sigma / 2, where the sums run over the samples. dz already contains w dnll.
+//     standard                g = w (dnll + beta z), and log q adds -beta / 2 to d loss / d logvar
+//     path                    g = w (dnll + beta (z - eps / sigma))
+//     doubly reparameterized  the g of `path` times 1 + beta (w - 1), which is w for beta = 1
 void Posterior::backward_samples(const float* weight, double beta, Objective::Gradient gradient, Panels& dhead,
                                  int first, int last) {
   using namespace simd;
   const bool standard = gradient == Objective::Gradient::standard;
-  const bool squared = gradient == Objective::Gradient::doubly_reparameterised;
+  const bool squared = gradient == Objective::Gradient::doubly_reparameterized;
   const Packet half = set(0.5f), b = set(static_cast<float>(beta));
   const Packet direct = set(standard ? static_cast<float>(-0.5 * beta) : 0.f);
   for (int row = first; row < last; ++row) {

@@ -5,8 +5,8 @@
 namespace vaefast::detail {
 namespace {
 
-// sums[i][:] += a[i * ROW] * b[:]. Every third broadcast is left to the FMAs, for as many more loads as the ports for
-// loads have to spare.
+// sums[i][:] += a[i * ROW] * b[:]. In every third row the FMAs broadcast from memory, because the load ports have
+// capacity for that many additional loads.
 template <int ROWS, int PACKETS, int ROW>
 inline void add_term(Packet (&sums)[ROWS][PACKETS], const float* a, const float* b) {
   Packet packets[PACKETS];
@@ -23,10 +23,11 @@ inline void add_term(Packet (&sums)[ROWS][PACKETS], const float* a, const float*
   simd::keep(packets[0]);
 }
 
-// The sum over k = 0 .. depth - 1 of a[i * ROW + k * TERM] * b[k * NR ...], four terms a turn, or one
+// Adds a[i * ROW + k * TERM] * b[k * NR ...] for k = 0, ..., depth - 1, four terms per iteration as long as possible.
 template <int ROWS, int PACKETS, int ROW, int TERM>
 inline void accumulate(Packet (&sums)[ROWS][PACKETS], const float* a, const float* b, int depth) {
-#if defined(__SSE2__) && !defined(__AVX__)  // of more, GCC makes all broadcasts at once: SSE lacks the registers
+// GCC computes all broadcasts of an unrolled iteration at once, for which SSE has too few registers.
+#if defined(__SSE2__) && !defined(__AVX__)
 #pragma GCC unroll 1
 #else
   for (; depth >= 4; depth -= 4, a += 4 * TERM, b += 4 * NR)
@@ -36,14 +37,14 @@ inline void accumulate(Packet (&sums)[ROWS][PACKETS], const float* a, const floa
   for (; depth > 0; --depth, a += TERM, b += NR) add_term<ROWS, PACKETS, ROW>(sums, a, b);
 }
 
-// The same over some terms only, for the forward product...
+// Adds the used terms only, for the forward product.
 template <int ROWS, int PACKETS>
 inline void accumulate_used(Packet (&sums)[ROWS][PACKETS], const float* a, const float* b,
                             std::span<const UsedTerms::Term> used) {
   for (const UsedTerms::Term& term : used) add_term<ROWS, PACKETS, NR>(sums, a + term.a, b + term.b);
 }
 
-// ...and those whose rows start at these offsets, for the gradients.
+// Adds the used rows only, for the gradients.
 template <int ROWS, int PACKETS>
 inline void accumulate_used(Packet (&sums)[ROWS][PACKETS], const float* a, const float* d,
                             std::span<const std::uint32_t> used) {

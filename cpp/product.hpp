@@ -1,11 +1,11 @@
-// The micro-kernel, and the two products that are made of it.
+// The two matrix products, both of which consist of calls of one micro-kernel.
 //
-//     multiply          C = init + A * B      forward, and the deltas on their way back
+//     multiply          C = init + A * B      the forward pass, and the deltas of the backward pass
 //     multiply_weights  C = A^T * D           one tile of a weight gradient
 //
-// The kernel keeps a block of MR x NR sums in registers, and the block then lies contiguous in C, in the first-level
-// cache, where an epilogue (activation, likelihood, derivative, optimiser) finishes it. Every sum runs over its terms
-// in order, whatever block the row fell into, so that no result depends on how rows are shared among threads.
+// The micro-kernel keeps a block of MR x NR sums in registers and then writes it contiguously to C. While the block is
+// in the first-level cache, an epilogue (activation, likelihood, derivative, optimizer) processes it. Every sum adds
+// its terms in order, whichever block its row is in, so the result does not depend on how threads share the rows.
 #pragma once
 
 #include <array>
@@ -19,30 +19,30 @@
 
 namespace vaefast {
 
-// A block of C, as an epilogue sees it.
+// A block of C, as passed to an epilogue.
 struct Block {
-  float* data;         // rows * NR sums, contiguous
-  std::size_t offset;  // where they start in C, and in any matrix of C's shape
+  float* data;         // rows * NR contiguous sums
+  std::size_t offset;  // offset of `data` in C, and of the block in any matrix of C's shape
   int panel, row, rows;
   int size() const { return rows * NR; }
 };
 
 namespace detail {
 
-// c (rows, NR) = init + a * b. a: rows of a Panels, its panels `a_stride` apart; b: a panel of `depth` rows.
-// init: NR floats for every row (init_stride 0), or c itself (init_stride NR).
+// c (rows, NR) = init + a * b. a: rows of a Panels whose panels are `a_stride` floats apart. b: a panel of `depth`
+// rows. init: NR floats that all rows share (init_stride 0), or c itself (init_stride NR).
 using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float* b, int depth, const float* init,
                                int init_stride, float* c);
-// The same over some terms.
+// The same over the used terms only.
 using SparseForwardKernel = void (*)(const float* a, const float* b, std::span<const UsedTerms::Term> used,
                                      const float* init, int init_stride, float* c);
-// c (rows, NR) = a^T * d over the first `batch` rows. a: columns of one panel; d: a panel.
+// c (rows, NR) = a^T * d over the first `batch` rows. a: columns of one panel. d: one panel.
 using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
-// The same over some rows, those that start at these offsets.
+// The same over the used rows only, which are given by their offsets in a panel.
 using SparseWeightsKernel = void (*)(const float* a, const float* d, std::span<const std::uint32_t> used, float* c);
 
-// For blocks of 1, 2, ..., MR rows. half_kernels are for a panel that is_half: they compute the first packet of a row
-// and set the second to zero.
+// Kernels for blocks of 1, 2, ..., MR rows. half_kernels are for panels that are is_half(): they compute the first
+// packet of each row and set the second one to zero.
 struct Kernels {
   std::array<ForwardKernel, MR> forward;
   std::array<SparseForwardKernel, MR> sparse_forward;
@@ -59,22 +59,26 @@ alignas(64) inline constexpr float zeros[NR] = {};
 
 }  // namespace detail
 
-// Whether threads share a product's columns, so that each reads its part of B (depth, cols) and all of A, or its rows,
-// so that each reads its part of A and all of B. For columns they wait for each other before and after, which takes
-// longer than to read a small B twice.
+// Returns whether threads split a product by columns rather than by rows. By columns, each thread reads its part of B
+// (depth, cols) and all of A. By rows, it reads its part of A and all of B. A split by columns needs a barrier before
+// and after the product, and two barriers take longer than reading a small B twice.
 inline bool by_columns(int rows, int depth, int cols) {
-  constexpr int SMALL = 1 << 13;  // weights
+  constexpr int SMALL = 1 << 13;  // elements of B
   return cols >= rows && static_cast<std::int64_t>(depth) * cols >= SMALL;
 }
 
-// A thread's share of C = bias + A * B, then epilogue(Block) on each finished block. bias: one row, or null.
-// A: (batch, depth)   B: (depth, cols)   C: (batch, cols)
-// When it returns, the thread's own rows of C are done, whoever did them. nonzeros: those of A, or null.
+// Computes a thread's share of C = bias + A * B and calls epilogue(Block) for each finished block.
+//
+//     A: (batch, depth)   B: (depth, cols)   C: (batch, cols)   bias: one row, or null
+//
+// When it returns, the thread's own rows of C are complete, whichever threads computed them. `nonzeros` marks the
+// nonzero elements of A, or is null.
 template <class Epilogue>
 inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, const Share& share,
                      Epilogue&& epilogue, const Nonzeros* nonzeros = nullptr) {
   const int depth = b.rows();
-  // The share is some rows of all panels or, of columns, from some row of a panel to some row of another.
+  // By rows, the share is some rows of all panels. By columns, it extends from some row of one panel to some row of
+  // another.
   const bool columns = share.threads > 1 && by_columns(share.rows, depth, c.cols());
   const int top = columns ? 0 : share.first, height = columns ? share.rows : share.last - share.first;
   if (height == 0) return;
@@ -82,12 +86,13 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
   const std::int64_t begin = columns ? part_begin(all, share.thread, share.threads) : 0;
   const std::int64_t end = columns ? part_begin(all, share.thread + 1, share.threads) : all;
   const int first_panel = static_cast<int>(begin / height), last_panel = static_cast<int>((end - 1) / height);
-  if (columns) share.barrier->wait();  // for all rows of A
+  if (columns) share.barrier->wait();  // until all rows of A are complete
 
   std::optional<UsedTerms> used;
   if (nonzeros && is_sparse(nonzeros->count(top, top + height), static_cast<std::int64_t>(height) * depth))
     used.emplace(*nonzeros, depth, a.panel_stride());
-  // Where terms are left out, a few rows go past all panels before the next few: their terms are found once.
+  // If terms are skipped, a few rows go through all panels before the next few rows do, so that the terms of each row
+  // are found only once.
   const int rounds = used ? (height + UsedTerms::MOST_ROWS - 1) / UsedTerms::MOST_ROWS : 1;
   const int few = (height + rounds - 1) / rounds;
 
@@ -95,9 +100,9 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     const int terms = std::min(DEPTH, depth - k);
     const detail::Kernels& kernels = detail::kernels_for(c, panel);
-    // The next panel's strip of B lies far from here, where no hardware foresees it: each block asks for a piece of it.
-    // (For one block alone that would be more than it needs, and what the first rows asked for is there.)
-    const int blocks = block_count(last - first), piece = (terms * NR / blocks + 15) / 16 * 16;
+    // The next panel's strip of B is too far away for the hardware prefetcher, so each block prefetches a part of it. A
+    // single block would have to prefetch too much, and rows after the first few find the strip in the cache.
+    const int blocks = block_count(last - first), part = (terms * NR / blocks + 15) / 16 * 16;
     const float* next = nullptr;
     if (blocks > 1 && first < top + few) {
       if (panel < last_panel) next = b.at(panel + 1, k);
@@ -106,7 +111,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
     if (used) used->find(first, last, k);
     int block = 0;
     for_blocks(first, last, [&](int row, int rows) {
-      if (next) simd::prefetch(next + block * piece, piece);
+      if (next) simd::prefetch(next + block * part, part);
       const auto kernel = static_cast<std::size_t>(rows - 1);
       float* out = c.at(panel, row);
       const float *in = a.at(k / NR, row), *init = k ? out : row_init;
@@ -131,8 +136,8 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
   if (columns) share.barrier->wait();
 }
 
-// One tile of A^T * D over the first `batch` rows: `tile` (rows, NR), where its rows are the columns of A's panel
-// `a_panel` and its columns those of D's panel `d_panel`. used: the rows that count, or null.
+// Computes one tile of A^T * D over the first `batch` rows: `tile` (rows, NR). The tile's rows are columns of panel
+// `a_panel` of A, and its columns are those of panel `d_panel` of D. used: the rows in which A is nonzero, or null.
 inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows,
                              float* tile, const UsedRows* used = nullptr) {
   const detail::Kernels& kernels = detail::kernels_for(d, d_panel);

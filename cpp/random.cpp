@@ -8,7 +8,7 @@
 namespace vaefast {
 namespace {
 
-// LANES counters (block + lane, w1, w2, w3) at once, of which the compiler makes packets; out[word][lane].
+// Runs Philox on LANES counters (block + lane, w1, w2, w3) and writes out[word][lane]. The loops over lanes vectorize.
 template <int LANES>
 void philox_lanes(std::uint32_t block, std::uint32_t w1, std::uint32_t w2, std::uint32_t w3,
                   std::array<std::uint32_t, 2> key, std::uint32_t (&out)[4][LANES]) {
@@ -19,7 +19,7 @@ void philox_lanes(std::uint32_t block, std::uint32_t w1, std::uint32_t w2, std::
     out[3][i] = w3;
   }
   for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 1  // unrolled, the loop would no longer become packets
+#pragma GCC unroll 1  // GCC does not vectorize the unrolled loop
     for (int i = 0; i < LANES; ++i) {
       const std::uint64_t p0 = 0xD2511F53ull * out[0][i], p1 = 0xCD9E8D57ull * out[2][i];
       const auto high0 = static_cast<std::uint32_t>(p0 >> 32), high1 = static_cast<std::uint32_t>(p1 >> 32);
@@ -37,7 +37,7 @@ std::array<std::uint32_t, 2> split(std::uint64_t value) {
   return {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32)};
 }
 
-// x, uniform in (-1, 1), to a standard normal: sqrt(2) * erfinv(x) (Giles 2012, single precision).
+// Transforms x, uniform in (-1, 1), to a standard normal: sqrt(2) * erfinv(x) (Giles 2012, single precision).
 Packet normal_from_uniform(Packet x) {
   using namespace simd;
   const Packet one = set(1.f);
@@ -65,7 +65,7 @@ void fill(std::uint64_t seed, Stream stream, std::uint64_t word, std::uint32_t b
   alignas(64) float numbers[4 * LANES];
   for (; count > 0; block += LANES, count -= 4 * LANES, out += 4 * LANES) {
     philox_lanes(block, words[0], words[1], static_cast<std::uint32_t>(stream), key, bits);
-    // 24 bits to an odd multiple of 2^-24 in (-1, 1): exact in float32, symmetric, never 0 and never 1
+    // Maps 24 bits to an odd multiple of 2^-24 in (-1, 1), which is exact in float32, symmetric, never 0 and never +-1.
     for (int i = 0; i < LANES; ++i)
       for (int j = 0; j < 4; ++j)
         numbers[4 * i + j] = (static_cast<float>(static_cast<std::int32_t>(bits[j][i]) >> 8) + 0.5f) * 0x1p-23f;
@@ -93,7 +93,7 @@ void fill_normals(std::uint64_t seed, Stream stream, std::uint64_t word, std::ui
 std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), 0);
-  // Fisher & Yates from the top. 64 bits against at most 2^32 rows: the remainder's bias stays below 2^-32.
+  // Fisher-Yates shuffle from the top. With 64 bits and at most 2^32 rows, the bias of the remainder is below 2^-32.
   for (std::int64_t i = n - 1; i > 0; --i) {
     const auto index = split(static_cast<std::uint64_t>(i));
     const auto bits = philox({index[0], index[1], epoch, static_cast<std::uint32_t>(Stream::shuffling)}, split(seed));

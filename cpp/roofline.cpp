@@ -11,19 +11,20 @@
 namespace vaefast {
 namespace {
 
-constexpr int SUMS = 2 * MR;  // as many as the micro-kernel keeps in registers: enough to hide an FMA's latency
+constexpr int SUMS = 2 * MR;  // as many as in the micro-kernel, enough to hide the latency of an FMA
 
-// Seconds of body(0) ... body(threads - 1) at once, `times` times over. Before that the threads are started and warm.
+// Returns the seconds that `times` parallel runs of body(0), ..., body(threads - 1) take. An untimed run comes first,
+// which starts the threads and warms them up.
 template <class Body>
 double seconds(int threads, int times, Body&& body) {
-  Team team(threads);
-  team.run(threads, body);
+  ThreadPool pool(threads);
+  pool.run(threads, body);
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < times; ++i) team.run(threads, body);
+  for (int i = 0; i < times; ++i) pool.run(threads, body);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Takes `terms` steps of sum = sum / 2 + 1 / 2 with every sum, and returns what they come to: it has to be computed.
+// Repeats sum = sum / 2 + 1 / 2 for every sum, `terms` times. Returns the total, so that the compiler keeps the loop.
 double multiply_and_add(std::int64_t terms) {
   const Packet half = simd::set(0.5f);
   Packet sums[SUMS];
@@ -47,7 +48,7 @@ double fma_rate(int threads, std::int64_t terms) {
 }
 
 double kernel_rate(int threads, std::int64_t calls) {
-  constexpr int TERMS = 4 * NR;  // about as many as in a product, of which both sides fit the first-level cache
+  constexpr int TERMS = 4 * NR;  // as in a real product, but both operands fit into the first-level cache
   Panels a(MR, TERMS), b(TERMS, NR), c(MR * threads, NR);
   const auto kernel = detail::whole_kernels.forward[MR - 1];
   const double time = seconds(threads, 1, [&](int thread) {

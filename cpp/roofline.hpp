@@ -1,20 +1,21 @@
-// What this machine can do at best, for benchmarks that hold the core against it. No packets, as in core.hpp.
+// Peak rates of this machine, with which benchmarks compare the core. Like core.hpp, this header uses no packets.
 #pragma once
 
 #include <cstdint>
 
 namespace vaefast {
 
-// Floating-point operations per second of threads that only multiply and add, in registers. Each does so `terms` times
-// with as many independent sums as the micro-kernel has.
+// Returns the floating-point operations per second of threads that only multiply and add in registers. Each thread adds
+// `terms` terms to each of as many independent sums as the micro-kernel has.
 double fma_rate(int threads, std::int64_t terms);
 
-// The same of threads that run the micro-kernel on data in the first-level cache, `calls` times each: what is left of
-// the peak to instructions that also load, and to a core that another program may share.
+// Returns the floating-point operations per second of threads that run the micro-kernel on data in the first-level
+// cache, `calls` times each. The kernel also loads, and other programs may use the cores, so this rate is below the
+// peak.
 double kernel_rate(int threads, std::int64_t calls);
 
-// Bytes per second, read and written ones, of threads that together multiply `floats` floats in place, `passes` times.
-// With more floats than the last-level cache can hold this is the memory's bandwidth.
+// Returns the bytes per second, read plus written, of threads that together multiply `floats` floats in place, `passes`
+// times. If the last-level cache cannot hold the floats, this is the memory bandwidth.
 double stream_rate(int threads, std::int64_t floats, int passes);
 
 }  // namespace vaefast

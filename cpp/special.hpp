@@ -1,4 +1,4 @@
-// Functions of packets that the densities of counts need.
+// Special functions for the densities of counts, on packets.
 #pragma once
 
 #include "simd.hpp"
@@ -6,20 +6,20 @@
 namespace vaefast::special {
 using namespace simd;
 
-// log(1 + u) for u >= 0, exact to rounding for small u too (Kahan's correction).
+// log(1 + u) for u >= 0, accurate for small u too (Kahan's correction).
 inline Packet log1p(Packet u) {
   const Packet sum = add(set(1.f), u), rounded = sub(sum, set(1.f));
   const Packet exact = mul(log(sum), mul(u, reciprocal(max(rounded, set(1e-30f)))));
   return select(less(zero(), rounded), exact, u);
 }
 
-// Below SHIFT, gamma(y) is led back to gamma(y + SHIFT), where Stirling's series takes few terms.
+// For y < SHIFT, gamma(y) is computed from gamma(y + SHIFT), where Stirling's series needs few terms.
 inline constexpr int SHIFT = 8;
 
 inline Packet is_small(Packet y) { return less(y, set(static_cast<float>(SHIFT))); }
 inline Packet shifted(Packet y) { return add(y, select(is_small(y), set(static_cast<float>(SHIFT)), zero())); }
 
-// What log gamma(y) is above (y - 1/2) log y - y + log(2 pi) / 2, for y >= 8: 1 / (12 y) - 1 / (360 y^3).
+// log gamma(y) - ((y - 1/2) log y - y + log(2 pi) / 2) for y >= 8, by the series 1 / (12 y) - 1 / (360 y^3).
 inline Packet stirling_tail(Packet y) {
   const Packet inverse = reciprocal(y);
   return mul(inverse, fma(mul(inverse, inverse), set(-1.f / 360), set(1.f / 12)));
@@ -35,7 +35,7 @@ inline Packet log_gamma(Packet y) {
   return sub(series, select(is_small(y), log(select(is_small(y), product, set(1.f))), zero()));
 }
 
-// What log y! is above y log y - y + log(2 pi y) / 2, for y > 0 (Loader 2000): it goes to 0 where y grows.
+// log y! - (y log y - y + log(2 pi y) / 2) for y > 0 (Loader 2000). It tends to 0 as y grows.
 inline Packet stirling_error(Packet y) {
   const Packet small = is_small(y), safe = select(small, y, set(1.f));
   const Packet direct =
@@ -43,8 +43,8 @@ inline Packet stirling_error(Packet y) {
   return select(small, direct, stirling_tail(y));
 }
 
-// x (exp(d) - 1 - d): the part of a density of counts that says how far x is from the mean exp(d) x (Loader 2000). Near
-// d = 0 by series, for a density must not come from the difference of large numbers.
+// x (exp(d) - 1 - d), the part of a count density that measures how far x is from the mean exp(d) x (Loader 2000). Near
+// d = 0 it uses a series, because the difference of large numbers would lose precision.
 inline Packet deviance(Packet x, Packet d) {
   const Packet near = less(abs(d), set(0.3f)), safe = select(near, d, zero());
   Packet p = set(1.f / 40320);
@@ -52,8 +52,8 @@ inline Packet deviance(Packet x, Packet d) {
   return mul(x, select(near, mul(mul(p, safe), safe), sub(sub(exp(d), set(1.f)), d)));
 }
 
-// digamma(r + x) - digamma(r), r > 0 and x >= 0, as a difference of the series: the values themselves would cancel
-// (Abramowitz & Stegun 1964, 6.3.18).
+// digamma(r + x) - digamma(r) for r > 0 and x >= 0. It subtracts the series, because the two values themselves would
+// cancel (Abramowitz & Stegun 1964, 6.3.18).
 inline Packet digamma_difference(Packet r, Packet x) {
   const Packet low = shifted(r), high = add(low, x), inverse_low = reciprocal(low), inverse_high = reciprocal(high);
   const auto tail = [](Packet inverse) {  // digamma(y) - log y
@@ -61,7 +61,7 @@ inline Packet digamma_difference(Packet r, Packet x) {
     return neg(fma(inverse, set(0.5f), mul(square, fma(square, set(-1.f / 120), set(1.f / 12)))));
   };
   const Packet far = add(log1p(mul(x, inverse_low)), sub(tail(inverse_high), tail(inverse_low)));
-  Packet sum = zero();  // of the shift's terms 1 / (r + i) - 1 / (r + x + i)
+  Packet sum = zero();  // the shift adds 1 / (r + i) - 1 / (r + x + i) for each i
   for (int i = 0; i < SHIFT; ++i) {
     const Packet down = add(r, set(static_cast<float>(i)));
     sum = add(sum, mul(mul(x, reciprocal(down)), reciprocal(add(down, x))));

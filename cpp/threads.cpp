@@ -11,7 +11,8 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
 #endif
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
+#define VAEFAST_X86
 #include <immintrin.h>
 #endif
 
@@ -27,20 +28,20 @@ long process_id() {
 }
 
 void pause() {
-#if defined(__x86_64__) || defined(__i386__)
+#ifdef VAEFAST_X86
   _mm_pause();
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && defined(__GNUC__)
   asm volatile("yield");
 #endif
 }
 
-// Waits until `done(value)`. It spins for as long as some wake-ups take, 50 microseconds each in a virtual machine,
-// then sleeps: threads that wait for each other in every layer wait for less.
+// Waits until `done(value)`. It spins for 300 microseconds and then sleeps. A wake-up takes 50 microseconds in a
+// virtual machine, and threads that wait for each other in every layer wait for less than 300 microseconds.
 template <class Done>
 void wait_until(const std::atomic<unsigned>& value, bool spin, Done&& done) {
   using namespace std::chrono;
-  constexpr auto PATIENCE = microseconds(300);
-  for (const auto end = steady_clock::now() + PATIENCE; spin;) {
+  constexpr auto SPIN_TIME = microseconds(300);
+  for (const auto end = steady_clock::now() + SPIN_TIME; spin;) {
     for (int i = 0; i < 64; ++i) {
       if (done(value.load(std::memory_order_acquire))) return;
       pause();
@@ -52,37 +53,37 @@ void wait_until(const std::atomic<unsigned>& value, bool spin, Done&& done) {
 
 }  // namespace
 
-#if defined(__x86_64__) || defined(__i386__)
+#ifdef VAEFAST_X86
 FlushDenormals::FlushDenormals() : saved_(_mm_getcsr()) {
-  _mm_setcsr(saved_ | 0x8040);
-}  // flush to zero, denormals are zero
+  _mm_setcsr(saved_ | 0x8040);  // the bits "flush to zero" and "denormals are zero"
+}
 FlushDenormals::~FlushDenormals() { _mm_setcsr(saved_); }
 #else
 FlushDenormals::FlushDenormals() = default;
 FlushDenormals::~FlushDenormals() = default;
 #endif
 
-struct Team::Workers {
-  // Each on a cache line of its own.
+struct ThreadPool::Workers {
+  // Each worker has its own cache line.
   struct alignas(64) Worker {
-    std::atomic<unsigned> calls{0};  // that it has been given; one more wakes it
+    std::atomic<unsigned> calls{0};  // jobs given to this worker; an increment wakes it
     std::thread thread;
   };
-  alignas(64) std::atomic<unsigned> busy{0};  // workers that have not finished this call
+  alignas(64) std::atomic<unsigned> busy{0};  // workers that have not finished the current job
   alignas(64) void (*call)(void*, int) = nullptr;
   void* data = nullptr;
   bool stop = false;
   long process = process_id();
   const bool spin;
-  int caller_cpu = -1;           // that the workers keep off
-  std::vector<int> caller_cpus;  // on which the caller may run
+  int caller_cpu = -1;           // CPU that the workers avoid
+  std::vector<int> caller_cpus;  // CPUs on which the caller may run
   unsigned calls_placed = 0;
-  std::vector<Worker> workers;  // number i is thread i + 1 of the team
+  std::vector<Worker> workers;  // workers[i] is thread i + 1 of the pool
 
   Workers(int size, bool spins) : spin(spins), workers(static_cast<std::size_t>(size - 1)) {
     try {
       for (int i = 1; i < size; ++i) worker(i).thread = std::thread([this, i] { work(i); });
-    } catch (...) {  // the system's limit: end those that were started
+    } catch (...) {  // at the system's limit, ends the threads that were started
       end();
       throw;
     }
@@ -91,12 +92,12 @@ struct Team::Workers {
 
   Worker& worker(int thread) { return workers[static_cast<std::size_t>(thread - 1)]; }
 
-  // A system may keep a thread on the CPU of the one that woke it, above all where other programs run; the two would
-  // take turns. So the workers may run wherever the caller may, but not where it does.
+  // A system may keep a thread on the CPU of the thread that woke it, above all while other programs run. The two would
+  // then take turns. Therefore the workers may use all CPUs of the caller except the one on which it is running.
   void keep_off_caller() {
-    constexpr unsigned NOW_AND_THEN = 1024;  // calls: the caller's CPUs seldom change
+    constexpr unsigned CHECK_INTERVAL = 1024;  // calls; the set of the caller's CPUs seldom changes
     const int cpu = current_cpu();
-    if (cpu == caller_cpu && ++calls_placed % NOW_AND_THEN) return;
+    if (cpu == caller_cpu && ++calls_placed % CHECK_INTERVAL) return;
     std::vector<int> cpus = allowed_cpus();
     if (cpu == caller_cpu && cpus == caller_cpus) return;
     caller_cpu = cpu;
@@ -142,25 +143,25 @@ void Barrier::wait() {
   }
 }
 
-Team::Team(int size) : size_(size) {}
-Team::~Team() {
-  // after a fork the threads are the parent's: there is nothing here to join
+ThreadPool::ThreadPool(int size) : size_(size) {}
+ThreadPool::~ThreadPool() {
+  // After a fork the threads belong to the parent process, so there is nothing to join.
   if (workers_ && workers_->process != process_id()) workers_.release();
 }
 
-// A thread that has no core of its own takes somebody's time when it spins.
-bool Team::spins() const {
+// Threads spin only if each has its own core. Otherwise a spinning thread would take time from a working one.
+bool ThreadPool::spins() const {
   if (workers_) return workers_->spin;
   const std::size_t cpus = allowed_cpus().size();
   return static_cast<std::size_t>(size_) <= (cpus ? cpus : std::thread::hardware_concurrency());
 }
 
-int Team::threads_for(double flops, std::int64_t parts, const ThreadLimit& limit) const {
+int ThreadPool::threads_for(double flops, std::int64_t parts, const ThreadLimit& limit) const {
   const double worthwhile = std::min<double>(1 + flops / limit.flops_per_thread, static_cast<double>(parts));
   return static_cast<int>(std::clamp<double>(worthwhile, 1, limit.most));
 }
 
-void Team::run(int count, void (*call)(void*, int), void* data) {
+void ThreadPool::run(int count, void (*call)(void*, int), void* data) {
   if (workers_ && workers_->process != process_id()) workers_.release();
   if (!workers_) workers_ = std::make_unique<Workers>(size_, spins());
   Workers& w = *workers_;
@@ -168,7 +169,7 @@ void Team::run(int count, void (*call)(void*, int), void* data) {
   w.call = call;
   w.data = data;
   w.busy.store(static_cast<unsigned>(count - 1), std::memory_order_relaxed);
-  for (int i = 1; i < count; ++i) w.wake(w.worker(i));  // those that have nothing to do sleep on
+  for (int i = 1; i < count; ++i) w.wake(w.worker(i));  // the other workers stay asleep
   call(data, 0);
   wait_until(w.busy, w.spin, [](unsigned left) { return left == 0; });
 }

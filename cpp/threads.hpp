@@ -1,4 +1,4 @@
-// A team of threads that work on one thing at a time.
+// A thread pool, whose threads work on one job at a time.
 #pragma once
 
 #include <atomic>
@@ -10,8 +10,8 @@
 
 namespace vaefast {
 
-// While it lives, this thread takes numbers below 1e-38 for zero: a moment that decays towards zero would otherwise end
-// among the denormals, where every operation takes a hundred cycles.
+// During the lifetime of this object, its thread treats denormals (numbers below 1e-38) as zero. Otherwise a moment
+// that decays towards zero would become denormal, and every operation on it would take a hundred cycles.
 class FlushDenormals {
  public:
   FlushDenormals();
@@ -23,7 +23,7 @@ class FlushDenormals {
   unsigned saved_ = 0;
 };
 
-// Where `count` threads of a team wait for each other.
+// A barrier for `count` threads of a pool.
 class Barrier {
  public:
   Barrier(int count, bool spin) : count_(count), spin_(spin) {}
@@ -36,42 +36,43 @@ class Barrier {
   alignas(64) std::atomic<unsigned> round_{0};
 };
 
-// Where part `part` of n things begins, if they are cut into `parts` of nearly the same size.
+// Returns the beginning of part `part`, if n elements are split into `parts` parts of nearly the same size.
 inline std::int64_t part_begin(std::int64_t n, int part, int parts) { return n * part / parts; }
 
-// What one of several threads does of a batch.
+// One thread's share of a batch.
 struct Share {
-  int first, last;  // its rows
-  int rows = 0;     // of all threads
+  int first, last;  // the thread's rows, [first, last)
+  int rows = 0;     // rows of all threads
   int thread = 0, threads = 1;
-  Barrier* barrier = nullptr;  // of these threads; null where rows are not shared
+  Barrier* barrier = nullptr;  // barrier of these threads; may be null if there is only one
 
-  // The same of a batch that has `k` rows for each of this one's.
+  // Returns the same share of a batch that has `k` rows for each row of this one.
   Share times(int k) const { return {first * k, last * k, rows * k, thread, threads, barrier}; }
 };
 
-// Numbered pieces of work, a run of them for each thread. A thread that is done with its own takes from others': a core
-// that somebody else slows down keeps nobody waiting for long.
-class Pieces {
+// Numbered tasks, with a contiguous run of them for each thread. A thread that has finished its own run steals tasks
+// from other threads, so a core that another program slows down does not delay them for long.
+class WorkQueue {
  public:
-  explicit Pieces(int threads) : runs_(static_cast<std::size_t>(threads)) {}
+  explicit WorkQueue(int threads) : runs_(static_cast<std::size_t>(threads)) {}
 
-  // Thread t's run is starts[t], ..., starts[t + 1] - 1, for one thread fewer than there are starts.
+  // Assigns tasks starts[t], ..., starts[t + 1] - 1 to thread t. There is one thread fewer than there are starts.
   void assign(std::span<const int> starts) {
     threads_ = static_cast<int>(starts.size()) - 1;
     for (std::size_t t = 0; t + 1 < starts.size(); ++t)
       runs_[t].left.store(pack(starts[t], starts[t + 1]), std::memory_order_relaxed);
   }
-  // Runs of nearly the same length, together 0, ..., pieces - 1.
-  void assign(int pieces, int threads) {
+  // Assigns tasks 0, ..., tasks - 1 to the threads, in runs of nearly the same length.
+  void assign(int tasks, int threads) {
     threads_ = threads;
     for (int t = 0; t < threads; ++t)
       runs_[static_cast<std::size_t>(t)].left.store(
-          pack(static_cast<int>(part_begin(pieces, t, threads)), static_cast<int>(part_begin(pieces, t + 1, threads))),
+          pack(static_cast<int>(part_begin(tasks, t, threads)), static_cast<int>(part_begin(tasks, t + 1, threads))),
           std::memory_order_relaxed);
   }
-  // Takes a piece that nobody has taken: the first of the thread's own run or else the last of another's; -1: none.
-  int take(int thread) {
+  // Takes the first remaining task of the thread's own run or, if there is none, the last one of another thread's run.
+  // Returns -1 if no task remains.
+  int take_task(int thread) {
     for (int i = 0; i < threads_; ++i) {
       std::atomic<std::uint64_t>& left = runs_[static_cast<std::size_t>((thread + i) % threads_)].left;
       std::uint64_t seen = left.load(std::memory_order_relaxed);
@@ -83,15 +84,15 @@ class Pieces {
     return -1;
   }
 
-  // What the thread will take next, unless somebody does before; -1: nothing of its own run.
-  int next(int thread) const {
+  // Returns the task that the thread will take next unless another thread steals it, or -1 if its own run is empty.
+  int next_task(int thread) const {
     const std::uint64_t left = runs_[static_cast<std::size_t>(thread)].left.load(std::memory_order_relaxed);
     const int first = static_cast<int>(left >> 32), last = static_cast<int>(left);
     return first < last ? first : -1;
   }
 
  private:
-  struct alignas(64) Run {  // on a cache line of its own
+  struct alignas(64) Run {  // has its own cache line
     std::atomic<std::uint64_t> left{0};
   };
   static std::uint64_t pack(int first, int last) {
@@ -102,28 +103,28 @@ class Pieces {
   std::vector<Run> runs_;
 };
 
-// How many threads work may be given.
+// Limits the number of threads for a job.
 struct ThreadLimit {
   int most;
-  double flops_per_thread;  // that a thread more is worth
+  double flops_per_thread;  // operations that justify one more thread
 };
 
-class Team {
+class ThreadPool {
  public:
-  explicit Team(int size);
-  ~Team();
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
+  explicit ThreadPool(int size);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const { return size_; }
-  // How many of the team so much work is worth, of which `parts` can be done at once.
+  // Returns the number of threads to use for `flops` operations, which consist of `parts` independent parts.
   int threads_for(double flops, std::int64_t parts, const ThreadLimit& limit) const;
   int threads_for(double flops, std::int64_t parts) const { return threads_for(flops, parts, limit()); }
-  // For work of which no trial says how many are best.
+  // Returns the limit for jobs without a ThreadTrial.
   ThreadLimit limit() const { return {.most = size_, .flops_per_thread = 1.5e6}; }
 
-  // Runs body(0), ..., body(count - 1) at once, one per thread, the caller being the first; returns when all are done.
-  // count <= size(). body must not throw.
+  // Runs body(0), ..., body(count - 1) in parallel, one per thread, and returns when all are done. The calling thread
+  // runs body(0). count must not exceed size(), and body must not throw.
   template <class Body>
   void run(int count, Body&& body) {
     using Plain = std::remove_reference_t<Body>;
@@ -132,7 +133,7 @@ class Team {
     run(count, [](void* data, int thread) { (*static_cast<Plain*>(data))(thread); }, &body);
   }
 
-  // Runs body(Share) for each of `count` threads, which share that many rows.
+  // Runs body(Share) on `count` threads, which share `rows` rows.
   template <class Body>
   void share_rows(int count, int rows, Body&& body) {
     Barrier barrier(count, count > 1 && spins());
@@ -144,11 +145,11 @@ class Team {
 
  private:
   struct Workers;
-  bool spins() const;  // whether waiting threads may: found once, with the workers
+  bool spins() const;  // whether waiting threads spin; decided once, with the workers
   void run(int count, void (*call)(void*, int), void* data);
 
   int size_;
-  std::unique_ptr<Workers> workers_;  // started at the first use
+  std::unique_ptr<Workers> workers_;  // started on first use
 };
 
 }  // namespace vaefast

@@ -7,30 +7,31 @@
 namespace vaefast {
 namespace {
 
-// Streams of dropout that the encoder's layers may use; the decoder's follow.
+// Dropout streams reserved for the encoder's layers. Those of the decoder follow.
 constexpr std::uint32_t DECODER_STREAMS = 1 << 16;
 
 }  // namespace
 
-Trainer::Trainer(Model& model, Team& team, const Optimizer& o)
-    : optimizer(o), model_(model), team_(team), trial_(team.size()) {
+Trainer::Trainer(Model& model, ThreadPool& pool, const Optimizer& o)
+    : optimizer(o), model_(model), pool_(pool), trial_(pool.size()) {
   for (const NamedTensor& tensor : model.tensors()) optimizer.prepare(*tensor.parameter);
 }
 
 void Trainer::set_objective(const Objective& objective, const Regularization& regularization) {
   objective_ = objective;
   regularization_ = regularization;
-  weights_phase_.reset();  // nor does its batch fit another objective
+  weights_phase_.reset();  // so that make_room() allocates a batch for this objective
 }
 
 Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                    const Noise& noise) {
-  constexpr double LARGE = 2e7;  // operations of a phase: of so many, threads bring much wherever their cores are
+  // With so many operations per phase, threads pay off wherever their cores are, so no trial is needed.
+  constexpr double LARGE = 2e7;
   constexpr double FLOPS_PER_TRIED_THREAD = 2.5e5;
   make_room(count, rows.missing);
-  // An epoch's last batch, if it is smaller, takes another time.
+  // A smaller last batch of an epoch takes less time, so it is no trial.
   const bool tried = count == batch_->rows && model_.phase_flops(objective_.samples) * count < LARGE;
-  const ThreadLimit limit = tried ? ThreadLimit{trial_.threads(), FLOPS_PER_TRIED_THREAD} : team_.limit();
+  const ThreadLimit limit = tried ? ThreadLimit{trial_.threads(), FLOPS_PER_TRIED_THREAD} : pool_.limit();
 
   const auto start = std::chrono::steady_clock::now();
   const Loss loss = rows_phase(rows, index, count, settings, noise, limit);
@@ -41,7 +42,7 @@ Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const
   const auto between = [](auto from, auto to) { return std::chrono::duration<double>(to - from).count(); };
   seconds.rows += between(start, middle);
   seconds.weights += between(middle, end);
-  if (tried) trial_.took(between(start, end));
+  if (tried) trial_.record(between(start, end));
   return loss;
 }
 
@@ -61,7 +62,7 @@ void Trainer::weights_phase(int count, double learning_rate, const ThreadLimit& 
 Loss Trainer::gradients(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                         const Noise& noise) {
   make_room(count, rows.missing);
-  const Loss loss = rows_phase(rows, index, count, settings, noise, team_.limit());
+  const Loss loss = rows_phase(rows, index, count, settings, noise, pool_.limit());
   weights_phase_->gradients(count);
   return loss;
 }
@@ -92,14 +93,14 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
   };
   const auto back = [&](const Share& share) { backward(model_, *batch_, objective_, beta, share); };
 
-  const int threads = team_.threads_for(model_.phase_flops(objective_.samples) * count, count, limit);
+  const int threads = pool_.threads_for(model_.phase_flops(objective_.samples) * count, count, limit);
   if (objective_.free_bits > 0 || settings.capacity || model_.scale == Scale::optimal) {
-    team_.share_rows(threads, count, forward);  // the gradient depends on means over the batch
+    pool_.share_rows(threads, count, forward);  // the gradient depends on means over the whole batch
     weigh_kl(count, settings);
     if (model_.scale == Scale::optimal) fit_sigma(count);
-    team_.share_rows(threads, count, back);
+    pool_.share_rows(threads, count, back);
   } else {
-    team_.share_rows(threads, count, [&](const Share& share) {
+    pool_.share_rows(threads, count, [&](const Share& share) {
       forward(share);
       back(share);
     });
@@ -116,8 +117,8 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
   return loss;
 }
 
-// Free bits: a dimension whose mean KL is below them gets no gradient (Kingma et al. 2016). Capacity: the KL is drawn
-// towards it from both sides (Burgess et al. 2018).
+// Free bits: a dimension gets no KL gradient if its mean KL is at most `free_bits` (Kingma et al. 2016). Capacity: the
+// gradient pulls the KL towards the capacity from both sides (Burgess et al. 2018).
 void Trainer::weigh_kl(int count, const StepSettings& settings) {
   Posterior& q = batch_->posterior;
   const int latent_dim = model_.shape.latent_dim;
@@ -133,8 +134,9 @@ void Trainer::weigh_kl(int count, const StepSettings& settings) {
   for (int d = 0; d < latent_dim; ++d) q.kl_weight.data()[d] *= static_cast<float>((away > 0) - (away < 0));
 }
 
-// The sigma that makes this batch most likely, sigma^2 = mean of (x - m)^2 (Rybkin et al. 2021), in place of the one
-// that the batch was scored with, whose every nll is |x - m|^2 / (2 sigma^2) + features (log sigma + log(2 pi) / 2).
+// Computes the sigma that maximizes the likelihood of this batch, sigma^2 = mean of (x - m)^2 (Rybkin et al. 2021), and
+// rescores the batch with it. The batch was scored with the old sigma, as |x - m|^2 / (2 sigma^2) + features (log sigma
+// + log(2 pi) / 2).
 void Trainer::fit_sigma(int count) {
   Columns& c = model_.columns[0];
   const int samples = count * objective_.samples;
@@ -142,10 +144,10 @@ void Trainer::fit_sigma(int count) {
   double sum = 0;
   for (int i = 0; i < samples; ++i) sum += batch_->reconstruction[static_cast<std::size_t>(i)] - constant;
   double ratio_of_squares = 2 * sum / samples / c.count;  // new over old
-  if (ratio_of_squares < 0) ratio_of_squares = 0;         // by rounding, where m is x
+  if (ratio_of_squares < 0) ratio_of_squares = 0;         // rounding error if m equals x
   const double fitted =
       std::clamp<double>(old + 0.5 * std::log(ratio_of_squares), smallest_log_scale, c.likelihood->largest_scale);
-  const double precision = std::exp(2 * (old - fitted));  // that the deltas lack
+  const double precision = std::exp(2 * (old - fitted));  // factor that the deltas still lack
   for (int i = 0; i < samples; ++i) {
     double& nll = batch_->reconstruction[static_cast<std::size_t>(i)];
     nll = (nll - constant) * precision + constant + c.count * (fitted - old);
@@ -158,15 +160,15 @@ void Trainer::fit_sigma(int count) {
   }
   std::fill_n(batch_->weight.begin(), samples, static_cast<float>(precision));
   scale_rows(batch_->decoder.delta.back(), batch_->weight, 0, samples);
-  std::fill_n(batch_->weight.begin(), samples, 1.f / static_cast<float>(objective_.samples));  // as for the KL
-  // Later batches, and whoever scores rows, take a running mean.
+  std::fill_n(batch_->weight.begin(), samples, 1.f / static_cast<float>(objective_.samples));  // restored for the KL
+  // Later batches and scoring use a running mean of sigma^2.
   const double share_of_batch = std::max(1.0 / static_cast<double>(optimizer.steps + 1), 0.01);
   const double square = std::exp(2 * old) * (1 - share_of_batch) + std::exp(2 * fitted) * share_of_batch;
   next_log_sigma_ = static_cast<float>(0.5 * std::log(square));
 }
 
 void Trainer::draw_noise(const Noise& noise, int first, int last) {
-  const int latent_dim = model_.shape.latent_dim, blocks = (latent_dim + 3) / 4;  // of four numbers, per sample
+  const int latent_dim = model_.shape.latent_dim, blocks = (latent_dim + 3) / 4;  // blocks of four numbers per sample
   first *= objective_.samples;
   last *= objective_.samples;
   const float* eps = noise.given;
@@ -181,7 +183,7 @@ void Trainer::draw_noise(const Noise& noise, int first, int last) {
     std::copy_n(eps + static_cast<std::size_t>(sample) * stride, latent_dim, batch_->posterior.eps(sample));
 }
 
-// Changes what the encoder sees; the likelihood goes by `target`, which load_row has filled.
+// Corrupts the encoder's input. The likelihood compares with `target`, which load_row() has filled.
 void Trainer::corrupt(const Noise& noise, int first, int last) {
   using Corruption = Regularization::Corruption;
   if (regularization_.corruption == Corruption::none) return;
@@ -211,15 +213,15 @@ void Trainer::corrupt(const Noise& noise, int first, int last) {
 
 void Trainer::make_room(int count, bool missing) {
   if (weights_phase_ && batch_->rows >= count && batch_->kind.missing == missing) return;
-  // Memory may run out: what is tested above comes last, so that there is all or nothing.
+  // An allocation may throw. weights_phase_ is tested above and set last, so it never belongs to an incomplete batch.
   weights_phase_.reset();
-  trial_ = ThreadTrial(team_.size());
+  trial_ = ThreadTrial(pool_.size());
   const int samples = objective_.samples;
   const bool corrupted = regularization_.corruption != Regularization::Corruption::none;
   noise_ = Buffer(static_cast<std::size_t>(count) * samples * (model_.shape.latent_dim + 3));
   batch_.emplace(model_, count,
                  BatchKind{.samples = samples, .training = true, .missing = missing, .corrupted = corrupted});
-  weights_phase_.emplace(model_, team_, *batch_);
+  weights_phase_.emplace(model_, pool_, *batch_);
 }
 
 }  // namespace vaefast

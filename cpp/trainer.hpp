@@ -1,11 +1,10 @@
-// One optimiser step in two phases: rows, then weights.
+// One optimizer step, in two phases.
 //
-//     rows phase      each thread takes some rows of the batch all the way: encoder, posterior, decoder, ELBO,
-//                     and back; in layers as wide as the batch is high, some columns of all rows
-//     weights phase   each thread takes some tiles of the weights: gradient, and the optimiser in place
+//     rows phase      each thread takes some rows of the batch through encoder, posterior, decoder and ELBO, and back;
+//                     in layers with at least as many columns as the batch has rows, it takes some columns of all rows
+//     weights phase   each thread computes the gradient of some tiles of the weights and updates them in place
 //
-// A tile's gradient is summed by one thread over the whole batch in order, so that the result is the same for any
-// number of threads.
+// One thread sums a tile's gradient over the whole batch in order, so the result is the same for any number of threads.
 #pragma once
 
 #include <optional>
@@ -20,17 +19,17 @@ namespace vaefast {
 
 class Trainer {
  public:
-  Trainer(Model& model, Team& team, const Optimizer& optimizer);
+  Trainer(Model& model, ThreadPool& pool, const Optimizer& optimizer);
 
   Optimizer optimizer;
-  PhaseSeconds seconds;  // of all steps so far
+  PhaseSeconds seconds;  // total of all completed steps
 
   void set_objective(const Objective& objective, const Regularization& regularization);
   const Objective& objective() const { return objective_; }
 
-  // One step on rows[index[0 .. count)]. When the loss is not finite, the weights stay as they were.
+  // Takes one step on rows index[0], ..., index[count - 1]. If the loss is not finite, the weights do not change.
   Loss step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings, const Noise& noise);
-  // The same, but the gradient of the mean loss goes to every parameter's `gradient`, and the weights stay.
+  // Writes the gradient of the mean loss to every parameter's `gradient`. The weights do not change.
   Loss gradients(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                  const Noise& noise);
 
@@ -45,14 +44,14 @@ class Trainer {
   void corrupt(const Noise& noise, int first, int last);
 
   Model& model_;
-  Team& team_;
+  ThreadPool& pool_;
   Objective objective_;
   Regularization regularization_;
   std::optional<Batch> batch_;
-  float next_log_sigma_ = 0;                   // of an optimal sigma, after this step
+  float next_log_sigma_ = 0;                   // Scale::optimal: log sigma after this step
   Buffer noise_;                               // (per sample, latent_dim rounded up to a multiple of 4)
-  std::optional<WeightsPhase> weights_phase_;  // of batch_
-  ThreadTrial trial_;                          // of small steps
+  std::optional<WeightsPhase> weights_phase_;  // for batch_
+  ThreadTrial trial_;                          // for small steps
 };
 
 }  // namespace vaefast

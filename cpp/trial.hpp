@@ -1,4 +1,4 @@
-// How many threads bring the most, for work that is done over and over.
+// Finds the fastest number of threads for a job that is repeated many times.
 #pragma once
 
 #include <algorithm>
@@ -7,18 +7,18 @@
 
 namespace vaefast {
 
-// What threads bring depends on how fast their cores exchange data, which no system tells and which, in a virtual
-// machine, changes as its CPUs move. So a few runs in a thousand are made by all threads, then by ..., 4, 2 and 1, and
-// the others by as many as made the fastest of those.
+// The gain from more threads depends on how fast their cores exchange data. No system reports this, and in a virtual
+// machine it changes when the virtual CPUs move. Therefore the first runs of every 1024 try all threads, then ..., 4, 2
+// and 1 threads, four runs each. The other runs use the number of threads that was fastest.
 class ThreadTrial {
  public:
   explicit ThreadTrial(int most) : most_(most) {}
 
-  // For the next run.
+  // Returns the number of threads for the next run.
   int threads() const { return run_ < TRIES * candidates() ? candidate() : best_; }
 
-  // What that run took.
-  void took(double seconds) {
+  // Records the duration of that run.
+  void record(double seconds) {
     if (run_ == 0) least_ = std::numeric_limits<double>::infinity();
     if (run_ < TRIES * candidates() && seconds < least_) {
       least_ = seconds;
@@ -34,8 +34,8 @@ class ThreadTrial {
   int candidate() const { return std::min(1 << (candidates() - 1 - run_ / TRIES), most_); }
 
   int most_, best_ = 1;
-  int run_ = 0;       // of the period
-  double least_ = 0;  // seconds, of the trials' runs
+  int run_ = 0;       // index in the period
+  double least_ = 0;  // seconds of the fastest trial run
 };
 
 }  // namespace vaefast

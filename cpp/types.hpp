@@ -1,4 +1,4 @@
-// Plain data that crosses the core's border. No packets: this header means the same for every instruction set.
+// Plain data types of the core's interface. They use no packets, so they are the same for every instruction set.
 #pragma once
 
 #include <cstdint>
@@ -10,72 +10,73 @@ namespace vaefast {
 
 struct Shape {
   int features;
-  std::vector<int> encoder;  // widths of the hidden layers, from the data on
+  std::vector<int> encoder;  // widths of the hidden layers, from the data to the latent space
   int latent_dim;
-  std::vector<int> decoder;  // from the latent space on
-  int conditions = 0;        // numbers beside x that encoder and decoder are told
+  std::vector<int> decoder;  // from the latent space to the data
+  int conditions = 0;        // numbers per row that encoder and decoder are conditioned on
 };
 
-// Consecutive features with the same likelihood. A likelihood that joins columns takes them for one variable.
+// Consecutive features with the same likelihood. A likelihood that joins columns treats them as one variable.
 struct ColumnsSpec {
   std::string likelihood;
   int count;
 };
 
-// How a likelihood's scale (its sigma, say) is had: set from outside; trained for each feature; trained, one for all;
-// or the best for each batch (Rybkin et al. 2021).
+// The source of a likelihood's scale, such as sigma. It is fixed by the caller, trained per feature, trained as one
+// number for all features, or set to the optimum for each batch (Rybkin et al. 2021).
 enum class Scale { fixed, per_feature, global, optimal };
 
-// The caller's rows, read where they lie: (n, cols) row-major float32, or bytes that stand for byte / divisor.
-// Just one of the first two pointers is set.
+// The caller's rows, which are read in place: (n, cols) row-major float32, or bytes that stand for byte / divisor.
+// Exactly one of `floats` and `bytes` is set.
 struct Rows {
   const float* floats = nullptr;
   const std::uint8_t* bytes = nullptr;
   int cols = 0;
   float divisor = 255;
-  bool missing = false;                 // whether NaN stands for a missing value
+  bool missing = false;                 // NaN stands for a missing value
   const float* conditions = nullptr;    // (n, Shape::conditions)
-  const float* log_exposure = nullptr;  // (n); null: 0
+  const float* log_exposure = nullptr;  // (n); null means 0
 };
 
-// Where the noise of a batch comes from: given, (rows, samples, latent_dim) row-major, or drawn by (seed, step).
+// The source of a batch's noise: given as (rows, samples, latent_dim) row-major, or drawn from (seed, step).
 struct Noise {
   const float* given = nullptr;
   std::uint64_t seed = 0, step = 0;
 };
 
-// What training maximises, and how its gradient is estimated. docs/maths.md has the formulas.
+// The objective that training maximizes, and the estimator of its gradient. docs/internals/objectives.md has the
+// formulas.
 struct Objective {
   bool importance = false;  // IWAE's bound on log p(x) instead of the ELBO (Burda et al. 2016)
   bool variational = true;  // false: a plain autoencoder, without noise and without KL
   enum class Gradient {
     standard,
     path,                   // sticking the landing (Roeder et al. 2017)
-    doubly_reparameterised  // with `importance` (Tucker et al. 2018)
+    doubly_reparameterized  // only with `importance` (Tucker et al. 2018)
   } gradient = Gradient::standard;
-  int samples = 1;       // of z per row
+  int samples = 1;       // samples of z per row
   double free_bits = 0;  // nats per latent dimension
 };
 
 struct Regularization {
-  double dropout = 0;  // of hidden units
+  double dropout = 0;  // probability per hidden unit
   enum class Corruption { none, mask, gaussian, salt_and_pepper } corruption = Corruption::none;
-  double corruption_amount = 0;  // of what the encoder sees: probability, or standard deviation
-  double max_norm = 0;           // of the gradient; 0: any
+  double corruption_amount = 0;  // probability or standard deviation of the corruption
+  double max_norm = 0;           // limit for the norm of the gradient; 0 means no limit
 };
 
-// What may change with every step.
+// Settings that may change with every step.
 struct StepSettings {
   double learning_rate = 0, beta = 1;
   std::optional<double> capacity;  // nats: beta |KL - capacity| instead of beta KL (Burgess et al. 2018)
 };
 
-// Sums over the rows of a batch, nats. bound: of log p(x), IWAE's or the ELBO.
+// Sums over the rows of a batch, in nats. `bound` is the lower bound of log p(x): the ELBO or IWAE's bound.
 struct Loss {
   double reconstruction = 0, kl = 0, bound = 0;
 };
 
-// What the two phases of the steps took.
+// Seconds spent in the two phases of training steps.
 struct PhaseSeconds {
   double rows = 0, weights = 0;
 };

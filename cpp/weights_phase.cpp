@@ -6,7 +6,7 @@
 namespace vaefast {
 namespace {
 
-// Sum of a panel's first `rows` rows.
+// Writes the sum of a panel's first `rows` rows to out (NR).
 void sum_rows(const Panels& m, int panel, int rows, float* out) {
   Packet left = simd::zero(), right = simd::zero();
   const float* row = m.at(panel, 0);
@@ -18,7 +18,7 @@ void sum_rows(const Panels& m, int panel, int rows, float* out) {
   simd::store(out + W, right);
 }
 
-// Sum of all elements of the first `rows` rows, NR times.
+// Writes the sum of all elements of the first `rows` rows to each element of out (NR).
 void sum_all(const Panels& m, int rows, float* out) {
   double sum = 0;
   for (int panel = 0; panel < m.count(); ++panel) {
@@ -30,14 +30,14 @@ void sum_all(const Panels& m, int rows, float* out) {
 
 }  // namespace
 
-WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
+WeightsPhase::WeightsPhase(Model& model, ThreadPool& pool, const Batch& batch)
     : model_(model),
-      team_(team),
+      pool_(pool),
       samples_(batch.kind.samples),
       x_(batch.x),
       nonzeros_(batch.nonzeros),
-      used_(static_cast<std::size_t>(team.size()), UsedRows(batch.rows)),
-      pieces_(team.size()) {
+      used_(static_cast<std::size_t>(pool.size()), UsedRows(batch.rows)),
+      queue_(pool.size()) {
   add_tiles(model.encoder, batch.x, batch.encoder, 1);
   add_tiles(model.decoder, batch.posterior.z, batch.decoder, samples_);
   for (std::size_t i = 0; i < model.columns.size(); ++i) {
@@ -53,8 +53,8 @@ WeightsPhase::WeightsPhase(Model& model, Team& team, const Batch& batch)
   }
   square_norms_.resize(tiles_.size());
   for (const NamedTensor& tensor : model.tensors()) parameters_.push_back(tensor.parameter);
-  // Of a layer whose columns are shared in the rows phase too, a thread takes those columns, which are in its own
-  // cache.
+  // If the rows phase splits a layer by columns, each thread takes the tiles of its own columns, whose deltas are in
+  // its cache.
   for (Tile& t : tiles_) {
     const int cols = t.delta->cols(), tiles = t.layer ? panel_count(t.layer->in()) : 1;
     t.place = t.layer && by_columns(batch.rows * t.samples, t.layer->in(), cols)
@@ -72,14 +72,14 @@ void WeightsPhase::step(const Optimizer& optimizer, int count, const ThreadLimit
 void WeightsPhase::gradients(int count) {
   make_gradients();
   const Packet scale = simd::set(1.f / static_cast<float>(count));
-  sum_gradients(count, team_.limit(),
+  sum_gradients(count, pool_.limit(),
                 [scale](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
                   float* out = parameter.gradient.data() + offset;
                   for (int i = 0; i < n; i += W) simd::store(out + i, simd::mul(scale, simd::load(gradient + i)));
                 });
 }
 
-// All gradients of the step, then one factor for them, then the optimiser.
+// Computes all gradients first, because the factor that scales them depends on their norm.
 void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm, const ThreadLimit& limit) {
   make_gradients();
   std::fill(square_norms_.begin(), square_norms_.end(), 0.0);
@@ -87,7 +87,7 @@ void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm
                 [this](const Tile& tile, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
                   std::copy_n(gradient, n, parameter.gradient.data() + offset);
                   double& squares = square_norms_[static_cast<std::size_t>(tile.number)];
-                  if (tile.columns && model_.scale == Scale::global) {  // one number, kept many times
+                  if (tile.columns && model_.scale == Scale::global) {  // a single parameter, stored once per column
                     squares = static_cast<double>(gradient[0]) * gradient[0];
                     return;
                   }
@@ -98,9 +98,9 @@ void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm
                 });
   const double norm = std::sqrt(std::accumulate(square_norms_.begin(), square_norms_.end(), 0.0)) / count;
   optimizer.scale *= static_cast<float>(std::min(1.0, max_norm / norm));
-  pieces_.assign(shares_);
-  team_.run(static_cast<int>(shares_.size()) - 1, [&](int thread) {
-    for (int i; (i = pieces_.take(thread)) >= 0;) {
+  queue_.assign(shares_);
+  pool_.run(static_cast<int>(shares_.size()) - 1, [&](int thread) {
+    for (int i; (i = queue_.take_task(thread)) >= 0;) {
       const Tile& t = tiles_[static_cast<std::size_t>(i)];
       for_runs(t, [&](Parameter& parameter, std::size_t offset, int n) {
         optimizer.step(parameter, offset, parameter.gradient.data() + offset, n);
@@ -117,21 +117,22 @@ void WeightsPhase::make_gradients() {
 
 template <class Sink>
 void WeightsPhase::sum_gradients(int count, const ThreadLimit& limit, Sink&& sink) {
-  constexpr int OPTIMIZER_ROWS = 8;  // whose products cost about as much as the optimiser's pass
+  constexpr int OPTIMIZER_ROWS = 8;  // the products of so many rows cost as much as the optimizer's update
   const double flops = model_.phase_flops(samples_);
-  int threads = team_.threads_for(flops * (count + OPTIMIZER_ROWS), static_cast<int>(tiles_.size()), limit);
-  // What one thread has made of more rows than those is in its core's cache, and would have to leave it.
-  if (count > OPTIMIZER_ROWS && team_.threads_for(flops * count, count, limit) == 1) threads = 1;
+  int threads = pool_.threads_for(flops * (count + OPTIMIZER_ROWS), static_cast<int>(tiles_.size()), limit);
+  // If one thread computed the deltas of many rows, they are in its core's cache, and other threads would have to fetch
+  // them from there.
+  if (count > OPTIMIZER_ROWS && pool_.threads_for(flops * count, count, limit) == 1) threads = 1;
   share_tiles(threads);
-  pieces_.assign(shares_);
-  team_.run(threads, [&](int thread) {
+  queue_.assign(shares_);
+  pool_.run(threads, [&](int thread) {
     alignas(64) float gradient[NR * NR];
     UsedRows& used = used_[static_cast<std::size_t>(thread)];
-    int used_panel = -1;  // of x, that `used` is for
-    for (int i; (i = pieces_.take(thread)) >= 0;) {
+    int used_panel = -1;  // panel of x_ for which `used` was found
+    for (int i; (i = queue_.take_task(thread)) >= 0;) {
       const Tile& t = tiles_[static_cast<std::size_t>(i)];
       const int rows = count * t.samples;
-      if (const int next = pieces_.next(thread); next >= 0) prefetch(tiles_[static_cast<std::size_t>(next)]);
+      if (const int next = queue_.next_task(thread); next >= 0) prefetch(tiles_[static_cast<std::size_t>(next)]);
       if (t.columns && model_.scale == Scale::global) {
         sum_all(*t.delta, rows, gradient);
       } else if (t.columns) {
@@ -164,21 +165,21 @@ void WeightsPhase::for_runs(const Tile& t, F&& f) {
   if (t.tile == 0) f(t.layer->bias, column, NR);
 }
 
-// What must follow every change of a tile's weights.
+// Must be called after every change of a tile's weights.
 void WeightsPhase::finish(const Tile& t) {
   if (t.layer && !t.layer->transposed.empty()) t.layer->transpose_tile(t.panel, t.tile);
 }
 
-// What the next tile's optimiser step will read, while this tile's gradient is summed.
+// Prefetches the weights and moments of the next tile while the gradient of this tile is summed.
 void WeightsPhase::prefetch(const Tile& t) {
   if (!t.layer) return;
   const std::size_t offset = t.layer->weight.value.offset(t.panel, t.tile * NR);
-  for (const Panels* m : {&t.layer->weight.value, &t.layer->weight.first, &t.layer->weight.second})
+  for (const Panels* m : {&t.layer->weight.value, &t.layer->weight.m, &t.layer->weight.v})
     if (!m->empty()) simd::prefetch(m->data() + offset, t.rows * NR);
 }
 
-// The wider side of a layer comes in the outer loop, so that the narrower stays in the cache; of the data, their
-// columns do, so that their used rows are found once.
+// The outer loop runs over the wider side of a layer, so that the narrower side stays in the cache. In the layer that
+// reads the data, it runs over the data's columns, so that their used rows are found only once.
 void WeightsPhase::add_tiles(Network& network, const Panels& x, const Activations& a, int samples) {
   for (std::size_t i = 0; i < network.layers.size(); ++i) {
     Dense& layer = network.layers[i];
@@ -200,7 +201,7 @@ void WeightsPhase::add_tiles(Network& network, const Panels& x, const Activation
   }
 }
 
-// Cuts the tiles into a run for each thread, with about the same number of weights.
+// Splits the tiles into one run per thread, with about the same number of weights each.
 void WeightsPhase::share_tiles(int threads) {
   if (static_cast<int>(shares_.size()) == threads + 1) return;
   std::sort(tiles_.begin(), tiles_.end(),

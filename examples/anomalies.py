@@ -20,8 +20,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import roc_auc_score
 
 from plain import Command
-from vaefast import VAE, AnomalyDetector, datasets
-from vaefast.files import atomic_write
+from vaefast import VAE, AnomalyDetector, datasets, pictures
 
 MNIST = Path(os.environ.get("VAEFAST_DATA", ".")) / "mnist"
 SHOWN = 9  # odd images in the picture
@@ -107,8 +106,7 @@ def main(rows: int, epochs: int, seed: int, out: Path) -> None:
     odd_patients(10 * epochs, seed, above.subplots(1, 3))
     odd_images(rows, epochs, seed, below.subplots(3, SHOWN))
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out / "anomalies.png") as path:
-        figure.savefig(path)
+    pictures.save(figure, out / "anomalies.png")
     print(f"Wrote {out / 'anomalies.png'}")
 
 

@@ -18,8 +18,7 @@ from PIL import Image
 
 import drawn
 from plain import Command
-from vaefast import VAE, datasets, images
-from vaefast.files import atomic_write
+from vaefast import VAE, datasets, pictures
 
 SCALES = (6.0, 4.0, 2.6)  # pixels of the photograph for a pixel of the model's images
 EVERY = 3  # model's pixels from one place that is looked at to the next
@@ -103,8 +102,7 @@ def main(
         print(f"{scale * height:.0f} pixels high: drawn in {found} times")
     dreamt = np.clip(content + (now - grey)[..., None], 0, 1)
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out / "dream.png") as path:
-        images.sheet([content, dreamt], 2).save(path)
+    pictures.save(pictures.sheet([content, dreamt], 2), out / "dream.png")
     print(f"Wrote {out / 'dream.png'}: the photograph, and the dream")
 
 

@@ -15,8 +15,7 @@ import click
 import numpy as np
 
 from plain import Command
-from vaefast import VAE, animation, datasets, images, latent
-from vaefast.files import atomic_write
+from vaefast import VAE, datasets, latent, pictures
 
 FREY = Path(os.environ.get("VAEFAST_DATA", ".")) / "frey-faces" / "frey_faces.npz"
 # Frames of Frey's faces, chosen by eye: the same pose and light, smiling and not.
@@ -96,14 +95,13 @@ def main(
     print(f"Morphed between images {ends}; moved three along: {named}")
 
     out.mkdir(parents=True, exist_ok=True)
-    picture = images.strips(
+    picture = pictures.strips(
         [new, X[rows[:, 0]], *legs, *moved],
         names=["new", "nearest\nphotograph", *["morph"] * 3, *[named] * 3],
     )
-    with atomic_write(out / "faces.png") as path:
-        picture.save(path)
+    pictures.save(picture, out / "faces.png")
     frames = latent.morph(vae, X[ends[0]], X[ends[-1]], 16, through=X[ends[1:-1]])
-    animation.save_animation(frames, out / "morph.webp", hold=range(0, len(frames), 15))
+    pictures.save_animation(frames, out / "morph.webp", hold=range(0, len(frames), 15))
     print(f"Wrote {out / 'faces.png'} and {out / 'morph.webp'}")
 
 

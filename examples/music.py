@@ -18,8 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from plain import Command
-from vaefast import VAE, latent
-from vaefast.files import atomic_write
+from vaefast import VAE, latent, pictures
 
 LOWEST, PITCHES = 28, 60  # MIDI notes 28 to 87
 STEPS, BARS = 16, 12  # sixteenths in a bar, bars of what is written
@@ -66,8 +65,7 @@ def save_midi(bars: np.ndarray, path: Path) -> None:
         kind = "note_on" if change[step, pitch] > 0 else "note_off"
         track.append(mido.Message(kind, note=LOWEST + pitch, time=190 * (step - last)))
         last = step
-    with atomic_write(path) as temporary:
-        mido.MidiFile(tracks=[track]).save(temporary)
+    mido.MidiFile(tracks=[track]).save(path)
 
 
 @click.command(cls=Command)
@@ -108,8 +106,7 @@ def main(data: Path, epochs: int, seed: int, out: Path) -> None:
     last.set_xticks(range(12), ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"])
     last.legend(title="share of notes", bbox_to_anchor=(1, 1.1), frameon=False)
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out / "music.png") as path:
-        figure.savefig(path)
+    pictures.save(figure, out / "music.png")
     save_midi(new[:BARS], out / "new.mid")
     save_midi(morph, out / "morph.mid")
     print(f"Wrote music.png, new.mid and morph.mid to {out}")

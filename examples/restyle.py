@@ -16,8 +16,7 @@ from PIL import Image, ImageOps
 
 import drawn
 from plain import Command
-from vaefast import VAE, images, latent
-from vaefast.files import atomic_write
+from vaefast import VAE, latent, pictures
 
 PATCH, STEP = 14, 7  # pixels: the side of a patch, and from one to the next
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -85,10 +84,9 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     parts = [Image.fromarray(np.rint(255 * part).astype(np.uint8)) for part in (content, style)]
     parts = [ImageOps.fit(part, redrawn.shape[1::-1]) for part in parts]
-    picture = images.strips([map(np.asarray, parts), np.stack([decoded, redrawn])])
-    for name, result in (("restyle.png", picture), ("redrawn.png", images.sheet(redrawn[None]))):
-        with atomic_write(out / name) as path:
-            result.save(path)
+    picture = pictures.strips([map(np.asarray, parts), np.stack([decoded, redrawn])])
+    for name, result in (("restyle.png", picture), ("redrawn.png", pictures.sheet(redrawn[None]))):
+        pictures.save(result, out / name)
     print(f"Wrote {out / 'restyle.png'} and {out / 'redrawn.png'}")
 
 

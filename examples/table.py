@@ -15,8 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from plain import Command
-from vaefast import VAE, latent
-from vaefast.files import atomic_write
+from vaefast import VAE, latent, pictures
 from vaefast.tables import Table
 
 PANELS = 6  # columns in the picture
@@ -109,8 +108,7 @@ def main(csv: Path | None, counts: str, rows: int, epochs: int, seed: int, out: 
         axes.set_xticks(range(len(matrix)), table.names, fontsize=8, rotation=60, ha="right")
     figure.colorbar(shown, ax=panels[-1])
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out / "table.png") as path:
-        figure.savefig(path)
+    pictures.save(figure, out / "table.png")
     print(f"Wrote {out / 'table.png'}")
 
 

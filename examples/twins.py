@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 from PIL.Image import Image
 
 from plain import Command
-from vaefast import VAE, datasets, images, latent
-from vaefast.files import atomic_write
+from vaefast import VAE, datasets, latent, pictures
 
 TWINS = {"autoencoder": "Autoencoder", "elbo": "VAE"}
 
@@ -72,20 +71,19 @@ def main(data: str, latent_dim: int, epochs: int, rows: int, seed: int, out: Pat
         print(f"{name}: squared error {error:.1f} per test image")
         print(f"  codes have standard deviations from {codes.std(0).min():.2f} to", end="")
         print(f" {codes.std(0).max():.2f}; the prior's is 1")
-        pairs = images.comparison(tests[:8], vae.reconstruct(tests[:8]))
+        pairs = pictures.comparison(tests[:8], vae.reconstruct(tests[:8]))
         show(column[0], pairs, f"{name}: squared error {error:.1f}")
         for axes, (source, samples) in zip(column[1:3], drawn.items(), strict=True):
             distance = np.median(latent.nearest(X, samples, 1)[0])
             print(f"  new, from {source}: {distance:.2f} from the nearest training image")
-            show(axes, images.sheet(samples[:24], 8), f"new, from {source}")
+            show(axes, pictures.sheet(samples[:24], 8), f"new, from {source}")
         ways = [latent.morph(vae, tests[i], tests[i + 1], 8) for i in range(0, 8, 2)]
-        show(column[3], images.strips(ways), "morphs")
+        show(column[3], pictures.strips(ways), "morphs")
         plane = latent.plane(codes)
         density(column[4], plane.project(codes) - plane.project(np.zeros((1, latent_dim))))
 
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out / "twins.png") as path:
-        figure.savefig(path)
+    pictures.save(figure, out / "twins.png")
     print(f"Wrote {out / 'twins.png'}")
 
 

@@ -21,7 +21,7 @@ Rows = NDArray[np.float32] | NDArray[np.uint8]
 Tensors = dict[str, Floats]
 
 EPSILON = float(np.finfo(np.float32).eps)
-SLOTS = ("value", "first", "second")
+SLOTS = ("value", "m", "v")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from vaefast.animation import save_animation
+from vaefast.pictures.animation import save_animation
 
 GREYS = [0, 60, 120, 180]
 

@@ -129,7 +129,7 @@ def test_contributions_of_a_mixed_table_add_up(X):
     columns = [("laplace", D), ("negative_binomial", 2), ("categorical", 3)]
     vae = small(likelihood=columns, missing="mask").fit(rows)
     found = AnomalyDetector(vae).fit(rows).contributions(rows)
-    at_the_mean, _ = vae._core.score(vae._reader.read(rows), 0, mean_code=True)
+    at_the_mean, _ = vae.model_.core.score(vae.model_.reader.read(rows), 0, deterministic=True)
     np.testing.assert_allclose(found.sum(axis=1), at_the_mean, rtol=1e-4, atol=1e-4)
     assert (found[1:, D + 2 :] != 0).sum(axis=1).max() == 1  # at the row's own category
     np.testing.assert_array_equal(found[0, D + 2 :], 0)

@@ -1,4 +1,4 @@
-"""The benchmark compares the same work and keeps what it promises. Nothing here is timed."""
+"""The benchmark compares the same work and keeps its results. No test depends on a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NETS = ["20-16-2-16-20:relu", "20-16-2-16-20:tanh", "9-12-7-3-8-9:relu", "12-3-1
 
 
 def run(*arguments: str, code: int = 0, module: bool = False, path: Path | None = None) -> str:
-    """Run the command, with `path` before the packages that are installed."""
+    """Run the command and return its output. `path` precedes the installed packages."""
     program = ["-m", "benchmarks.run"] if module else ["benchmarks/run.py"]
     done = subprocess.run(
         [sys.executable, *program, *arguments],
@@ -46,7 +46,7 @@ def run(*arguments: str, code: int = 0, module: bool = False, path: Path | None 
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Path:
-    """A path on which the packages of the other peers can't be imported, installed or not."""
+    """Return a path on which the packages of the other peers cannot be imported."""
     folder = tmp_path / "packages"
     folder.mkdir()
     for package, *_ in PACKAGES.values():
@@ -55,7 +55,7 @@ def alone(tmp_path: Path) -> Path:
 
 
 def ways(module: str) -> tuple[type[Peer], ...]:
-    """The peers of a module, where its packages are installed."""
+    """Return the peers of a module; skip the test if its packages are not installed."""
     for package in PACKAGES[module]:
         if not find_spec(package):
             pytest.skip(f"{package} is not installed")
@@ -76,19 +76,19 @@ def test_a_net_is_read_from_its_widths() -> None:
 @pytest.mark.parametrize(
     "text", ["", "784", "20-16-2-16-21", "20-a-20", "20-0-20", "20-4-4-20", "20-2-20:gelu"]
 )
-def test_what_is_no_net_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_net_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="net|widths|narrowest|activations"):
         Net.parse(text)
 
 
-def test_needed_operations_are_counted() -> None:
+def test_necessary_operations_are_counted() -> None:
     weights = 784 * 256 + 256 * 2 * 2 + 2 * 256 + 256 * 784
     net = Net.parse("784-256-2-256-784")
-    assert net.flops_per_row == 2 * (3 * weights - 784 * 256)  # no gradient of the data
+    assert net.flops_per_row == 2 * (3 * weights - 784 * 256)  # without the data's gradient
     assert Net.parse("12-3-12").flops_per_row == 2 * (3 * 3 * 12 * 3 - 2 * 12 * 3)
 
 
-def test_batches_of_a_net_are_its_own_unless_chosen() -> None:
+def test_a_net_has_its_own_batch_sizes_unless_others_are_chosen() -> None:
     known, other = next(iter(nets.GRID)), Net.parse("9-3-9")
     assert nets.select([known], None) == [(known, size) for size in nets.GRID[known]]
     assert nets.select([known, other], (7,)) == [(known, 7), (other, 7)]
@@ -166,7 +166,7 @@ def test_vaefast_and_numpy_do_the_same_work(text: str) -> None:
     assert set(differences["vaefast"]) == set(parity.TOLERANCES)
 
 
-@pytest.mark.filterwarnings("ignore")  # what others warn of when imported isn't ours
+@pytest.mark.filterwarnings("ignore")  # other libraries' warnings at import
 @pytest.mark.parametrize("module", PACKAGES)
 def test_an_installed_peer_does_the_same_work(module: str) -> None:
     runnable = [way for way in ways(module) if not way.unavailable()]
@@ -182,7 +182,7 @@ def test_an_installed_peer_does_the_same_work(module: str) -> None:
         for _ in range(2):
             peer.load(work.weights)
             losses.append(peer.train_epoch(work.X, work.order)[0])
-        assert losses[0] != losses[1]  # it draws its own noise, other noise each time
+        assert losses[0] != losses[1]  # it draws new noise each time
         assert losses == pytest.approx([losses[0]] * 2, rel=0.05)
     if cpus:
         assert os.sched_getaffinity(0) == cpus
@@ -191,8 +191,8 @@ def test_an_installed_peer_does_the_same_work(module: str) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("module", PACKAGES)
 def test_a_peer_compiles_nothing_for_an_epoch_of_another_length(module: str) -> None:
-    """Else the time to compile would be taken for training."""
-    *_, way = ways(module)  # of PyTorch's, the one that compiles
+    """Otherwise the time of compiling would count as training."""
+    *_, way = ways(module)  # PyTorch's last way is the compiled one
     if reason := way.unavailable():
         pytest.skip(reason)
     net = Net.parse("20-16-2-16-20:relu")
@@ -328,12 +328,12 @@ def test_ratios_are_against_the_best_way_of_a_family(monkeypatch: pytest.MonkeyP
     seconds = {
         "NumPy": [4.0, 4.0, 4.0],
         "vaefast": [1.0, 1.0, 2.0],
-        "slow": [3.0, 3.0, 1.0],  # the best in a round, not over rounds
+        "slow": [3.0, 3.0, 1.0],  # best in one round, but not in the median
         "fast": [2.0, 2.0, 2.0],
     }
     left = {name: list(of_rounds) for name, of_rounds in seconds.items()}
     monkeypatch.setattr(training, "_seconds", lambda peer, *_: left[peer.name].pop(0))
-    kernel = [8.0, 6.0, 4.0]  # epochs per second
+    kernel = [8.0, 6.0, 4.0]  # epochs per second at the kernel's rate
     net, rows = Net.parse("9-3-9"), 8 * training.MAX_BATCHES
     found = (NumpyVAE, VaefastVAE, Slow, Fast)
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""Each question of the benchmarks at tiny size: what it does, not how fast it was."""
+"""Each question of the benchmarks at a tiny size. No test depends on a time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ on_linux = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="L
 
 
 def assert_is_kept_and_printed(module: Any, result: dict[str, Any]) -> None:
-    """A result is JSON, and a line of a table."""
+    """Check that a result is JSON and fits a line of a table."""
     assert json.loads(json.dumps(result)) == result
     columns = module.columns(result)
     lines = report.Table().line(columns).splitlines()
@@ -58,7 +58,7 @@ def positive(numbers: dict[str, float]) -> bool:
 # --- Taking turns ---------------------------------------------------------------------------------
 
 
-def test_functions_take_turns_and_each_round_begins_with_the_next() -> None:
+def test_functions_take_turns_and_each_round_starts_with_the_next() -> None:
     called: list[str] = []
     times = timing.in_turns(
         {name: lambda name=name: called.append(name) for name in "abc"}, rounds=4, seconds=0
@@ -89,18 +89,20 @@ def test_the_roofline_of_each_instruction_set(isa: str) -> None:
     weights = 2 * (20 * 16 + 16 * 2) + 16 * 2
     assert result["optimizer"]["bytes"] == 6 * 4 * weights
     assert result["optimizer"]["fits_cache"]
-    # nothing has to come from memory: the peak is the only limit
+    # The arrays fit the cache, so the peak is the only limit.
     assert result["share_of_limit"] == pytest.approx(result["share_of_peak"])
     assert_is_kept_and_printed(roofline, result)
 
 
-def test_weights_that_no_cache_holds_are_limited_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_exceed_the_cache_are_limited_by_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(roofline, "last_level_cache", lambda: 1000)
     result = roofline.measure(
         NET, 8, isa=_core.ISA, threads=1, rounds=1, seconds=0, terms=100, stream_floats=1000
     )
     assert not result["optimizer"]["fits_cache"]
-    # where the peak is the limit of both phases, the two are the same but for rounding
+    # If the peak limits both phases, the two shares are equal up to rounding.
     rounding = 1 + 1e-12
     assert result["share_of_limit"] * rounding >= result["optimizer"]["share_of_step"]
     assert result["share_of_limit"] * rounding >= result["share_of_peak"]
@@ -141,7 +143,7 @@ def test_a_step_is_one_batch_and_an_epoch_has_many() -> None:
 
 
 @pytest.mark.parametrize("quick", [True, False])
-def test_scaling_goes_along_every_axis_small_sizes_included(quick: bool) -> None:
+def test_scaling_covers_every_axis_including_small_sizes(quick: bool) -> None:
     points = scaling.points(quick)
     axes = {
         axis: [p.value for p in points if p.axis == axis] for axis in ("batch", "width", "depth")
@@ -173,7 +175,7 @@ def test_other_codes_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
         return lambda x: np.ones((len(x), net.latent_dim), np.float32)
 
     monkeypatch.setitem(inference.ENCODERS, "NumPy", wrong)
-    with pytest.raises(ParityError, match="NumPy and vaefast don't give the same codes"):
+    with pytest.raises(ParityError, match="NumPy and vaefast do not return the same codes"):
         inference.measure(NET, 3, threads=1, rounds=1, seconds=0)
 
 
@@ -191,7 +193,7 @@ def test_what_is_not_installed_is_not_compared(monkeypatch: pytest.MonkeyPatch) 
 
 @on_linux
 def test_memory_of_an_array_is_that_of_its_process() -> None:
-    ballast = bytearray(300_000_000)  # of this process, not of the one that is measured
+    ballast = bytearray(300_000_000)  # belongs to this process, not to the measured one
     result = memory.measure("array", rows=300, features=20)
     assert len(ballast) > result["peak"] >= result["own"] > 0
     assert result["peak"] >= result["before"]
@@ -281,16 +283,18 @@ def test_charts_are_drawn_for_light_and_dark_pages(
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(names)
     if kind == "svg":
         chart.draw(results, tmp_path / "new", kind)
-        assert [path.read_bytes() for path in paths] == contents  # the same run, the same files
+        assert [
+            path.read_bytes() for path in paths
+        ] == contents  # a chart of the same run is the same file
 
 
 def test_only_what_was_measured_is_drawn(results: dict[str, Any], tmp_path: Path) -> None:
     alone = copy.deepcopy(results)
     for cell in alone["training"]:
-        cell["ratios"] = {}  # no peer was there
+        cell["ratios"] = {}  # without peers
     assert [p.stem for p in chart.draw(alone, tmp_path, "svg")] == ["scaling-light", "scaling-dark"]
     del alone["scaling"]
-    with pytest.raises(ValueError, match="no results of training beside peers"):
+    with pytest.raises(ValueError, match="no results of training compared with peers"):
         chart.draw(alone, tmp_path, "svg")
 
 

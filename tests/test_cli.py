@@ -15,9 +15,11 @@ from PIL import Image
 
 import vaefast
 from commands import SMALL, fail, names, read_csv, succeed, vaefast_command
-from vaefast import VAE, cli, datasets, images, report
+from vaefast import VAE, cli, datasets, optimizers, pictures
+from vaefast.cli import outputs
+from vaefast.cli.vae_options import GROUPS, PARAMETERS
 
-PICTURES = {name for name in report.FILES if name.endswith(".png")}
+PICTURES = {name for name in outputs.FILES if name.endswith(".png")}
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_train_writes_the_model_its_history_and_pictures(digits_run: Path, digits_file: Path):
     pytest.importorskip("matplotlib")
-    assert names(digits_run) == set(report.FILES)
+    assert names(digits_run) == set(outputs.FILES)
     assert vaefast.load(digits_run / "model.safetensors").feature_shape_ == (28, 28)
     for name in PICTURES:
         with Image.open(digits_run / name) as picture:
@@ -85,7 +87,7 @@ def test_train_numbers_fresh_folders(digits_file: Path, tmp_path: Path, monkeypa
 def test_train_on_more_latent_dimensions_leaves_the_map_out(digits_file: Path, tmp_path: Path):
     pytest.importorskip("matplotlib")
     output = succeed("train", digits_file, "--out", tmp_path / "run", "--latent-dim", 3, *SMALL)
-    assert names(tmp_path / "run") == set(report.FILES) - {"manifold.png", "map.png"}
+    assert names(tmp_path / "run") == set(outputs.FILES) - {"manifold.png", "map.png"}
     assert "Left out manifold.png, map.png: made with --latent-dim 2 only" in output
 
 
@@ -107,7 +109,7 @@ def test_train_without_matplotlib_says_how_to_get_the_curves(
     digits_file: Path, tmp_path: Path, without_matplotlib: None
 ):
     output = succeed("train", digits_file, "--out", tmp_path / "run", *SMALL)
-    assert names(tmp_path / "run") == set(report.FILES) - {"loss.png", "map.png"}
+    assert names(tmp_path / "run") == set(outputs.FILES) - {"loss.png", "map.png"}
     assert "Left out loss.png, map.png" in output
     assert "pip install 'vaefast[plot]'" in output
 
@@ -138,7 +140,7 @@ def test_ctrl_c_writes_the_model_trained_so_far(digits_file: Path, tmp_path: Pat
 def test_every_parameter_of_vae_is_an_option_of_train():
     own = {"data", "out", "force", "validation", "image_size"}
     parameters = inspect.signature(VAE).parameters
-    options = {param.name: param for param in cli.train.params}
+    options = {param.name: param for param in cli.main.commands["train"].params}
     assert set(options) - own == set(parameters)
     documented = " ".join(inspect.getdoc(VAE).replace("`", "").split())
     for name in parameters:
@@ -148,6 +150,11 @@ def test_every_parameter_of_vae_is_an_option_of_train():
         assert description in documented
 
 
+def test_every_parameter_has_one_section_of_the_help():
+    names = [name for group in GROUPS.values() for name in group]
+    assert sorted(names) == sorted(PARAMETERS)
+
+
 def test_options_reach_the_parameters_as_what_they_are(monkeypatch):
     class Stop(ValueError):
         pass
@@ -155,7 +162,7 @@ def test_options_reach_the_parameters_as_what_they_are(monkeypatch):
     def catch(**parameters):
         raise Stop(repr(parameters))
 
-    monkeypatch.setattr(cli, "VAE", catch)
+    monkeypatch.setattr("vaefast.cli.train.VAE", catch)
     given = {
         "latent_dim": 3,
         "hidden_layer_sizes": (400, 200),
@@ -165,7 +172,7 @@ def test_options_reach_the_parameters_as_what_they_are(monkeypatch):
         "sigma": 0.1,
         "conditional": True,
         "beta": 4.0,
-        "adam_betas": (0.8, 0.99),
+        "optimizer": optimizers.Adam((0.8, 0.99)),
         "learning_rate": 0.01,
         "patience": 3,
         "random_state": 7,
@@ -173,7 +180,7 @@ def test_options_reach_the_parameters_as_what_they_are(monkeypatch):
     }
     spelled = "--latent-dim 3 --hidden-layer-sizes 400,200 --decoder-layer-sizes 50 "
     spelled += "--activation tanh --likelihood gaussian:3,categorical:5 --sigma 0.1 --conditional "
-    spelled += "--beta 4 --adam-betas 0.8,0.99 --learning-rate 1e-2 "
+    spelled += "--beta 4 --optimizer adam:betas=0.8,0.99 --learning-rate 1e-2 "
     spelled += "--patience 3 --random-state 7 --no-verbose"
     message = fail("train", *spelled.split())
     assert message == f"Error: {given!r}"
@@ -186,7 +193,7 @@ def test_help_tells_all_there_is_to_know():
     text = " ".join(output.split())
     assert "--hidden-layer-sizes" in text
     assert "[default: 256]" in text
-    assert "[default: 0.9,0.999]" in text
+    assert all(f"{title}:" in output for title in GROUPS)
     for name in datasets.names():
         assert name in text
     overview = succeed("--help")
@@ -230,7 +237,7 @@ def test_a_conditional_model_is_told_the_labels(digits_file: Path, tmp_path: Pat
     succeed("reconstruct", run, digits_file, "--out", tmp_path / "reconstruction.png")
     threes = tmp_path / "threes.png"
     succeed("sample", run, "-n", 8, "--label", 3, "--seed", 1, "--out", threes)
-    drawn = images.sheet(vae.sample(8, 1, y=3), black_white=(0, 1))
+    drawn = pictures.sheet(vae.sample(8, 1, y=3), black_white=(0, 1))
     with Image.open(threes) as picture:
         np.testing.assert_array_equal(np.asarray(picture), np.asarray(drawn))
     out = ["--out", tmp_path / "none.png"]

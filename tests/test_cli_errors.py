@@ -11,8 +11,9 @@ import pytest
 
 import vaefast
 from commands import SMALL, fail, names, read_csv, succeed, vaefast_command
-from vaefast import datasets, options
-from vaefast.files import atomic_write
+from vaefast import datasets
+from vaefast._system.files import atomic_write
+from vaefast.cli import commands
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,6 @@ from vaefast.files import atomic_write
     [
         (["--activation", "sine"], "relu"),
         (["--likelihood", "beta"], "bernoulli"),
-        (["--optimizer", "sdg"], "adamw"),
         (["--learning-rate", "1e30"], "epoch 1"),
         (["--image-size", "8,8"], "image_size"),
     ],
@@ -42,7 +42,7 @@ def test_errors_speak_of_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     np.save("gaps.npy", np.float32([[0.5, np.nan]] * 20))
     assert "with --missing mask" in fail("train", "gaps.npy")
     assert "runs/beta=4/x: there is no such file" in fail("sample", "runs/beta=4/x")
-    assert options.as_options("such as image_size=(28, 28)") == "such as --image-size 28,28"
+    assert commands.as_options("such as image_size=(28, 28)") == "such as --image-size 28,28"
 
 
 def test_labels_are_asked_for_where_they_are_needed(
@@ -60,7 +60,7 @@ def test_a_training_that_diverges_leaves_the_model_of_the_epoch_before(tmp_path:
     X = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
     settings = ["--likelihood", "gaussian", "--seed", 0, "--epochs", 60, "--batch-size", 300]
-    settings += ["--optimizer", "sgd", "--learning-rate", 3, "--momentum", 0.99]
+    settings += ["--optimizer", "sgd:momentum=0.99", "--learning-rate", 3]
     settings += ["--hidden-layer-sizes", 16, "--no-verbose"]
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "loss.png").write_text("of an earlier run")

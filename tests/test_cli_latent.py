@@ -10,7 +10,7 @@ from PIL import Image
 
 import vaefast
 from commands import fail, succeed, vaefast_command
-from vaefast import VAE, datasets, images, latent
+from vaefast import VAE, datasets, latent, pictures
 
 LATENT = 3
 
@@ -83,7 +83,7 @@ def test_reconstruct_shows_draws_beside_the_original(model, data):
     assert "3, 5 of the test rows" in said
     X = datasets.load(data).X_test[[3, 5]]
     draws = vaefast.load(model).reconstruct(X, n=4, random_state=1)
-    expected = images.strips(
+    expected = pictures.strips(
         [[X[0], *draws[0]], [X[1], *draws[1]]],
         names=["row 3", "row 5"],
         heads=["original", "draws"],
@@ -102,7 +102,7 @@ def test_draws_of_a_table_are_rows_of_a_csv_file(table_model):
 def test_sample_takes_a_temperature(model):
     succeed("sample", model, "-n", 4, "--seed", 1, "--temperature", 0.5)
     expected = vaefast.load(model).sample(4, random_state=1, temperature=0.5)
-    assert_same_picture(Path("samples.png"), images.sheet(expected))
+    assert_same_picture(Path("samples.png"), pictures.sheet(expected))
     assert "temperature" in fail("sample", model, "--temperature", -1, code=2)
 
 
@@ -113,7 +113,7 @@ def test_morph_draws_a_row_of_each_leg(model, data):
     frames = latent.morph(vaefast.load(model), a, c, 5, through=[b], how="spherical")
     legs = [[X[0], *frames[:5], X[1]], [X[1], *frames[4:], X[2]]]
     heads = ["from", "", "", "", "", "", "to"]
-    assert_same_picture(Path("morph.png"), images.strips(legs, heads=heads, breaks=[1, 6]))
+    assert_same_picture(Path("morph.png"), pictures.strips(legs, heads=heads, breaks=[1, 6]))
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
@@ -164,7 +164,7 @@ def test_nearest_shows_the_training_rows(model, data):
         ["", *(f"{i}: {d:.1f}" for i, d in zip(*row, strict=True))]
         for row in zip(indices, distances, strict=True)
     ]
-    expected = images.strips(
+    expected = pictures.strips(
         [[s, *X[i]] for s, i in zip(samples, indices, strict=True)],
         heads=["new", "nearest"],
         captions=captions,
@@ -179,7 +179,7 @@ def test_traverse_begins_with_the_strongest_dimension(model, data):
     vae, X = vaefast.load(model), datasets.load(data).X_test
     kl = latent.dimension_kl(vae, X)
     first, second = kl.argsort()[:0:-1]
-    expected = images.strips(
+    expected = pictures.strips(
         latent.traverse(vae, [first, second], start=X[7], values=[-2, -1, 0, 1, 2]),
         names=[f"dimension {i + 1}\n{kl[i]:.2f} nats" for i in (first, second)],
         heads=["-2", "-1", "0", "+1", "+2"],
@@ -197,7 +197,7 @@ def test_direction_takes_labels_and_saves_what_it_found(model, data):
     assert f"from {len(with_it)} and {len(without)} of the train rows" in said
     X = drawn.X[[5, 6]]
     moved = latent.shift(vae, X, way, [-2, 0, 2])
-    expected = images.strips(
+    expected = pictures.strips(
         [[X[0], *moved[0]], [X[1], *moved[1]]], heads=["original", "-2", "0", "+2"], breaks=[1]
     )
     assert_same_picture(Path("direction.png"), expected)
@@ -211,7 +211,7 @@ def test_direction_takes_rows_and_by_default_all_others(model, data):
     for command in ("direction", "map"):
         out = ["--out", "a.xyz"]
         groups = ["--with", 3] if command == "direction" else []
-        assert "a.xyz: is to be a picture" in fail(command, model, data, *groups, *out)
+        assert "a.xyz: a picture is written here" in fail(command, model, data, *groups, *out)
     args = "direction", model, data, "--with-rows", 3, "--save", "a.npy", "--out", "a.png"
     assert "from 1 and 299" in succeed(*args)
     X = datasets.load(data).X
@@ -225,7 +225,7 @@ def test_breed_starts_from_pictures_or_from_a_seed(model, data):
     succeed("breed", model, 1, 2, "--data", data, *args)
     X, vae = datasets.load(data).X_test[1:3], vaefast.load(model)
     children, chosen = latent.evolve(vae, X, 3, 4, 0.1, random_state=2)
-    expected = images.strips(
+    expected = pictures.strips(
         [X, *children],
         names=["parents", "1", "2", "3"],
         framed=[(row + 1, column) for row, pair in enumerate(chosen) for column in pair],

@@ -220,10 +220,10 @@ def test_restored_state_continues_with_the_same_bits(optimizer: str) -> None:
     x = grey(0, ROWS, LARGE.features)
     core = LARGE.core(3, optimizer=optimizer)
     train(core, x, range(2))
-    saved = {slot: core.tensors(slot) for slot in ("value", "first", "second")}
+    saved = {slot: core.tensors(slot) for slot in ("value", "m", "v")}
     steps = core.optimizer_steps
     expected_moments = {"adam": 2, "adamw": 2, "sgd": 1}[optimizer]
-    assert sum(bool(saved[slot]) for slot in ("first", "second")) == expected_moments
+    assert sum(bool(saved[slot]) for slot in ("m", "v")) == expected_moments
 
     restored = LARGE.core(2, seed=99, optimizer=optimizer)
     for slot, tensors in saved.items():
@@ -268,7 +268,7 @@ def test_set_optimizer_starts_from_zero() -> None:
     train(core, x, range(1))
     set_optimizer(core, "adam")
     assert core.optimizer_steps == 0
-    assert not any(np.any(t) for slot in ("first", "second") for t in core.tensors(slot).values())
+    assert not any(np.any(t) for slot in ("m", "v") for t in core.tensors(slot).values())
 
 
 # --- A step that must not be taken, and one that must be held back -------------------------------
@@ -390,4 +390,4 @@ def test_fixed_log_sigma_never_moves() -> None:
 @pytest.mark.parametrize("n", [0, 1, 2, 6, 1000])
 def test_each_piece_of_work_is_taken_once(n: int, threads: int) -> None:
     for _ in range(20):  # threads start and meet at other places each time
-        assert kernels.pieces(n, threads) == [1] * n
+        assert kernels.work_queue(n, threads) == [1] * n

@@ -417,10 +417,10 @@ def test_clipping(max_norm: float, scale: str) -> None:
         assert (reference.global_norm(grads, shared) > max_norm) == (max_norm < 1)
         rule = reference.Adam(0.01)
         rule.step(params, clipped)
-        return {**params, **{f"first of {name}": m for name, m in rule.m.items()}}
+        return {**params, **{f"m of {name}": m for name, m in rule.m.items()}}
 
     got: dict[str, Any] = dict(core.tensors())
-    got |= {f"first of {name}": tensor for name, tensor in core.tensors("first").items()}
+    got |= {f"m of {name}": tensor for name, tensor in core.tensors("m").items()}
     assert_close(got, expected(step, params, case.x(), case.eps()), factor=16)
 
 

@@ -261,11 +261,11 @@ def test_ten_steps_of_each_optimizer(optimizer: str, likelihood: str) -> None:
     ]
     assert core.optimizer_steps == STEPS
     got: dict[str, Any] = {f"value of {name}": t for name, t in core.tensors().items()}
-    got |= {f"first of {name}": t for name, t in core.tensors("first").items()}
-    got |= {f"second of {name}": t for name, t in core.tensors("second").items()}
+    got |= {f"m of {name}": t for name, t in core.tensors("m").items()}
+    got |= {f"v of {name}": t for name, t in core.tensors("v").items()}
     got["losses"] = np.array(losses)
     if not net.learn_sigma:  # a fixed one has moments that nothing ever touches
-        for slot in ("first", "second"):
+        for slot in ("m", "v"):
             assert not np.any(got.pop(f"{slot} of log_sigma", 0))
 
     def ten_steps(params: Any, x: Any) -> dict[str, Any]:
@@ -279,9 +279,7 @@ def test_ten_steps_of_each_optimizer(optimizer: str, likelihood: str) -> None:
                 grads.pop("log_sigma", None)
             rule.step(params, grads)
         out = {f"value of {name}": value for name, value in params.items()}
-        moments = (
-            {"first": rule.buffer} if optimizer == "sgd" else {"first": rule.m, "second": rule.v}
-        )
+        moments = {"m": rule.buffer} if optimizer == "sgd" else {"m": rule.m, "v": rule.v}
         for slot, tensors in moments.items():
             out |= {f"{slot} of {name}": tensor for name, tensor in tensors.items()}
         return out | {"losses": np.array(losses)}

@@ -11,7 +11,7 @@ import pytest
 from scipy import integrate, stats
 
 from vaefast import VAE, CollapseWarning, datasets
-from vaefast.diagnosis import Diagnosis, active_units, diagnose, kl_per_dimension
+from vaefast.metrics.diagnosis import Diagnosis, active_units, diagnose, kl_per_dimension
 from vaefast.schedules import SigmoidWarmup
 
 K = 6
@@ -120,7 +120,7 @@ def test_far_and_narrow_posteriors_stay_finite_and_inform_of_at_most_the_rows():
 
 def test_the_number_of_rows_at_a_time_changes_nothing(vae, X, monkeypatch):
     whole = vae.diagnose(X)
-    monkeypatch.setattr("vaefast.diagnosis.ROWS", 100)
+    monkeypatch.setattr("vaefast.metrics.diagnosis.ROWS", 100)
     np.testing.assert_allclose(vae.diagnose(X).distance, whole.distance, atol=1e-6)
 
 
@@ -177,7 +177,7 @@ def test_without_validation_rows_it_has_those_of_some_rows_always_the_same(X, mo
         looked_at.append(mu.copy())
         return real(mu, logvar)
 
-    monkeypatch.setattr("vaefast.training.kl_per_dimension", spy)
+    monkeypatch.setattr("vaefast._engine.training.kl_per_dimension", spy)
     vae = small(epochs=3).fit(X)
     assert [mu.shape for mu in looked_at] == [(120, K)] * 3
     codes = vae.transform(X)
@@ -216,7 +216,7 @@ def test_a_collapse_is_said_once_with_what_helps(X):
 def test_short_training_is_not_judged(X):
     vae = collapsed(epochs=3).fit(X)
     assert vae.history_["active_units"][-1] == 0
-    assert vae._core.optimizer_steps < 1000
+    assert vae.model_.core.optimizer_steps < 1000
 
 
 def test_an_interrupted_training_is_not_judged(X):
@@ -241,12 +241,12 @@ def test_the_weights_that_patience_restored_are_judged_not_the_last(X):
 def test_units_to_spare_are_no_collapse(X):
     """Three factors and forty units: the model leaves most of them to the prior."""
     vae = small(latent_dim=40, learning_rate=0.01, batch_size=8, epochs=10).fit(X)
-    assert vae._core.optimizer_steps >= 1000
+    assert vae.model_.core.optimizer_steps >= 1000
     assert 4 <= vae.history_["active_units"][-1] < 40
 
 
 def test_drawn_digits_do_not_collapse():
     digits = datasets.strokes(3000, n_test=0).X
     vae = small(latent_dim=10, hidden_layer_sizes=(64,), epochs=11, batch_size=30).fit(digits)
-    assert vae._core.optimizer_steps >= 1000
+    assert vae.model_.core.optimizer_steps >= 1000
     assert vae.history_["active_units"][-1] >= 2

@@ -11,7 +11,7 @@ from sklearn.linear_model import Lasso
 from sklearn.metrics import mutual_info_score
 
 from vaefast import VAE, datasets
-from vaefast.disentanglement import _lasso, dci, mig, sap
+from vaefast.metrics.disentanglement import _lasso, dci, mig, sap
 
 N, F = 4000, 4
 
@@ -144,7 +144,7 @@ def test_the_lasso_is_scikit_learns(rng, monkeypatch):
     order = np.random.default_rng(0).permutation(N)[: N // 2]
     standard = [(a[order] - a[order].mean(0)) / a[order].std(0) for a in (x, y)]
     for share in (0.5, 0.1, 0.01):
-        monkeypatch.setattr("vaefast.disentanglement.PENALTIES", np.array([share]))
+        monkeypatch.setattr("vaefast.metrics.disentanglement.PENALTIES", np.array([share]))
         found, _ = _lasso(x, y)
         for target in range(2):
             largest = np.abs(standard[0].T @ standard[1][:, target]).max() / len(order)

@@ -92,10 +92,10 @@ def test_the_page_may_load_nothing_but_its_own_style_and_script(tmp_path: Path):
 def test_weights_are_float16_only_where_nobody_sees_it(tmp_path: Path):
     vae = small(IMAGES)
     assert written(tmp_path, vae)["decoder"]["weights"]["type"] == "float16"
-    tensors = vae._core.tensors()
+    tensors = vae.model_.weights()
     tensors["decoder.0.weight"] *= 300  # steep: rounding would show
     tensors["output.weight"] *= 30
-    vae._core.set_tensors(tensors)
+    vae.model_.set_weights(tensors)
     weights = written(tmp_path, vae)["decoder"]["weights"]
     assert weights["type"] == "float32"
     names = [f"{layer}.{part}" for layer in ("decoder.0", "output") for part in ("weight", "bias")]
@@ -106,9 +106,9 @@ def test_weights_are_float16_only_where_nobody_sees_it(tmp_path: Path):
 
 def test_weights_beyond_float16_stay_float32(tmp_path: Path):
     vae = small(TABLE, likelihood="gaussian", activation="tanh")
-    tensors = vae._core.tensors()
+    tensors = vae.model_.weights()
     tensors["output.bias"][:] = 1e6
-    vae._core.set_tensors(tensors)
+    vae.model_.set_weights(tensors)
     assert written(tmp_path, vae)["decoder"]["weights"]["type"] == "float32"
 
 
@@ -168,9 +168,9 @@ def test_a_map_of_two_dimensions_is_the_latent_space(tmp_path: Path):
 
 def test_the_strongest_dimension_comes_first(tmp_path: Path):
     vae = small(IMAGES, latent_dim=4)
-    tensors = vae._core.tensors()
+    tensors = vae.model_.weights()
     tensors["decoder.0.weight"] *= np.array([[1], [0], [100], [10]])  # of each dimension
-    vae._core.set_tensors(tensors)
+    vae.model_.set_weights(tensors)
     found = written(tmp_path, vae)
     assert found["order"] == [2, 3, 0, 1]
     assert found["strength"][1] == 0

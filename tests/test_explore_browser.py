@@ -198,12 +198,12 @@ def lively(X: np.ndarray, **parameters: Any) -> VAE:
     settings = {"hidden_layer_sizes": (12, 8), "epochs": 1, "random_state": 0, "verbose": False}
     vae = VAE(**(settings | parameters)).fit(X)
     random = np.random.default_rng(1)
-    tensors = vae._core.tensors()
+    tensors = vae.model_.weights()
     for name, tensor in tensors.items():
         if name.endswith(".weight") and not name.startswith("logvar"):
             size = 1.5 / np.sqrt(len(tensor))
             tensor[:] = size * random.standard_normal(tensor.shape)
-    vae._core.set_tensors(tensors)
+    vae.model_.set_weights(tensors)
     return vae
 
 

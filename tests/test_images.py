@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vaefast import images
+from vaefast.pictures import images
 
 
 def flat(*values: float, side: int = 28) -> np.ndarray:

@@ -22,12 +22,12 @@ def constant(likelihood: str | Sequence[tuple[str, int]], **params: Any) -> VAE:
     vae = VAE(
         1, (), likelihood=likelihood, df=DF, epochs=1, random_state=0, verbose=False, **params
     ).fit(X)
-    tensors = {name: np.zeros_like(tensor) for name, tensor in vae._core.tensors().items()}
+    tensors = {name: np.zeros_like(tensor) for name, tensor in vae.model_.weights().items()}
     tensors["output.bias"] = OUT
     for name in tensors:
         if "log_" in name:
             tensors[name] = np.log(SCALE).astype(np.float32)[: len(tensors[name])]
-    vae._core.set_tensors(tensors)
+    vae.model_.set_weights(tensors)
     return vae
 
 
@@ -128,9 +128,9 @@ def test_draws_are_values_that_the_likelihood_takes(likelihood):
 
 def test_extreme_means_of_a_continuous_bernoulli_are_met():
     vae = constant("continuous_bernoulli")
-    tensors = vae._core.tensors()
+    tensors = vae.model_.weights()
     tensors["output.bias"] = np.array([-5000, 5000, 1e-4, -60], dtype=np.float32)
-    vae._core.set_tensors(tensors)
+    vae.model_.set_weights(tensors)
     X = vae.sample(20_000, random_state=6, draw=True).astype(np.float64)
     np.testing.assert_allclose(X.mean(axis=0)[[0, 2, 3]], [1 / 5000, 0.5, 1 / 60], rtol=0.03)
     assert 1 - X[:, 1].mean() == pytest.approx(1 / 5000, rel=0.03)
@@ -142,10 +142,10 @@ def test_columns_of_several_kinds_are_drawn_each_by_its_own():
     columns = [("gaussian", 1), ("poisson", 1), ("categorical", 2)]
     X = np.tile(np.float32([0, 1, 0, 1]), (8, 1))
     vae = VAE(1, (), likelihood=columns, epochs=1, random_state=0, verbose=False).fit(X)
-    tensors = {name: np.zeros_like(tensor) for name, tensor in vae._core.tensors().items()}
+    tensors = {name: np.zeros_like(tensor) for name, tensor in vae.model_.weights().items()}
     tensors["output.bias"] = OUT
     tensors["columns.0.log_sigma"] = np.log(np.float32([0.25]))
-    vae._core.set_tensors(tensors)
+    vae.model_.set_weights(tensors)
     X = vae.sample(20_000, random_state=7, draw=True).astype(np.float64)
     assert stats.kstest(X[:, 0], stats.norm(-3, 0.25).cdf).pvalue > 1e-3
     assert X[:, 1].mean() == pytest.approx(RATE[1], rel=0.03)
@@ -318,7 +318,7 @@ def test_training_on_counts_begins_at_their_rates(likelihood):
     vae = VAE(1, (4,), likelihood=columns, missing="mask", epochs=1, learning_rate=1e-9,
               random_state=0, verbose=False)  # fmt: skip
     vae.fit(np.column_stack([np.zeros(120), X]), exposure=exposure)
-    biases = vae._core.tensors()["output.bias"]
+    biases = vae.model_.weights()["output.bias"]
     known = np.nansum(X, axis=0) / (exposure @ ~np.isnan(X))
     np.testing.assert_allclose(np.exp(biases[1:3]), known[:2], rtol=0.02)
     np.testing.assert_allclose(np.exp(biases[3]), 30_000, rtol=0.01)

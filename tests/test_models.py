@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from cores import python
-from vaefast import VAE, DivergenceError, _core, load, schedules
+from vaefast import VAE, DivergenceError, _core, load, optimizers, schedules
 from vaefast.tables import Table
 
 
@@ -21,7 +21,7 @@ def small(**params: Any) -> VAE:
 
 
 def weights(vae: VAE) -> dict[str, np.ndarray]:
-    return vae._core.tensors()
+    return vae.model_.weights()
 
 
 def factors(n: int, features: int, rng: np.random.Generator) -> np.ndarray:
@@ -254,7 +254,7 @@ def test_free_bits_and_capacity_hold_the_kl():
             "nothing": {},
             "free bits": {"free_bits": 0.5},
             "capacity": {"capacity": 2.0, "beta": 10.0},
-            "rising": {"capacity": schedules.LinearWarmup(30, 0.0, 2.0), "beta": 10.0},
+            "rising": {"capacity": schedules.LinearWarmup(30, end=2.0), "beta": 10.0},
         }.items()
     }
     assert kl["nothing"] < 0.3
@@ -286,7 +286,7 @@ def linear_gaussian() -> tuple[VAE, Any]:
         "output.bias": b,
         "log_sigma": np.full(5, np.log(sigma)),
     }
-    vae._core.set_tensors({name: value.astype(np.float32) for name, value in tensors.items()})
+    vae.model_.set_weights({name: value.astype(np.float32) for name, value in tensors.items()})
     return vae, stats.multivariate_normal(b, W.T @ W + sigma**2 * np.eye(5))
 
 
@@ -312,7 +312,7 @@ def test_log_likelihood_of_what_is_known_is_that_of_the_marginal():
     X = marginal.rvs(50, random_state=1).astype(np.float32)
     X[:, [1, 4]] = np.nan
     tensors = {name: 0 * t if name[:2] in ("mu", "lo") else t for name, t in weights(vae).items()}
-    vae._core.set_tensors({**tensors, "log_sigma": weights(vae)["log_sigma"]})  # q is the prior
+    vae.model_.set_weights({**tensors, "log_sigma": weights(vae)["log_sigma"]})  # q is the prior
     known = [0, 2, 3]
     exact = stats.multivariate_normal(marginal.mean[known], marginal.cov[np.ix_(known, known)])
     estimate = vae.log_likelihood(X, n_samples=20_000)
@@ -372,7 +372,7 @@ def test_log_likelihood_is_the_same_at_every_call_in_any_company_by_any_threads(
     )
     for n_threads in (2, 3):
         twin = small(**{**vae.get_params(), "n_threads": n_threads}).fit(X)
-        twin._core.set_tensors(weights(vae))
+        twin.model_.set_weights(weights(vae))
         rows = twin.log_likelihood(X, n_samples=700).rows
         np.testing.assert_array_equal(rows, estimate.rows)
 
@@ -496,7 +496,7 @@ def test_dropout_is_of_training_alone(X):
 
 def test_clipping_bounds_the_step(X):
     """By plain gradient descent a step is the rate times the gradient, which has this norm."""
-    params = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 0.1, "epochs": 1}
+    params = {"optimizer": optimizers.SGD(0.0), "learning_rate": 0.1, "epochs": 1}
     params |= {"batch_size": len(X)}
 
     def step(**more: Any) -> float:
@@ -534,7 +534,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "iwae": {"objective": "iwae", "n_samples": 3, "gradient_estimator": "dreg"},
     "autoencoder": {"objective": "autoencoder"},
     "free bits": {"free_bits": 0.1},
-    "capacity": {"capacity": schedules.LinearWarmup(3, 0.0, 2.0)},
+    "capacity": {"capacity": schedules.LinearWarmup(3, end=2.0)},
     "dropout": {"dropout": 0.2},
     "denoising": {"denoising": ("gaussian", 0.1)},
     "clipping": {"max_grad_norm": 0.5},
@@ -669,7 +669,9 @@ def test_partial_fit_goes_on_as_fitted_whatever_is_set(X, tmp_path):
 
 def test_weight_decay_keeps_weights_small(X):
     def size(decay: float) -> float:
-        vae = small(optimizer="adamw", weight_decay=decay, learning_rate=1e-2, epochs=20).fit(X)
+        vae = small(
+            optimizer=optimizers.AdamW(weight_decay=decay), learning_rate=1e-2, epochs=20
+        ).fit(X)
         return float(sum(np.square(w).sum() for w in weights(vae).values() if w.ndim == 2))
 
     sizes = [size(decay) for decay in (0.0, 0.3, 3.0)]

@@ -1,4 +1,4 @@
-"""Published results at tiny size: stopped anywhere, training goes on to the same bits."""
+"""Published results at a tiny size: a training that is stopped resumes to the same bits."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def pixels(n: int, seed: int, width: int = 12) -> data.Pixels:
 
 
 def tiny_data(seed: int) -> Data:
-    """Dark rows to train on, less dark ones to validate: the best epoch is not the last."""
-    dark = data.Binarisation(pixels(90, 0) // 2)
+    """Dark training rows and lighter validation rows, so that the best epoch is not the last."""
+    dark = data.Binarization(pixels(90, 0) // 2)
     validation = pixels(20, 2) // 3 * 2
     return Data(lambda epoch: dark.draw(seed, epoch), pixels(20, 1), validation)
 
@@ -73,15 +73,15 @@ def run(
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """All that must be the same: weights, moments, history but for time, the best weights."""
+    """Return what must not change: weights, moments, history without times, best weights."""
     found: dict[str, Any] = {}
     for path in folder.glob("*.safetensors"):
         vae = vaefast.load(path)
-        for slot in ("value", "first", "second"):
-            for name, tensor in vae._core.tensors(slot).items():
+        for slot, tensors in {"value": vae.model_.weights(), **vae.model_.moments()}.items():
+            for name, tensor in tensors.items():
                 found[f"{path.name} {slot} {name}"] = tensor.tobytes()
         found[path.name] = {k: v for k, v in vae.history_.items() if k != "seconds"}
-        found[f"{path.name} steps"] = vae._core.optimizer_steps
+        found[f"{path.name} steps"] = vae.model_.core.optimizer_steps
     (result,) = folder.glob("after-*.json")
     found["figures"] = json.loads(result.read_text())["ours"]
     log = (folder / runner.LOG).read_text().splitlines()
@@ -91,21 +91,21 @@ def content(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What comes of the training in one go."""
+    """The content of a folder after a training without a stop."""
     folder = tmp_path_factory.mktemp("whole")
     run(folder)
     return content(folder)
 
 
-# ------------------------------------------------------------------ stopped and gone on
+# ------------------------------------------------------------------ stopping and resuming
 
 
 class Stop(BaseException):
-    """As a kill: nobody catches it."""
+    """Stands for a kill: no code catches it."""
 
 
 def stop_at(number: int) -> Callable[..., None]:
-    """A function that raises at its call of this number."""
+    """Return a function that raises at its call number `number`."""
     calls = 0
 
     def call(*_: object) -> None:
@@ -119,7 +119,7 @@ def stop_at(number: int) -> Callable[..., None]:
 
 @pytest.mark.parametrize("seconds", [0, 1e9], ids=["checkpoints", "no checkpoint"])
 @pytest.mark.parametrize("epoch", range(1, EPOCHS + 1))
-def test_a_run_that_is_killed_goes_on_to_the_same_bits(
+def test_a_run_that_is_killed_resumes_to_the_same_bits(
     seconds, epoch, whole, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(runner, "SECONDS", seconds)
@@ -130,7 +130,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(
 
 
 @pytest.mark.parametrize("number", range(1, 11))  # the log, 2 best and 6 checkpoints, the result
-def test_a_run_that_is_killed_while_it_writes_goes_on_to_the_same_bits(
+def test_a_run_that_is_killed_while_it_writes_resumes_to_the_same_bits(
     number, whole, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(runner, "SECONDS", 0)
@@ -142,7 +142,7 @@ def test_a_run_that_is_killed_while_it_writes_goes_on_to_the_same_bits(
     assert content(tmp_path) == whole
 
 
-def test_a_process_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path):
+def test_a_process_that_is_killed_resumes_to_the_same_bits(whole, tmp_path):
     code = (
         "import os, signal, sys; sys.path[:0] = sys.argv[1:3]\n"
         "import test_papers as t; from benchmarks.papers import runner; from pathlib import Path\n"
@@ -156,7 +156,7 @@ def test_a_process_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path):
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     lines: list[str] = []
     run(tmp_path, echo=lines.append)
-    assert lines[0].endswith("goes on after epoch 3")
+    assert lines[0].endswith("resumes after epoch 3")
     assert content(tmp_path) == whole
 
 
@@ -166,7 +166,7 @@ def test_ctrl_c_within_an_epoch_loses_only_that_epoch(whole, tmp_path, monkeypat
 
     def interrupted(vae: vaefast.VAE, *args: Any, **kwargs: Any) -> vaefast.VAE:
         if getattr(vae, "n_iter_", 0) == 3:
-            os.kill(os.getpid(), signal.SIGINT)  # heard in the loop of training
+            os.kill(os.getpid(), signal.SIGINT)  # the training loop polls for it
         return train(vae, *args, **kwargs)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
@@ -177,18 +177,18 @@ def test_ctrl_c_within_an_epoch_loses_only_that_epoch(whole, tmp_path, monkeypat
     assert content(tmp_path) == whole
 
 
-def test_more_epochs_go_on_from_fewer(whole, tmp_path):
+def test_more_epochs_resume_from_fewer(whole, tmp_path):
     first = run(tmp_path, epochs=2)
     assert (first["epochs"], first["of_epochs"]) == (2, EPOCHS)
     run(tmp_path)
-    assert run(tmp_path, epochs=2) == first, "kept"
+    assert run(tmp_path, epochs=2) == first, "the result was kept"
     (tmp_path / "after-2-epochs-5-samples.json").unlink()
     assert content(tmp_path) == whole
     with pytest.raises(runner.RunError, match="6 epochs already, more than 2"):
         run(tmp_path, epochs=2)
 
 
-def test_a_result_is_not_made_twice(tmp_path):
+def test_a_result_is_not_computed_twice(tmp_path):
     first = run(tmp_path, epochs=1)
     (tmp_path / runner.CHECKPOINT).unlink()
     assert run(tmp_path, epochs=1) == first
@@ -201,7 +201,7 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
         run(tmp_path, recipe=replace(TINY, trainings=(other,)))
 
 
-def test_the_best_weights_are_judged_and_only_they_are_kept(tmp_path):
+def test_the_best_weights_are_evaluated_and_only_they_are_kept(tmp_path):
     result = run(tmp_path)
     history = vaefast.load(tmp_path / runner.CHECKPOINT).history_
     best = int(np.argmax(history["validation"])) + 1
@@ -225,7 +225,7 @@ def test_the_log_has_a_line_for_each_epoch(tmp_path):
 
 def test_pixels_are_drawn_with_the_probability_of_their_level():
     levels = np.repeat(np.array([[0, 1, 64, 128, 254, 255]], np.uint8), 9000, axis=0)
-    drawn = data.Binarisation(levels).draw(0, 1)
+    drawn = data.Binarization(levels).draw(0, 1)
     assert set(np.unique(drawn)) == {0, 255}
     shares = (drawn == 255).mean(axis=0)
     assert (shares[0], shares[-1]) == (0, 1)
@@ -234,7 +234,7 @@ def test_pixels_are_drawn_with_the_probability_of_their_level():
 
 
 def test_the_same_seed_and_epoch_draw_the_same_pixels():
-    one, other = (data.Binarisation(pixels(500, 0)) for _ in range(2))
+    one, other = (data.Binarization(pixels(500, 0)) for _ in range(2))
     drawn = one.draw(3, 1)
     assert (one.draw(3, 2) != drawn).any()
     assert (one.draw(4, 1) != drawn).any()
@@ -242,7 +242,7 @@ def test_the_same_seed_and_epoch_draw_the_same_pixels():
     np.testing.assert_array_equal(other.draw(3, 1), drawn)
 
 
-def test_fixed_binarisation_is_read_and_a_missing_or_wrong_file_is_named(tmp_path, monkeypatch):
+def test_fixed_binarization_is_read_and_a_missing_or_wrong_file_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("VAEFAST_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="binarized_mnist_test.mat.*VAEFAST_DATA"):
         data.fixed("test")
@@ -260,7 +260,7 @@ def test_fixed_binarisation_is_read_and_a_missing_or_wrong_file_is_named(tmp_pat
 
 @pytest.fixture
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins for MNIST: no download, no wait."""
+    """Replace MNIST by a few random rows, so that nothing is downloaded."""
     monkeypatch.setattr(data, "grey", lambda: (pixels(440, 0, 784), pixels(30, 1, 784)))
     monkeypatch.setattr(data, "fixed", lambda part: pixels(40, 2, 784) // 128 * np.uint8(255))
 
@@ -270,8 +270,10 @@ def command(*arguments: object) -> Result:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_trains_and_prints_ours_beside_theirs(name, few_digits, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # restored when the command has set it
+def test_every_recipe_trains_and_prints_ours_next_to_the_published_figures(
+    name, few_digits, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # restores what the command sets
     samples = ["--samples", 3] if RECIPES[name].samples else []
     made = command(
         name, "--epochs", 2, "--seed", 5, "--threads", 1, "--out", tmp_path / "run", *samples
@@ -302,11 +304,11 @@ def test_the_rates_of_the_iwae_recipe_are_those_of_its_eight_stages():
         done += epochs
 
 
-def test_iwae_weights_begin_as_glorot_and_the_mean_of_the_pixels(few_digits):
+def test_iwae_weights_start_as_glorot_and_the_mean_of_the_pixels(few_digits):
     vae = vaefast.VAE(**iwae.RECIPE.trainings[-2].parameters, random_state=3, verbose=False)
     iwae._start(vae, 3)
     assert vae.n_iter_ == 0
-    tensors = vae._core.tensors()
+    tensors = vae.model_.weights()
     for name, tensor in tensors.items():
         if name.endswith(".weight"):
             bound = np.sqrt(6 / sum(tensor.shape))
@@ -342,11 +344,11 @@ def test_wrong_options_are_explained(arguments, says):
     assert says in made.output
 
 
-def test_ctrl_c_says_how_to_go_on(few_digits, tmp_path, monkeypatch):
+def test_ctrl_c_says_how_to_resume(few_digits, tmp_path, monkeypatch):
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("benchmarks.papers.__main__.run", interrupted)
     made = command("blog", "--out", tmp_path)
     assert made.exit_code == 130
-    assert "The same command goes on" in made.output
+    assert "The same command resumes" in made.output

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vaefast import plots
+from vaefast.pictures import plots
 
 HISTORY = {
     "epoch": [1, 2, 3],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import vaefast
-from vaefast import VAE, storage
-from vaefast import vae as vae_module
+from vaefast import VAE, optimizers
+from vaefast._engine import building, container
 from vaefast.schedules import Cosine, LinearWarmup, MultiStep, Plateau
 
 N, D = 40, 6
@@ -73,7 +75,7 @@ MODELS = {
     "fixed sigma": {"likelihood": "gaussian", "sigma": 0.25},
     "layers": {"hidden_layer_sizes": (9, 5), "decoder_layer_sizes": (3, 4, 5), "latent_dim": 3},
     "linear": {"hidden_layer_sizes": (), "activation": "identity"},
-    "sgd": {"optimizer": "sgd", "momentum": 0.5, "adam_betas": (0.5, 0.6)},
+    "sgd": {"optimizer": optimizers.SGD(0.5)},
     "no seed": {"random_state": None, "n_threads": 3},
 }
 
@@ -129,10 +131,10 @@ def test_the_file_says_what_the_weights_are_whatever_was_set_later(X, tmp_path):
 
 def test_any_safetensors_reader_finds_the_weights_by_name(vae, path):
     tensors = load_file(path)
-    assert tensors["encoder.0.weight"].shape == (D, 8)
-    assert tensors["log_sigma"].shape == (D,)
-    for name, tensor in vae._core.tensors().items():
-        np.testing.assert_array_equal(tensors[name], tensor)
+    assert tensors["weights/encoder.0.weight"].shape == (D, 8)
+    assert tensors["weights/log_sigma"].shape == (D,)
+    for name, tensor in vae.model_.weights().items():
+        np.testing.assert_array_equal(tensors[f"weights/{name}"], tensor)
 
 
 # ------------------------------------------------------------------ training that goes on
@@ -140,11 +142,11 @@ def test_any_safetensors_reader_finds_the_weights_by_name(vae, path):
 
 RESUMED = {
     "adam": {},
-    "sgd": {"optimizer": "sgd", "momentum": 0.5, "learning_rate": 1e-2},
+    "sgd": {"optimizer": optimizers.SGD(0.5), "learning_rate": 1e-2},
     "adamw": {"optimizer": "adamw", "likelihood": "gaussian", "max_grad_norm": 1.0},
     "cosine and warm-up": {"learning_rate": Cosine(1e-2, warmup=1), "beta": LinearWarmup(3)},
     "plateau": {"learning_rate": Plateau(1e-2, patience=1, min_delta=100.0)},
-    "steps": {"learning_rate": MultiStep(1e-2, (1, 3)), "capacity": LinearWarmup(4, 0, 5)},
+    "steps": {"learning_rate": MultiStep(1e-2, (1, 3)), "capacity": LinearWarmup(4, 0, end=5)},
     "noise": {"dropout": 0.2, "denoising": ("mask", 0.3)},
     "iwae": {"objective": "iwae", "n_samples": 3, "gradient_estimator": "dreg"},
     "a fresh seed": {"random_state": None},
@@ -161,9 +163,9 @@ def without_time(vae: VAE) -> dict[str, list[Any]]:
 
 def assert_same_training(one: VAE, other: VAE) -> None:
     assert without_time(one) == without_time(other)
-    assert one._core.optimizer_steps == other._core.optimizer_steps
-    for slot in ("value", "first", "second"):
-        tensors, others = one._core.tensors(slot), other._core.tensors(slot)
+    assert one.model_.core.optimizer_steps == other.model_.core.optimizer_steps
+    for slot in ("value", "m", "v"):
+        tensors, others = one.model_.core.tensors(slot), other.model_.core.tensors(slot)
         assert tensors.keys() == others.keys()
         for name in tensors:
             np.testing.assert_array_equal(tensors[name], others[name], err_msg=f"{slot} {name}")
@@ -200,10 +202,10 @@ def test_without_its_moments_training_goes_on_afresh(X, tmp_path):
     path = tmp_path / "model.safetensors"
     vae = small().fit(X)
     vae.save(path)
-    assert set(load_file(path)) == set(vae._core.tensors())
-    core = vaefast.load(path)._core
+    assert not any(name.startswith("optimizer/") for name in load_file(path))
+    core = vaefast.load(path).model_.core
     assert core.optimizer_steps == 0
-    assert not any(tensor.any() for tensor in core.tensors("first").values())
+    assert not any(tensor.any() for tensor in core.tensors("m").values())
 
 
 # ------------------------------------------------------------------ whole or not at all
@@ -213,10 +215,10 @@ def test_without_its_moments_training_goes_on_afresh(X, tmp_path):
 def test_a_failure_while_saving_leaves_the_old_file(moment, vae, path, saved, monkeypatch):
     def fail(*args: Any) -> None:
         if moment == "amid writing":
-            Path(args[1]).write_bytes(b"half of it")
+            args[0].touch()
         raise OSError("no space left on device")
 
-    target = "safetensors.numpy.save_file" if moment == "amid writing" else "os.replace"
+    target = "pathlib.Path.write_bytes" if moment == "amid writing" else "os.replace"
     monkeypatch.setattr(target, fail)
     with pytest.raises(OSError, match="no space left"):
         vae.save(path)
@@ -324,20 +326,20 @@ def test_another_safetensors_file_is_refused(tmp_path):
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The model part of the header, and the tensors."""
+    """The parts in the header, and the tensors."""
     raw = path.read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    return json.loads(header["__metadata__"]["model"]), load_file(path)
+    return json.loads(header["__metadata__"]["parts"]), load_file(path)
 
 
-def forge(path: Path, model: Any, tensors: dict[str, np.ndarray], **metadata: str) -> None:
-    """Write a file as `save` does, with this model part of the header."""
-    text = model if isinstance(model, str) else json.dumps(model, sort_keys=True)
+def forge(path: Path, parts: Any, tensors: dict[str, np.ndarray], **metadata: str) -> None:
+    """Write a file as `save` does, with these parts in the header."""
+    text = parts if isinstance(parts, str) else json.dumps(parts, sort_keys=True)
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode() + tensor.tobytes())
-    parts = {"format": "vaefast-model", "version": "1", "model": text, "sha256": digest.hexdigest()}
-    save_file(tensors, path, parts | metadata)
+    known = {"format": "vaefast-model", "version": "2", "parts": text, "sha256": digest.hexdigest()}
+    save_file(tensors, path, known | metadata)
 
 
 def test_forging_works(path, vae, X):
@@ -345,18 +347,17 @@ def test_forging_works(path, vae, X):
     assert vaefast.load(path).score(X) == vae.score(X)
 
 
-@pytest.mark.parametrize("version", ["0", "2", "1.0", ""])
+@pytest.mark.parametrize("version", ["0", "3", "2.0", ""])
 def test_another_version_is_refused_by_number(path, version):
     forge(path, *read(path), version=version)
-    assert f"version {version} of the format, expected 1" in spoiled_message(path)
+    assert f"version {version} of the format, expected at most 2" in spoiled_message(path)
 
 
 def test_an_edited_header_or_tensor_fails_the_checksum(path):
-    model, tensors = read(path)
-    original = hashlib.sha256()
-    forge(path, {**model, "n_iter": 3}, tensors, sha256=original.hexdigest())
+    parts, tensors = read(path)
+    forge(path, parts, tensors, sha256=hashlib.sha256().hexdigest())
     assert "checksum" in spoiled_message(path)
-    forge(path, model, tensors, sha256="")
+    forge(path, parts, tensors, sha256="")
     assert "checksum" in spoiled_message(path)
 
 
@@ -379,7 +380,9 @@ WILD_PARAMS = [
     {"sigma": -1},
     {"optimizer": "__import__('os')"},
     {"n_threads": 10**9},
-    {"adam_betas": [2, 3]},
+    {"optimizer": {"optimizer": "adam", "betas": [2, 3]}},
+    {"optimizer": {"optimizer": "adam", "more": 2}},
+    {"optimizer": {"schedule": "cosine", "learning_rate": 1}},
     {"nonsense": 1},
     {"self": 1},
 ]
@@ -394,12 +397,6 @@ WILD_MODELS = [
     {"feature_shape": []},
     {"feature_shape": [7]},
     {"feature_shape": None},
-    {"history": {}},
-    {"history": []},
-    {"history": {"epoch": 1}},
-    {"n_iter": 7},
-    {"n_iter": "2"},
-    {"n_iter": 2.0},
     {"seed": -1},
     {"seed": 2**70},
     {"seed": "0"},
@@ -410,18 +407,20 @@ WILD_MODELS = [
 
 @pytest.mark.parametrize("change", [{"params": p} for p in WILD_PARAMS] + WILD_MODELS, ids=str)
 def test_wild_values_in_a_header_are_refused_without_taking_memory(change, path, monkeypatch):
-    model, tensors = read(path)
+    parts, tensors = read(path)
+    fields = parts["model"]["fields"]
     if isinstance(change.get("params"), dict):
-        change = {"params": {**model["params"], **change["params"]}}
-    forge(path, {**model, **change}, tensors)
+        change = {"params": {**fields["params"], **change["params"]}}
+    fields.update(change)
+    forge(path, parts, tensors)
     sizes: list[int] = []
 
     def core(**shape: Any) -> Any:
         sizes.append(max(shape["features"], shape["latent_dim"], *shape["encoder"]))
         return real(**shape)
 
-    real = vae_module.Core
-    monkeypatch.setattr(vae_module, "Core", core)
+    real = building.Core
+    monkeypatch.setattr(building, "Core", core)
     tracemalloc.start()
     try:
         assert "does not hold a usable model" in spoiled_message(path)
@@ -439,57 +438,85 @@ def test_a_header_that_is_no_model_is_refused(text, path):
 
 
 def test_tensors_of_other_shapes_names_or_types_are_refused(path):
-    model, tensors = read(path)
-    weight = tensors["encoder.0.weight"]
-    without = {name: tensor for name, tensor in tensors.items() if name != "encoder.0.weight"}
+    parts, tensors = read(path)
+    name = "weights/encoder.0.weight"
+    weight = tensors[name]
+    without = {key: tensor for key, tensor in tensors.items() if key != name}
     for changed in (
         without,
-        without | {"encoder.0.weights": weight},
-        without | {"encoder.0.weight": np.ascontiguousarray(weight.T)},
-        without | {"encoder.0.weight": weight.ravel()},
-        without | {"encoder.0.weight": weight[:, :, None]},
-        without | {"encoder.0.weight": weight[:, :7].copy()},
-        without | {"encoder.0.weight": weight.astype(np.float64)},
-        without | {"encoder.0.weight": weight.astype(np.int32)},
-        without | {"encoder.0.weight": weight.astype(bool)},
+        without | {f"{name}s": weight},
+        without | {name: np.ascontiguousarray(weight.T)},
+        without | {name: weight.ravel()},
+        without | {name: weight[:, :, None]},
+        without | {name: weight[:, :7].copy()},
+        without | {name: weight.astype(np.float64)},
+        without | {name: weight.astype(np.int32)},
+        without | {name: weight.astype(bool)},
+        {**tensors, "weights/more": np.zeros(3, np.float32)},
         {**tensors, "more": np.zeros(3, np.float32)},
-        {**tensors, "more": np.zeros(0, np.float32)},
+        {**tensors, "weights/more": np.zeros(0, np.float32)},
         {},
     ):
-        forge(path, model, changed)
+        forge(path, parts, changed)
         assert "does not hold a usable model" in spoiled_message(path)
 
 
 def test_moments_that_the_optimizer_does_not_need_are_refused(path, vae):
     vae.save(path, training=True)
-    model, tensors = read(path)
-    assert model["optimizer_steps"] == 6
-    name = "optimizer.second.mu.bias"
+    parts, tensors = read(path)
+    assert parts["optimizer"]["fields"] == {"steps": 6}
+    name = "optimizer/v/mu.bias"
     without = {key: tensor for key, tensor in tensors.items() if key != name}
     for changed in (
         without,
-        without | {"optimizer.third.mu.bias": tensors[name]},
+        without | {"optimizer/w/mu.bias": tensors[name]},
         without | {name: tensors[name][:1].copy()},
         without | {name: tensors[name].astype(np.float64)},
-        tensors | {"optimizer.first.more": np.zeros(3, np.float32)},
-        vae._core.tensors(),
+        tensors | {"optimizer/m/more": np.zeros(3, np.float32)},
+        {key: tensor for key, tensor in tensors.items() if not key.startswith("optimizer/")},
     ):
-        forge(path, model, changed)
+        forge(path, parts, changed)
         assert "does not hold a usable model" in spoiled_message(path)
     for steps in (-1, 2**63, 1.5, "6", None):
-        forge(path, model | {"optimizer_steps": steps}, tensors)
+        forge(path, parts | {"optimizer": {"version": 1, "fields": {"steps": steps}}}, tensors)
         assert "does not hold a usable model" in spoiled_message(path)
-    forge(path, {key: model[key] for key in model if key != "optimizer_steps"}, tensors)
+    forge(path, {key: parts[key] for key in parts if key != "optimizer"}, tensors)
     assert "does not hold a usable model" in spoiled_message(path)
-    forge(path, model, tensors)
+    forge(path, parts, tensors)
     assert_same_training(vaefast.load(path), vae)
+
+
+def test_a_history_that_is_none_is_refused(path):
+    parts, tensors = read(path)
+    for name, wild in {
+        "history/epoch": np.array([1, 3]),
+        "history/elbo": np.zeros(3),
+        "history/kl": np.zeros(2, np.int64),
+        "history/kl_per_dimension": np.zeros((2, 3)),
+        "history/active_units": np.zeros(2),
+        "history/more": np.zeros(2),
+    }.items():
+        forge(path, parts, tensors | {name: wild})
+        assert "does not hold a usable model" in spoiled_message(path)
+    without = {name: tensor for name, tensor in tensors.items() if name != "history/kl"}
+    forge(path, parts, without)
+    assert "does not hold a usable model" in spoiled_message(path)
+
+
+def test_a_part_of_a_later_version_is_refused_by_name(path):
+    parts, tensors = read(path)
+    for later in ({"table": {"version": 1, "fields": {}}}, {"model": {"version": 2, "fields": {}}}):
+        forge(path, parts | later, tensors)
+        message = spoiled_message(path)
+        assert "a later version of vaefast" in message
+        assert repr(next(iter(later))) in message
 
 
 def test_a_file_names_the_format_that_save_writes(path):
     raw = path.read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
-    assert header["format"] == storage.FORMAT
-    assert header["version"] == str(storage.VERSION)
+    assert header["format"] == container.FORMAT
+    assert header["version"] == str(container.VERSION)
 
 
 def test_a_disk_that_is_full_loses_no_file(vae: VAE, tmp_path: Path):
@@ -511,3 +538,110 @@ except OSError as error:
     assert str(path) in done.stdout
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+# ------------------------------------------------------------------ provenance, bytes and pickles
+
+
+def test_a_model_knows_where_it_comes_from(vae, path, X):
+    found = vaefast.load(path).model_.provenance
+    assert found == vae.model_.provenance
+    assert (found.version, found.isa) == (vaefast.__version__, vaefast.info()["isa"])
+    assert found.data_sha256 == hashlib.sha256(X.tobytes()).hexdigest()
+    assert (found.data_shape, found.data_dtype) == ((N, D), "float32")
+    assert datetime.fromisoformat(found.date).tzinfo is not None
+    assert vaefast.load(path).model_.seed == 0
+
+
+def test_a_history_has_no_limit(X):
+    vae = small(epochs=1).fit(X)
+    for key, values in vae.history_.items():
+        vae.history_[key] = list(range(1, 200_001)) if key == "epoch" else values * 200_000
+    again = vaefast.from_bytes(vae.to_bytes())
+    assert again.n_iter_ == 200_000
+    assert again.history_ == vae.history_
+
+
+def test_a_model_goes_through_bytes(vae, X):
+    again = vaefast.from_bytes(vae.to_bytes())
+    np.testing.assert_array_equal(again.transform(X), vae.transform(X))
+    with pytest.raises(ValueError, match="truncated, damaged, or no model"):
+        vaefast.from_bytes(b"half of it")
+
+
+class Sub(VAE):
+    """A model of a user's own."""
+
+
+def test_a_pickle_refers_to_public_names_alone(vae):
+    data = pickle.dumps(vae)
+    found = {name for name in re.findall(rb"vaefast[.\w]*", data) if b"." in name}
+    assert found <= {b"vaefast.vae", b"vaefast.safetensors"}, found
+
+
+def test_a_pickle_keeps_class_parameters_and_moments(X):
+    vae = Sub(2, (8,), epochs=2, random_state=0, verbose=False, beta=LinearWarmup(3)).fit(X)
+    vae.set_params(batch_size=7)
+    vae.note = "mine"
+    again = pickle.loads(pickle.dumps(vae))
+    assert (type(again), again.batch_size, again.note) == (Sub, 7, "mine")
+    assert again.get_params() == vae.get_params()
+    assert_same_training(again.partial_fit(X), vae.partial_fit(X))
+
+
+# ------------------------------------------------------------------ files of version 1
+
+VERSION_1 = Path(__file__).parent / "files" / "version_1"
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, np.ndarray]:
+    return dict(np.load(VERSION_1 / "rows.npz"))
+
+
+def rows_of(name: str, rows: dict[str, np.ndarray]) -> tuple[np.ndarray, Any]:
+    """X and y that a file of version 1 was fitted on."""
+    X = rows[{"numbers": "N", "names": "N", "exposure": "C", "columns": "T"}.get(name, "X")]
+    y = {"labels": np.repeat(["a", "b", "c"], 20), "numbers": rows["N"][:, :2]}.get(name)
+    return X, y
+
+
+@pytest.mark.parametrize("path", sorted(VERSION_1.glob("*.safetensors")), ids=lambda p: p.stem)
+def test_a_file_of_version_1_loads_and_works_as_it_did(path, rows, tmp_path):
+    X, y = rows_of(path.stem, rows)
+    exposure = np.full(len(X), 2.0) if path.stem == "exposure" else None
+    for vae in (vaefast.load(path), vaefast.from_bytes(vaefast.load(path).to_bytes(True))):
+        scores = vae.score_samples(X, y, exposure=exposure)
+        np.testing.assert_allclose(scores, rows[path.stem], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(vae.transform(X, y), rows[f"{path.stem}.codes"], atol=1e-4)
+        assert vae.n_iter_ == 2
+        if (after := rows.get(f"{path.stem}.next")) is not None:
+            np.testing.assert_allclose(vae.partial_fit(X).transform(X), after, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value"),
+    [
+        ("sgd", "optimizer", optimizers.SGD(0.8)),
+        ("adamw", "optimizer", optimizers.AdamW((0.8, 0.99), 1e-6, weight_decay=0.1)),
+        ("plain", "optimizer", "adam"),
+        ("schedules", "beta", LinearWarmup(1)),
+        ("schedules", "learning_rate", MultiStep(1e-3, (1,))),
+        ("columns", "likelihood", (("gaussian", 4), ("categorical", 3))),
+        ("names", "denoising", ("mask", 0.2)),
+    ],
+)
+def test_parameters_of_version_1_become_those_of_today(name, parameter, value):
+    assert getattr(vaefast.load(VERSION_1 / f"{name}.safetensors"), parameter) == value
+
+
+def test_a_forged_file_of_version_1_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    raw = (VERSION_1 / "plain.safetensors").read_bytes()
+    metadata = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
+    model, tensors = json.loads(metadata["model"]), load_file(VERSION_1 / "plain.safetensors")
+    for change in ({"n_iter": 7}, {"history": {}}, {"history": []}, {"params": {}}, {"seed": "0"}):
+        text = json.dumps(model | change, sort_keys=True)
+        digest = container.checksum(text, tensors)
+        save_file(tensors, path, metadata | {"model": text, "sha256": digest})
+        assert "does not hold a usable model" in spoiled_message(path)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaefast import VAE, info, threads
+from vaefast import VAE, info
 from vaefast._core import kernels
+from vaefast._system import threads
 
 CPUS = 8
 
@@ -66,7 +67,7 @@ def test_the_default_is_never_more_than_a_model_takes(machine):
 def test_a_model_works_with_the_threads_asked_for(machine, n_threads):
     machine.setenv("OMP_NUM_THREADS", "2")
     vae = VAE(hidden_layer_sizes=(4,), epochs=1, n_threads=n_threads, verbose=False)
-    assert vae.fit(np.zeros((3, 2)))._core.n_threads == (n_threads or 2)
+    assert vae.fit(np.zeros((3, 2))).model_.core.n_threads == (n_threads or 2)
 
 
 # ------------------------------------------------------------------ the container's files

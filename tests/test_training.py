@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaefast import VAE, DivergenceError, _core, training
+from vaefast import VAE, DivergenceError, _core
+from vaefast._engine import training
 
 N, D = 40, 6
 KEYS = ["epoch", "elbo", "reconstruction", "kl", "bound", "validation", "beta", "learning_rate"]
@@ -26,7 +27,7 @@ def small(**params: Any) -> VAE:
 
 
 def weights(vae: VAE) -> dict[str, np.ndarray]:
-    return vae._core.tensors()
+    return vae.model_.weights()
 
 
 def history(vae: VAE) -> dict[str, list[Any]]:
@@ -221,7 +222,7 @@ def test_any_number_of_threads_gives_the_same_bits(n_threads, likelihood):
         ).fit(X, validation=X[:99])
         for n in (1, n_threads)
     )  # fmt: skip
-    assert many._core.n_threads == n_threads
+    assert many.model_.core.n_threads == n_threads
     assert same_bits(one, many)
     np.testing.assert_array_equal(one.score_samples(X), many.score_samples(X))
     np.testing.assert_array_equal(one.transform(X), many.transform(X))
@@ -252,7 +253,7 @@ def test_every_row_is_trained_on(n, batch_size, X):
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 40), (16, 3), (39, 2), (40, 1), (10**30, 1)])
 def test_an_epoch_has_a_step_for_each_batch_and_the_rest(batch_size, steps, X):
     vae = small(batch_size=batch_size).fit(X)
-    assert vae._core.optimizer_steps == 2 * steps
+    assert vae.model_.core.optimizer_steps == 2 * steps
 
 
 def test_a_batch_larger_than_the_data_is_the_data(X):
@@ -311,12 +312,12 @@ def test_ctrl_c_amid_an_epoch_keeps_the_steps_done(X, monkeypatch):
         if next(calls) == 4:  # the second batch of the second epoch
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(training, "ATTENTION", 0)  # a batch at a time
-    monkeypatch.setattr(training._Progress, "advance", advance)
+    monkeypatch.setattr(training, "POLL_SECONDS", 0)  # a batch at a time
+    monkeypatch.setattr(training.Progress, "advance", advance)
     vae = small(epochs=9).fit(X)
     assert vae.interrupted_
     assert vae.n_iter_ == 1
-    assert vae._core.optimizer_steps == 5
+    assert vae.model_.core.optimizer_steps == 5
     assert_usable(vae, X)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vaefast import VAE, NotFittedError, _core, datasets, load
-from vaefast.validation import check_rows
+from vaefast._input.matrix import to_matrix
 
 N, D = 40, 6
 
@@ -23,7 +23,7 @@ def small(**params: Any) -> VAE:
 
 
 def weights(vae: VAE) -> dict[str, np.ndarray]:
-    return vae._core.tensors()
+    return vae.model_.weights()
 
 
 def assert_same_bits(one: VAE, other: VAE) -> None:
@@ -238,13 +238,13 @@ def test_a_data_frame_is_an_array(X, fitted):
 @pytest.mark.parametrize("shape", [(9, 12), (9, 3, 4), (9, 2, 3, 2)])
 def test_float32_and_bytes_are_used_in_place(dtype, shape, tmp_path):
     X = np.ones(shape, dtype)
-    rows, found = check_rows(X)
+    rows, found = to_matrix(X)
     assert np.shares_memory(rows, X)
     assert rows.shape == (9, 12)
     assert found == shape[1:]
     np.save(tmp_path / "X.npy", X)
     on_disk = np.load(tmp_path / "X.npy", mmap_mode="r")
-    rows, _ = check_rows(on_disk)
+    rows, _ = to_matrix(on_disk)
     assert np.shares_memory(rows, on_disk)
 
 

@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks.papers NAME`."""
+"""The command `python -m benchmarks.papers NAME`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,32 @@ RECIPES: dict[str, Recipe] = {
 
 @click.command(context_settings={"show_default": True})
 @click.argument("name", type=click.Choice(list(RECIPES)), metavar="NAME")
-@click.option("--only", multiple=True, metavar="TRAINING", help="Of the recipe's trainings, this.")
-@click.option("--epochs", type=click.IntRange(1), help="Train so many in all. [default: theirs]")
-@click.option("--stages", metavar="0-N", help="Train the first stages, of a recipe that has them.")
-@click.option("--samples", type=click.IntRange(1), help="Per row for the NLL. [default: theirs]")
-@click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, help="May be repeated.")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="[default: runs/papers/NAME]"
+    "--only",
+    multiple=True,
+    metavar="TRAINING",
+    help="Run only this training of the recipe. May be repeated.",
 )
-@click.option("--threads", type=click.IntRange(1), help="[default: the CPUs there are]")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs in total. [default: as published]")
+@click.option("--stages", metavar="0-N", help="Train only the first stages of a recipe.")
+@click.option(
+    "--samples", type=click.IntRange(1), help="Samples per row for the NLL. [default: as published]"
+)
+@click.option(
+    "--seed",
+    "seeds",
+    type=click.IntRange(0),
+    multiple=True,
+    help="Seed of a training. May be repeated.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the results. [default: runs/papers/NAME]",
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads. [default: all CPUs of this process]"
+)
 def main(
     name: str,
     only: tuple[str, ...],
@@ -45,29 +62,30 @@ def main(
     out: Path | None,
     threads: int | None,
 ) -> None:
-    """Reproduce a published result; print ours beside theirs.
+    """Reproduce a published result and print our figures next to the published ones.
 
     \b
     pytorch-example  PyTorch's VAE example, three seeds
-    blog             784-256-2-256-784, batches of 128 and 32
+    blog             784-256-2-256-784 with batches of 128 and 32
     rezende-mohamed  the VAE of Rezende & Mohamed 2015, as pythae reproduces it
     iwae-table-1     Burda et al. 2016: vae-1, vae-1-closed-kl, vae-5, iwae-5, iwae-50
-    kingma-welling   speed of Kingma & Welling's net
+    kingma-welling   training speed of Kingma & Welling's net
 
-    Stop it at any moment: the same command goes on to the same bits. So does one with more epochs
-    or stages.
+    A run may be stopped at any moment. The same command, or one with more epochs or stages,
+    resumes it and reaches the same bits as a run without a stop.
     """
     recipe = RECIPES[name]
     names = [training.name for training in recipe.trainings]
     if unknown := set(only) - set(names):
         raise click.BadParameter(
-            f"{unknown.pop()!r}: there are {', '.join(names)}", param_hint="--only"
+            f"{unknown.pop()!r} is not a training of {name}; there are {', '.join(names)}",
+            param_hint="--only",
         )
     if samples and not recipe.samples:
         raise click.BadParameter(f"{name} has no importance sampling", param_hint="--samples")
     planned = _planned(recipe, epochs, stages)
     if threads:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # of the models: not part of a checkpoint
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # not n_threads, which a checkpoint would keep
     folder = out or Path("runs") / "papers" / name
     results = []
     try:
@@ -89,18 +107,18 @@ def main(
                     )
                 )
     except KeyboardInterrupt:
-        click.echo(f"\nStopped. The same command goes on from the last checkpoint in {folder}.")
+        click.echo(f"\nStopped. The same command resumes from the last checkpoint in {folder}.")
         raise SystemExit(130) from None
     except (RunError, OSError, ValueError, DivergenceError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"\n{_table(results)}\n\ntheirs: {recipe.source}")
+    click.echo(f"\n{_table(results)}\n\npublished: {recipe.source}")
     for departure in recipe.departures:
-        click.echo(f"departs: {departure}")
-    click.echo(f"kept in {folder}")
+        click.echo(f"departure: {departure}")
+    click.echo(f"results in {folder}")
 
 
 def _planned(recipe: Recipe, epochs: int | None, stages: str | None) -> int:
-    """Epochs to train in all."""
+    """Return the number of epochs to train in total."""
     if stages is None:
         return epochs or recipe.epochs
     first, _, last = stages.partition("-")
@@ -118,8 +136,8 @@ def _planned(recipe: Recipe, epochs: int | None, stages: str | None) -> int:
 
 
 def _table(results: list[dict[str, Any]]) -> str:
-    """Ours beside theirs, a line for each figure."""
-    lines = [f"{'training':<12} {'seed':>4} {'epochs':>12} {'':<26} {'ours':>10} {'theirs':>12}"]
+    """Return our figures next to the published ones, one line per figure."""
+    lines = [f"{'training':<12} {'seed':>4} {'epochs':>12} {'':<26} {'ours':>10} {'published':>12}"]
     for result in results:
         theirs: Mapping[str, str] = result["theirs"]
         for figure, ours in result["ours"].items():

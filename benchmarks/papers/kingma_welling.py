@@ -1,4 +1,4 @@
-"""How fast Kingma & Welling 2014 trained, and how fast we train the same net."""
+"""Training speed of the net of Kingma & Welling 2014."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _data(seed: int) -> Data:
 
 
 def _figures(vae: VAE, rows: Data, samples: int) -> dict[str, float]:
-    seconds = sum(vae.history_["seconds"]) / (vae.n_iter_ * len(rows.train(1)))  # of a row
+    seconds = sum(vae.history_["seconds"]) / (vae.n_iter_ * len(rows.train(1)))  # per row
     return {
         "rows per second": 1 / seconds,
         "minutes per million rows": seconds * 1e6 / 60,
@@ -26,7 +26,7 @@ RECIPE = Recipe(
     source="arXiv:1312.6114, section 5: 20 to 40 minutes per million rows at 40 GFLOP/s (Xeon)",
     departures=(
         "Adam (theirs: Adagrad with a prior on the weights)",
-        "vaefast's first weights (theirs: normal with standard deviation 0.01)",
+        "vaefast's initial weights (theirs: normal with standard deviation 0.01)",
     ),
     trainings=(
         Training(

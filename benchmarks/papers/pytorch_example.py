@@ -1,4 +1,4 @@
-"""PyTorch's VAE example, and its recipe with the net of a blog: grey digits, the test ELBO."""
+"""PyTorch's VAE example, and the same recipe with the net of a blog: grey digits, test ELBO."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ADAM = {"activation": "relu", "optimizer": "adam", "learning_rate": 1e-3}
 
 def _data(seed: int) -> Data:
     train, test = data.grey()
-    return Data(lambda epoch: train, test, validation=test)  # watched only: nothing is chosen by it
+    return Data(lambda epoch: train, test, validation=test)  # for the log only
 
 
 def _figures(vae: VAE, rows: Data, samples: int) -> dict[str, float]:
@@ -37,7 +37,7 @@ EXAMPLE = Recipe(
 )
 
 BLOG = Recipe(
-    source="the blog's net 784-256-2-256-784, trained by PyTorch's example for 10 epochs",
+    source="our runs of PyTorch's example with the blog's net 784-256-2-256-784, 10 epochs",
     departures=(),
     trainings=tuple(
         Training(

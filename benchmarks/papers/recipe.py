@@ -1,4 +1,4 @@
-"""What a recipe is: the data, the trainings, and the figures that were published."""
+"""Recipes: the data, the trainings and the published figures of a result."""
 
 from __future__ import annotations
 
@@ -16,34 +16,80 @@ Pixels = NDArray[np.uint8]  # (n, 784), 0 to 255
 
 @dataclass(frozen=True)
 class Data:
-    """Rows to train on in an epoch, counted from 1, and rows to judge by."""
+    """Rows of a training.
+
+    Attributes
+    ----------
+    train : callable
+        Returns the training rows of an epoch. Epochs count from 1.
+    test : ndarray
+        Rows of the evaluation.
+    validation : ndarray or None
+        Rows whose ELBO is measured after each epoch.
+    """
 
     train: Callable[[int], Pixels]
     test: Pixels
-    validation: Pixels | None = None  # their ELBO is measured after each epoch
+    validation: Pixels | None = None
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training of a recipe."""
+    """One training of a recipe.
 
-    name: str  # such as k-50
-    parameters: Mapping[str, Any]  # of the VAE
-    theirs: Mapping[str, str]  # published figures by name, some of those of `Recipe.figures`
+    Attributes
+    ----------
+    name : str
+        Name of the training, such as "iwae-50".
+    parameters : mapping
+        Parameters of the `VAE`.
+    theirs : mapping of str to str
+        Published figures, by names that `Recipe.figures` returns.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    theirs: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a published result came about, and how far we do the same."""
+    """How a published result was obtained, and where we depart from it.
+
+    Attributes
+    ----------
+    source : str
+        Where the result was published.
+    departures : tuple of str
+        Differences between the published procedure and ours.
+    trainings : tuple of Training
+        The trainings.
+    epochs : int
+        Number of epochs of each training.
+    data : callable
+        Returns the `Data` of a seed.
+    figures : callable
+        Returns the figures of a trained model, from the model, its data and the samples per row.
+    samples : int
+        Samples per row for the importance sampling of log p(x); 0 if the recipe has none.
+    seeds : tuple of int
+        Seeds of the published result.
+    start : callable or None
+        Sets the initial weights of a VAE, given a seed. None keeps those of vaefast.
+    keep_best : bool
+        Whether to evaluate the weights of the epoch with the best validation ELBO.
+    stages : tuple of int
+        Number of epochs of each stage, if the recipe has stages.
+    """
 
     source: str
     departures: tuple[str, ...]
     trainings: tuple[Training, ...]
     epochs: int
-    data: Callable[[int], Data]  # of a seed
-    figures: Callable[[VAE, Data, int], dict[str, float]]  # of a trained model; samples of each row
-    samples: int = 0  # for the importance sampling of log p(x), where there is one
+    data: Callable[[int], Data]
+    figures: Callable[[VAE, Data, int], dict[str, float]]
+    samples: int = 0
     seeds: tuple[int, ...] = (0,)
-    start: Callable[[VAE, int], None] | None = None  # sets the first weights; None: vaefast's own
-    keep_best: bool = False  # judge the weights of the best epoch on the validation rows
-    stages: tuple[int, ...] = ()  # epochs of each, where the recipe has stages
+    start: Callable[[VAE, int], None] | None = None
+    keep_best: bool = False
+    stages: tuple[int, ...] = ()

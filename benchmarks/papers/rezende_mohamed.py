@@ -1,4 +1,4 @@
-"""The VAE of Rezende & Mohamed 2015, as pythae reproduces it, on fixed binarised MNIST."""
+"""The VAE of Rezende & Mohamed 2015, as pythae reproduces it, on fixed binarized MNIST."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _training(name: str, *widths: int) -> Training:
             "activation": "relu",
             "batch_size": 100,
             "optimizer": "adam",
-            "learning_rate": MultiStep(1e-4, (200, 350, 500), 10 ** (-1 / 5)),
+            "learning_rate": MultiStep(1e-4, (200, 350, 500), factor=10 ** (-1 / 5)),
         },
         {"NLL": "89.78"},
     )
@@ -42,12 +42,12 @@ def _training(name: str, *widths: int) -> Training:
 RECIPE = Recipe(
     source=(
         "github.com/clementchadebec/benchmark_VAE, examples/scripts/reproducibility/vae.py and its "
-        "README; the paper (arXiv:1505.05770, table 2) has 89.9"
+        "README; the paper (arXiv:1505.05770, table 2) reports 89.9"
     ),
-    departures=("one estimate from 200 samples, not the mean of five",),
+    departures=("one estimate from 200 samples (theirs: the mean of five)",),
     trainings=(
         _training("vae", 400),
-        _training("two-layers", 400, 400),  # with the lines that their script has commented out
+        _training("two-layers", 400, 400),  # their script has this layer commented out
     ),
     epochs=500,
     data=_data,

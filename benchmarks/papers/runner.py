@@ -1,4 +1,7 @@
-"""Train a model of a recipe, in one go or in many, to the same bits; judge it; keep the result."""
+"""Training, evaluation and storage of a recipe's model.
+
+A training that is stopped and resumed reaches the same bits as one without a stop.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,20 @@ import numpy as np
 import vaefast
 from benchmarks.report import environment
 from vaefast import VAE
-from vaefast.files import atomic_write
-from vaefast.threads import default_threads
+from vaefast._system.files import atomic_write
+from vaefast._system.threads import default_threads
 
 from .recipe import Data, Recipe, Training
 
 CHECKPOINT = "checkpoint.safetensors"
-SECONDS = 30  # between two checkpoints; what is done after the last one is done again
+SECONDS = 30  # time between two checkpoints; epochs after the last one are repeated
 LOG = "log.tsv"
 LOGGED = ("epoch", "elbo", "reconstruction", "kl", "bound", "validation", "active_units",
           "learning_rate", "seconds")  # fmt: skip
 
 
 class RunError(Exception):
-    """What is in the folder does not go with the command."""
+    """The content of the folder does not fit the command."""
 
 
 def run(
@@ -40,21 +43,38 @@ def run(
     folder: Path,
     echo: Callable[[str], object],
 ) -> dict[str, Any]:
-    """Return the result of a training after `epochs`, from its file if there is one already.
+    """Return the result of a training after `epochs`, from its file if that exists.
 
-    Whatever was done in the folder before is gone on from.
+    Otherwise the training resumes from the checkpoint in the folder, or starts.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    training : Training
+        One of its trainings.
+    seed : int
+        Seed of the training.
+    epochs : int
+        Epochs to train in total.
+    samples : int
+        Samples per row of the evaluation; 0 if it draws none.
+    folder : Path
+        Where the checkpoint, the log and the result are kept.
+    echo : callable
+        Prints a line.
 
     Raises
     ------
     RunError
-        The folder holds another training, or one that has passed these epochs.
+        The folder holds another training, or one with more epochs.
     KeyboardInterrupt
-        By Ctrl-C; the last checkpoint stays.
+        Ctrl-C stopped the training. The last checkpoint stays.
     """
     judged = f"-{samples}-samples" if samples else ""
     result = folder / f"after-{epochs}-epochs{judged}.json"
     if result.exists():
-        echo(f"{result} is there already")
+        echo(f"{result} already exists")
         kept: dict[str, Any] = json.loads(result.read_text())
         return kept
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +109,7 @@ def run(
 
 
 def _resume(recipe: Recipe, training: Training, seed: int, folder: Path) -> VAE:
-    """The model of the last checkpoint, or one that has not begun."""
+    """Return the model of the last checkpoint, or a new one."""
     vae = VAE(**training.parameters, epochs=recipe.epochs, random_state=seed, verbose=False)
     if not (folder / CHECKPOINT).exists():
         if recipe.start:
@@ -98,7 +118,7 @@ def _resume(recipe: Recipe, training: Training, seed: int, folder: Path) -> VAE:
     found = vaefast.load(folder / CHECKPOINT)
     if found.get_params() != vae.get_params():
         raise RunError(
-            f"{folder / CHECKPOINT} is of another recipe: {found}, expected {vae}. "
+            f"{folder / CHECKPOINT} belongs to another recipe: expected {vae}, found {found}. "
             "Choose another folder with --out, or remove this one."
         )
     return found
@@ -110,12 +130,12 @@ def _train(
     done = getattr(vae, "n_iter_", 0)
     if done > epochs:
         raise RunError(
-            f"{folder} has been trained for {done} epochs already, more than {epochs}. "
+            f"{folder} holds a training of {done} epochs already, more than {epochs}. "
             "Choose another folder with --out."
         )
     if done:
-        echo(f"{folder}: goes on after epoch {done}")
-    with atomic_write(folder / LOG) as temporary:  # epochs after the checkpoint are done again
+        echo(f"{folder}: resumes after epoch {done}")
+    with atomic_write(folder / LOG) as temporary:  # drops the epochs after the checkpoint
         lines = ["\t".join(LOGGED), *(_line(vae, epoch) for epoch in range(1, done + 1))]
         temporary.write_text("\n".join(lines) + "\n")
     saved = time.monotonic()
@@ -125,7 +145,7 @@ def _train(
             vae.partial_fit(data.train(epoch), validation=data.validation)
             if vae.interrupted_:
                 raise KeyboardInterrupt
-            vae.history_["seconds"][-1] = time.perf_counter() - start  # of all: binarising as well
+            vae.history_["seconds"][-1] = time.perf_counter() - start  # with the binarization
             log.write(_line(vae, epoch) + "\n")
             echo(_summary(vae, epoch, epochs))
             if recipe.keep_best and _best_epoch(vae) == epoch:
@@ -141,12 +161,15 @@ def _best_epoch(vae: VAE) -> int:
 
 
 def _best(vae: VAE, folder: Path) -> Path:
-    """Where the best weights are: an epoch has its own file, which an older checkpoint may need."""
+    """Return the file of the best weights.
+
+    Each best epoch has a file of its own, because an older checkpoint may still need it.
+    """
     return folder / f"best-{_best_epoch(vae)}.safetensors"
 
 
 def _tidy(vae: VAE, recipe: Recipe, folder: Path) -> None:
-    """Remove the best weights that no checkpoint needs any more."""
+    """Remove files of best weights that no checkpoint needs."""
     if recipe.keep_best:
         for path in set(folder.glob("best-*.safetensors")) - {_best(vae, folder)}:
             path.unlink()

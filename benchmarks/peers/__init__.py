@@ -1,4 +1,4 @@
-"""Those that are compared: one file each, all behind `base.Peer`."""
+"""The peers: the libraries that vaefast is compared with, one module each, behind `base.Peer`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from importlib import import_module
 
 from benchmarks.peers.base import Peer
 
-# The first one is what the others are checked against.
+# The first one is the reference of the parity check.
 MODULES = ("numpy_vae", "vaefast_vae", "torch_vae", "jax_vae", "keras_vae")
 
 
 def find(modules: tuple[str, ...] = MODULES) -> tuple[list[type[Peer]], dict[str, str]]:
-    """Import the peers: those that can run here, and why each of the others is left out.
+    """Return the peers that can run here, and the reason why each of the others is left out.
 
-    A module of `benchmarks.peers` holds its classes in ``PEERS``.
+    Parameters
+    ----------
+    modules : tuple of str
+        Names of modules of `benchmarks.peers`, each with a tuple of classes named ``PEERS``.
     """
     found: list[type[Peer]] = []
     left_out: dict[str, str] = {}
     for module in modules:
         try:
             ways = import_module(f"benchmarks.peers.{module}").PEERS
-        except Exception as error:  # a broken installation can raise anything
+        except Exception as error:  # a broken installation may raise anything
             left_out[module] = f"{type(error).__name__}: {error}"
             continue
         for way in ways:

@@ -1,4 +1,4 @@
-"""What a peer can do. Names and shapes of the weights are those of tests/reference.py."""
+"""The interface of a peer. Names and shapes of the weights are those of `vae.model_.weights()`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,42 @@ Float = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
 Weights = dict[str, Float]
 
-LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8  # of Adam, for every peer
+LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8  # Adam's constants, for every peer
 
 
 class Peer(ABC):
-    """A VAE with Adam for batches of a fixed size; figures are means over rows, in nats."""
+    """A VAE that one library trains with Adam, on batches of a fixed size.
+
+    Losses are means over rows, in nats.
+
+    Attributes
+    ----------
+    name : str
+        Name of the peer.
+    family : str
+        Name of the library. The fastest peer of a family represents it.
+    """
 
     name: ClassVar[str]
-    family: ClassVar[str]  # peers that do it in different ways; the best of a family counts
+    family: ClassVar[str]
 
     @abstractmethod
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
-        """Build the net; `seed` is that of the training noise."""
+        """Build the net. `seed` is the seed of the training noise."""
 
     @staticmethod
     @abstractmethod
     def version() -> str:
-        """Name and version of what does the work, and of what it stands on."""
+        """Return name and version of the library, and of the library that it builds on."""
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Say why it can't run here, although it is installed; None if it can."""
+        """Return the reason why an installed peer cannot run here, or None if it can."""
         return None
 
     @abstractmethod
     def load(self, weights: Weights) -> None:
-        """Start afresh from these weights: Adam forgets its moments and its steps."""
+        """Start from these weights, and reset Adam's moments and number of steps."""
 
     @abstractmethod
     def weights(self) -> Weights:
@@ -47,7 +57,7 @@ class Peer(ABC):
 
     @abstractmethod
     def loss_and_gradients(self, x: Float, eps: Float) -> tuple[float, float, Weights]:
-        """Return reconstruction, kl and d (reconstruction + kl) / d weight for one batch."""
+        """Return reconstruction, kl and the gradients of their sum, for one batch."""
 
     @abstractmethod
     def train_epoch(
@@ -55,7 +65,14 @@ class Peer(ABC):
     ) -> tuple[float, float]:
         """Take one step per batch of ``X[order]``; return the epoch's reconstruction and kl.
 
-        ``len(order)`` is a multiple of the batch size. Row i of `noise` belongs to row
-        ``order[i]``; None: the peer draws its own. What depends on the rows is compiled or copied
-        once: another epoch on the same `X`, be it longer or shorter, takes no time for that.
+        A second epoch on the same `X` must not compile or copy anything again, whatever its length.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, features)
+            All rows.
+        order : ndarray of int
+            Indices of the rows to train on. Their number is a multiple of the batch size.
+        noise : ndarray of shape (len(order), latent_dim) or None, default=None
+            Noise of each row, in this order. With None the peer draws its own.
         """

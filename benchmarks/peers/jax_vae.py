@@ -1,8 +1,8 @@
-"""A VAE in JAX: an epoch is one jitted loop, which gets the last epoch's buffers to write into.
+"""A VAE in JAX: an epoch is one jitted loop that reuses the buffers of the previous epoch.
 
-Both heads of the encoder are one product. The noise of an epoch is drawn at its start, which takes
-less time than a draw per step. The number of batches is no constant of the compiled loop, so that
-an epoch of another length on the same rows compiles nothing.
+Both heads of the encoder are one product. All noise of an epoch is drawn at its start, which takes
+less time than one draw per step. The number of batches is an argument of the compiled loop, so an
+epoch of another length on the same rows compiles nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.peers.base import BETA1, BETA2, EPSILON, LEARNING_RATE, Float, I
 Array = jax.Array
 Layers = list[tuple[Array, Array]]  # weight (inputs, outputs) and bias (outputs,)
 Parameters = dict[str, Layers]  # "encoder", the heads included, and "decoder"
-State = tuple[Parameters, Parameters, Parameters]  # weights, first and second moments
+State = tuple[Parameters, Parameters, Parameters]  # weights, m and v
 
 jax.config.update("jax_platforms", "cpu")
 
@@ -39,11 +39,11 @@ class JaxVAE(Peer):
         self.key = jax.random.key(seed)
         self.epoch = jax.jit(self._epoch, donate_argnums=0)
         self.gradients = jax.jit(jax.grad(self._loss, has_aux=True))
-        self.rows: tuple[Float, Array] | None = None  # those of the last epoch, for NumPy and JAX
+        self.rows: tuple[Float, Array] | None = None  # rows of the last epoch, in NumPy and in JAX
 
     @staticmethod
     def version() -> str:
-        unlimited = "" if hasattr(os, "sched_setaffinity") else " (on all CPUs, whatever --threads)"
+        unlimited = "" if hasattr(os, "sched_setaffinity") else " (on all CPUs, ignoring --threads)"
         return f"JAX {jax.__version__}{unlimited}"
 
     # ---------------------------------------------------------------- interface
@@ -78,7 +78,7 @@ class JaxVAE(Peer):
     ) -> tuple[float, float]:
         if self.rows is None or self.rows[0] is not X:
             self.rows = X, jnp.asarray(X)
-        # as long as for a whole epoch: the compiled loop depends on it
+        # Padded to a full epoch, because the shape is a constant of the compiled loop.
         indices = np.zeros(max(len(X), len(order)), np.int32)
         indices[: len(order)] = order
         self.key, key = jax.random.split(self.key)
@@ -96,26 +96,26 @@ class JaxVAE(Peer):
     def _epoch(
         self, state: State, X: Array, order: Array, n: int, key: Array, noise: Array | None
     ) -> tuple[State, Array]:
-        """Take n steps; return the sums of the batches' reconstructions and kls too."""
+        """Take n steps; return the new state, and the batches' sums of reconstruction and kl."""
         size = self.batch_size
         if noise is None:
             noise = jax.random.normal(key, (len(order), self.net.latent_dim), jnp.float32)
 
         def step(i: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
-            (parameters, first, second), sums = carry
+            (parameters, m, v), sums = carry
             rows = lax.dynamic_slice_in_dim(order, i * size, size)
-            x = jnp.take(X, rows, axis=0, mode="clip")  # the default looks for bad indices
+            x = jnp.take(X, rows, axis=0, mode="clip")  # the default mode checks indices
             eps = lax.dynamic_slice_in_dim(noise, i * size, size)
             g, losses = jax.grad(self._loss, has_aux=True)(parameters, x, eps)
-            return _adam(parameters, first, second, g, i + 1), sums + losses
+            return _adam(parameters, m, v, g, i + 1), sums + losses
 
         return lax.fori_loop(0, n, step, (state, jnp.zeros(2)))
 
     def _loss(self, parameters: Parameters, x: Array, eps: Array) -> tuple[Array, Array]:
-        """Return the loss, and its parts as an array: reconstruction and kl, in nats."""
+        """Return the loss, and an array of its parts, reconstruction and kl, in nats."""
         heads = self._chain(parameters["encoder"], x)
         mu, raw = jnp.split(heads, 2, axis=1)
-        bounded = jnp.clip(raw, -10, 10)  # outside, the log-variance bends towards +-20
+        bounded = jnp.clip(raw, -10, 10)  # beyond +-10, logvar approaches +-20 smoothly
         logvar = bounded + 10 * jnp.tanh((raw - bounded) / 10)
         sigma = jnp.exp(logvar / 2)
         logits = self._chain(parameters["decoder"], mu + sigma * eps)
@@ -132,7 +132,7 @@ class JaxVAE(Peer):
         return h @ weight + bias
 
     def _named(self, parameters: Parameters) -> Weights:
-        """Copies by name of the parameters or of what is like them."""
+        """Return copies of the parameters, or of their gradients, by name."""
         *encoder, heads = parameters["encoder"]
         *decoder, output = parameters["decoder"]
         k = self.net.latent_dim
@@ -151,7 +151,7 @@ class JaxVAE(Peer):
 
 
 def _adam(w: Parameters, m: Parameters, v: Parameters, g: Parameters, steps: Array) -> State:
-    scale = jnp.sqrt(-jnp.expm1(steps * math.log(BETA2)))  # 1 - beta^steps, without cancellation
+    scale = jnp.sqrt(-jnp.expm1(steps * math.log(BETA2)))  # 1 - beta^steps without cancellation
     rate = LEARNING_RATE * scale / -jnp.expm1(steps * math.log(BETA1))
     epsilon = EPSILON * scale
     m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, g)
@@ -161,8 +161,8 @@ def _adam(w: Parameters, m: Parameters, v: Parameters, g: Parameters, steps: Arr
 
 
 # --- Threads --------------------------------------------------------------------------------------
-# XLA starts, once, a thread for each CPU that the process may then use. So that no more than
-# `threads` work, JAX starts and runs on that many CPUs; others keep the CPUs that they had.
+# XLA starts one thread per CPU that the process may use at that moment, once per process. To limit
+# it to `threads`, JAX starts and runs on that many CPUs. All other code keeps its CPUs.
 
 _started_with: int | None = None
 
@@ -175,14 +175,14 @@ def _start(threads: int) -> None:
         _started_with = threads
     elif threads != _started_with:
         raise ValueError(
-            f"JAX runs with {_started_with} threads already, not {threads}: "
-            "a process can't change that, so use another one"
+            f"JAX already runs with {_started_with} threads and cannot change to {threads}: "
+            "use another process"
         )
 
 
 @contextmanager
 def _limited(threads: int) -> Iterator[None]:
-    if not hasattr(os, "sched_setaffinity"):  # neither macOS nor Windows
+    if not hasattr(os, "sched_setaffinity"):  # macOS and Windows lack it
         yield
         return
     cpus = os.sched_getaffinity(0)

@@ -1,9 +1,9 @@
-"""A VAE of Keras' layers with Keras' Adam, on TensorFlow: an epoch is one function compiled by XLA.
+"""A VAE of Keras layers with Keras' Adam, on TensorFlow: an epoch is one function compiled by XLA.
 
-Writing the loop is faster than `fit` with a `train_step`, also with `jit_compile` and any number of
-`steps_per_execution`. Both heads of the encoder are one layer. The noise of an epoch is drawn at
-its start. The number of batches is no constant of the compiled function, so that an epoch of
-another length on the same rows compiles nothing.
+This hand-written loop is faster than `fit` with a `train_step`, even with `jit_compile` and any
+`steps_per_execution`. Both heads of the encoder are one layer. All noise of an epoch is drawn at
+its start. The number of batches is an argument of the compiled function, so an epoch of another
+length on the same rows compiles nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-os.environ["KERAS_BACKEND"] = "tensorflow"  # before Keras is imported
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else TensorFlow says more than it must
+os.environ["KERAS_BACKEND"] = "tensorflow"  # read when Keras is imported
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # silences TensorFlow's start-up messages
 
 import keras
 import tensorflow as tf
@@ -34,11 +34,14 @@ from benchmarks.peers.base import (
 )
 
 Tensor = tf.Tensor
-tf.get_logger().setLevel("ERROR")  # each net is compiled anew, of which TensorFlow warns
+tf.get_logger().setLevel("ERROR")  # TensorFlow warns that every net is compiled anew
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras adds epsilon to what isn't yet corrected for its bias; here it grows with that."""
+    """Adam with epsilon added after the bias correction of v, as in the other peers.
+
+    Keras adds epsilon before that correction, so epsilon is scaled here by the same factor.
+    """
 
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
         steps = tf.cast(self.iterations + 1, tf.float32)
@@ -51,7 +54,7 @@ class KerasVAE(Peer):
 
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
         tf.config.set_visible_devices([], "GPU")
-        for pool in ("intra", "inter"):  # once per process; TensorFlow refuses another number
+        for pool in ("intra", "inter"):  # TensorFlow accepts one number per process
             getattr(tf.config.threading, f"set_{pool}_op_parallelism_threads")(threads)
         self.net, self.batch_size = net, batch_size
         self.encoder = _chain(net.features, net.encoder, 2 * net.latent_dim, net.activation)
@@ -61,7 +64,7 @@ class KerasVAE(Peer):
         self.optimizer.build(self.variables)
         self.generator = keras.random.SeedGenerator(seed)
         self.epoch = tf.function(self._epoch, jit_compile=True)
-        self.rows: tuple[Float, Tensor] | None = None  # those of the last epoch, in both forms
+        self.rows: tuple[Float, Tensor] | None = None  # rows of the last epoch, in both forms
 
     @staticmethod
     def version() -> str:
@@ -76,7 +79,7 @@ class KerasVAE(Peer):
             joined[f"heads.{kind}"] = np.concatenate(heads, axis=-1)
         for name, variable in zip(self._names(), self.variables, strict=True):
             variable.assign(joined[name])
-        for variable in self.optimizer.variables:  # moments, and the number of steps
+        for variable in self.optimizer.variables:  # moments and number of steps
             if variable.name != "learning_rate":
                 variable.assign(tf.zeros_like(variable))
 
@@ -93,7 +96,7 @@ class KerasVAE(Peer):
     ) -> tuple[float, float]:
         if self.rows is None or self.rows[0] is not X:
             self.rows = X, tf.constant(X)
-        # as long as for a whole epoch: the compiled function depends on it
+        # Padded to a full epoch, because the shape is a constant of the compiled function.
         indices = np.zeros(max(len(X), len(order)), np.int32)
         indices[: len(order)] = order
         n = tf.constant(len(order) // self.batch_size)
@@ -105,7 +108,7 @@ class KerasVAE(Peer):
     # ---------------------------------------------------------------- compiled
 
     def _epoch(self, X: Tensor, order: Tensor, n: Tensor, noise: Tensor | None) -> Tensor:
-        """Take n steps; return the sums of the batches' reconstructions and kls."""
+        """Take n steps; return the sums of the batches' reconstruction and kl."""
         if noise is None:
             shape = (order.shape[0], self.net.latent_dim)
             noise = keras.random.normal(shape, seed=self.generator)
@@ -121,16 +124,16 @@ class KerasVAE(Peer):
         return tf.while_loop(lambda i, _: i < n, step, (0, tf.zeros(2)))[1]
 
     def _losses_and_gradients(self, x: Tensor, eps: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Reconstruction and kl, means over the batch, in nats; the gradient of their sum."""
+        """Return reconstruction and kl (means over the batch, in nats) and their sum's gradient."""
         with tf.GradientTape() as tape:
             mu, raw = tf.split(self.encoder(x), 2, axis=1)
-            bounded = tf.clip_by_value(raw, -10, 10)  # outside, logvar bends towards +-20
+            bounded = tf.clip_by_value(raw, -10, 10)  # beyond +-10, logvar approaches +-20
             logvar = bounded + 10 * tf.tanh((raw - bounded) / 10)
             sigma = tf.exp(logvar / 2)
             logits = self.decoder(mu + sigma * eps)
             nll = tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
-            # XLA adds up a whole batch in one go, which isn't exact enough for wide rows;
-            # by a product each row has a sum of its own, at no cost
+            # XLA would sum the whole batch at once, which is too inexact for wide rows. A product
+            # with ones gives each row a sum of its own, at no cost.
             nll = tf.reduce_mean(tf.linalg.matvec(nll, tf.ones(self.net.features)))
             kl = tf.reduce_sum(tf.square(mu) + tf.square(sigma) - logvar - 1) / (
                 2 * self.batch_size
@@ -142,14 +145,14 @@ class KerasVAE(Peer):
     # ---------------------------------------------------------------- names
 
     def _names(self) -> list[str]:
-        """Of the variables, in their order."""
+        """Return the names of the variables, in their order."""
         net = self.net
         layers = [f"encoder.{i}" for i in range(len(net.encoder))] + ["heads"]
         layers += [f"decoder.{i}" for i in range(len(net.decoder))] + ["output"]
         return [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
 
     def _named(self, tensors: Sequence[Tensor]) -> Weights:
-        """Copies of the variables, or of tensors like them."""
+        """Return copies of the variables, or of their gradients, by name."""
         k = self.net.latent_dim
         named = {}
         for name, tensor in zip(self._names(), tensors, strict=True):

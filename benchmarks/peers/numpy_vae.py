@@ -1,7 +1,8 @@
-"""A VAE in NumPy, as fast as NumPy goes: float32, BLAS for every product, all buffers made once,
-every operation in place. `benchmarks.run` fixes the number of BLAS threads before NumPy starts.
+"""A VAE in NumPy, as fast as NumPy can be.
 
-Gradients are sums over the batch; Adam's factors take care of the mean.
+It computes in float32, uses BLAS for every product, allocates all buffers once and works in place.
+`benchmarks.run` sets the number of BLAS threads before NumPy is imported. Gradients are sums over
+the batch; Adam's factors turn them into means.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ import numpy as np
 from benchmarks.nets import Net
 from benchmarks.peers.base import BETA1, BETA2, EPSILON, LEARNING_RATE, Float, Index, Peer, Weights
 
-CHUNK = 1 << 15  # floats: Adam's four arrays, a chunk of each, fit a second-level cache of 1 MB
-ALIGN = 16  # floats: each tensor begins on a cache line
+CHUNK = 1 << 15  # floats: one chunk of each of Adam's four arrays fits 1 MB of second-level cache
+ALIGN = 16  # floats of a cache line, where each tensor starts
 
 
 class Dense:
-    """out = x W + b for a batch; `delta` is d loss / d out."""
+    """A dense layer for one batch: out = x W + b, and delta = d loss / d out."""
 
     def __init__(self, rows: int, fan_in: int, fan_out: int) -> None:
         self.fan_in, self.fan_out = fan_in, fan_out
         self.out, self.delta = (np.empty((rows, fan_out), np.float32) for _ in range(2))
         self.ones = np.ones(rows, np.float32)
-        self.zeros = np.zeros(fan_out, np.float32)  # np.maximum is slow with a scalar
+        self.zeros = np.zeros(fan_out, np.float32)  # np.maximum with a scalar is slower
 
     @property
     def size(self) -> int:
-        """Floats that the weight and the bias take up, padding included."""
+        """Number of floats of the weight and the bias, including padding."""
         return _aligned(self.fan_in * self.fan_out) + _aligned(self.fan_out)
 
     def view(self, flat: Float) -> tuple[Float, Float]:
-        """The weight (fan_in, fan_out) and the bias (fan_out,) within `size` floats."""
+        """Return views of the weight (fan_in, fan_out) and the bias (fan_out,) in `size` floats."""
         n, bias = self.fan_in * self.fan_out, _aligned(self.fan_in * self.fan_out)
         return flat[:n].reshape(self.fan_in, self.fan_out), flat[bias : bias + self.fan_out]
 
@@ -41,7 +42,7 @@ class Dense:
         self.weight_gradient, self.bias_gradient = self.view(gradient)
 
     def tensors(self, name: str, columns: slice = slice(None)) -> dict[str, tuple[Float, Float]]:
-        """Value and gradient, as views, of the weight and the bias by name."""
+        """Return views of value and gradient of the weight and the bias, by name."""
         return {
             f"{name}.weight": (self.weight[:, columns], self.weight_gradient[:, columns]),
             f"{name}.bias": (self.bias[columns], self.bias_gradient[columns]),
@@ -64,7 +65,7 @@ class Dense:
             np.tanh(self.out, out=self.out)
 
     def through_activation(self, activation: str) -> None:
-        """Multiply delta by the activation's slope, which takes the place of `out`."""
+        """Multiply delta by the slope of the activation, which overwrites `out`."""
         slope = self.out
         if activation == "relu":
             np.greater(slope, 0, out=slope, casting="unsafe")
@@ -85,12 +86,12 @@ class NumpyVAE(Peer):
         def chain(*widths: int) -> list[Dense]:
             return [Dense(n, *pair) for pair in zip(widths, widths[1:], strict=False)]
 
-        self.encoder = chain(net.features, *net.encoder, 2 * k)  # one product for both heads
+        self.encoder = chain(net.features, *net.encoder, 2 * k)  # both heads are one product
         self.decoder = chain(k, *net.decoder, net.features)
         layers = self.encoder + self.decoder
         size = sum(layer.size for layer in layers)
         flat = [_zeros(size) for _ in range(4)]
-        self.values, self.gradient, self.first, self.second = flat
+        self.values, self.gradient, self.m, self.v = flat
         start = 0
         for layer in layers:
             end = start + layer.size
@@ -127,8 +128,8 @@ class NumpyVAE(Peer):
     def load(self, weights: Weights) -> None:
         for name, (value, _) in self.tensors.items():
             value[:] = weights[name]
-        self.first[:] = 0
-        self.second[:] = 0
+        self.m[:] = 0
+        self.v[:] = 0
         self.steps = 0
 
     def weights(self) -> Weights:
@@ -149,7 +150,7 @@ class NumpyVAE(Peer):
         reconstruction = kl = 0.0
         for first in range(0, len(order), self.batch_size):
             batch = slice(first, first + self.batch_size)
-            np.take(X, order[batch], axis=0, out=self.x, mode="clip")  # "raise" makes a copy
+            np.take(X, order[batch], axis=0, out=self.x, mode="clip")  # "raise" would copy
             if noise is None:
                 self.rng.standard_normal(dtype=np.float32, out=self.eps)
             else:
@@ -187,12 +188,12 @@ class NumpyVAE(Peer):
         layers[0].backward(x, dx)
 
     def _sample(self) -> float:
-        """z = mu + sigma eps; return the KL."""
+        """Set z = mu + sigma eps and return the KL of the batch."""
         raw, logvar, sigma = self.raw_logvar, self.logvar, self.sigma
         logvar[:] = raw
         np.abs(raw, out=self.scratch)
         self.bent = bool(self.scratch.max() > 10)
-        if self.bent:  # rare: the log-variance bends towards +-20
+        if self.bent:  # rare: beyond +-10, logvar approaches +-20 smoothly
             excess = np.tanh((self.scratch - 10).clip(0, None) / 10)
             self.slope = 1 - excess**2
             np.clip(raw, -10, 10, out=logvar)
@@ -205,10 +206,10 @@ class NumpyVAE(Peer):
         return 0.5 * (float(squares) - float(logvar.sum()) - logvar.size)
 
     def _bernoulli(self) -> float:
-        """delta = p - x for the logits l; return -log p(x|z).
+        """Set delta = p - x for the logits l, and return -log p(x|z) of the batch.
 
-        With t = tanh(l / 2), p = (1 + t) / 2 and log(1 + exp(-|l|)) = log(2) - log(1 + |t|).
-        Nothing overflows and NumPy's tanh is faster than its exp.
+        With t = tanh(l / 2), p = (1 + t) / 2 and log(1 + exp(-|l|)) = log(2) - log(1 + |t|). This
+        form cannot overflow, and NumPy's tanh is faster than its exp.
         """
         output = self.decoder[-1]
         logits, t, s = output.out, output.delta, self.softplus
@@ -226,7 +227,7 @@ class NumpyVAE(Peer):
         return nll
 
     def _posterior_gradient(self) -> None:
-        """d mu = dz + mu;  d logvar = (dz eps sigma + sigma^2 - 1) / 2."""
+        """Set d mu = dz + mu and d logvar = (dz eps sigma + sigma^2 - 1) / 2."""
         np.add(self.dz, self.mu, out=self.d_mu)
         self.dz *= self.eps
         self.dz += self.sigma
@@ -237,8 +238,11 @@ class NumpyVAE(Peer):
             self.d_raw *= self.slope
 
     def _adam(self) -> None:
-        """Adam with few passes: first and second are the moments of the gradient's sum over the
-        batch, divided by (1 - BETA1) and (1 - BETA2); `rate` and `epsilon` make up for that."""
+        """Take a step of Adam in few passes.
+
+        m and v are moments of the gradient's sum over the batch, divided by 1 - BETA1 and
+        1 - BETA2. `rate` and `epsilon` contain the missing factors.
+        """
         self.steps += 1
         c1, c2 = 1 - BETA1**self.steps, math.sqrt((1 - BETA2**self.steps) / (1 - BETA2))
         rate, epsilon = LEARNING_RATE * (1 - BETA1) * c2 / c1, EPSILON * c2 * self.batch_size
@@ -260,7 +264,7 @@ def _aligned(n: int) -> int:
 
 
 def _zeros(n: int) -> Float:
-    """n zeros that begin on a cache line."""
+    """Return n zeros that start on a cache line."""
     memory = np.zeros(n + ALIGN, np.float32)
     skip = (-memory.ctypes.data // memory.itemsize) % ALIGN
     return memory[skip : skip + n]

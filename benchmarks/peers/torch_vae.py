@@ -1,7 +1,8 @@
-"""A VAE in PyTorch, in three ways: eager with Adam as it comes, eager with the fused Adam, and the
-whole step compiled into one graph. The three share the loss and the loop over batches.
+"""A VAE in PyTorch, in three ways that share the loss and the loop over batches.
 
-Weights are PyTorch's, (outputs, inputs). Both heads of the encoder are one product.
+The ways are eager with the default Adam, eager with the fused Adam, and the whole step compiled
+into one graph. Weights have PyTorch's shape (outputs, inputs). Both heads of the encoder are one
+product.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from benchmarks.nets import Net
 from benchmarks.peers.base import BETA1, BETA2, EPSILON, LEARNING_RATE, Float, Index, Peer, Weights
 
 Tensor = torch.Tensor
-OPTIONS = {"cpp_wrapper": True}  # of torch.compile: calls of kernels in C++, not in Python
+OPTIONS = {"cpp_wrapper": True}  # torch.compile calls its kernels from C++, not from Python
 
 
 class TorchVAE(Peer):
-    """All but the step; `self.parameters` alternates weights and biases, the encoder's first."""
+    """Everything but the step.
+
+    `self.parameters` alternates weights and biases, starting with the encoder's.
+    """
 
     family = "PyTorch"
 
@@ -29,7 +33,7 @@ class TorchVAE(Peer):
         torch.set_num_threads(threads)
         self.net, self.batch_size = net, batch_size
         self.generator = torch.Generator().manual_seed(seed)
-        # in place: what comes before the activation isn't needed for its slope
+        # In place, because the slope needs only the output of the activation.
         self.activation = {"relu": torch.relu_, "tanh": torch.tanh_}[net.activation]
         encoder = [net.features, *net.encoder, 2 * net.latent_dim]
         decoder = [net.latent_dim, *net.decoder, net.features]
@@ -40,7 +44,7 @@ class TorchVAE(Peer):
             for shape in ((fan_out, fan_in), (fan_out,))
         ]
         self.parameters = [torch.zeros(shape) for shape in shapes]
-        self.in_encoder = 2 * len(net.encoder) + 2  # of the parameters
+        self.in_encoder = 2 * len(net.encoder) + 2  # number of the encoder's parameters
 
     @staticmethod
     def version() -> str:
@@ -74,7 +78,7 @@ class TorchVAE(Peer):
             eps = torch.randn(len(order), self.net.latent_dim, generator=self.generator)
         else:
             eps = torch.from_numpy(noise)
-        sums = torch.zeros(2)  # of the batches' means
+        sums = torch.zeros(2)  # sums of the batches' means
         for first in range(0, len(order), size):
             batch = slice(first, first + size)
             self._step(rows.index_select(0, index[batch]), eps[batch], sums)
@@ -84,21 +88,22 @@ class TorchVAE(Peer):
     # ---------------------------------------------------------------- one step
 
     def _forget(self) -> None:
-        """Let Adam begin anew."""
+        """Reset Adam's moments and number of steps."""
         raise NotImplementedError
 
     def _step(self, x: Tensor, eps: Tensor, sums: Tensor) -> None:
-        """Take one step and add the batch's reconstruction and kl to `sums`."""
+        """Take one step, and add the batch's reconstruction and kl to `sums`."""
         raise NotImplementedError
 
     def _losses(self, parameters: Sequence[Tensor], x: Tensor, eps: Tensor) -> list[Tensor]:
-        """Reconstruction and kl, means over the batch, in nats."""
+        """Return reconstruction and kl, means over the batch, in nats."""
         heads = self._chain(parameters[: self.in_encoder], x)
         mu, raw = heads.chunk(2, dim=1)
         logvar = raw
-        # rare, and when eager a look costs less than the six operations and their gradients
+        # Values beyond +-10 are rare. In eager mode this check costs less than the six operations
+        # of the bound and their gradients.
         if torch.compiler.is_compiling() or raw.detach().abs().max() > 10:
-            bounded = raw.clamp(-10, 10)  # outside, the log-variance bends towards +-20
+            bounded = raw.clamp(-10, 10)  # beyond +-10, logvar approaches +-20
             logvar = bounded + 10 * torch.tanh((raw - bounded) / 10)
         sigma = torch.exp(logvar / 2)
         logits = self._chain(parameters[self.in_encoder :], torch.addcmul(mu, sigma, eps))
@@ -112,7 +117,7 @@ class TorchVAE(Peer):
         return F.linear(h, parameters[-2], parameters[-1])
 
     def _views(self, parameters: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Name the parameters, or tensors like them; views of shape (inputs, outputs)."""
+        """Return views of the parameters or their gradients, (inputs, outputs), by name."""
         k, net = self.net.latent_dim, self.net
         names = [f"encoder.{i}" for i in range(len(net.encoder))] + ["heads"]
         names += [f"decoder.{i}" for i in range(len(net.decoder))] + ["output"]
@@ -127,7 +132,7 @@ class TorchVAE(Peer):
 
 
 class Eager(TorchVAE):
-    """The loop that most people write; torch.optim.Adam with its defaults."""
+    """The loop that most people write, with the default implementation of torch.optim.Adam."""
 
     name = "PyTorch eager"
     fused = False
@@ -152,45 +157,45 @@ class Eager(TorchVAE):
 
 
 class Fused(Eager):
-    """The same with one pass of a C++ kernel for Adam."""
+    """The eager loop with the fused Adam, one pass of a C++ kernel."""
 
     name = "PyTorch fused"
     fused = True
 
 
 class Compiled(TorchVAE):
-    """The gradient and Adam in one graph of `torch.compile`, which also counts the steps."""
+    """Gradient, Adam and the number of steps in one graph of `torch.compile`."""
 
     name = "PyTorch compiled"
 
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
         super().__init__(net, batch_size, threads, seed)
-        self.first = [torch.zeros_like(p) for p in self.parameters]
-        self.second = [torch.zeros_like(p) for p in self.parameters]
+        self.m = [torch.zeros_like(p) for p in self.parameters]
+        self.v = [torch.zeros_like(p) for p in self.parameters]
         self.steps = torch.zeros(())
-        torch.compiler.reset()  # it keeps graphs by function, and few of them: drop another net's
+        torch.compiler.reset()  # drops graphs of other nets: few are kept per function
         self.graph = torch.compile(self._whole_step, dynamic=False, options=OPTIONS)
 
     @classmethod
     def unavailable(cls) -> str | None:
         try:
             torch.compile(lambda x: x + 1, options=OPTIONS)(torch.ones(1))
-        except Exception as error:  # no compiler, no headers of Python, no room for the cache, ...
-            return f"torch.compile doesn't work here: {str(error).strip().splitlines()[0]}"
+        except Exception as error:  # no compiler, no Python headers, a full disk, ...
+            return f"torch.compile does not work here: {str(error).strip().splitlines()[0]}"
         return None
 
     def _forget(self) -> None:
-        for tensor in (*self.first, *self.second, self.steps):
+        for tensor in (*self.m, *self.v, self.steps):
             tensor.zero_()
 
     def _step(self, x: Tensor, eps: Tensor, sums: Tensor) -> None:
-        self.graph(self.parameters, self.first, self.second, self.steps, x, eps, sums)
+        self.graph(self.parameters, self.m, self.v, self.steps, x, eps, sums)
 
     def _whole_step(
         self,
         parameters: list[Tensor],
-        first: list[Tensor],
-        second: list[Tensor],
+        ms: list[Tensor],
+        vs: list[Tensor],
         steps: Tensor,
         x: Tensor,
         eps: Tensor,
@@ -206,7 +211,7 @@ class Compiled(TorchVAE):
         scale = torch.sqrt(-torch.expm1(steps * math.log(BETA2)))  # 1 - beta^steps, exactly
         rate = LEARNING_RATE * scale / -torch.expm1(steps * math.log(BETA1))
         epsilon = EPSILON * scale
-        for w, m, v, g in zip(parameters, first, second, gradients, strict=True):
+        for w, m, v, g in zip(parameters, ms, vs, gradients, strict=True):
             m.lerp_(g, 1 - BETA1)
             v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
             w -= rate * m / (torch.sqrt(v) + epsilon)

@@ -1,4 +1,4 @@
-"""vaefast: the loop of `vaefast.training`, without history and progress bar."""
+"""vaefast: calls of the core as the training loop makes them, without history and progress bar."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 
 from benchmarks.nets import Net
 from benchmarks.peers.base import BETA1, BETA2, EPSILON, LEARNING_RATE, Float, Index, Peer, Weights
-from vaefast import _core
-from vaefast.environment import info
+from vaefast import _core, info
 
 
 class VaefastVAE(Peer):

@@ -1,4 +1,4 @@
-// What the binding files share.
+// Declarations that the binding files share.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -18,7 +18,7 @@ using Indices = py::array_t<std::int64_t, py::array::c_style>;
 void register_core(py::module_& m);
 void register_kernels(py::module_& m);
 
-// Throws unless `array` is (rows, cols); rows < 0: any number.
+// Throws unless `array` has shape (rows, cols). A negative `rows` allows any number of rows.
 inline void expect_shape(const py::array& array, const std::string& what, py::ssize_t rows, py::ssize_t cols) {
   if (array.ndim() == 2 && (rows < 0 || array.shape(0) == rows) && array.shape(1) == cols) return;
   throw std::invalid_argument(what + " must have shape (" + (rows < 0 ? "n" : std::to_string(rows)) + ", " +

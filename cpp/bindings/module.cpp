@@ -1,15 +1,16 @@
-// Compiled once and linked with every variant of the core. What is checked here keeps memory safe, no more: Python
-// validates and explains.
+// The Python module. It is compiled once and linked with every variant of the core. The bindings check only what memory
+// safety needs. The Python package validates arguments and explains errors.
 #include "bindings.hpp"
 #include "core.hpp"
 
-PYBIND11_MODULE(_variant, m) {
+// The module does not need the GIL: its static data are constant, and each Core serializes its calls by a mutex.
+PYBIND11_MODULE(_variant, m, pybind11::mod_gil_not_used()) {
   using namespace vaefast;
   bindings::register_core(m);
   bindings::register_kernels(m);
   m.attr("ACTIVATIONS") = pybind11::tuple(pybind11::cast(activation_names()));
   std::vector<std::string> names, counts;
-  pybind11::dict scales;  // what the log scale of a likelihood is called, of those that have one
+  pybind11::dict scales;  // likelihood -> name of its log-scale tensor, if it has one
   for (const LikelihoodInfo& likelihood : likelihood_infos()) {
     names.push_back(likelihood.name);
     if (likelihood.counts) counts.push_back(likelihood.name);

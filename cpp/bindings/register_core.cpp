@@ -12,12 +12,12 @@ namespace {
 Slot slot_of(const std::string& name) {
   if (name == "value") return Slot::value;
   if (name == "gradient") return Slot::gradient;
-  if (name == "first") return Slot::first;
-  if (name == "second") return Slot::second;
-  throw std::invalid_argument("unknown slot '" + name + "'; there are value, gradient, first, second");
+  if (name == "m") return Slot::m;
+  if (name == "v") return Slot::v;
+  throw std::invalid_argument("unknown slot '" + name + "'; there are value, gradient, m, v");
 }
 
-// The value of that name in a table of names and values.
+// Returns the value with this name in a table of names and values.
 template <class T, std::size_t N>
 T choose(const std::pair<const char*, T> (&table)[N], const std::string& what, const std::string& name) {
   std::string names;
@@ -28,7 +28,7 @@ T choose(const std::pair<const char*, T> (&table)[N], const std::string& what, c
   throw std::invalid_argument("unknown " + what + " '" + name + "'; there are " + names);
 }
 
-// The caller's arrays behind a Rows.
+// Owns the arrays to which a Rows points.
 struct Data {
   py::array x;
   float divisor = 255;
@@ -49,7 +49,7 @@ Rows view(const Core& core, const Data& data) {
   const py::array& x = data.x;
   expect_shape(x, "x", -1, features);
   if ((conditions > 0) != data.conditions.has_value())
-    throw std::invalid_argument(conditions ? "the model needs conditions" : "the model takes no conditions");
+    throw std::invalid_argument(conditions ? "the model needs conditions" : "the model has no conditions");
   if (conditions) expect_shape(*data.conditions, "conditions", x.shape(0), conditions);
   if (data.log_exposure && (data.log_exposure->ndim() != 1 || data.log_exposure->shape(0) != x.shape(0)))
     throw std::invalid_argument("log_exposure must have one number for each row of x");
@@ -66,7 +66,7 @@ Rows view(const Core& core, const Data& data) {
   return rows;
 }
 
-// eps: (rows, latent_dim), or with several samples a row (rows, samples, latent_dim).
+// eps: (rows, latent_dim), or (rows, samples, latent_dim) if there are several samples per row.
 Noise noise_of(const Core& core, const std::optional<Floats>& eps, py::ssize_t rows, int samples, std::uint64_t seed,
                std::uint64_t step) {
   const int latent_dim = core.shape().latent_dim;
@@ -94,7 +94,7 @@ py::dict tensors(const Core& core, const std::string& name) {
   return all;
 }
 
-// Writes all tensors at once, or none: names and shapes must be those of tensors(slot).
+// Writes all tensors or none. Their names and shapes must be those that tensors() returns for this slot.
 void set_tensors(Core& core, const py::dict& values, const std::string& name) {
   const Slot slot = slot_of(name);
   const std::vector<TensorInfo> infos = core.tensors();
@@ -137,8 +137,8 @@ std::tuple<double, double, double> step(Core& core, const py::object& x, const I
   return {loss.reconstruction, loss.kl, loss.bound};
 }
 
-// A step on each batch of `batch_size` rows, with the figures of its own; the first one's number is `step`. Returns the
-// losses (steps, 3). A loss that is not finite is the last one.
+// Takes one step for each batch of `batch_size` rows, with the batch's own learning rate, beta and capacity. The first
+// step has the number `step`. Returns the losses, (steps, 3). Stops after the first loss that is not finite.
 Doubles steps(Core& core, const py::object& x, const Indices& index, int batch_size, const Doubles& learning_rates,
               const Doubles& betas, std::uint64_t seed, std::uint64_t step, const std::optional<Doubles>& capacities) {
   const Data data = data_of(x);
@@ -207,7 +207,7 @@ Floats decode(Core& core, const Floats& z) {
 }
 
 std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::object& x, std::uint64_t seed,
-                                                          const std::optional<Floats>& eps, bool mean_code) {
+                                                          const std::optional<Floats>& eps, bool deterministic) {
   const Data data = data_of(x);
   const Rows rows = view(core, data);
   const py::ssize_t n = data.x.shape(0);
@@ -216,7 +216,7 @@ std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::
   double *reconstruction_out = reconstruction.mutable_data(), *kl_out = kl.mutable_data();
   {
     const py::gil_scoped_release release;
-    core.score(rows, n, noise, mean_code, reconstruction_out, kl_out);
+    core.score(rows, n, noise, deterministic, reconstruction_out, kl_out);
   }
   return {std::move(reconstruction), std::move(kl)};
 }
@@ -256,7 +256,7 @@ constexpr std::pair<const char*, Scale> scales[] = {{"fixed", Scale::fixed},
 constexpr std::pair<const char*, Objective::Gradient> gradient_kinds[] = {
     {"standard", Objective::Gradient::standard},
     {"stl", Objective::Gradient::path},
-    {"dreg", Objective::Gradient::doubly_reparameterised}};
+    {"dreg", Objective::Gradient::doubly_reparameterized}};
 using Corruption = Regularization::Corruption;
 constexpr std::pair<const char*, Corruption> corruptions[] = {{"none", Corruption::none},
                                                               {"mask", Corruption::mask},
@@ -295,7 +295,7 @@ std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int late
   if (total != features) throw std::invalid_argument("the counts of the columns must add up to the features");
   const Scale kind = choose(scales, "scale", scale);
   if (kind == Scale::optimal && (columns.size() != 1 || columns[0].first != "gaussian"))
-    throw std::invalid_argument("the scale optimal is of gaussian columns alone");
+    throw std::invalid_argument("the scale 'optimal' needs a single group of gaussian columns");
   return std::make_unique<Core>(Shape{features, std::move(encoder), latent_dim, std::move(decoder), conditions},
                                 activation, specs, kind, df, n_threads);
 }
@@ -336,7 +336,7 @@ void register_core(py::module_& m) {
              return std::pair(rows, weights);
            })
       .def("decode", &decode, "z"_a)
-      .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "mean_code"_a = false)
+      .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "deterministic"_a = false)
       .def("contributions", &contributions, "x"_a)
       .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)
       .def_property(

@@ -76,14 +76,14 @@ double stream_rate(int n_threads, std::int64_t floats, int passes) {
 
 void register_kernels(py::module_& m) {
   using namespace py::literals;
-  py::module_ sub = m.def_submodule("kernels", "The parts of the core one by one, for tests.");
+  py::module_ sub = m.def_submodule("kernels", "Single components of the core, exposed for tests.");
   sub.def("product", &product, "a"_a, "b"_a, "split"_a = 0);
   sub.def("weights_product", &weights_product, "a"_a, "d"_a);
   sub.def("activation", &activation, "name"_a, "x"_a);
   sub.def("likelihood", &likelihood, "name"_a, "out"_a, "x"_a, "log_scale"_a, "df"_a = 4.0);
   sub.def("uniforms", &uniforms, "seed"_a, "stream"_a, "word"_a, "block"_a, "count"_a);
   sub.def("philox", &kernels::philox, "counter"_a, "key"_a);
-  sub.def("pieces", &kernels::pieces, "n"_a, "threads"_a, py::call_guard<py::gil_scoped_release>());
+  sub.def("work_queue", &kernels::work_queue, "n"_a, "threads"_a, py::call_guard<py::gil_scoped_release>());
   sub.def("thread_trial", &kernels::thread_trial, "seconds"_a);
   sub.def("normals", &normals, "seed"_a, "word"_a, "block"_a, "count"_a);
   sub.def("fma_rate", &fma_rate, "n_threads"_a, "terms"_a);

@@ -7,13 +7,12 @@
 
 from __future__ import annotations
 
-from . import datasets, latent, schedules
+from . import datasets, latent, metrics, optimizers, schedules
+from ._system.environment import info
 from ._version import __version__
 from .anomaly import AnomalyDetector
-from .environment import info
 from .errors import CollapseWarning, DivergenceError, NotFittedError
-from .storage import load
-from .vae import VAE
+from .vae import VAE, from_bytes, load
 
 __all__ = [
     "VAE",
@@ -23,8 +22,11 @@ __all__ = [
     "NotFittedError",
     "__version__",
     "datasets",
+    "from_bytes",
     "info",
     "latent",
     "load",
+    "metrics",
+    "optimizers",
     "schedules",
 ]

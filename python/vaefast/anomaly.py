@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._estimator import Estimator
+from ._input.validation import check_integer, check_number
 from .errors import NotFittedError
-from .estimator import Estimator
 from .vae import VAE
-from .validation import check_integer, check_number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -57,7 +57,9 @@ class AnomalyDetector(Estimator):
     vae_: VAE
     offset_: float
 
-    def __init__(self, vae: VAE, contamination: float = 0.01, n_samples: int | None = None) -> None:
+    def __init__(
+        self, vae: VAE, contamination: float = 0.01, *, n_samples: int | None = None
+    ) -> None:
         self.vae = vae
         self.contamination = contamination
         self.n_samples = n_samples
@@ -77,7 +79,8 @@ class AnomalyDetector(Estimator):
             raise TypeError(f"vae={self.vae!r} must be a VAE")
         if self.n_samples is not None:
             check_integer(self.n_samples, "n_samples")
-        vae = self.vae if self.vae._is_fitted() else deepcopy(self.vae).fit(X, y, exposure=exposure)
+        fitted = hasattr(self.vae, "model_")
+        vae = self.vae if fitted else deepcopy(self.vae).fit(X, y, exposure=exposure)
         self.offset_ = float(np.percentile(self._scores(vae, X, y, exposure), 100 * share))
         self.vae_ = vae
         return self
@@ -118,11 +121,8 @@ class AnomalyDetector(Estimator):
         A missing value adds nothing. What a categorical variable adds stands at the column of the
         row's own category.
         """
-        vae = self._fitted()
-        terms: NDArray[np.float32] = vae._fitted_core().contributions(
-            vae._reader.read_to_score(X, y, exposure)
-        )
-        return terms.reshape(-1, *vae.feature_shape_)
+        model = self._fitted().model_
+        return model.contributions(model.reader.read_to_score(X, y, exposure))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, and with `deep` those of the VAE as vae__NAME."""

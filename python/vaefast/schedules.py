@@ -8,12 +8,12 @@ goes on to the same bits. `Plateau` depends on how training went, which it reads
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, get_args
+from dataclasses import KW_ONLY, dataclass
+from typing import TypeAlias, get_args
 
-from .validation import check_integer, check_number
+from ._input.validation import check_integer, check_number
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class LinearWarmup:
 
     epochs: float
     start: float = 0.0
+    _: KW_ONLY
     end: float = 1.0
 
     def __post_init__(self) -> None:
@@ -57,6 +58,7 @@ class SigmoidWarmup:
 
     epochs: float
     start: float = 0.0
+    _: KW_ONLY
     end: float = 1.0
 
     def __post_init__(self) -> None:
@@ -89,6 +91,7 @@ class Cyclical:
 
     cycles: int = 4
     ratio: float = 0.5
+    _: KW_ONLY
     start: float = 0.0
     end: float = 1.0
     epochs: float | None = None
@@ -127,6 +130,7 @@ class Cosine:
 
     learning_rate: float
     end: float = 0.0
+    _: KW_ONLY
     warmup: float = 0.0
     epochs: float | None = None
 
@@ -163,6 +167,7 @@ class Step:
 
     learning_rate: float
     every: int
+    _: KW_ONLY
     factor: float = 0.1
 
     def __post_init__(self) -> None:
@@ -199,6 +204,7 @@ class MultiStep:
 
     learning_rate: float
     milestones: Sequence[int]
+    _: KW_ONLY
     factor: float = 0.1
 
     def __post_init__(self) -> None:
@@ -239,6 +245,7 @@ class Plateau:
 
     learning_rate: float
     patience: int = 5
+    _: KW_ONLY
     factor: float = 0.1
     min_delta: float = 0.0
     minimum: float = 0.0
@@ -265,10 +272,10 @@ class Plateau:
         return rate
 
 
-BetaSchedule = LinearWarmup | SigmoidWarmup | Cyclical
-RateSchedule = Cosine | Step | MultiStep | Plateau
-KINDS = get_args(BetaSchedule | RateSchedule)
-_NAMES: dict[str, type[BetaSchedule | RateSchedule]] = {
+BetaSchedule: TypeAlias = LinearWarmup | SigmoidWarmup | Cyclical
+RateSchedule: TypeAlias = Cosine | Step | MultiStep | Plateau
+KINDS: tuple[type[BetaSchedule | RateSchedule], ...] = get_args(BetaSchedule | RateSchedule)
+BY_NAME: dict[str, type[BetaSchedule | RateSchedule]] = {
     "linear": LinearWarmup,
     "sigmoid": SigmoidWarmup,
     "cyclical": Cyclical,
@@ -304,72 +311,6 @@ def check_learning_rate(value: object, planned: int, last: int) -> float | RateS
         return value
     with _mentioning("learning_rate", value, "Cosine(1e-3), Step, MultiStep or Plateau"):
         return check_number(value, "learning_rate", above=0)
-
-
-def as_data(schedule: BetaSchedule | RateSchedule) -> dict[str, Any]:
-    """Return a schedule as plain data: its name and its fields."""
-    return {"schedule": _name(schedule), **asdict(schedule)}
-
-
-def from_data(data: dict[str, Any]) -> BetaSchedule | RateSchedule:
-    """Return the schedule that `as_data` described; TypeError or ValueError if it is none."""
-    fields_given = {name: value for name, value in data.items() if name != "schedule"}
-    return _kind(data.get("schedule"), _NAMES)(**fields_given)
-
-
-def parse(text: str, kinds: Sequence[type]) -> float | BetaSchedule | RateSchedule:
-    """Return what a command line means: 4, linear:10, cosine:1e-3:warmup=5, multi-step:1e-3:30,60.
-
-    A schedule is its name and its fields, in order or by name, separated by colons. `kinds` are
-    those that may be meant.
-
-    Raises
-    ------
-    ValueError
-        The text is neither a number nor one of these schedules.
-    """
-    name, *parts = text.split(":")
-    allowed = [name for name, kind in _NAMES.items() if kind in kinds]
-    if not parts and name not in allowed:
-        try:
-            return float(text)
-        except ValueError:
-            expected = f"a number, or a schedule: {', '.join(allowed)}"
-            raise ValueError(f"expected {expected}, got {text!r}") from None
-    kind = _kind(name, allowed)
-    names = [field.name for field in fields(kind)]
-    given: dict[str, Any] = {}
-    for position, part in enumerate(parts):
-        key, _, number = part.rpartition("=")
-        key = key or (names[position] if position < len(names) else "")
-        if key not in names or key in given:
-            raise ValueError(f"expected {':'.join([name, *names])}, got {text!r}")
-        given[key] = _number(number, text, many=key == "milestones")
-    if any(field.default is MISSING and field.name not in given for field in fields(kind)):
-        raise ValueError(f"expected {':'.join([name, *names])}, got {text!r}")
-    return kind(**given)
-
-
-def _number(text: str, whole: str, many: bool) -> float | tuple[float, ...]:
-    try:
-        numbers = tuple(int(n) if n.strip().isdigit() else float(n) for n in text.split(","))
-    except ValueError:
-        raise ValueError(f"expected numbers, got {text!r} in {whole!r}") from None
-    if many:
-        return numbers
-    if len(numbers) > 1:
-        raise ValueError(f"expected one number, got {text!r} in {whole!r}")
-    return numbers[0]
-
-
-def _kind(name: object, allowed: Collection[str]) -> type[BetaSchedule | RateSchedule]:
-    if not isinstance(name, str) or name not in allowed:
-        raise ValueError(f"schedule {name!r} is unknown; there are {', '.join(allowed)}")
-    return _NAMES[name]
-
-
-def _name(schedule: BetaSchedule | RateSchedule) -> str:
-    return next(name for name, kind in _NAMES.items() if type(schedule) is kind)
 
 
 @contextmanager

@@ -1,167 +1,150 @@
-"""The variational autoencoder, with scikit-learn's manners."""
+"""The variational autoencoder, as a scikit-learn estimator."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterable, Sequence
-from copy import deepcopy
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import likelihoods, storage
-from ._core import Core
-from .building import check_held, make_core, restore_core, start_at_mean_rates
-from .conditions import Conditions
-from .diagnosis import Diagnosis, diagnose, warn_of_collapse
-from .errors import DivergenceError, NotFittedError
-from .estimator import Estimator
-from .feature_names import FeatureNames
-from .importance import LogLikelihood, log_likelihood
-from .likelihoods import scale_names
-from .rowdata import Reader, RowData
-from .schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
-from .training import (
-    RECORD_KEYS,
-    SCORING_SEED,
-    Callback,
-    Rows,
-    Schedule,
-    evaluate,
-    train,
-)
-from .validation import (
+from . import typing as types
+from ._engine.building import check_held
+from ._engine.fitted import FittedModel
+from ._engine.storage import from_bytes as model_from_bytes
+from ._engine.storage import to_bytes as model_to_bytes
+from ._engine.training import TrainingConfig, train
+from ._estimator import Estimator
+from ._input.reader import Reader
+from ._input.rows import Rows, matrix_of
+from ._input.seeds import seed_from
+from ._input.validation import (
     check_callbacks,
     check_integer,
-    check_number,
-    check_rows,
-    check_values,
     warn_of_empty_columns,
     warn_of_scale,
 )
+from ._system.files import atomic_write
+from .errors import DivergenceError, NotFittedError
+from .metrics import Diagnosis, LogLikelihood
+from .metrics.diagnosis import diagnose, warn_of_collapse
+from .optimizers import Name as OptimizerName
+from .optimizers import Optimizer
+from .schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
+from .typing import RandomState, Record
 
-ADJUSTABLE = (
-    "learning_rate",
-    "beta",
-    "capacity",
-    "batch_size",
-    "verbose",
-)  # between calls of partial_fit
-RandomState = int | np.random.Generator | np.random.RandomState | None
+ADJUSTABLE = ("learning_rate", "beta", "capacity", "batch_size", "verbose")  # by partial_fit
+Floats = NDArray[np.float32]
 
 
 class VAE(Estimator):
     """A dense variational autoencoder.
 
     Encoder and decoder are chains of dense layers; the posterior q(z|x) is a diagonal Gaussian and
-    the prior p(z) the standard normal. Training maximises the mean over rows of the evidence lower
-    bound, ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || p(z)) (Kingma & Welling 2014, eq. 3), summed
-    over features and over latent dimensions, with all normalising constants, in nats.
+    the prior p(z) the standard normal. Training maximizes the mean over rows of the evidence lower
+    bound, ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || p(z)) (Kingma & Welling 2014, eq. 3). It is
+    summed over features and over latent dimensions, includes all normalizing constants, and is
+    given in nats.
 
     Parameters
     ----------
-    latent_dim : int
-        Dimensions of the latent space.
-    hidden_layer_sizes : sequence of int
-        Widths of the encoder's hidden layers, from the data on.
-    decoder_layer_sizes : sequence of int or None
-        Widths of the decoder's hidden layers, from the latent space on; None: the encoder's,
-        mirrored.
-    activation : str
-        Of the hidden layers: relu, tanh, sigmoid, elu, leaky_relu, softplus, gelu, silu or
-        identity.
-    likelihood : str or sequence of (str, int)
-        Of a feature given z: bernoulli or continuous_bernoulli (values in [0, 1]); gaussian,
-        laplace or student_t (any finite values; best standardised); poisson or negative_binomial
-        (counts); categorical (one-hot columns of one variable).
+    latent_dim : int, default=2
+        Number of latent dimensions.
+    hidden_layer_sizes : sequence of int, default=(256,)
+        Widths of the hidden layers of the encoder, from the data to the latent space.
+    decoder_layer_sizes : sequence of int or None, default=None
+        Widths of the hidden layers of the decoder, from the latent space to the data. None mirrors
+        the encoder.
+    activation : str, default="relu"
+        Activation of the hidden layers: relu, tanh, sigmoid, elu, leaky_relu, softplus, gelu, silu
+        or identity.
+    likelihood : str or sequence of (str, int), default="bernoulli"
+        Distribution of a feature given z: bernoulli or continuous_bernoulli for values in [0, 1];
+        gaussian, laplace or student_t for any finite values, best standardized; poisson or
+        negative_binomial for counts; categorical for the one-hot columns of one variable.
 
-        Columns of several kinds: their likelihoods and numbers from left to right, such as
-        ``[("gaussian", 3), ("categorical", 5)]``.
-    sigma : float or str
-        Scale of a gaussian, laplace or student_t likelihood, or dispersion of a
-        negative_binomial: a fixed number, or learned with the weights: per_feature, or global
-        (one for all). For gaussian also optimal: that of each batch (Rybkin et al. 2021).
-    df : float
+        Columns of several kinds take a list of likelihoods and numbers of columns, from left to
+        right, such as ``[("gaussian", 3), ("categorical", 5)]``.
+    sigma : float or str, default="per_feature"
+        Scale of a gaussian, laplace or student_t likelihood, or dispersion of a negative_binomial.
+        A number is fixed; per_feature and global (one for all features) are learned with the
+        weights; optimal, for gaussian only, is computed for each batch (Rybkin et al. 2021).
+    df : float, default=4.0
         Degrees of freedom of student_t.
-    missing : str
-        What NaN in X means: error, or mask (the value is not known; it takes no part in the
-        likelihood, and the encoder sees 0).
-    conditional : bool
-        Tell encoder and decoder y as well: labels, or numbers.
-    objective : str
-        elbo; iwae, the importance-weighted bound of n_samples (Burda et al. 2016); or
-        autoencoder: no noise and no KL.
-    n_samples : int
+    missing : str, default="error"
+        Meaning of NaN in X: error refuses it; mask takes it for a missing value, which the
+        likelihood ignores and the encoder sees as 0.
+    conditional : bool, default=False
+        Whether encoder and decoder are conditioned on y: labels, or numbers.
+    objective : str, default="elbo"
+        Training objective: elbo; iwae, the importance-weighted bound of n_samples samples (Burda
+        et al. 2016); or autoencoder, without noise and without KL.
+    n_samples : int, default=1
         Samples of z for each row in training. The encoder runs once for all of them.
-    gradient_estimator : str
-        Of the encoder: standard; stl, by the path of z alone (Roeder et al. 2017); or, for iwae,
-        dreg, the doubly reparameterised one (Tucker et al. 2018).
-    free_bits : float
-        Nats that the KL of each latent dimension, averaged over a batch, may have for free
+    gradient_estimator : str, default="standard"
+        Estimator of the encoder's gradient: standard; stl, through the path of z alone (Roeder et
+        al. 2017); or, for iwae, dreg, the doubly reparameterized one (Tucker et al. 2018).
+    free_bits : float, default=0.0
+        Nats of KL that each latent dimension, averaged over a batch, may spend without cost
         (Kingma et al. 2016).
-    capacity : float, schedule or None
-        Nats towards which the KL is drawn, from both sides and with the weight beta (Burgess et
-        al. 2018); None: towards 0.
-    dropout : float
-        Share of hidden units that are dropped in training (Srivastava et al. 2014).
-    denoising : (str, float) or None
-        Noise on what the encoder sees in training, and how much: mask or salt_and_pepper with a
+    capacity : float, schedule or None, default=None
+        Target of the KL in nats, approached from both sides with the weight beta (Burgess et al.
+        2018). None is the usual target 0.
+    dropout : float, default=0.0
+        Share of hidden units that training drops (Srivastava et al. 2014).
+    denoising : (str, float) or None, default=None
+        Noise on the encoder's input in training, and its amount: mask or salt_and_pepper with a
         probability, gaussian with a standard deviation (Vincent et al. 2008).
-    max_grad_norm : float or None
-        Largest norm of the gradient of all parameters; a larger one is scaled down.
-    beta : float or schedule
-        Weight of the KL in the training loss, a number or one of `vaefast.schedules`, such as
-        linear:10 on the command line; 1 is the ELBO. Reported figures are the ELBO whatever
-        beta is.
-    optimizer : str
-        adam, adamw or sgd.
-    learning_rate : float or schedule
-        Step size of the optimizer, a number or one of `vaefast.schedules`, such as cosine:1e-3
-        on the command line.
-    momentum : float
-        Of sgd.
-    adam_betas : (float, float)
-        Decay rates of the two moments of adam and adamw.
-    adam_epsilon : float
-        Added to the root of the second moment by adam and adamw.
-    weight_decay : float
-        Decoupled weight decay of adamw.
-    batch_size : int
-        Rows of one optimizer step. All rows are trained on: a last batch may be smaller.
-    epochs : int
+    max_grad_norm : float or None, default=None
+        Largest norm of the gradient of all parameters. A larger gradient is scaled down.
+    beta : float or schedule, default=1.0
+        Weight of the KL in the training loss, a number or a schedule of `vaefast.schedules`, such
+        as linear:10 on the command line. 1 is the ELBO. Reported figures are the ELBO for every
+        beta.
+    optimizer : str or optimizer, default="adam"
+        Rule of the weights' update: adam, adamw or sgd, or an object of `vaefast.optimizers` with
+        settings of its own, such as adamw:weight_decay=0.1 on the command line.
+    learning_rate : float or schedule, default=1e-3
+        Step size of the optimizer, a number or a schedule of `vaefast.schedules`, such as
+        cosine:1e-3 on the command line.
+    batch_size : int, default=128
+        Rows of one optimizer step. The last batch of an epoch may be smaller: all rows are used.
+    epochs : int, default=10
         Passes over the rows.
-    patience : int or None
-        Stop after so many epochs without a better validation ELBO and restore the best weights;
-        None: train all epochs. Needs validation rows.
-    random_state : int, Generator, RandomState or None
-        Seed of weights, order and noise; on one instruction set the same seed gives the same bits
-        for any number of threads. None: a fresh one.
-    n_threads : int or None
-        Threads to work with; None: the CPUs that this process may use, or OMP_NUM_THREADS if that
-        is fewer.
-    verbose : bool
-        Show a progress bar while training.
+    patience : int or None, default=None
+        Number of epochs without a better validation ELBO after which training stops and restores
+        the best weights. It needs validation rows. None trains all epochs.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed of weights, order and noise. On one instruction set the same seed gives the same bits
+        for any number of threads. None is a fresh seed.
+    n_threads : int or None, default=None
+        Number of threads. None is the number of CPUs that this process may use, or OMP_NUM_THREADS
+        if that is smaller.
+    verbose : bool, default=True
+        Whether training shows a progress bar.
 
     Attributes
     ----------
+    model_ : FittedModel
+        The fitted network: its weights, the reader of its rows, its seed and its provenance.
     history_ : dict of lists
-        Per epoch: epoch, elbo, reconstruction, kl and bound (of log p(x): that
-        of the objective), means over the rows as they were trained on;
-        validation (ELBO, or None), all in nats per row; beta and learning_rate of the last step;
-        kl_per_dimension (a list, nats) and active_units of 100 to 1,000 rows, from the validation
-        rows where there are some (see `diagnose`); and seconds.
+        One entry for each epoch. `epoch`; `elbo`, `reconstruction`, `kl` and `bound` (the bound on
+        log p(x) that was trained), means over the rows as they were trained on; `validation`, an
+        ELBO or None; all in nats per row. `beta` and `learning_rate` of the last step;
+        `kl_per_dimension` (a list, in nats) and `active_units` of 100 to 1,000 rows, taken from the
+        validation rows where there are any (see `diagnose`); and `seconds`.
     n_iter_ : int
-        Epochs done.
+        Number of epochs done.
     feature_shape_ : tuple of int
-        Shape of one row: (d,) or that of an image.
+        Shape of one row: (d,), or that of an image.
     n_features_in_ : int
-        Numbers in one row.
+        Number of features of one row.
     feature_names_in_ : ndarray of str
-        Names of the columns, only if X was a frame whose columns' names are all text, or a CSV file
-        with a header that `vaefast train` read. Later frames must have the same, in the same order.
+        Names of the columns. It exists only if X was a frame whose column names are all text, or a
+        CSV file with a header that `vaefast train` read. Later frames need the same names in the
+        same order.
     interrupted_ : bool
         Whether Ctrl-C ended the last training.
 
@@ -174,41 +157,29 @@ class VAE(Estimator):
     (2000, 2)
     """
 
-    history_: dict[str, list[Any]]
-    n_iter_: int
-    feature_shape_: tuple[int, ...]
-    interrupted_: bool
-    _core: Core
-    _fitted: dict[str, Any]
-    _reader: Reader
-    _seed: int
-
     def __init__(
         self,
         latent_dim: int = 2,
         hidden_layer_sizes: Sequence[int] = (256,),
+        *,
         decoder_layer_sizes: Sequence[int] | None = None,
-        activation: str = "relu",
-        likelihood: str | Sequence[tuple[str, int]] = "bernoulli",
-        sigma: float | str = "per_feature",
+        activation: types.Activation = "relu",
+        likelihood: types.Likelihood | Sequence[tuple[str, int]] = "bernoulli",
+        sigma: float | types.Scale = "per_feature",
         df: float = 4.0,
-        missing: str = "error",
+        missing: types.Missing = "error",
         conditional: bool = False,
-        objective: str = "elbo",
+        objective: types.Objective = "elbo",
         n_samples: int = 1,
-        gradient_estimator: str = "standard",
+        gradient_estimator: types.GradientEstimator = "standard",
         free_bits: float = 0.0,
         capacity: float | BetaSchedule | None = None,
         dropout: float = 0.0,
-        denoising: tuple[str, float] | None = None,
+        denoising: tuple[types.Noise, float] | None = None,
         max_grad_norm: float | None = None,
         beta: float | BetaSchedule = 1.0,
-        optimizer: str = "adam",
+        optimizer: OptimizerName | Optimizer = "adam",
         learning_rate: float | RateSchedule = 1e-3,
-        momentum: float = 0.9,
-        adam_betas: tuple[float, float] = (0.9, 0.999),
-        adam_epsilon: float = 1e-8,
-        weight_decay: float = 0.01,
         batch_size: int = 128,
         epochs: int = 10,
         patience: int | None = None,
@@ -236,10 +207,6 @@ class VAE(Estimator):
         self.beta = beta
         self.optimizer = optimizer
         self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.adam_betas = adam_betas
-        self.adam_epsilon = adam_epsilon
-        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
@@ -262,46 +229,45 @@ class VAE(Estimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c)
-            float32 and uint8 (read as X / 255, but as they are for counts, categories and
-            columns of several kinds) are used in place, other numbers converted.
-        y : array-like of shape (n,) or (n, width), optional
-            With conditional=True: labels (whole numbers, strings), or numbers (floats). Without
-            it y is ignored, for scikit-learn's pipelines.
-        exposure : array-like of shape (n,), optional
-            What the rates of poisson and negative_binomial are per unit of: hours, or the size
-            of a library. 1 if not given.
-        validation : array-like or tuple, optional
-            Rows like those of X whose ELBO is measured after each epoch: X, (X, y) or
-            (X, y, exposure).
-        callbacks : iterable of callable
-            Each is called as ``f(vae, record)`` after each epoch, `record` being the epoch's
-            entries of `history_`; training ends when one returns True.
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), or frame
+            Arrays of float32 and uint8 are not copied; other numbers become float32. uint8 is read
+            as X / 255, but without division for counts, categories and columns of several kinds.
+        y : array-like of shape (n,) or (n, width), default=None
+            Labels (whole numbers or strings) or numbers (floats) of a model with conditional=True.
+            Other models ignore y, for scikit-learn's pipelines.
+        exposure : array-like of shape (n,), default=None
+            Units that the rates of poisson and negative_binomial refer to, such as hours, or the
+            size of a library. None is 1 for each row.
+        validation : array-like or tuple, default=None
+            Rows whose ELBO is measured after each epoch: X, (X, y) or (X, y, exposure).
+        callbacks : iterable of callable, default=()
+            Functions called as ``f(vae, record)`` after each epoch, where `record` holds the
+            epoch's entries of `history_`. Training ends when one of them returns True.
 
         Returns
         -------
         VAE
-            Itself. Ctrl-C ends training early; `interrupted_` says so.
+            This estimator. Ctrl-C ends training early, and `interrupted_` says so.
 
         Raises
         ------
         ValueError, TypeError
-            A parameter or the data is not usable; a model fitted before stays as it was.
+            A parameter or the data can't be used. A model that was fitted before stays as it was.
         DivergenceError
-            The loss became infinite or NaN; the weights are those of the last epoch before that.
+            The loss became infinite or NaN. The weights are those of the last epoch before that.
 
         Warns
         -----
         CollapseWarning
-            Nearly all latent units say nothing about the rows, after 1,000 steps or more.
+            After 1,000 steps or more, nearly all latent units say nothing about the rows.
         """
         functions = check_callbacks(callbacks)
         early_stopping = self.patience is not None
-        self._start((X, y, exposure), validation, functions, self.epochs, early_stopping)
-        if not self.interrupted_ and not self._mean_code:  # without a KL nothing collapses
-            best = int(np.argmax(self.history_["validation"])) if early_stopping else -1
-            active = self.history_["active_units"][best]
-            warn_of_collapse(active, self._core.latent_dim, self._core.optimizer_steps)
+        model = self._start((X, y, exposure), validation, functions, self.epochs, early_stopping)
+        if not model.interrupted and not model.deterministic:  # without a KL nothing collapses
+            best = int(np.argmax(model.history["validation"])) if early_stopping else -1
+            active = model.history["active_units"][best]
+            warn_of_collapse(active, model.latent_dim, model.core.optimizer_steps)
         return self
 
     def partial_fit(
@@ -313,80 +279,119 @@ class VAE(Estimator):
         validation: Any = None,
         callbacks: Iterable[Callback] = (),
     ) -> VAE:
-        """Train one more epoch on X, from the weights and optimizer state there are.
+        """Train for one more epoch on X, from the present weights and optimizer state.
 
-        learning_rate, beta, capacity, batch_size and verbose are taken as they are set now; every
-        other parameter is that of the fit. A schedule goes on from the epochs done. Parameters,
-        return value and errors are those of `fit`.
+        The current values of learning_rate, beta, capacity, batch_size and verbose apply; every
+        other parameter keeps the value of the first fit. A schedule continues from the epochs done.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), or frame
+            Rows with the features of the first fit.
+        y : array-like of shape (n,) or (n, width), default=None
+            Labels or numbers of a model with conditional=True.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the first fit had one.
+        validation : array-like or tuple, default=None
+            Rows whose ELBO is measured after the epoch: X, (X, y) or (X, y, exposure).
+        callbacks : iterable of callable, default=()
+            Functions called as ``f(vae, record)`` after the epoch.
+
+        Returns
+        -------
+        VAE
+            This estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or the data can't be used. The model stays as it was.
+        DivergenceError
+            The loss became infinite or NaN. The weights are those before this epoch.
         """
         functions = check_callbacks(callbacks)
         if not self._is_fitted():
-            given = (X, y, exposure)
-            return self._start(given, validation, functions, epochs=1, early_stopping=False)
-        check_held({**self._fitted, "capacity": self.capacity})
-        schedule = self._schedule(self._fitted, 1, self._seed, False, self.n_iter_)
-        rows = self._reader.read_to_score(X, y, exposure)
-        watched = _validation_rows(validation, self._reader)
-        self._fitted.update({name: getattr(self, name) for name in ADJUSTABLE})
-        return self._train(rows, schedule, watched, functions)
+            self._start((X, y, exposure), validation, functions, epochs=1, early_stopping=False)
+            return self
+        model = self.model_
+        check_held({**model.params, "capacity": self.capacity})
+        config = self._config(model.params["epochs"], 1, False, model.n_iter)
+        rows = model.reader.read_to_score(X, y, exposure)
+        watched = _validation_rows(validation, model.reader)
+        model.params.update({name: getattr(self, name) for name in ADJUSTABLE})
+        self._train(model, rows, config, watched, functions)
+        return self
 
     def _start(
         self,
-        given: tuple[ArrayLike, Any, ArrayLike | None],
+        data: tuple[ArrayLike, Any, ArrayLike | None],
         validation: Any,
         callbacks: Sequence[Callback],
         epochs: int,
         early_stopping: bool,
-    ) -> VAE:
-        """Train from fresh weights; nothing of an earlier fit changes before all is checked."""
-        seed = _seed(self.random_state)
-        params = self.get_params()
-        schedule = self._schedule(params, epochs, seed, early_stopping)
-        reader = Reader.learn(params, *given)
-        rows = reader.read(*given)
+    ) -> FittedModel:
+        """Train from fresh weights. An earlier fit is replaced only once everything is checked."""
+        seed = seed_from(self.random_state)
+        params = {name: getattr(self, name) for name in VAE._parameter_names()}
+        config = self._config(self.epochs, epochs, early_stopping)
+        reader, rows = Reader.learn(params, *data)
         watched = _validation_rows(validation, reader)
         if early_stopping and watched is None:
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
-        warn_of_empty_columns(rows.x if isinstance(rows, RowData) else rows, reader.names)
+        warn_of_empty_columns(matrix_of(rows), reader.names)
         if self.likelihood == "gaussian":
-            warn_of_scale(rows.x if isinstance(rows, RowData) else rows)
-        core = make_core(params, math.prod(reader.shape), reader.width)
-        core.initialize(schedule.seed)
-        start_at_mean_rates(core, rows, reader.columns)
-        self._reset(core, reader, schedule.seed)
-        return self._train(rows, schedule, watched, callbacks)
+            warn_of_scale(matrix_of(rows))
+        self._model = FittedModel.start(params, reader, rows, seed)
+        self._train(self._model, rows, config, watched, callbacks)
+        return self._model
 
     def _train(
         self,
+        model: FittedModel,
         rows: Rows,
-        schedule: Schedule,
+        config: TrainingConfig,
         validation: Rows | None,
         callbacks: Sequence[Callback],
-    ) -> VAE:
+    ) -> None:
+        def bind(callback: Callback) -> Callable[[Record], object]:
+            return lambda record: callback(self, record)
+
+        bound = [bind(callback) for callback in callbacks]
         try:
-            train(self, self._core, rows, schedule, validation=validation, callbacks=callbacks)
+            train(model, rows, config, validation=validation, callbacks=bound)
         except DivergenceError:
-            # a fresh core: the optimizer's moments are no longer finite
-            tensors = self._core.tensors()
-            width = self._reader.width
-            self._core = restore_core(self._fitted, self.n_features_in_, tensors, width)
+            model.reset_optimizer()
             raise
-        return self
 
-    # ---------------------------------------------------------------- use
+    def _config(
+        self, planned: Any, epochs: int, early_stopping: bool, done: int = 0
+    ) -> TrainingConfig:
+        """Return the settings of a training; `planned` epochs are what schedules stretch to."""
+        patience = None if self.patience is None else check_integer(self.patience, "patience")
+        epochs, planned = check_integer(epochs, "epochs"), check_integer(planned, "epochs")
+        return TrainingConfig(
+            epochs=epochs,
+            planned=planned,
+            batch_size=check_integer(self.batch_size, "batch_size"),
+            learning_rate=check_learning_rate(self.learning_rate, planned, done + epochs),
+            beta=check_beta(self.beta),
+            capacity=None if self.capacity is None else check_beta(self.capacity, "capacity"),
+            patience=patience if early_stopping else None,
+            verbose=bool(self.verbose),
+        )
 
-    def encode(
-        self, X: ArrayLike, y: Any = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    # ---------------------------------------------------------------- codes and rows
+
+    def encode(self, X: ArrayLike, y: Any = None) -> tuple[Floats, Floats]:
         """Return the posterior q(z|x) of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n, d), or images
-            Rows like those of the fit, here and in the methods below.
-        y : label or array-like, optional
-            Only of a conditional model, here and below: a label or a row of numbers for each row
-            of X, or one for all.
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: a label or a row of numbers for each row of X, or one
+            for all rows.
 
         Returns
         -------
@@ -396,56 +401,76 @@ class VAE(Estimator):
         Raises
         ------
         NotFittedError
-            `fit` was not called yet, here and below.
+            The model is not fitted yet.
         ValueError, TypeError
-            X or y are not what the model was fitted on, here and below.
+            X or y do not fit the model.
         """
-        return self._fitted_core().encode(self._reader.read(X, y))
+        return self.model_.encode(X, y)
 
-    def transform(self, X: ArrayLike, y: Any = None) -> NDArray[np.float32]:
-        """Return the latent features of each row, the mean of q(z|x).
+    def transform(self, X: ArrayLike, y: Any = None) -> Floats:
+        """Return the latent features of each row: the mean of q(z|x).
 
-        Parameters and errors are those of `encode`.
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+
+        Returns
+        -------
+        ndarray of shape (n, latent_dim), float32
+
+        Raises
+        ------
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            X or y do not fit the model.
+        """
+        return self.model_.encode(X, y)[0]
+
+    def fit_transform(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Floats:
+        """Fit on X and return its latent features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), or frame
+            Rows to train on.
+        y : array-like of shape (n,) or (n, width), default=None
+            Labels or numbers of a model with conditional=True.
+        **fit_params : dict
+            Further arguments of `fit`.
 
         Returns
         -------
         ndarray of shape (n, latent_dim), float32
         """
-        return self.encode(X, y)[0]
+        return self.fit(X, y, **fit_params).transform(X, y)
 
-    def fit_transform(self, X: ArrayLike, y: Any = None, **fit: Any) -> NDArray[np.float32]:
-        """Fit on X, with what else `fit` takes; return its latent features, (n, latent_dim)."""
-        return self.fit(X, y, **fit).transform(X, y)
-
-    def inverse_transform(self, Z: ArrayLike, y: Any = None) -> NDArray[np.float32]:
-        """Decode: return what the model expects to see at some codes.
+    def inverse_transform(self, Z: ArrayLike, y: Any = None) -> Floats:
+        """Decode codes: return the expected row at each of them.
 
         Parameters
         ----------
         Z : array-like of shape (n, latent_dim)
             Finite numbers, such as `transform` returns.
-        y : label or array-like, optional
-            As for `encode`.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each code, or one for all.
 
         Returns
         -------
         ndarray of shape (n, d) or images, float32
-            E[x|z], in the units of X: probabilities, means, or rates.
+            E[x|z] in the units of X: probabilities, means, or rates.
 
         Raises
         ------
-        NotFittedError, ValueError, TypeError
-            As for `encode`, of Z.
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            Z or y do not fit the model.
         """
-        core = self._fitted_core()
-        codes, shape = check_rows(Z, "Z")
-        if shape != (core.latent_dim,):
-            raise ValueError(f"Z has rows of shape {shape}, expected ({core.latent_dim},)")
-        codes = np.asarray(codes, dtype=np.float32)
-        check_values(codes, name="Z")
-        if self._reader.conditions is not None:
-            codes = np.hstack([codes, self._reader.conditions.encode(y, len(codes))])
-        return core.decode(codes).reshape(-1, *self.feature_shape_)
+        return self.model_.decode(Z, y)
 
     def reconstruct(
         self,
@@ -454,17 +479,19 @@ class VAE(Estimator):
         *,
         n: int | None = None,
         random_state: RandomState = None,
-    ) -> NDArray[np.float32]:
-        """Return each row as the model sees it.
+    ) -> Floats:
+        """Encode rows and decode them again.
 
         Parameters
         ----------
-        X, y
-            As for `encode`.
-        n : int, optional
-            Return n interpretations of each row, for codes z drawn from its posterior q(z|x). By
-            default one, for the mean of the posterior.
-        random_state : int, Generator, RandomState or None
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        n : int or None, default=None
+            Number of interpretations of each row, for codes z drawn from the posterior q(z|x). None
+            returns one, for the mean of the posterior.
+        random_state : int, Generator, RandomState or None, default=None
             Seed of the n codes.
 
         Returns
@@ -474,56 +501,44 @@ class VAE(Estimator):
 
         Raises
         ------
-        NotFittedError, ValueError, TypeError
-            As for `encode`; n is no whole number of at least 1.
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            X or y do not fit the model, or n is not a whole number of at least 1.
         """
         if n is None:
             return self.inverse_transform(self.transform(X, y), y)
-        mu, logvar = self.encode(X, y)
-        shape = (len(mu), check_integer(n, "n"), mu.shape[1])
-        noise = np.random.default_rng(_seed(random_state)).standard_normal(shape, dtype=np.float32)
-        z = mu[:, None] + np.exp(logvar / 2)[:, None] * noise
-        if self._reader.conditions is not None:
-            told = self._reader.conditions.encode(y, len(mu))
-            z = np.concatenate([z, np.repeat(told[:, None], n, axis=1)], axis=2)
-        rows = self._core.decode(z.reshape(-1, z.shape[2]).astype(np.float32, copy=False))
-        return rows.reshape(*shape[:2], *self.feature_shape_)
+        rng = np.random.default_rng(seed_from(random_state))
+        return self.model_.interpretations(X, y, check_integer(n, "n"), rng)
 
     def impute(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Return X with its missing values filled: E[x|z] at the mean of the row's posterior.
+        """Fill missing values with E[x|z] at the mean of the row's posterior.
 
         Parameters
         ----------
-        X, y
-            As for `encode`; NaN where a value is missing.
-        exposure : array-like of shape (n,), optional
-            As for `fit`, and needed if the fit had one: counts are filled for it.
+        X : array-like of shape (n, d), or images, or frame
+            Rows with NaN where a value is missing.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one. Counts are filled for it.
 
         Returns
         -------
         ndarray of shape (n, d) or images
-            Known values are those of X to the bit: float64 if X is, else float32.
+            X with its missing values filled; known values keep their bits. float64 if X is float64,
+            else float32.
 
         Raises
         ------
-        NotFittedError, ValueError, TypeError
-            As for `encode`; the model was not fitted with missing="mask".
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            The model was not fitted with missing="mask", or X, y or exposure do not fit it.
         """
-        self._fitted_core()
-        if not self._reader.missing:
-            raise ValueError("impute needs a model that was fitted with missing='mask'")
-        rows = self._reader.read_to_score(X, y, exposure)
-        assert isinstance(rows, RowData)
-        known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
-        if (given := np.asarray(X)).dtype == np.float64:
-            known = given.reshape(known.shape)
-        guess = self.reconstruct(X, y).reshape(known.shape)
-        if rows.log_exposure is not None:
-            likelihoods.expose(guess, self._reader.columns, rows.log_exposure)
-        filled = np.where(np.isnan(known), guess, known)
-        return filled.reshape(-1, *self.feature_shape_)
+        return self.model_.impute(X, y, exposure)
 
     def sample(
         self,
@@ -533,22 +548,23 @@ class VAE(Estimator):
         y: Any = None,
         temperature: float = 1.0,
         draw: bool = False,
-    ) -> NDArray[np.float32]:
-        """Return n new rows: E[x|z], (n, d) or images, for z drawn from the prior.
+    ) -> Floats:
+        """Return new rows, decoded from codes that are drawn from the prior.
 
         Parameters
         ----------
-        n : int
-            How many.
-        random_state : int, Generator, RandomState or None
+        n : int, default=1
+            Number of rows.
+        random_state : int, Generator, RandomState or None, default=None
             Seed of the codes and, with draw, of the rows.
-        y : label or array-like
-            Of a conditional model: sample(8, y=3), or one for each row.
-        temperature : float
-            The standard deviation to draw z with: 1 is the prior's own; below it the rows are more
-            typical and alike, above it stranger; 0 is the middle of the latent space.
-        draw : bool
-            Draw each row from p(x|z) too, instead of E[x|z]: for tables and counts.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for all rows, as in sample(8, y=3), or one each.
+        temperature : float, default=1.0
+            Standard deviation of the codes. 1 is that of the prior. Rows are more typical and more
+            alike below it and stranger above it; 0 is the centre of the latent space.
+        draw : bool, default=False
+            Whether to draw each row from p(x|z), for tables and counts, instead of returning
+            E[x|z].
 
         Returns
         -------
@@ -556,73 +572,105 @@ class VAE(Estimator):
 
         Raises
         ------
-        NotFittedError, ValueError, TypeError
-            `fit` was not called yet; an argument is not usable; y is missing, or not expected.
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            An argument can't be used, or y is missing or not expected.
         """
-        core = self._fitted_core()
-        if y is not None and self._reader.conditions is None:
-            raise ValueError("y is for a model that was fitted with conditional=True")
-        rng = np.random.default_rng(_seed(random_state))
-        z = rng.standard_normal((check_integer(n, "n"), core.latent_dim), dtype=np.float32)
-        z *= np.float32(check_number(temperature, "temperature", low=0))
-        mean = self.inverse_transform(z, y)
-        if not draw:
-            return mean
-        columns, tensors = self._reader.columns, core.tensors()
-        scales = {i: tensors[name] for i, name in scale_names(columns).items()}
-        flat = likelihoods.draw(mean.reshape(n, -1), columns, scales, self._fitted["df"], rng)
-        return flat.reshape(mean.shape)
+        rng = np.random.default_rng(seed_from(random_state))
+        return self.model_.sample(n, rng, y, temperature, draw)
+
+    # ---------------------------------------------------------------- scores
 
     def score_samples(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
         """Return an estimate of the ELBO of each row (Kingma & Welling 2014, eq. 3).
 
-        One z is drawn for each row, from noise that the row's own content names: a row has the same
-        score at every call, in any place and among any others. Of gaps no score is taken: compare
-        rows with the same ones.
+        One z is drawn for each row, with noise that depends on the content of the row alone. A row
+        has the same score at every call, at any place and among any others. The score leaves out
+        missing values: compare only rows that lack the same ones.
 
         Parameters
         ----------
-        X, y
-            As for `encode`.
-        exposure : array-like of shape (n,), optional
-            As for `fit`; needed if the fit had one.
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one.
 
         Returns
         -------
         ndarray of shape (n,), float64
-            In nats.
+            ELBO in nats; higher is more likely.
 
         Raises
         ------
-        NotFittedError, ValueError, TypeError
-            As for `encode`.
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            X, y or exposure do not fit the model.
         """
-        core = self._fitted_core()
-        rows = self._reader.read_to_score(X, y, exposure)
-        reconstruction, kl = core.score(rows, SCORING_SEED, mean_code=self._mean_code)
+        model = self.model_
+        reconstruction, kl = model.score(model.reader.read_to_score(X, y, exposure))
         return -(reconstruction + kl)
 
     def score(self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None) -> float:
-        """Return the mean of `score_samples`, in nats per row; parameters and errors are its."""
+        """Return the mean ELBO of the rows, in nats per row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one.
+
+        Returns
+        -------
+        float
+            Mean of `score_samples`; higher is better.
+
+        Raises
+        ------
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            X, y or exposure do not fit the model.
+        """
         return self.evaluate(X, y, exposure=exposure)["elbo"]
 
     def evaluate(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Return the ELBO of the rows and its two parts.
+        """Return the ELBO of the rows and its two parts, in nats per row.
 
-        Parameters and errors are those of `score_samples`.
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one.
 
         Returns
         -------
         dict of str to float
-            elbo, reconstruction (-E_q[log p(x|z)]) and kl, means over rows in nats: elbo is
-            -(reconstruction + kl). A plain autoencoder has a kl of 0.
+            `elbo`, `reconstruction` (-E_q[log p(x|z)]) and `kl`, means over the rows, where elbo is
+            -(reconstruction + kl). The kl of a plain autoencoder is 0.
+
+        Raises
+        ------
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            X, y or exposure do not fit the model.
         """
-        core = self._fitted_core()
-        return evaluate(core, self._reader.read_to_score(X, y, exposure), self._mean_code)
+        model = self.model_
+        return model.evaluate(model.reader.read_to_score(X, y, exposure))
 
     def log_likelihood(
         self,
@@ -638,58 +686,65 @@ class VAE(Estimator):
 
         Parameters
         ----------
-        X, y
-            As for `encode`.
-        exposure : array-like of shape (n,), optional
-            As for `fit`; needed if the fit had one.
-        n_samples : int
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one.
+        n_samples : int, default=5000
             Samples of z for each row.
-        random_state : int
-            Names the noise; the same number gives the same bits.
-        verbose : bool or None
-            Show a progress bar; None: as the model's own `verbose`.
+        random_state : int, default=0
+            Seed of the noise. The same seed gives the same bits.
+        verbose : bool or None, default=None
+            Whether to show a progress bar. None is the model's own `verbose`.
 
         Returns
         -------
         LogLikelihood
-            Estimates and standard errors in nats, of each row and of their mean.
+            Estimates and standard errors in nats, for each row and for their mean.
 
         Raises
         ------
-        NotFittedError, ValueError, TypeError
-            As for `encode`; the model is a plain autoencoder.
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            The model is a plain autoencoder, or X, y or exposure do not fit it.
         """
-        core = self._fitted_core()
-        if self._mean_code:
-            raise ValueError("objective='autoencoder' has no q(z|x): there is nothing to sample")
-        rows = self._reader.read_to_score(X, y, exposure)
+        model = self.model_
+        model.require_posterior("sample")
+        rows = model.reader.read_to_score(X, y, exposure)
         count = check_integer(n_samples, "n_samples", high=10**6)
         shown = bool(self.verbose if verbose is None else verbose)
-        return log_likelihood(core, rows, count, _seed(random_state), shown)
+        return model.log_likelihood(rows, count, seed_from(random_state), shown)
 
     def diagnose(self, X: ArrayLike, y: Any = None) -> Diagnosis:
-        """Return what each latent unit says of these rows.
+        """Return how much each latent unit says about these rows.
 
         Parameters
         ----------
-        X, y
-            As for `encode`.
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
 
         Returns
         -------
         Diagnosis
-            KL of each unit in nats, active units (Burda et al. 2016), moments of the aggregate
+            KL of each unit in nats, active units (Burda et al. 2016), and moments of the aggregate
             posterior q(z).
 
         Raises
         ------
-        NotFittedError, ValueError, TypeError
-            As for `encode`; the model is a plain autoencoder.
+        NotFittedError
+            The model is not fitted yet.
+        ValueError, TypeError
+            The model is a plain autoencoder, or X or y do not fit it.
         """
-        self._fitted_core()
-        if self._mean_code:
-            raise ValueError("objective='autoencoder' has no q(z|x): there is nothing to diagnose")
+        self.model_.require_posterior("diagnose")
         return diagnose(*self.encode(X, y))
+
+    # ---------------------------------------------------------------- storage
 
     def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
         """Write parameters, weights and history to a safetensors file; `vaefast.load` reads it.
@@ -697,142 +752,175 @@ class VAE(Estimator):
         Parameters
         ----------
         path : path
-            The file. It is replaced whole, or not at all.
-        training : bool
-            Save the optimizer's moments too (of Adam: three times the size): training then goes
-            on from the file to the same bits as if it had never stopped. Save between epochs: of
-            one that Ctrl-C cut short, the steps done would be done again.
-        """
-        self._fitted_core()
-        storage.save(self, path, training)
+            The file. It is replaced as a whole or not at all.
+        training : bool, default=False
+            Whether to save the optimizer's state too; with Adam the file has three times the size.
+            Training then continues from the file to the same bits as if it had never stopped. Save
+            between epochs: an epoch that Ctrl-C cut short starts again.
 
-    # ---------------------------------------------------------------- inside
+        Raises
+        ------
+        NotFittedError
+            The model is not fitted yet.
+        OSError
+            The file can't be written.
+        """
+        data = self.to_bytes(training)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(data)
+
+    def to_bytes(self, training: bool = False) -> bytes:
+        """Return what `save` writes to a file; `vaefast.from_bytes` reads it.
+
+        Parameters
+        ----------
+        training : bool, default=False
+            Whether to include the optimizer's state.
+
+        Raises
+        ------
+        NotFittedError
+            The model is not fitted yet.
+        """
+        return model_to_bytes(self.model_, training)
+
+    # ---------------------------------------------------------------- fitted attributes
+
+    @property
+    def model_(self) -> FittedModel:
+        """The fitted network: its weights, the reader of its rows, its seed and its provenance."""
+        if not self._is_fitted():
+            raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
+        return self._model
+
+    @model_.setter
+    def model_(self, model: FittedModel) -> None:
+        self._model = model
+
+    @property
+    def history_(self) -> dict[str, list[Any]]:
+        """One list for each figure of the training, with one entry for each epoch."""
+        return self.model_.history
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs done."""
+        return self.model_.n_iter
+
+    @property
+    def feature_shape_(self) -> tuple[int, ...]:
+        """Shape of one row: (d,), or that of an image."""
+        return self.model_.feature_shape
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features of one row."""
+        return self.model_.features
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns of the frame, or of the CSV file, that the model was fitted on."""
+        if self.model_.names is None:
+            raise AttributeError("feature_names_in_: the columns of the fit had no names")
+        return np.array(self.model_.names, dtype=object)
+
+    @property
+    def interrupted_(self) -> bool:
+        """Whether Ctrl-C ended the last training."""
+        return self.model_.interrupted
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the latent features that `transform` returns: vae0, vae1, ...
+
+        Parameters
+        ----------
+        input_features : ignored, default=None
+            Present for scikit-learn's pipelines.
+        """
+        return np.array([f"vae{i}" for i in range(self.model_.latent_dim)], dtype=object)
+
+    # ---------------------------------------------------------------- protocols
+
+    def _is_fitted(self) -> bool:
+        return hasattr(self, "_model")
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted()
 
-    @property
-    def n_features_in_(self) -> int:
-        """Numbers in one row."""
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle a fitted model as a public function and the bytes of a file."""
         if not self._is_fitted():
-            raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
-        return int(np.prod(self.feature_shape_))
+            return super().__reduce_ex__(protocol)
+        state = {name: value for name, value in self.__dict__.items() if name != "_model"}
+        return from_bytes, (self.to_bytes(training=True), type(self)), state
 
-    @property
-    def feature_names_in_(self) -> NDArray[np.object_]:
-        """Names of the columns of the frame, or the CSV file, that the model was fitted on."""
-        if not self._is_fitted():
-            raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
-        if self._reader.names is None:
-            raise AttributeError("feature_names_in_: the columns of the fit had no names")
-        return np.array(self._reader.names, dtype=object)
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return names of the latent features, vae0, vae1, ...: what `transform` returns."""
-        return np.array([f"vae{i}" for i in range(self._fitted_core().latent_dim)], dtype=object)
+Callback: TypeAlias = Callable[[VAE, Record], object]
 
-    def _schedule(
-        self, params: dict[str, Any], epochs: int, seed: int, early_stopping: bool, done: int = 0
-    ) -> Schedule:
-        """How to train a model of these parameters, with what is `ADJUSTABLE` as it is set now."""
-        patience = None if self.patience is None else check_integer(self.patience, "patience")
-        epochs, planned = check_integer(epochs, "epochs"), check_integer(params["epochs"], "epochs")
-        return Schedule(
-            epochs=epochs,
-            planned=planned,
-            batch_size=check_integer(self.batch_size, "batch_size"),
-            learning_rate=check_learning_rate(self.learning_rate, planned, done + epochs),
-            beta=check_beta(self.beta),
-            seed=seed,
-            capacity=None if self.capacity is None else check_beta(self.capacity, "capacity"),
-            patience=patience if early_stopping else None,
-            mean_code=params["objective"] == "autoencoder",
-            verbose=bool(self.verbose),
-        )
 
-    @property
-    def _mean_code(self) -> bool:
-        return bool(self._fitted["objective"] == "autoencoder")
+def load(path: str | os.PathLike[str]) -> VAE:
+    """Read a model that `VAE.save` wrote.
 
-    def _restore(
-        self,
-        tensors: dict[str, NDArray[np.float32]],
-        *,
-        feature_shape: tuple[int, ...],
-        conditions: Conditions | None,
-        names: FeatureNames | None,
-        exposed: bool,
-        history: dict[str, list[Any]],
-        n_iter: int,
-        seed: int,
-    ) -> None:
-        """Become fitted with these weights, of the sizes that the parameters say."""
-        features = math.prod(check_integer(size, "feature_shape") for size in feature_shape)
-        if {key: len(history[key]) for key in history} != dict.fromkeys(
-            RECORD_KEYS, check_integer(n_iter, "n_iter", low=0)
-        ):
-            raise ValueError(f"the history is not that of {n_iter} epochs")
-        width = 0 if conditions is None else conditions.width
-        core = restore_core(self.get_params(), features, tensors, width)
-        reader = Reader.of(self.get_params(), feature_shape, conditions, names, exposed)
-        self._reset(core, reader, check_integer(seed, "seed", low=0, high=2**64 - 1))
-        self.history_, self.n_iter_ = history, n_iter
+    Parameters
+    ----------
+    path : path
+        The file, or the folder that `vaefast train` wrote it to.
 
-    def _reset(self, core: Core, reader: Reader, seed: int) -> None:
-        self._core, self._seed = core, seed
-        self._fitted = deepcopy(self.get_params())  # of these weights, whatever is set later
-        self._reader, self.feature_shape_ = reader, reader.shape
-        self.history_ = {key: [] for key in RECORD_KEYS}
-        self.n_iter_ = 0
-        self.interrupted_ = False
+    Returns
+    -------
+    VAE
+        A fitted model with the parameters and the history that were saved. If the file holds the
+        optimizer's state, `partial_fit` continues to the same bits as if training had never
+        stopped; otherwise it starts with fresh moments.
 
-    def _name_features(self, names: FeatureNames | None) -> None:
-        """Name the columns of an array; those of a frame have their names already."""
-        self._reader = replace(self._reader, names=names)
+    Raises
+    ------
+    FileNotFoundError
+        The file does not exist.
+    ValueError
+        The file is truncated, edited, of a later version, or no model.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    return _from_bytes(path.read_bytes(), VAE, str(path))
 
-    def _is_fitted(self) -> bool:
-        return hasattr(self, "_core")
 
-    def _fitted_core(self) -> Core:
-        if not self._is_fitted():
-            raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
-        return self._core
+def from_bytes(data: bytes, cls: type[VAE] = VAE) -> VAE:
+    """Read a model from the bytes that `VAE.to_bytes` returned. Pickled models refer to it.
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        core = state.pop("_core", None)
-        if core is not None:
-            slots = {slot: core.tensors(slot) for slot in ("value", "first", "second")}
-            state["_slots"] = {slot: tensors for slot, tensors in slots.items() if tensors}
-            state["_steps"] = core.optimizer_steps
-        return state
+    Parameters
+    ----------
+    data : bytes
+        The content of a model file.
+    cls : type, default=VAE
+        The class of the model, `VAE` or a subclass.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        slots, steps = state.pop("_slots", None), state.pop("_steps", 0)
-        self.__dict__.update(state)
-        if slots is not None:
-            core = make_core(self._fitted, math.prod(self.feature_shape_), self._reader.width)
-            for slot, tensors in slots.items():
-                core.set_tensors(tensors, slot)
-            core.optimizer_steps = steps
-            self._core = core
+    Raises
+    ------
+    ValueError
+        The bytes are truncated, edited, of a later version, or no model.
+    """
+    return _from_bytes(data, cls, "the model")
+
+
+def _from_bytes(data: bytes, cls: type[VAE], source: str) -> VAE:
+    model = model_from_bytes(data, source)
+    vae = cls.__new__(cls)
+    try:
+        VAE.__init__(vae, **model.params)
+    except TypeError as error:
+        raise ValueError(f"{source} does not hold a usable model: {error}") from error
+    vae.model_ = model
+    return vae
 
 
 def _validation_rows(validation: Any, reader: Reader) -> Rows | None:
-    """Rows to watch, from X, (X, y) or (X, y, exposure)."""
+    """Return the rows to watch, from X, (X, y) or (X, y, exposure)."""
     if validation is None:
         return None
     parts = validation if isinstance(validation, tuple) and len(validation) <= 3 else (validation,)
     X, y, exposure = (*parts, None, None)[:3]
     return reader.read_to_score(X, y, exposure, "validation")
-
-
-def _seed(random_state: RandomState) -> int:
-    """Return a seed of 64 bits from what scikit-learn and NumPy take as a source of randomness."""
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    return check_integer(random_state, "random_state", low=0) % 2**64

@@ -109,7 +109,7 @@ class Core:
         x: Rows,
         seed: int,
         eps: NDArray[np.float32] | None = None,
-        mean_code: bool = False,
+        deterministic: bool = False,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     def contributions(self, x: Rows) -> NDArray[np.float32]: ...
     def log_likelihood(

@@ -59,7 +59,7 @@ def load_npz(path: Path) -> Dataset:
             y_test = as_labels(arrays["y_test"], len(X_test), where["y_test"])
     elif "y_test" in arrays:
         raise ValueError(f"{path}: has labels of test rows, {chosen['y_test']!r}, but no 'x_test'")
-    return Dataset(str(path), X, y, X_test, y_test)
+    return Dataset(str(path), X, y=y, X_test=X_test, y_test=y_test)
 
 
 def _by_role(names: list[str], path: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class Dataset:
 
     name: str
     X: Array
+    _: KW_ONLY
     y: Array | None = None
     X_test: Array | None = None
     y_test: Array | None = None

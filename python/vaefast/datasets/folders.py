@@ -55,7 +55,7 @@ def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
         if pixels.ndim == 3 and X.ndim == 3:  # the first one with colour
             X = np.repeat(X[..., None], 3, axis=-1)
         X[i] = pixels if pixels.ndim == X.ndim - 1 else pixels[..., None]
-    return Dataset(str(folder), X, y)
+    return Dataset(str(folder), X, y=y)
 
 
 def _images_in(folder: Path) -> list[Path]:

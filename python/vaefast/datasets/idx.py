@@ -106,4 +106,4 @@ def load_idx_files(files: dict[str, Path], name: str) -> Dataset:
     check_same_features(X, X_test, str(files["X_test"]))
     y = as_labels(arrays["y"], len(X), str(files["y"]))
     y_test = as_labels(arrays["y_test"], len(X_test), str(files["y_test"]))
-    return Dataset(name, X, y, X_test, y_test)
+    return Dataset(name, X, y=y, X_test=X_test, y_test=y_test)

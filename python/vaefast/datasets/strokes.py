@@ -142,7 +142,15 @@ def strokes(n: int = 30_000, *, n_test: int = 2_000, random_state: int | None = 
         ) from None
     X, y, factors = _draw(_count("n", n), train_seed)
     X_test, y_test, factors_test = _draw(_count("n_test", n_test), test_seed)
-    return Dataset("strokes", X, y, X_test, y_test, factors=factors, factors_test=factors_test)
+    return Dataset(
+        "strokes",
+        X,
+        y=y,
+        X_test=X_test,
+        y_test=y_test,
+        factors=factors,
+        factors_test=factors_test,
+    )
 
 
 def _count(name: str, value: int) -> int:

@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaefast import VAE
-from vaefast.building import restore_core
-from vaefast.images import is_image_shape, value_range
-from vaefast.validation import check_rows
-
+from .._engine.fitted import FittedModel
+from ..pictures import is_image_shape, value_range
+from ..vae import VAE
 from .labels import page_labels
 from .plane import page_map
 
@@ -47,25 +45,25 @@ def page_content(
     source: str,
 ) -> dict[str, Any]:
     """Return all that the page shows, ready for json.dumps."""
-    vae._fitted_core()
-    mean = _mean_function(vae)
-    latent_dim, shape = _latent_dim(vae), vae.feature_shape_
+    model = vae.model_
+    mean = _mean_function(model)
+    latent_dim, shape = model.latent_dim, model.feature_shape
     rng = np.random.default_rng(0)
     prior = rng.standard_normal((PROBES, latent_dim), dtype=np.float32)
-    names = _columns(columns or vae._reader.names, shape)
+    names = _columns(columns or model.names, shape)
     arrows = _directions(directions or {}, latent_dim)
     codes = points = None
     words = ""
     start = prior[0] if latent_dim > 2 else np.zeros(latent_dim, np.float32)
     if X is not None:
-        codes, points = _points(vae, X, labels, rng)
+        codes, points = _points(model, X, labels, rng)
         start = codes[0]
         some = f"{points['n']:,} of " if points["n"] < points["of"] else ""
         words = f"Points: where the encoder puts {some}the {points['of']:,} {source}. "
     probes = prior if codes is None else codes[:PROBES]
-    decoded = vae.inverse_transform(probes)
-    low_high = _range(vae, X, decoded)
-    strength = _strength(vae, probes)
+    decoded = model.decode(probes)
+    low_high = _range(model, X, decoded)
+    strength = _strength(model, probes)
     order = np.argsort(-strength, kind="stable")
     return {
         "kind": "image" if is_image_shape(shape) else "bars",
@@ -73,7 +71,7 @@ def page_content(
         "columns": names,
         "range": list(low_high),
         "latent_dim": latent_dim,
-        "decoder": _decoder(vae, mean, np.concatenate([prior, probes]), low_high),
+        "decoder": _decoder(model, mean, np.concatenate([prior, probes]), low_high),
         "strength": strength.tolist(),
         "order": order.tolist(),
         "limit": 3.0 if codes is None else max(3.0, math.ceil(np.abs(codes).max())),
@@ -87,38 +85,35 @@ def page_content(
 
 def model_in_words(vae: VAE) -> str:
     """Return some sentences on the model, for people."""
-    shape, net = vae.feature_shape_, "-".join(map(str, _sizes(vae)))
+    model = vae.model_
+    shape, net = model.feature_shape, "-".join(map(str, _sizes(model)))
     if is_image_shape(shape):
         colour = {1: "grey", 3: "colour", 4: "colour"}[shape[2] if len(shape) == 3 else 1]
         what = f"{colour} pictures of {shape[0]} x {shape[1]} pixels"
     else:
         what = f"rows of {math.prod(shape):,} numbers, drawn as bars"
-    numbers = f"{_latent_dim(vae):,} number{'s' if _latent_dim(vae) > 1 else ''}"
+    numbers = f"{model.latent_dim:,} number{'s' if model.latent_dim > 1 else ''}"
     return (
         f"A model that learned {what}. It develops each from a code of {numbers}, by a decoder of "
-        f"the widths {net}. The likelihood is {vae._fitted['likelihood']}."
+        f"the widths {net}. The likelihood is {model.params['likelihood']}."
     )
 
 
-def _latent_dim(vae: VAE) -> int:
-    return int(vae._core.latent_dim)
-
-
-def _sizes(vae: VAE) -> list[int]:
-    """Widths of the decoder, from the latent space to the features."""
-    tensors = vae._core.tensors()
+def _sizes(model: FittedModel) -> list[int]:
+    """Return the widths of the decoder, from the latent space to the features."""
+    tensors = model.weights()
     hidden = [tensors[f"decoder.{i}.bias"].size for i in range(_depth(tensors))]
-    return [_latent_dim(vae), *hidden, vae.n_features_in_]
+    return [model.latent_dim, *hidden, model.features]
 
 
 def _depth(tensors: Mapping[str, Array]) -> int:
     return sum(name.startswith("decoder.") and name.endswith(".bias") for name in tensors)
 
 
-def _mean_function(vae: VAE) -> str:
-    if vae._reader.conditions is not None:
+def _mean_function(model: FittedModel) -> str:
+    if model.conditions is not None:
         raise ValueError("the page cannot draw a conditional model: its decoder needs y")
-    found = " and ".join(name for name, _ in vae._reader.columns)
+    found = " and ".join(name for name, _ in model.columns)
     if found not in MEANS:
         raise ValueError(
             f"the page can draw models whose likelihood is {' or '.join(MEANS)}, "
@@ -127,9 +122,11 @@ def _mean_function(vae: VAE) -> str:
     return MEANS[found]
 
 
-def _decoder(vae: VAE, mean: str, probes: Array, low_high: tuple[float, float]) -> dict[str, Any]:
+def _decoder(
+    model: FittedModel, mean: str, probes: Array, low_high: tuple[float, float]
+) -> dict[str, Any]:
     """The decoder's weights, as float16 where nobody can see the difference."""
-    tensors = vae._core.tensors()
+    tensors = model.weights()
     layers = [*(f"decoder.{i}" for i in range(_depth(tensors))), "output"]
     names = [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
     flat = np.concatenate([tensors[name].ravel() for name in names])
@@ -138,12 +135,11 @@ def _decoder(vae: VAE, mean: str, probes: Array, low_high: tuple[float, float]) 
             name: tensor.astype(np.float16).astype(np.float32) if name in names else tensor
             for name, tensor in tensors.items()
         }
-    core = restore_core(vae._fitted, vae.n_features_in_, rounded)
-    error = np.abs(core.decode(probes) - vae._core.decode(probes)).max()
+    error = np.abs(model.with_weights(rounded).decode(probes) - model.decode(probes)).max()
     fine = error <= FINE * (low_high[1] - low_high[0])  # False for NaN
     return {
-        "sizes": _sizes(vae),
-        "activation": vae._fitted["activation"],
+        "sizes": _sizes(model),
+        "activation": model.params["activation"],
         "mean": mean,
         "n_weights": flat.size,
         "weights": _floats(flat, "float16" if fine else "float32"),
@@ -151,31 +147,30 @@ def _decoder(vae: VAE, mean: str, probes: Array, low_high: tuple[float, float]) 
 
 
 def _points(
-    vae: VAE, X: ArrayLike, labels: ArrayLike | None, rng: np.random.Generator
+    model: FittedModel, X: ArrayLike, labels: ArrayLike | None, rng: np.random.Generator
 ) -> tuple[Array, dict[str, Any]]:
-    vae._reader.read(X)  # names too, which the rows chosen below lose
-    rows, shape = check_rows(X)
+    rows = model.reader.read(X)
     chosen = np.arange(len(rows))
     if len(rows) > POINTS:
         chosen = rng.permutation(len(rows))[:POINTS]
-    codes = vae.transform(rows[chosen].reshape(-1, *shape))
+    codes = model.core.encode(rows[chosen])[0]
     points: dict[str, Any] = {"n": len(chosen), "of": len(rows), "codes": _floats(codes)}
     points["labels"] = None if labels is None else page_labels(labels, len(rows), chosen)
     return codes, points
 
 
-def _range(vae: VAE, X: ArrayLike | None, decoded: Array) -> tuple[float, float]:
+def _range(model: FittedModel, X: ArrayLike | None, decoded: Array) -> tuple[float, float]:
     """The values that are drawn as black and as white, or as the bottom and the top of bars."""
-    if vae._fitted["likelihood"] == "bernoulli":
+    if model.params["likelihood"] == "bernoulli":
         return 0.0, 1.0
-    if is_image_shape(vae.feature_shape_):
+    if is_image_shape(model.feature_shape):
         return value_range(decoded if X is None else np.asarray(X))
     low, high = min(float(decoded.min()), 0.0), max(float(decoded.max()), 0.0)
     margin = 0.1 * (high - low) or 1.0
     return low - margin if low else 0.0, high + margin
 
 
-def _strength(vae: VAE, probes: Array) -> NDArray[np.float64]:
+def _strength(model: FittedModel, probes: Array) -> NDArray[np.float64]:
     """How far one standard deviation of the prior along each dimension moves the picture.
 
     The root of the mean square, over codes and features, of half the difference between one step
@@ -186,7 +181,7 @@ def _strength(vae: VAE, probes: Array) -> NDArray[np.float64]:
     for dimension in range(probes.shape[1]):
         step = np.zeros(probes.shape[1], np.float32)
         step[dimension] = 1
-        change = vae.inverse_transform(some + step) - vae.inverse_transform(some - step)
+        change = model.decode(some + step) - model.decode(some - step)
         strength[dimension] = np.sqrt(np.mean(np.square(change / 2, dtype=np.float64)))
     return strength
 

@@ -13,9 +13,8 @@ from importlib import resources
 
 from numpy.typing import ArrayLike
 
-from vaefast import VAE
-from vaefast.files import atomic_write
-
+from .._system.files import atomic_write
+from ..vae import VAE
 from .content import model_in_words, page_content
 
 SCRIPTS = ("decoder.js", "paint.js", "map.js", "page.js", "tools.js")  # each uses those before it

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaefast.latent import plane
+from ..latent import plane
 
 HALF = 3.2  # of the map's side, at least: nearly all of the prior
 INSIDE = 0.998  # of the points' coordinates

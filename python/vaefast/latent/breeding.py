@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..vae import RandomState, _seed
-from ..validation import check_integer, check_number
+from .._input.seeds import seed_from
+from .._input.validation import check_integer, check_number
+from ..typing import RandomState
 from .checks import Floats, check_codes, codes_of, decode
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def cross(
     mutation = check_number(mutation, "mutation", low=0)
     if mutation > 1:
         raise ValueError(f"mutation={mutation!r} must be at most 1")
-    random = np.random.default_rng(_seed(random_state))
+    random = np.random.default_rng(seed_from(random_state))
     k = len(parents)
     mother = random.integers(k, size=n)
     father = (mother + random.integers(1, max(k, 2), size=n)) % k  # another one, where there is
@@ -115,7 +116,7 @@ def evolve(
     codes = codes_of(vae, parents, "parents")
     generations = check_integer(generations, "generations")
     n = check_integer(n, "n", low=2)
-    random = np.random.default_rng(_seed(random_state))
+    random = np.random.default_rng(seed_from(random_state))
     family, chosen = [cross(codes, n, mutation, random)], []
     for _ in range(generations - 1):
         pair = np.sort(random.choice(n, 2, replace=False))

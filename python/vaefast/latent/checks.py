@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..validation import check_rows, check_values
+from .._input.matrix import to_matrix
+from .._input.validation import check_values
 
 if TYPE_CHECKING:
     from ..vae import VAE
@@ -31,13 +32,12 @@ def code_of(vae: VAE, row: ArrayLike, name: str) -> Floats:
 def codes_of(vae: VAE, rows: ArrayLike, name: str) -> Floats:
     """Return the means of q(z|x), (n, latent_dim); errors call the rows `name`."""
     check_unconditional(vae)
-    return vae._fitted_core().encode(vae._reader.read(rows, name=name))[0]
+    return vae.model_.encode(rows, name=name)[0]
 
 
 def check_unconditional(vae: VAE) -> None:
     """Raise ValueError if the model is conditional: what y a point between two rows has is open."""
-    vae._fitted_core()
-    if vae._reader.conditions is not None:
+    if vae.model_.conditions is not None:
         raise ValueError(
             "the model is conditional, and this function knows no y: take vae.transform(X, y), "
             "latent.path or latent.cross on the codes, and vae.inverse_transform(codes, y)"
@@ -46,7 +46,7 @@ def check_unconditional(vae: VAE) -> None:
 
 def check_codes(codes: ArrayLike, name: str) -> Floats:
     """Return codes as finite float32 of shape (n, latent_dim)."""
-    rows, shape = check_rows(codes, name)
+    rows, shape = to_matrix(codes, name)
     if len(shape) != 1:
         raise ValueError(
             f"{name} has shape {(len(rows), *shape)}, expected codes of shape (n, latent_dim)"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..diagnosis import kl_per_dimension
-from ..validation import check_integer
+from .._input.validation import check_integer
+from ..metrics.diagnosis import kl_per_dimension
 from .checks import Floats, check_numbers, check_unconditional, code_of, decode
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def traverse(
     -------
     ndarray of float32, (k, m, d) or (k, m) images
     """
-    latent_dim = vae._fitted_core().latent_dim
+    latent_dim = vae.model_.latent_dim
     origin = np.zeros(latent_dim, np.float32) if start is None else code_of(vae, start, "start")
     chosen = [
         check_integer(value, f"dimensions[{i}]", low=0, high=latent_dim - 1)

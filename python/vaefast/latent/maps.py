@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._input.seeds import seed_from
 from ..errors import MissingExtraError
-from ..vae import RandomState, _seed
+from ..typing import RandomState
 from .checks import Floats, check_codes
 
 
@@ -89,6 +90,6 @@ def umap(codes: ArrayLike, random_state: RandomState = None) -> Floats:
         from umap import UMAP
     except ImportError as error:
         raise MissingExtraError("this map needs umap-learn: pip install 'vaefast[umap]'") from error
-    seed = _seed(random_state) % 2**32
+    seed = seed_from(random_state) % 2**32
     points: Floats = UMAP(n_components=2, random_state=seed, n_jobs=1).fit_transform(z)
     return points

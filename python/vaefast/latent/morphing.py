@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..validation import check_choice, check_integer
+from .._input.validation import check_choice, check_integer
 from .checks import Floats, check_codes, code_of
 
 if TYPE_CHECKING:

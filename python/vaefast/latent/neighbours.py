@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..validation import Rows, check_integer, check_rows, check_values
+from .._input.matrix import Matrix, to_matrix
+from .._input.validation import check_integer, check_values
 
 _BLOCK = 1 << 22  # numbers of float64 that a block of rows or of distances may have: 32 MiB
 _QUERIES = 1024  # rows whose neighbours are looked for at a time
@@ -37,8 +38,8 @@ def nearest(
     indices : ndarray of int64, (m, n)
         Their numbers in X.
     """
-    data, shape = check_rows(X, "X")
-    queries, other = check_rows(rows, "rows")
+    data, shape = to_matrix(X, "X")
+    queries, other = to_matrix(rows, "rows")
     if data.shape[1] != queries.shape[1] or (len(shape) > 1 and len(other) > 1 and shape != other):
         raise ValueError(f"rows has rows of shape {other}, but X of shape {shape}")
     for values, name in ((data, "X"), (queries, "rows")):
@@ -55,7 +56,7 @@ def nearest(
 
 
 def _nearest(
-    data: Rows, queries: NDArray[np.float64], n: int
+    data: Matrix, queries: NDArray[np.float64], n: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Distances and numbers of the n rows of data nearest to each query."""
     step = max(1, _BLOCK // max(data.shape[1], len(queries)))
@@ -83,6 +84,6 @@ def _nearest(
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
-def _floats(rows: Rows) -> NDArray[np.float64]:
+def _floats(rows: Matrix) -> NDArray[np.float64]:
     floats = rows.astype(np.float64)
     return floats / 255 if rows.dtype == np.uint8 else floats

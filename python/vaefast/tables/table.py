@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..validation import check_choice, check_integer
+from .._input.validation import check_choice, check_integer
 from .column import Column, Unseen
 from .frames import LIBRARIES, read, write
 from .series import Name, Series

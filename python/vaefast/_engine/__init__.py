@@ -1,0 +1,1 @@
+"""Fitted models: how one is built, trained, scored and stored."""

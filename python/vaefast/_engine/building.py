@@ -1,0 +1,205 @@
+"""A core from the parameters of a `VAE`: checked, and explained where they cannot be used."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import ACTIVATIONS, COUNTS, Core
+from .._input.likelihoods import Columns, columns_of, scale_names
+from .._input.rows import RowData, Rows, matrix_of
+from .._input.validation import (
+    MAX_WIDTH,
+    check_choice,
+    check_integer,
+    check_number,
+    check_sizes,
+)
+from .._system.threads import MAX_THREADS, default_threads
+from ..optimizers import SGD, Adam, AdamW, check_optimizer
+from ..typing import GradientEstimator, Noise, Objective, Scale
+
+Params = Mapping[str, Any]
+Tensors = Mapping[str, NDArray[np.float32]]
+
+GRADIENTS: dict[str, tuple[GradientEstimator, ...]] = {  # by objective
+    "elbo": ("standard", "stl"),
+    "iwae": ("standard", "stl", "dreg"),
+    "autoencoder": ("standard",),
+}
+
+
+def widths(params: Params) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+    """Widths of the encoder's hidden layers, of the latent space and of the decoder's."""
+    encoder = check_sizes(params["hidden_layer_sizes"], "hidden_layer_sizes")
+    decoder = params["decoder_layer_sizes"]
+    decoder = encoder[::-1] if decoder is None else check_sizes(decoder, "decoder_layer_sizes")
+    return encoder, check_integer(params["latent_dim"], "latent_dim", high=MAX_WIDTH), decoder
+
+
+def make_core(params: Params, features: int, conditions: int = 0) -> Core:
+    """Return a core with zero weights and fresh optimizer moments.
+
+    It takes rows of so many features, with so many conditions beside each.
+    """
+    encoder, latent_dim, decoder = widths(params)
+    check_choice(params["activation"], "activation", ACTIVATIONS)
+    columns = columns_of(params["likelihood"], features)
+    sigma = params["sigma"]
+    if isinstance(sigma, str):
+        check_choice(sigma, "sigma", get_args(Scale))
+    else:
+        sigma = check_number(sigma, "sigma", above=0)
+    if sigma == "optimal" and [name for name, _ in columns] != ["gaussian"]:
+        raise ValueError("sigma='optimal' is for likelihood='gaussian'")
+    if sigma == "optimal" and (params["missing"] == "mask" or params["objective"] == "iwae"):
+        raise ValueError("sigma='optimal' goes with neither missing='mask' nor objective='iwae'")
+    df = check_number(params["df"], "df", above=0)
+    n_threads = default_threads() if params["n_threads"] is None else params["n_threads"]
+    n_threads = check_integer(n_threads, "n_threads", high=MAX_THREADS)
+    try:
+        core = Core(
+            features=features,
+            encoder=encoder,
+            latent_dim=latent_dim,
+            decoder=decoder,
+            activation=params["activation"],
+            columns=columns,
+            scale=sigma if isinstance(sigma, str) else "fixed",
+            n_threads=n_threads,
+            df=df,
+            conditions=conditions,
+        )
+    except MemoryError:
+        layers = [features, *encoder, latent_dim, *decoder, features]
+        raise MemoryError(f"layers of {layers} units do not fit into memory") from None
+    _set_optimizer(core, params)
+    _set_objective(core, params)
+    if not isinstance(sigma, str) and (names := scale_names(columns)):
+        tensors = core.tensors()
+        for name in names.values():
+            tensors[name][:] = np.log(sigma)
+        core.set_tensors(tensors)
+    return core
+
+
+def start_at_mean_rates(core: Core, rows: Rows, columns: Columns) -> None:
+    """Let the outputs for counts, log rates, begin at those of the data: large counts are far
+    from the rate of 1 that small weights begin at."""
+    first, biases = 0, core.tensors()["output.bias"]
+    for likelihood, count in columns:
+        block = slice(first, first + count)
+        if likelihood in COUNTS:
+            biases[block] = _log_rates(rows, block)
+        first += count
+    if any(likelihood in COUNTS for likelihood, _ in columns):
+        core.set_tensors({**core.tensors(), "output.bias": biases})
+
+
+def _log_rates(rows: Rows, block: slice) -> NDArray[np.float64]:
+    """The logarithm of the mean count of each of these columns, per unit of exposure."""
+    x, log_exposure = matrix_of(rows), rows.log_exposure if isinstance(rows, RowData) else None
+    units = np.ones(len(x)) if log_exposure is None else np.exp(log_exposure.astype(np.float64))
+    counted = np.zeros(block.stop - block.start)
+    exposed = np.zeros_like(counted)
+    for first in range(0, len(x), 4096):
+        part = x[first : first + 4096, block].astype(np.float64)
+        counted += np.nansum(part, axis=0)
+        exposed += (units[first : first + 4096, None] * ~np.isnan(part)).sum(axis=0)
+    seen = exposed > 0  # of a column without a single value: a rate of 1, as before
+    return np.asarray(np.where(seen, np.log((counted + 0.5) / np.where(seen, exposed, 1)), 0))
+
+
+def restore_core(params: Params, features: int, tensors: Tensors, conditions: int = 0) -> Core:
+    """Return a core with these weights; ValueError unless they are just those that it needs."""
+    encoder, latent_dim, decoder = widths(params)
+    columns = columns_of(params["likelihood"], features)
+    chains = (
+        (features + conditions, *encoder, 2 * latent_dim),
+        (latent_dim + conditions, *decoder, features),
+    )
+    needed = sum((n + 1) * m for chain in chains for n, m in itertools.pairwise(chain))
+    needed += sum(columns[i][1] for i in scale_names(columns))
+    found = sum(tensor.size for tensor in tensors.values())
+    if needed != found:  # before any memory is taken for them
+        raise ValueError(f"the layers need {needed} weights, but there are {found}")
+    core = make_core(params, features, conditions)
+    if _form(tensors) != _form(core.tensors()):
+        raise ValueError("the tensors have other names, shapes or types than the layers need")
+    core.set_tensors(tensors)
+    return core
+
+
+def _set_optimizer(core: Core, params: Params) -> None:
+    optimizer = check_optimizer(params["optimizer"])
+    adam = optimizer if isinstance(optimizer, Adam | AdamW) else Adam()
+    core.set_optimizer(
+        {Adam: "adam", AdamW: "adamw", SGD: "sgd"}[type(optimizer)],
+        momentum=optimizer.momentum if isinstance(optimizer, SGD) else 0.0,
+        beta1=adam.betas[0],
+        beta2=adam.betas[1],
+        epsilon=adam.epsilon,
+        weight_decay=optimizer.weight_decay if isinstance(optimizer, AdamW) else 0.0,
+    )
+
+
+def _set_objective(core: Core, params: Params) -> None:
+    objective, gradient = params["objective"], params["gradient_estimator"]
+    check_choice(objective, "objective", get_args(Objective))
+    check_choice(gradient, "gradient_estimator", get_args(GradientEstimator))
+    if gradient not in GRADIENTS[objective]:
+        raise ValueError(
+            f"gradient_estimator={gradient!r} does not go with objective={objective!r}; there are "
+            f"{', '.join(GRADIENTS[objective])}"
+        )
+    n_samples = check_integer(params["n_samples"], "n_samples", high=1000)
+    if objective == "autoencoder" and n_samples > 1:
+        raise ValueError("n_samples needs samples of z, which objective='autoencoder' has not")
+    check_held(params)
+    kind, amount = _noise(params["denoising"])
+    max_norm = params["max_grad_norm"]
+    core.set_objective(
+        objective,
+        gradient,
+        n_samples,
+        check_number(params["free_bits"], "free_bits", low=0),
+        dropout=check_number(params["dropout"], "dropout", low=0, below=1),
+        corruption=kind,
+        corruption_amount=amount,
+        max_norm=0.0 if max_norm is None else check_number(max_norm, "max_grad_norm", above=0),
+    )
+
+
+def check_held(params: Params) -> None:
+    """Raise ValueError unless the KL can be held where free_bits or capacity say."""
+    free_bits = check_number(params["free_bits"], "free_bits", low=0)
+    held = free_bits > 0 or params["capacity"] is not None
+    if held and (params["objective"], params["gradient_estimator"]) != ("elbo", "standard"):
+        name = "free_bits" if free_bits > 0 else "capacity"
+        raise ValueError(f"{name} needs objective='elbo' and gradient_estimator='standard'")
+    if free_bits > 0 and params["capacity"] is not None:
+        raise ValueError("free_bits and capacity exclude each other: set one of them")
+
+
+def _noise(denoising: Any) -> tuple[str, float]:
+    """The kind and the amount of the noise that the encoder's input gets in training."""
+    if denoising is None:
+        return "none", 0.0
+    try:
+        kind, amount = denoising
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"denoising={denoising!r} must be a kind of noise and its amount, such as ('mask', 0.3)"
+        ) from None
+    check_choice(kind, "denoising[0]", get_args(Noise))
+    if kind == "gaussian":
+        return kind, check_number(amount, "denoising[1]", low=0)
+    return kind, check_number(amount, "denoising[1]", low=0, below=1)
+
+
+def _form(tensors: Tensors) -> dict[str, Any]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

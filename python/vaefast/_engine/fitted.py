@@ -1,0 +1,249 @@
+"""A fitted model: the compiled core, the reader of its rows, and the record of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._core import Core
+from .._input import likelihoods
+from .._input.conditions import Conditions
+from .._input.feature_names import FeatureNames
+from .._input.likelihoods import Columns, scale_names
+from .._input.matrix import to_matrix
+from .._input.reader import Reader
+from .._input.rows import RowData, Rows
+from .._input.validation import check_integer, check_number, check_values
+from ..metrics import LogLikelihood
+from .building import Params, Tensors, make_core, restore_core, start_at_mean_rates
+from .history import RECORD_KEYS, History
+from .importance import log_likelihood
+from .provenance import Provenance
+
+Floats = NDArray[np.float32]
+
+SCORING_SEED = 0  # names the noise of all scores, so that equal rows score equally at every call
+
+
+@dataclass
+class FittedModel:
+    """The network that a fit trained, with all that is needed to use it, store it or go on.
+
+    `VAE.model_` holds it. The methods of `VAE` check the user's arguments and explain them; the
+    methods here do the work, in the user's units.
+
+    Attributes
+    ----------
+    core : Core
+        The compiled network, with its weights and the state of its optimizer.
+    reader : Reader
+        How X, y and exposure become rows of this network.
+    params : dict
+        Parameters of the `VAE` at the time of the fit.
+    seed : int
+        Seed of weights, order and noise.
+    history : dict of lists
+        One list for each of `RECORD_KEYS`, with one entry for each epoch.
+    provenance : Provenance
+        Where the model comes from: versions, data, date.
+    interrupted : bool
+        Whether Ctrl-C ended the last training.
+    """
+
+    core: Core
+    reader: Reader
+    params: dict[str, Any]
+    seed: int
+    history: History
+    provenance: Provenance
+    interrupted: bool = field(default=False, compare=False)
+
+    @classmethod
+    def start(cls, params: Params, reader: Reader, rows: Rows, seed: int) -> FittedModel:
+        """Return a model with fresh weights for these rows; nothing is trained yet."""
+        core = make_core(params, reader.features, reader.width)
+        core.initialize(seed)
+        start_at_mean_rates(core, rows, reader.columns)
+        history: History = {key: [] for key in RECORD_KEYS}
+        return cls(core, reader, deepcopy(dict(params)), seed, history, Provenance.of(rows))
+
+    # ---------------------------------------------------------------- facts
+
+    @property
+    def latent_dim(self) -> int:
+        """Dimensions of the latent space."""
+        return self.core.latent_dim
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return self.reader.shape
+
+    @property
+    def features(self) -> int:
+        """Number of features of one row."""
+        return self.reader.features
+
+    @property
+    def columns(self) -> Columns:
+        """Likelihoods of the features."""
+        return self.reader.columns
+
+    @property
+    def names(self) -> FeatureNames | None:
+        """Names of the features, where the fit knew any."""
+        return self.reader.names
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """How y is encoded; None where the model is not conditional."""
+        return self.reader.conditions
+
+    @property
+    def n_iter(self) -> int:
+        """Number of epochs done."""
+        return len(self.history["epoch"])
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the model is a plain autoencoder: z is mu, and there is no KL."""
+        return bool(self.params["objective"] == "autoencoder")
+
+    def name_features(self, names: FeatureNames | None) -> None:
+        """Name the columns, which an array of numbers could not."""
+        self.reader = replace(self.reader, names=names)
+
+    # ---------------------------------------------------------------- weights
+
+    def weights(self) -> dict[str, Floats]:
+        """Return copies of all trained tensors by name, such as `encoder.0.weight`."""
+        return self.core.tensors()
+
+    def set_weights(self, tensors: Tensors) -> None:
+        """Replace the weights; the optimizer's moments stay.
+
+        Raises
+        ------
+        ValueError
+            Names or shapes are not those of `weights`.
+        """
+        self.core.set_tensors(tensors)
+
+    def with_weights(self, tensors: Tensors) -> FittedModel:
+        """Return the same model with other weights and fresh moments."""
+        core = restore_core(self.params, self.features, tensors, self.reader.width)
+        return replace(self, core=core)
+
+    def reset_optimizer(self) -> None:
+        """Forget the optimizer's moments, which may no longer be finite."""
+        self.core = self.with_weights(self.weights()).core
+
+    # ---------------------------------------------------------------- inference
+
+    def encode(
+        self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X"
+    ) -> tuple[Floats, Floats]:
+        """Return mu and logvar of q(z|x), (n, latent_dim) each."""
+        return self.core.encode(self.reader.read(X, y, name=name))
+
+    def decode(self, Z: ArrayLike, y: ArrayLike | None = None) -> Floats:
+        """Return E[x|z], (n, d) or images, of codes (n, latent_dim)."""
+        matrix, shape = to_matrix(Z, "Z")
+        if shape != (self.latent_dim,):
+            raise ValueError(f"Z has rows of shape {shape}, expected ({self.latent_dim},)")
+        codes = np.asarray(matrix, dtype=np.float32)
+        check_values(codes, name="Z")
+        if self.conditions is not None:
+            codes = np.hstack([codes, self.conditions.encode(y, len(codes))])
+        return self.core.decode(codes).reshape(-1, *self.feature_shape)
+
+    def interpretations(
+        self, X: ArrayLike, y: ArrayLike | None, n: int, rng: np.random.Generator
+    ) -> Floats:
+        """Return n reconstructions of each row, (rows, n, d) or images, for z drawn from q(z|x)."""
+        mu, logvar = self.encode(X, y)
+        noise = rng.standard_normal((len(mu), n, mu.shape[1]), dtype=np.float32)
+        z = mu[:, None] + np.exp(logvar / 2)[:, None] * noise
+        if self.conditions is not None:
+            encoded = self.conditions.encode(y, len(mu))
+            z = np.concatenate([z, np.repeat(encoded[:, None], n, axis=1)], axis=2)
+        rows = self.core.decode(z.reshape(-1, z.shape[2]).astype(np.float32, copy=False))
+        return rows.reshape(len(mu), n, *self.feature_shape)
+
+    def impute(self, X: ArrayLike, y: ArrayLike | None, exposure: ArrayLike | None) -> NDArray[Any]:
+        """Return X with NaN replaced by E[x|z] at z = mu; known values keep their bits."""
+        if not self.reader.missing:
+            raise ValueError("impute needs a model that was fitted with missing='mask'")
+        rows = self.reader.read_to_score(X, y, exposure)
+        assert isinstance(rows, RowData)
+        known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
+        if (given := np.asarray(X)).dtype == np.float64:
+            known = given.reshape(known.shape)
+        guess = self.decode(self.core.encode(rows)[0], y).reshape(known.shape)
+        if rows.log_exposure is not None:
+            likelihoods.expose(guess, self.columns, rows.log_exposure)
+        return np.where(np.isnan(known), guess, known).reshape(-1, *self.feature_shape)
+
+    def sample(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        y: ArrayLike | None = None,
+        temperature: float = 1.0,
+        draw: bool = False,
+    ) -> Floats:
+        """Return E[x|z], or with `draw` a draw from p(x|z), for n codes of the prior."""
+        if y is not None and self.conditions is None:
+            raise ValueError("y is for a model that was fitted with conditional=True")
+        z = rng.standard_normal((check_integer(n, "n"), self.latent_dim), dtype=np.float32)
+        z *= np.float32(check_number(temperature, "temperature", low=0))
+        mean = self.decode(z, y)
+        if not draw:
+            return mean
+        tensors = self.weights()
+        scales = {i: tensors[name] for i, name in scale_names(self.columns).items()}
+        flat = likelihoods.draw(mean.reshape(n, -1), self.columns, scales, self.params["df"], rng)
+        return flat.reshape(mean.shape)
+
+    # ---------------------------------------------------------------- scores
+
+    def score(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return -E_q[log p(x|z)] and the KL of each row, nats, from one z a row.
+
+        The content of a row names its noise, so that a row has one score, whatever its neighbours.
+        """
+        return self.core.score(rows, SCORING_SEED, deterministic=self.deterministic)
+
+    def evaluate(self, rows: Rows) -> dict[str, float]:
+        """Return the means of ELBO, reconstruction and KL over the rows, in nats per row."""
+        reconstruction, kl = self.score(rows)
+        parts = {"reconstruction": float(reconstruction.mean()), "kl": float(kl.mean())}
+        return {"elbo": -(parts["reconstruction"] + parts["kl"]), **parts}
+
+    def contributions(self, rows: Rows) -> Floats:
+        """Return what each feature adds to -log p(x|z) at z = mu, (n, d) or images, nats."""
+        return self.core.contributions(rows).reshape(-1, *self.feature_shape)
+
+    def log_likelihood(self, rows: Rows, n_samples: int, seed: int, verbose: bool) -> LogLikelihood:
+        """Return estimates of log p(x) from importance samples."""
+        self.require_posterior("sample")
+        return log_likelihood(self.core, rows, n_samples, seed, verbose)
+
+    def require_posterior(self, purpose: str) -> None:
+        """Raise ValueError if the model is a plain autoencoder, which has no q(z|x)."""
+        if self.deterministic:
+            raise ValueError(
+                f"objective='autoencoder' has no q(z|x): there is nothing to {purpose}"
+            )
+
+    # ---------------------------------------------------------------- copies
+
+    def moments(self) -> dict[str, Mapping[str, Floats]]:
+        """Return the optimizer's moments by slot, "m" and "v", where it has any."""
+        slots = {slot: self.core.tensors(slot) for slot in ("m", "v")}
+        return {slot: tensors for slot, tensors in slots.items() if tensors}

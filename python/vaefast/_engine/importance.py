@@ -1,0 +1,36 @@
+"""log p(x) by importance sampling."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from .._core import Core
+from .._input.rows import Rows
+from ..metrics import LogLikelihood
+
+FIRST_SAMPLES = 20_000  # samples of the first call of the core; later calls are sized by its time
+CALL_SECONDS = 1.0  # between two calls Ctrl-C is heard and the progress bar moves
+
+
+def log_likelihood(
+    core: Core, rows: Rows, n_samples: int, seed: int, verbose: bool
+) -> LogLikelihood:
+    """Estimate log p(x) of the rows, a few at a time, with a progress bar if `verbose`."""
+    from tqdm import tqdm
+
+    n = len(rows)
+    first, step = 0, max(1, FIRST_SAMPLES // n_samples)  # rows
+    estimates, errors = np.empty(n), np.empty(n)
+    with tqdm(total=n, unit=" rows", disable=not verbose, dynamic_ncols=True) as bar:
+        while first < n:
+            began = time.perf_counter()
+            part = slice(first, min(first + step, n))
+            estimates[part], errors[part] = core.log_likelihood(rows[part], n_samples, seed)
+            bar.update(part.stop - first)
+            bar.set_postfix_str(f"log p(x) {estimates[: part.stop].mean():.3f}", refresh=False)
+            first = part.stop
+            speed_up = CALL_SECONDS / max(time.perf_counter() - began, 1e-9)
+            step = max(1, min(2 * step, int(speed_up * step)))
+    return LogLikelihood(estimates, errors, n_samples)

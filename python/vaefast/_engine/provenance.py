@@ -1,0 +1,61 @@
+"""Where a model comes from: the version, the instruction set, the data and the date of its fit."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import numpy as np
+
+from .. import _core
+from .._input.rows import Rows, matrix_of
+from .._version import __version__
+
+_CHUNK = 1 << 24  # bytes hashed at a time: Ctrl-C is heard in between
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Facts about a fit that its parameters do not tell.
+
+    Attributes
+    ----------
+    version : str
+        Version of vaefast.
+    isa : str
+        Instruction set of the compiled core; another one rounds differently.
+    date : str
+        Start of the fit, ISO 8601, UTC.
+    data_sha256 : str
+        SHA-256 of the rows of X as float32 or uint8, in C order: what
+        ``hashlib.sha256(X.astype("float32").tobytes())`` gives for a float array.
+    data_shape : tuple of int
+        Number of rows and of features.
+    data_dtype : str
+        float32 or uint8.
+    """
+
+    version: str
+    isa: str
+    date: str
+    data_sha256: str
+    data_shape: tuple[int, ...]
+    data_dtype: str
+
+    @classmethod
+    def of(cls, rows: Rows) -> Provenance:
+        """Return the provenance of a fit on these rows that starts now."""
+        matrix = matrix_of(rows)
+        digest = hashlib.sha256()
+        step = max(1, _CHUNK // max(matrix[0].nbytes, 1))
+        for first in range(0, len(matrix), step):
+            digest.update(np.ascontiguousarray(matrix[first : first + step]).data)
+        return cls(
+            version=__version__,
+            isa=_core.ISA,
+            date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            data_sha256=digest.hexdigest(),
+            data_shape=matrix.shape,
+            data_dtype=str(matrix.dtype),
+        )

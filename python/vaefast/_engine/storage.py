@@ -1,0 +1,188 @@
+"""Fitted models as parts of a file, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from .._input.conditions import Conditions
+from .._input.feature_names import FeatureNames
+from .._input.reader import Reader
+from .._input.validation import check_integer
+from .building import restore_core
+from .container import VERSION, Part, pack, parts_from, unpack
+from .fitted import FittedModel
+from .history import history_from, history_part
+from .provenance import Provenance
+from .specs import as_data, from_data
+from .version_1 import parts_from_version_1
+
+KNOWN = {"model": 1, "weights": 1, "history": 1, "optimizer": 1, "provenance": 1}  # versions
+UNUSABLE = AttributeError, KeyError, RecursionError, TypeError, ValueError
+
+
+def to_bytes(model: FittedModel, training: bool) -> bytes:
+    """Return a model as the bytes of a file; with `training` also the optimizer's state."""
+    return pack(parts_of(model, training))
+
+
+def from_bytes(data: bytes, source: str) -> FittedModel:
+    """Return the model that a file holds, of any version of the format.
+
+    Parameters
+    ----------
+    data : bytes
+        The content of the file.
+    source : str
+        Name of the file in error messages.
+
+    Raises
+    ------
+    ValueError
+        The content is truncated, edited, of a later version, or no model.
+    """
+    version, header, tensors = unpack(data, source)
+    try:
+        read_parts = parts_from if version == VERSION else parts_from_version_1
+        return model_from(read_parts(header, tensors))
+    except UNUSABLE as error:
+        raise ValueError(f"{source} does not hold a usable model: {error}") from error
+
+
+def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
+    """Return a model as parts; with `training` also the optimizer's moments and steps."""
+    params = {name: _plain(value) for name, value in model.params.items()}
+    if not isinstance(params["random_state"], (int, type(None))):
+        params["random_state"] = None  # the model keeps its seed; a generator's state isn't its own
+    parts = {
+        "model": Part(
+            version=1,
+            fields={
+                "params": params,
+                "feature_shape": list(model.feature_shape),
+                "conditions": None if model.conditions is None else asdict(model.conditions),
+                "feature_names": model.names,
+                "exposed": model.reader.exposed,
+                "seed": model.seed,
+            },
+        ),
+        "weights": Part(1, tensors=dict(model.weights())),
+        "history": history_part(model.history, model.latent_dim),
+        "provenance": Part(1, asdict(model.provenance)),
+    }
+    if training:
+        parts["optimizer"] = Part(1, {"steps": model.core.optimizer_steps}, _moments(model))
+    return parts
+
+
+def model_from(parts: Mapping[str, Part]) -> FittedModel:
+    """Return the model that `parts_of` described.
+
+    Raises
+    ------
+    AttributeError, KeyError, TypeError, ValueError
+        The parts are not those of a model, or contradict each other.
+    """
+    for name, part in parts.items():
+        if part.version > KNOWN.get(name, 0):
+            raise ValueError(
+                f"a later version of vaefast saved it: this one does not know version "
+                f"{part.version} of the part {name!r}"
+            )
+    fields = parts["model"].fields
+    params = {name: _from_plain(value) for name, value in fields["params"].items()}
+    shape = [check_integer(size, "feature_shape") for size in fields["feature_shape"]]
+    reader = replace(
+        Reader.of(params, shape),
+        conditions=_conditions(fields["conditions"]),
+        names=_feature_names(fields["feature_names"], shape),
+        exposed=fields["exposed"] is True,
+    )
+    core = restore_core(params, reader.features, parts["weights"].tensors, reader.width)
+    model = FittedModel(
+        core=core,
+        reader=reader,
+        params=params,
+        seed=check_integer(fields["seed"], "seed", low=0, high=2**64 - 1),
+        history=history_from(parts["history"], core.latent_dim),
+        provenance=_provenance(parts.get("provenance")),
+    )
+    if "optimizer" in parts:
+        _restore_optimizer(model, parts["optimizer"])
+    return model
+
+
+def _provenance(part: Part | None) -> Provenance:
+    if part is None:  # version 1 of the format had none
+        unknown = "unknown"
+        return Provenance(unknown, unknown, unknown, unknown, (), unknown)
+    fields = dict(part.fields)
+    return Provenance(**{**fields, "data_shape": tuple(fields["data_shape"])})
+
+
+def _restore_optimizer(model: FittedModel, part: Part) -> None:
+    def form(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+    if form(part.tensors) != form(_moments(model)):
+        raise ValueError("the moments are not those that the optimizer needs")
+    for slot in model.moments():
+        prefix = f"{slot}/"
+        tensors = {k.removeprefix(prefix): t for k, t in part.tensors.items() if k[:2] == prefix}
+        model.core.set_tensors(tensors, slot)
+    steps = check_integer(part.fields["steps"], "optimizer steps", low=0, high=2**63 - 1)
+    model.core.optimizer_steps = steps
+
+
+def _moments(model: FittedModel) -> dict[str, Any]:
+    return {
+        f"{slot}/{name}": tensor
+        for slot, tensors in model.moments().items()
+        for name, tensor in tensors.items()
+    }
+
+
+def _conditions(data: Mapping[str, Any] | None) -> Conditions | None:
+    if data is None:
+        return None
+    width, classes = data["width"], data["classes"]
+    if classes is not None and (len(classes) != width or not width):
+        raise ValueError(f"{len(classes)} classes are not {width} conditions")
+    return Conditions(
+        check_integer(width, "conditions"), None if classes is None else tuple(classes)
+    )
+
+
+def _feature_names(data: Any, shape: Sequence[int]) -> FeatureNames | None:
+    if data is None:
+        return None
+    if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
+        raise ValueError(f"feature_names={data!r} must be a list of text")
+    if [len(data)] != list(shape):
+        raise ValueError(f"{len(data)} feature names are not those of rows of shape {shape}")
+    return tuple(data)
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter as JSON can hold it."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, (np.random.Generator, np.random.RandomState)):
+        return value
+    if (data := as_data(value)) is not None:
+        return data
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (str, int, float, type(None))):
+        return value
+    raise TypeError(f"cannot save {value!r} of type {type(value).__name__}")
+
+
+def _from_plain(value: Any) -> Any:
+    """Return a parameter as `VAE` takes it: tuples for lists, objects for dicts."""
+    if isinstance(value, dict):
+        return from_data({name: _from_plain(item) for name, item in value.items()})
+    return tuple(map(_from_plain, value)) if isinstance(value, list) else value

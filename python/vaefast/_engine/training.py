@@ -1,0 +1,209 @@
+"""The training loop: batches, history, early stopping, divergence, interruption."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import Core, permutation
+from .._input.rows import Rows
+from ..errors import DivergenceError
+from ..metrics.diagnosis import active_units, kl_per_dimension
+from ..schedules import BetaSchedule, Plateau, RateSchedule
+from ..typing import Record
+from .fitted import SCORING_SEED, FittedModel
+from .history import RECORD_KEYS
+from .progress import Progress
+
+Figure = float | Callable[[float, int], float]  # a number, or a function of epochs done and planned
+
+POLL_SECONDS = 0.02  # time of one call of the core, after which Ctrl-C and the bar get their turn
+CHECKED = 128  # rows of an epoch's last batch that the new weights score, at most
+MONITORED = 1000  # rows whose posteriors an epoch's record describes, at most
+MONITORED_VALUES = 1 << 21  # values of those rows, at most: they may be a copy
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a training: the parameters of a `VAE` that the loop itself needs."""
+
+    epochs: int  # to do now
+    planned: int  # of the whole fit, which some schedules are stretched to
+    batch_size: int
+    learning_rate: float | RateSchedule
+    beta: float | BetaSchedule
+    capacity: float | BetaSchedule | None
+    patience: int | None
+    verbose: bool
+
+
+def train(
+    model: FittedModel,
+    rows: Rows,
+    config: TrainingConfig,
+    *,
+    validation: Rows | None,
+    callbacks: Sequence[Callable[[Record], object]],
+) -> None:
+    """Train a model on all rows, `config.epochs` times, and add to its history.
+
+    Epochs and steps continue those that the model has done. Training ends early when a callback
+    returns True, and at Ctrl-C. With `patience` the weights of the best epoch are restored.
+
+    Raises
+    ------
+    DivergenceError
+        The loss is no longer finite. The weights are those of the last epoch before that.
+    """
+    core, history = model.core, model.history
+    best_elbo, best_epoch, best = -np.inf, model.n_iter, None
+    monitored = _monitored(rows if validation is None else validation, model.features)
+    model.interrupted = False
+    with Progress(model.n_iter, config.epochs, len(rows), config.verbose) as progress:
+        done = model.n_iter
+        try:
+            for epoch in range(done + 1, done + config.epochs + 1):
+                rate = _rate(config, history)
+                record = _train_epoch(model, rows, config, rate, epoch, validation, progress)
+                mu, logvar = core.encode(monitored)
+                kl = kl_per_dimension(mu, logvar) * (not model.deterministic)
+                record["kl_per_dimension"] = kl.tolist()
+                record["active_units"] = active_units(mu)
+                for key in RECORD_KEYS:
+                    history[key].append(record[key])
+                done = epoch
+                progress.finish_epoch(record)
+                answers = [callback(dict(record)) for callback in callbacks]
+                stop = [isinstance(a, (bool, np.bool_)) and bool(a) for a in answers]
+                if config.patience is not None:
+                    if record["validation"] > best_elbo:
+                        best_elbo, best_epoch, best = record["validation"], epoch, core.tensors()
+                    stop.append(epoch - best_epoch >= config.patience)
+                if any(stop):
+                    break
+        except KeyboardInterrupt:
+            model.interrupted = True
+            for values in history.values():  # a record that was being written
+                del values[done:]
+    if best is not None and not model.interrupted:
+        core.set_tensors(best)
+
+
+def _train_epoch(
+    model: FittedModel,
+    rows: Rows,
+    config: TrainingConfig,
+    learning_rate: Figure,
+    epoch: int,
+    validation: Rows | None,
+    progress: Progress,
+) -> Record:
+    """Take one step on each batch of the shuffled rows; return the epoch's record."""
+    start = time.perf_counter()
+    core, n = model.core, len(rows)
+    size = min(config.batch_size, n)
+    before = core.tensors()
+    order = permutation(n, model.seed, epoch)
+    # A schedule is a function of the epochs done before each batch, and of nothing else.
+    done = epoch - 1 + np.arange(0, n, size) / n
+    rates, betas = (_along(f, done, config) for f in (learning_rate, config.beta))
+    capacities = None if config.capacity is None else _along(config.capacity, done, config)
+    reconstruction = kl = bound = 0.0
+    taken, at_once = 0, 1  # batches
+    while taken < len(done):
+        now = slice(taken, taken + at_once)
+        batches = order[taken * size : (taken + at_once) * size]
+        began = time.perf_counter()
+        losses = core.steps(
+            rows,
+            batches,
+            size,
+            rates[now],
+            betas[now],
+            model.seed,
+            core.optimizer_steps,
+            None if capacities is None else capacities[now],
+        )
+        for batch_reconstruction, batch_kl, batch_bound in losses.tolist():
+            reconstruction += batch_reconstruction
+            kl += batch_kl
+            bound += batch_bound
+        taken += len(losses)
+        if not math.isfinite(reconstruction + kl + bound):
+            core.set_tensors(before)
+            raise _divergence(epoch, f"at batch {taken}", rates[taken - 1])
+        progress.advance(len(batches), reconstruction, kl)
+        speed_up = POLL_SECONDS / max(time.perf_counter() - began, 1e-9)
+        at_once = max(1, min(2 * at_once, int(speed_up * at_once)))
+    rate, beta = float(rates[-1]), float(betas[-1])
+    last_batch = rows[order[(taken - 1) * size :][:CHECKED]]
+    if not _is_finite(core, last_batch, model.deterministic):  # no loss has seen the last step
+        core.set_tensors(before)
+        raise _divergence(epoch, "after its last batch", rate)
+    record: Record = {
+        "epoch": epoch,
+        "elbo": -(reconstruction + kl) / n,
+        "reconstruction": reconstruction / n,
+        "kl": kl / n,
+        "bound": bound / n,
+        "validation": None,
+        "beta": beta,
+        "learning_rate": rate,
+        "seconds": 0.0,
+    }
+    if validation is not None:
+        record["validation"] = model.evaluate(validation)["elbo"]
+        if not np.isfinite(record["validation"]):
+            core.set_tensors(before)
+            raise _divergence(epoch, "on the validation rows", rate)
+    record["seconds"] = time.perf_counter() - start
+    return record
+
+
+def _rate(config: TrainingConfig, history: Mapping[str, Sequence[Any]]) -> Figure:
+    """Return the learning rate of the next epoch, which `Plateau` derives from the history."""
+    if not isinstance(config.learning_rate, Plateau):
+        return config.learning_rate
+    watched = "elbo" if None in history["validation"] else "validation"
+    return config.learning_rate.after(history[watched])
+
+
+def _along(
+    figure: Figure, done: NDArray[np.float64], config: TrainingConfig
+) -> NDArray[np.float64]:
+    """Return a figure's value after each of these numbers of epochs."""
+    if isinstance(figure, float):
+        return np.full(len(done), figure)
+    return np.array([figure(epochs, config.planned) for epochs in done.tolist()], np.float64)
+
+
+def _monitored(rows: Rows, features: int) -> Rows:
+    """Return the rows that describe the latent space after each epoch, always the same ones.
+
+    They are a tenth of the rows, but 100 to 1,000, and fewer where rows are wide.
+    """
+    n = len(rows)
+    count = min(n, max(100, min(MONITORED, MONITORED_VALUES // features, n // 10)))
+    return rows if count == n else rows[np.sort(permutation(n, SCORING_SEED, 0)[:count])]
+
+
+def _is_finite(core: Core, rows: Rows, deterministic: bool) -> bool:
+    """Return whether the weights, and the scores that they give these rows, are finite."""
+    scores = core.score(rows, SCORING_SEED, deterministic=deterministic)
+    results: list[NDArray[Any]] = [*core.tensors().values(), *scores]
+    return all(bool(np.isfinite(result).all()) for result in results)
+
+
+def _divergence(epoch: int, where: str, learning_rate: float) -> DivergenceError:
+    kept = "they had before training" if epoch == 1 else f"of epoch {epoch - 1}"
+    return DivergenceError(
+        f"the loss became infinite or NaN in epoch {epoch}, {where}. "
+        f"learning_rate={learning_rate:g} may be too large (max_grad_norm=1 helps as well), or the "
+        f"data too far from unit variance. The weights are those {kept}."
+    )

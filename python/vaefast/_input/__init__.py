@@ -1,0 +1,1 @@
+"""Users' data on their way into the core: read, checked, named."""

@@ -1,0 +1,199 @@
+"""What the likelihoods ask of data, and draws from them. Their densities are the core's.
+
+A model's features are consecutive columns, each run of them with a likelihood of its own: most
+often one for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import COUNTS, LIKELIHOODS, SCALES
+from .matrix import Matrix
+from .validation import check_choice, check_integer, check_values
+
+Columns = tuple[tuple[str, int], ...]
+Array = NDArray[Any]
+
+UNIT = ("bernoulli", "continuous_bernoulli")  # for values in [0, 1]
+
+_VALUES: dict[str, tuple[Callable[[Array], Array], str]] = {  # of x, where not any finite one
+    **dict.fromkeys(UNIT, (lambda x: (x >= 0) & (x <= 1), "values within [0, 1]")),
+    **dict.fromkeys(COUNTS, (lambda x: (x >= 0) & (x == np.floor(x)), "counts: 0, 1, 2, ...")),
+    "categorical": (lambda x: (x == 0) | (x == 1), "one-hot columns: one 1, all others 0"),
+}
+
+
+def columns_of(likelihood: str | Sequence[tuple[str, int]], features: int) -> Columns:
+    """Return the likelihood's columns, (name, count) from left to right.
+
+    Raises
+    ------
+    ValueError
+        A name is unknown, or the counts don't add up to the features.
+    """
+    if isinstance(likelihood, str):
+        check_choice(likelihood, "likelihood", LIKELIHOODS)
+        return ((likelihood, features),)
+    try:
+        columns = tuple((name, count) for name, count in likelihood)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"likelihood={likelihood!r} is unknown; there are {', '.join(LIKELIHOODS)}, and (name, "
+            "number of columns) pairs such as [('gaussian', 3), ('categorical', 5)]"
+        ) from None
+    for i, (name, count) in enumerate(columns):
+        check_choice(name, f"likelihood[{i}]", LIKELIHOODS)
+        check_integer(count, f"likelihood[{i}][1]")
+    total = sum(count for _, count in columns)
+    if total != features:
+        raise ValueError(f"likelihood has {total} columns in all, but the rows have {features}")
+    return tuple((name, int(count)) for name, count in columns)
+
+
+def scale_names(columns: Columns) -> dict[int, str]:
+    """Return the names of the log scales' tensors by the columns' number."""
+    alone = len(columns) == 1
+    return {
+        i: SCALES[name] if alone else f"columns.{i}.{SCALES[name]}"
+        for i, (name, _) in enumerate(columns)
+        if name in SCALES
+    }
+
+
+def divisor(columns: Columns) -> float:
+    """Return what bytes are divided by: 255 for images, 1 for counts and tables."""
+    return 255.0 if len(columns) == 1 and columns[0][0] not in (*COUNTS, "categorical") else 1.0
+
+
+def check_data(rows: Matrix, columns: Columns, missing: bool, name: str = "X") -> None:
+    """Raise ValueError unless the likelihoods have a density at every value.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, features)
+        As `to_matrix` returns them.
+    missing : bool
+        Whether NaN stands for a missing value.
+    """
+    likelihood = columns[0][0]
+    by_range = len(columns) == 1 and (likelihood in UNIT or likelihood not in _VALUES)
+    if by_range and (not missing or rows.dtype == np.uint8):
+        return check_values(rows, likelihood if likelihood in UNIT else None, name)
+    for _, likelihood, first, block in _blocks(rows, columns):
+        _check_block(block, likelihood, missing, name, first)
+
+
+def _blocks(rows: Matrix, columns: Columns) -> Iterator[tuple[int, str, int, Array]]:
+    first = 0
+    for i, (likelihood, count) in enumerate(columns):
+        yield i, likelihood, first, rows[:, first : first + count]
+        first += count
+
+
+def _check_block(block: Array, likelihood: str, missing: bool, name: str, first: int) -> None:
+    known = ~np.isnan(block) if missing and block.dtype != np.uint8 else np.ones(1, dtype=bool)
+    finite = (np.isfinite, "finite values")
+    for holds, what in (finite, _VALUES.get(likelihood, finite)):
+        bad = ~holds(block) & known
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            value = block[row, column]
+            hint = ""
+            if np.isnan(value):
+                hint = "; missing='mask' takes NaN for a missing value"
+            elif likelihood in UNIT:
+                hint = ". Scale the data, or use likelihood='gaussian'"
+            raise ValueError(
+                f"{name} holds {value:g} in row {row}, column {first + column} (the first such "
+                f"value), but likelihood={likelihood!r} needs {what}{hint}"
+            )
+    if likelihood == "categorical":
+        unknown = np.isnan(block)
+        halves = np.flatnonzero(unknown.any(axis=1) & ~unknown.all(axis=1))
+        if len(halves):
+            raise ValueError(
+                f"{name} holds NaN in some of row {halves[0]}, columns {first} to "
+                f"{first + block.shape[1] - 1}, which are one variable of "
+                "likelihood='categorical': put NaN into all of them or none"
+            )
+        ones = block.sum(axis=1, dtype=np.float64)
+        wrong = np.flatnonzero(~((ones == 1) | (np.isnan(ones) & missing)))
+        if len(wrong):
+            raise ValueError(
+                f"{name} has {ones[wrong[0]]:g} ones in row {wrong[0]}, columns {first} to "
+                f"{first + block.shape[1] - 1}, but likelihood='categorical' needs just one"
+            )
+
+
+def expose(mean: Array, columns: Columns, log_exposure: Array) -> None:
+    """Multiply the means of counts, (n, features), by each row's exposure, in place."""
+    for _, likelihood, _, m in _blocks(mean, columns):
+        if likelihood in COUNTS:
+            m *= np.exp(log_exposure)[:, None]
+
+
+def draw(
+    mean: NDArray[np.float32],
+    columns: Columns,
+    log_scales: Mapping[int, NDArray[np.float32]],
+    df: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Draw x from p(x|z).
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n, features)
+        E[x|z].
+    log_scales : mapping
+        Of those columns that have a scale, by their number; (count,) each.
+    df : float
+        Degrees of freedom of a Student t.
+    """
+    out = np.empty_like(mean)
+    for i, likelihood, first, m in _blocks(mean, columns):
+        scale = np.exp(log_scales[i].astype(np.float64)) if i in log_scales else 1.0
+        out[:, first : first + m.shape[1]] = _DRAWS[likelihood](
+            m.astype(np.float64), scale, df, rng
+        )
+    return out
+
+
+def _categorical(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array:
+    with np.errstate(divide="ignore"):  # a probability of 0 is never the largest
+        chosen = np.argmax(np.log(m) + rng.gumbel(size=m.shape), axis=1)
+    one_hot: Array = np.eye(m.shape[1])[chosen]
+    return one_hot
+
+
+def _continuous_bernoulli(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array:
+    """By the inverse of the distribution function, u -> log1p(u expm1(l)) / l, l found from m."""
+    far = np.maximum(m, 1 - m)  # symmetric: x of -l is 1 - x of l
+    low, high = np.zeros(m.shape), np.full(m.shape, 1e8)
+    for _ in range(80):  # the mean 1 / (1 - exp(-l)) - 1 / l grows with l
+        size = (low + high) / 2
+        safe = np.maximum(size, 1e-3)
+        at = np.where(size < 1e-3, 0.5 + size / 12, 1 / -np.expm1(-safe) - 1 / safe)
+        low, high = np.where(at < far, size, low), np.where(at < far, high, size)
+    size = np.maximum(low, 1e-6)
+    u = rng.random(m.shape)
+    x = 1 + np.log(u + (1 - u) * np.exp(-size)) / size
+    drawn: Array = np.where(m < 0.5, 1 - x, x)
+    return drawn
+
+
+_DRAWS: dict[str, Callable[[Array, Any, float, np.random.Generator], Array]] = {
+    "bernoulli": lambda m, _, __, rng: rng.random(m.shape) < m,
+    "continuous_bernoulli": _continuous_bernoulli,
+    "gaussian": lambda m, s, _, rng: rng.normal(m, s),
+    "laplace": lambda m, s, _, rng: rng.laplace(m, s),
+    "student_t": lambda m, s, df, rng: m + s * rng.standard_t(df, m.shape),
+    "poisson": lambda m, _, __, rng: rng.poisson(m),
+    "negative_binomial": lambda m, s, _, rng: rng.poisson(rng.gamma(s, m / s)),
+    "categorical": _categorical,
+}

@@ -1,0 +1,164 @@
+"""The reader of a fitted model: users' X, y and exposure become rows for the core."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._core import COUNTS
+from .conditions import Conditions
+from .feature_names import FeatureNames, check_names, names_of
+from .likelihoods import Columns, check_data, columns_of, divisor
+from .matrix import Matrix, to_matrix
+from .rows import RowData, Rows, log_exposures
+from .validation import check_choice, check_features
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What the rows of a fitted model look like.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of one row: (d,), or that of an image.
+    columns : Columns
+        Likelihoods of the features.
+    missing : bool
+        Whether NaN stands for a missing value.
+    conditions : Conditions or None
+        How y is encoded, if the model is conditional.
+    names : tuple of str or None
+        Names of the features, if the rows of the fit had any.
+    exposed : bool
+        Whether the rows of the fit had an exposure.
+    """
+
+    shape: tuple[int, ...]
+    columns: Columns
+    missing: bool
+    conditions: Conditions | None = None
+    names: FeatureNames | None = None
+    exposed: bool = False
+
+    @classmethod
+    def learn(
+        cls,
+        params: Mapping[str, Any],
+        X: ArrayLike | Prepared,
+        y: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        name: str = "X",
+    ) -> tuple[Reader, Rows]:
+        """Return the reader of rows like those of X, and the rows of X, read once.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A VAE with these parameters can't be trained on X, y and exposure.
+        """
+        if isinstance(X, Prepared):
+            return X.reader, X.rows
+        matrix, shape = to_matrix(X, name)
+        if not isinstance(params["conditional"], bool | np.bool_):
+            raise TypeError(f"conditional={params['conditional']!r} must be True or False")
+        reader = cls.of(params, shape)
+        if params["conditional"]:
+            reader = replace(reader, conditions=Conditions.learn(y, len(matrix)))
+        reader = replace(reader, names=names_of(X), exposed=exposure is not None)
+        return reader, reader._rows(matrix, y, exposure, name)
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], shape: Sequence[int]) -> Reader:
+        """Return the reader of rows of this shape, without conditions, names or exposure."""
+        check_choice(params["missing"], "missing", ("error", "mask"))
+        columns = columns_of(params["likelihood"], math.prod(shape))
+        return cls(tuple(shape), columns, params["missing"] == "mask")
+
+    @property
+    def features(self) -> int:
+        """Number of features of one row."""
+        return math.prod(self.shape)
+
+    @property
+    def width(self) -> int:
+        """Number of conditions of one row."""
+        return 0 if self.conditions is None else self.conditions.width
+
+    def read(
+        self,
+        X: ArrayLike | Prepared,
+        y: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        name: str = "X",
+    ) -> Rows:
+        """Return checked rows for the core. A model without conditions ignores y.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X, y or exposure do not fit the model.
+        """
+        if isinstance(X, Prepared):
+            return X.rows
+        matrix, shape = to_matrix(X, name)
+        check_names(names_of(X), self.names, name)
+        check_features(matrix, shape, self.shape, name)
+        return self._rows(matrix, y, exposure, name)
+
+    def read_to_score(
+        self,
+        X: ArrayLike | Prepared,
+        y: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        name: str = "X",
+    ) -> Rows:
+        """Return what `read` does, for a likelihood that needs the exposure of the rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X, y or exposure do not fit the model; in particular, the model was fitted with
+            exposure and there is none here.
+        """
+        if self.exposed and exposure is None and not isinstance(X, Prepared):
+            raise ValueError(
+                f"this model was fitted with exposure: {name} needs that of its rows too, by "
+                "exposure= or validation=(X, y, exposure); numpy.ones(n) if each is one unit"
+            )
+        return self.read(X, y, exposure, name)
+
+    def _rows(
+        self, matrix: Matrix, y: ArrayLike | None, exposure: ArrayLike | None, name: str
+    ) -> Rows:
+        check_data(matrix, self.columns, self.missing, name)
+        if exposure is not None and not any(likelihood in COUNTS for likelihood, _ in self.columns):
+            raise ValueError(f"exposure is for the likelihoods {' and '.join(COUNTS)}")
+        conditions = None if self.conditions is None else self.conditions.encode(y, len(matrix))
+        log_exposure = log_exposures(exposure, len(matrix))
+        if conditions is None and log_exposure is None and self._plain:
+            return matrix
+        return RowData(matrix, divisor(self.columns), self.missing, conditions, log_exposure)
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether the core takes a matrix without further settings."""
+        return not self.missing and divisor(self.columns) == 255
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows that a reader has read, passed as X so that they are not read again.
+
+    The command line reads a file as a whole, where row numbers in errors are those of the file, and
+    then trains on some of its rows.
+    """
+
+    reader: Reader
+    rows: Rows

@@ -1,0 +1,181 @@
+"""Checks of what users pass: data, and the parameters of a model. They explain; the core trusts."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import value_range
+from .matrix import Matrix
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+MAX_WIDTH = 1 << 20  # of a layer: a million, far beyond use, keeps the core's arithmetic in range
+LARGE = 100.0  # beyond this, data were hardly standardised
+STANDARDISE = "standardise them first, for example with sklearn.preprocessing.StandardScaler"
+_CHUNK = 1 << 22  # numbers that are checked at a time: Ctrl-C is heard in between
+
+
+def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -> None:
+    """Raise ValueError unless every value is finite and, if the likelihood needs it, in [0, 1].
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        As `to_matrix` returns them. uint8 needs no check.
+    likelihood : str, optional
+        One whose values lie within [0, 1].
+    """
+    if rows.dtype == np.uint8:
+        return
+    low, high = _range(rows)
+    if math.isnan(low):  # a value is NaN or infinite
+        row, column = _first_not_finite(rows)
+        raise ValueError(
+            f"{name} holds {rows[row, column]} in row {row}, column {column} (counted from 0; the "
+            "first such value; infinite also if beyond 3.4e38). Drop or fill such values; a model "
+            "with missing='mask' takes NaN in X."
+        )
+    if likelihood is not None and (low < 0 or high > 1):
+        raise ValueError(
+            f"{name} ranges from {low:g} to {high:g}, but likelihood={likelihood!r} needs values "
+            "within [0, 1]. Scale the data, pass bytes as uint8 (read as x / 255), or use "
+            "likelihood='gaussian'."
+        )
+
+
+def warn_of_scale(rows: Matrix, name: str = "X", remedy: str = STANDARDISE) -> None:
+    """Warn of columns that a gaussian likelihood learns badly: sigma and weights start near 1."""
+    if rows.dtype == np.uint8:
+        return
+    low, high = _range(rows)
+    if math.isnan(low):  # gaps, where they are allowed
+        low, high = float(np.nanmin(rows, initial=0)), float(np.nanmax(rows, initial=0))
+    largest = max(-low, high)
+    if LARGE < largest < math.inf:
+        warnings.warn(
+            f"{name} has values as large as {largest:g}. likelihood='gaussian' trains well on "
+            f"columns of mean 0 and standard deviation 1: {remedy}.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_empty_columns(rows: Matrix, names: Sequence[str] | None) -> None:
+    """Warn of columns of gaps alone: nothing is learned of them."""
+    if rows.dtype == np.uint8 or not np.isnan(rows[0]).any():
+        return
+    empty = np.flatnonzero(np.isnan(rows).all(axis=0)).tolist()
+    if empty:
+        first = f"column {empty[0]}" + (f" ({names[empty[0]]})" if names else "")
+        more = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""
+        warnings.warn(
+            f"{first}{more} of X has no value in any row: what the model says of it is noise. "
+            "Drop it.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _range(rows: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest number, or NaN twice if one of them is not finite."""
+    if rows.size <= _CHUNK:
+        return value_range(rows)
+    step = max(1, _CHUNK // rows.shape[1])
+    ranges = np.array([value_range(rows[i : i + step]) for i in range(0, len(rows), step)])
+    return float(ranges[:, 0].min()), float(ranges[:, 1].max())  # NaN where one of them is
+
+
+def _first_not_finite(rows: Matrix) -> tuple[int, int]:
+    step = max(1, _CHUNK // rows.shape[1])
+    chunks = (
+        (first, ~np.isfinite(rows[first : first + step])) for first in range(0, len(rows), step)
+    )
+    first, bad = next((first, bad) for first, bad in chunks if bad.any())
+    row, column = np.argwhere(bad)[0]
+    return first + int(row), int(column)
+
+
+def check_features(
+    rows: Matrix, shape: tuple[int, ...], expected: tuple[int, ...], name: str = "X"
+) -> None:
+    """Raise ValueError unless rows of `shape` have as many features as rows of `expected`."""
+    features = math.prod(expected)
+    flat = len(shape) == 1 and rows.shape[1] == features
+    if shape == expected or flat or (len(expected) == 1 and rows.shape[1] == features):
+        return
+    what = f"{features} features" if len(expected) == 1 else f"images of shape {expected}"
+    one = f"; for a single image pass {name}[None]" if (len(rows), *shape) == expected else ""
+    raise ValueError(f"{name} has rows of shape {shape}, but the model was fitted on {what}{one}")
+
+
+def check_choice(value: object, name: str, choices: Sequence[str]) -> None:
+    """Raise ValueError unless value is one of the names in choices."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown; there are {', '.join(choices)}")
+
+
+def check_integer(value: object, name: str, low: int = 1, high: int | None = None) -> int:
+    """Return value as an int of at least `low` and, where given, at most `high`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}={value!r} must be a whole number")
+    if value < low:
+        raise ValueError(f"{name}={value!r} must be at least {low}")
+    if high is not None and value > high:
+        raise ValueError(f"{name}={value!r} must be at most {high}")
+    return int(value)
+
+
+def check_number(
+    value: object,
+    name: str,
+    *,
+    above: float | None = None,
+    low: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return value as a finite float: > `above`, >= `low` and < `below`, each where given."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"{name}={value!r} must be a number")
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond 1.8e308
+        number = np.inf
+    if not np.isfinite(number):
+        raise ValueError(f"{name}={value!r} must be finite")
+    if above is not None and not number > above:
+        raise ValueError(f"{name}={value!r} must be greater than {above:g}")
+    if low is not None and number < low:
+        raise ValueError(f"{name}={value!r} must be at least {low:g}")
+    if below is not None and not number < below:
+        raise ValueError(f"{name}={value!r} must be less than {below:g}")
+    return number
+
+
+def check_sizes(value: object, name: str) -> tuple[int, ...]:
+    """Return the widths of hidden layers as a tuple; a single int is one layer."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        value = (value,)
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise TypeError(f"{name}={value!r} must be a sequence of layer widths, such as (256,)")
+    return tuple(check_integer(v, f"{name}[{i}]", high=MAX_WIDTH) for i, v in enumerate(value))
+
+
+def check_callbacks(value: Iterable[Function]) -> list[Function]:
+    """Return the functions that value holds as a list."""
+    if not isinstance(value, Iterable):
+        raise TypeError(f"callbacks={value!r} must be a sequence of functions, such as [function]")
+    functions = list(value)
+    for i, function in enumerate(functions):
+        if not callable(function):
+            raise TypeError(f"callbacks[{i}]={function!r} must be a function of (vae, record)")
+    return functions

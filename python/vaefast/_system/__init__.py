@@ -1,0 +1,1 @@
+"""The machine below: threads, files and versions."""

@@ -1,0 +1,176 @@
+"""What the commands say, and what `vaefast train` leaves in its folder."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .. import VAE, pictures
+from .._engine.building import widths
+from .._system.files import atomic_write
+from ..errors import MissingExtraError
+from .inputs import Part
+
+FILES = {
+    "model.safetensors": "the model: vaefast.load() reads it",
+    "history.csv": "ELBO, reconstruction and KL of each epoch; KL by dimension at its end",
+    "reconstructions.png": "test images above, what the model makes of them below",
+    "samples.png": "new images, drawn from the prior",
+    "loss.png": "the learning curves",
+    "manifold.png": "the images all over the latent space",
+    "map.png": "where the test rows lie in the latent space",
+}
+SHOWN = 30  # test images in reconstructions.png
+SAMPLES = 64
+OF_A_CLASS, CLASSES = 8, 16  # samples of a conditional model
+
+
+def write_model(folder: Path, vae: VAE) -> None:
+    """Write the model, and the history of its training as a table."""
+    vae.save(folder / "model.safetensors")
+    history = dict(vae.history_)
+    kl_of_epochs = history.pop("kl_per_dimension")
+    columns = [*history, *(f"kl_{dimension}" for dimension in range(vae.latent_dim))]
+    write_csv(
+        folder / "history.csv",
+        columns,
+        ((*record, *kl) for *record, kl in zip(*history.values(), kl_of_epochs, strict=True)),
+    )
+
+
+def write_pictures(folder: Path, vae: VAE, test: Part) -> dict[str, str]:
+    """Write the pictures that this model can have; return what was left out: {file name: why}.
+
+    Pictures of an earlier run in this folder are replaced or removed.
+    """
+    left_out = {}
+    for name, draw in _pictures(vae, test).items():
+        reason = _obstacle(name, vae)
+        if not reason:
+            try:
+                pictures.save(draw(), folder / name)
+            except MissingExtraError as error:
+                reason = str(error)
+        if reason:
+            left_out[name] = reason
+            (folder / name).unlink(missing_ok=True)
+    return left_out
+
+
+def remove_pictures(folder: Path, reason: str) -> dict[str, str]:
+    """Remove the pictures of an earlier run; return why there are none: {file name: reason}."""
+    pictures = [name for name in FILES if name.endswith(".png")]
+    for name in pictures:
+        (folder / name).unlink(missing_ok=True)
+    return dict.fromkeys(pictures, reason)
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table with a line of column names; None becomes an empty cell."""
+    with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_rows(path: Path, rows: np.ndarray, columns: Sequence[str] = ()) -> None:
+    """Write rows as .npy, as they are, or as CSV: flat, in all their digits."""
+    if path.suffix == ".npy":
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.save(file, rows)
+        return
+    write_csv(path, columns, (row.astype(str) for row in rows.reshape(len(rows), -1)))
+
+
+def describe_rows(X: np.ndarray, n: int | None = None) -> str:
+    """Return a text such as 200 rows of 5 columns, or 60,000 rows of 28x28 pixels."""
+    what = f"{X.shape[1]:,} columns" if X.ndim == 2 else "x".join(map(str, X.shape[1:])) + " pixels"
+    return f"{len(X) if n is None else n:,} rows of {what}"
+
+
+def describe_net(vae: VAE, features: int) -> str:
+    """The layers' widths from the data to the data, and what they are made of."""
+    encoder, latent_dim, decoder = widths(vae.get_params())
+    sizes = "-".join(map(str, (features, *encoder, latent_dim, *decoder, features)))
+    columns = [(vae.likelihood, "")] if isinstance(vae.likelihood, str) else vae.likelihood
+    likelihood = " + ".join(f"{count} {name}".strip() for name, count in columns)
+    conditional = ", conditional" if vae.conditional else ""
+    optimizer = vae.optimizer
+    name = optimizer if isinstance(optimizer, str) else type(optimizer).__name__.lower()
+    return f"{sizes}, {vae.activation}, {likelihood}{conditional}, {name}"
+
+
+def describe_model(vae: VAE) -> dict[str, Any]:
+    """What a fitted model is, and how its training ended."""
+    shape, history = vae.feature_shape_, vae.history_
+    known: dict[str, Any] = {
+        "net": describe_net(vae, vae.n_features_in_),
+        "rows": f"{shape[0]:,} columns" if len(shape) == 1 else "x".join(map(str, shape)),
+    }
+    model = vae.model_
+    if model.names is not None:
+        known["columns"] = model.names
+    if model.conditions is not None:
+        known["conditions"] = model.conditions.form()
+    known["trained"] = f"{vae.n_iter_:,} epochs, {sum(history['seconds']):.1f} s"
+    if vae.n_iter_:
+        known["last epoch"] = describe_scores({k: v[-1] for k, v in history.items()})
+        known["active units"] = f"{history['active_units'][-1]} of {vae.latent_dim}"
+    known["parameters"] = repr(vae)
+    return known
+
+
+def describe_scores(scores: Mapping[str, float]) -> str:
+    """ELBO and its parts, as `VAE.evaluate` returns them, in words."""
+    return (
+        f"ELBO {scores['elbo']:.2f}, reconstruction {scores['reconstruction']:.2f}, "
+        f"KL {scores['kl']:.2f} nats per row"
+    )
+
+
+def _pictures(vae: VAE, test: Part) -> dict[str, Callable[[], Any]]:
+    shown = test[:SHOWN]
+    levels = pictures.value_range(test.X)
+    return {
+        "reconstructions.png": lambda: pictures.comparison(
+            shown.X, vae.reconstruct(shown.X, shown.y), black_white=levels
+        ),
+        "samples.png": lambda: _samples(vae, test.y, levels),
+        "loss.png": lambda: pictures.loss_curve(vae.history_),
+        "manifold.png": lambda: pictures.manifold(vae, black_white=levels),
+        "map.png": lambda: pictures.latent_map(vae.encode(test.X, test.y)[0], test.y),
+    }
+
+
+def _samples(vae: VAE, y: np.ndarray | None, levels: tuple[float, float]) -> Image.Image:
+    """New images; of a conditional model a line for each label, or of numbers y like these."""
+    columns, told = None, None
+    if vae.conditional:
+        assert y is not None
+        if y.dtype.kind == "f":
+            told = np.resize(y, SAMPLES)
+        else:
+            columns, told = OF_A_CLASS, np.repeat(np.unique(y)[:CLASSES], OF_A_CLASS)
+    drawn = vae.sample(
+        SAMPLES if told is None else len(told), random_state=vae.random_state or 0, y=told
+    )
+    return pictures.sheet(drawn, columns, black_white=levels)
+
+
+def _obstacle(name: str, vae: VAE) -> str | None:
+    """Why this model cannot have this picture, if so."""
+    of_images = name in ("reconstructions.png", "samples.png", "manifold.png")
+    if of_images and not pictures.is_image_shape(vae.feature_shape_):
+        return f"rows of the shape {vae.feature_shape_} are no images"
+    if name in ("manifold.png", "map.png") and vae.latent_dim != 2:
+        return "made with --latent-dim 2 only; vaefast map and vaefast traverse show more"
+    if name == "manifold.png" and vae.conditional:
+        return "a conditional model has one for each label"
+    if name == "loss.png" and not vae.n_iter_:
+        return "not one epoch was finished"
+    return None

@@ -1,0 +1,234 @@
+"""The commands that write something of each row of DATA: encode, score, impute."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from .commands import Command, IndexCommand
+from .options import (
+    data_argument,
+    force_option,
+    free_file,
+    load_model,
+    model_argument,
+    out_option,
+    output_file,
+    seed_option,
+    split_option,
+)
+
+
+@click.command(cls=Command)
+@model_argument
+@data_argument
+@split_option("test")
+@out_option("latent.csv; .npy becomes an array")
+@force_option
+def encode(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
+    """Write the latent features of the rows of DATA.
+
+    They are the means of q(z|x), one line for each row. MODEL is a file that train wrote, or its
+    folder.
+
+    \b
+    Example:
+        vaefast encode runs/mnist mnist --out latent.csv
+    """
+    from . import inputs, outputs
+
+    vae = load_model(model, conditional=True)
+    out = _table_file(out or Path("latent.csv"), force)
+    dataset, X, where = inputs.load_rows(vae, data, split)
+    codes = vae.transform(X, inputs.labels_of(dataset, X))
+    outputs.write_rows(out, codes, tuple(vae.get_feature_names_out()))
+    click.echo(f"Wrote {out}: {codes.shape[1]} latent features of {len(X):,} {where}")
+
+
+@click.command(cls=Command)
+@model_argument
+@data_argument
+@split_option("test")
+@out_option("scores.csv; .npy becomes an array")
+@force_option
+def score(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
+    """Write how likely each row of DATA is: its ELBO, in nats.
+
+    The lower the score, the stranger the row: sort by it to find anomalies. A gap takes no part:
+    compare rows with the same gaps. MODEL is a file that train wrote, or its folder.
+
+    \b
+    Example:
+        vaefast score runs/mnist fashion-mnist --out scores.csv
+    """
+    from . import inputs, outputs
+
+    vae = load_model(model, conditional=True)
+    out = _table_file(out or Path("scores.csv"), force)
+    dataset, X, where = inputs.load_rows(vae, data, split)
+    scores = vae.score_samples(X, inputs.labels_of(dataset, X))
+    if out.suffix == ".npy":
+        outputs.write_rows(out, scores)
+    else:
+        outputs.write_csv(out, ["row", "score"], enumerate(scores.tolist()))
+    click.echo(
+        f"Wrote {out}: {len(X):,} {where}; the strangest is row {scores.argmin()} "
+        f"({scores.min():.2f} nats, the mean is {scores.mean():.2f})"
+    )
+
+
+@click.command(cls=Command)
+@model_argument
+@data_argument
+@split_option("test")
+@out_option("imputed.csv; .npy becomes an array")
+@force_option
+def impute(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
+    """Fill the gaps of DATA with what MODEL expects there.
+
+    A gap is an empty cell of a CSV file, NA, or NaN; all other cells stay as they are written.
+    MODEL, a file that train wrote, or its folder, must have been trained with --missing mask, on
+    columns of mean 0 and standard deviation 1.
+
+    \b
+    Example:
+        vaefast train table.csv --likelihood gaussian --missing mask --out runs/table
+        vaefast impute runs/table table.csv --out filled.csv
+    """
+    import warnings
+
+    from . import inputs, outputs
+
+    vae = load_model(model, conditional=True)
+    out = _table_file(out or Path("imputed.csv"), force)
+    dataset, X, where = inputs.load_rows(vae, data, split)
+    filled = vae.impute(X, inputs.labels_of(dataset, X))
+    names, gaps = inputs.names_of(vae, dataset), np.isnan(X)
+    if out.suffix == ".csv" and inputs.is_csv(dataset):
+        outputs.write_csv(out, names, inputs.filled_cells(dataset, gaps, filled))
+    else:
+        outputs.write_rows(out, filled, names)
+    click.echo(f"Wrote {out}: {len(X):,} {where}, {gaps.sum():,} gaps filled")
+    strange = inputs.strange_fills(X, filled)
+    if strange:
+        more = f" and of {len(strange) - 1:,} more" if len(strange) > 1 else ""
+        warnings.warn(
+            f"most of what fills column {names[strange[0]]}{more} lies outside of what is known: "
+            "the model has not learned it. Train longer, on columns of mean 0 and standard "
+            "deviation 1.",
+            UserWarning,
+            stacklevel=1,
+        )
+
+
+@click.command(cls=IndexCommand)
+@model_argument
+@data_argument
+@click.option(
+    "--index",
+    "indexes",
+    type=int,
+    multiple=True,
+    metavar="N [N ...]",
+    help="The rows, counted from 0: --index 7 42 99.  [default: the first ten]",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Show N interpretations of each row, drawn from its posterior.  [default: one, at the "
+    "mean of the posterior]",
+)
+@seed_option
+@split_option("test")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file to write.  [default: reconstruction.png, for a table reconstruction.csv]",
+)
+@force_option
+def reconstruct(
+    model: Path,
+    data: str,
+    indexes: tuple[int, ...],
+    draws: int | None,
+    seed: int | None,
+    split: str | None,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Show rows of DATA and what MODEL makes of them.
+
+    MODEL is a file that train wrote, or its folder. Images become a picture, the originals above
+    and the results below, or with --draws beside; rows of a table become a CSV file of the results.
+
+    \b
+    Examples:
+        vaefast reconstruct runs/mnist mnist --index 7 42 99 --out reconstruction.png
+        vaefast reconstruct runs/mnist mnist --index 7 42 99 --draws 8 --out draws.png
+    """
+    from .. import pictures
+    from . import inputs, outputs
+
+    vae = load_model(model, conditional=True)
+    out = output_file(out, "reconstruction", vae, force)
+    dataset, X, where = inputs.load_rows(vae, data, split)
+    inputs.check_indexes(indexes, X, where)
+    chosen = list(indexes) or list(range(min(10, len(X))))
+    originals, labels = X[chosen], inputs.labels_of(dataset, X)
+    y = None if labels is None else labels[chosen]
+    results = vae.reconstruct(originals, y, n=draws, random_state=seed)
+    if pictures.is_image_shape(vae.feature_shape_):
+        levels = pictures.value_range(originals)
+        if draws is None:
+            picture = pictures.comparison(originals, results, black_white=levels)
+        else:
+            picture = pictures.strips(
+                [[original, *drawn] for original, drawn in zip(originals, results, strict=True)],
+                names=[f"row {index}" for index in chosen],
+                heads=["original", "draws"],
+                breaks=[1],
+                black_white=levels,
+            )
+        pictures.save(picture, out)
+    else:
+        flat = results.reshape(-1, vae.n_features_in_)  # with --draws several rows of one
+        outputs.write_rows(out, flat, inputs.names_of(vae, dataset))
+    click.echo(f"Wrote {out}: {', '.join(map(str, chosen))} of the {where}")
+
+
+@click.command(cls=Command)
+@model_argument
+@data_argument
+@split_option("test")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
+    """Print the ELBO of DATA under MODEL.
+
+    With the ELBO go its two parts, the reconstruction and the KL, all in nats per row.
+    MODEL is a file that train wrote, or its folder.
+
+    \b
+    Example:
+        vaefast evaluate runs/mnist mnist
+    """
+    from . import inputs, outputs
+
+    vae = load_model(model, conditional=True)
+    dataset, X, where = inputs.load_rows(vae, data, split)
+    scores = vae.evaluate(X, inputs.labels_of(dataset, X))
+    if as_json:
+        click.echo(json.dumps(scores))
+    else:
+        click.echo(f"Data  {where}: {outputs.describe_rows(X)}")
+        click.echo(f"Score {outputs.describe_scores(scores)}")
+
+
+def _table_file(out: Path, force: bool) -> Path:
+    """The file to write, of a kind that holds rows of numbers."""
+    if out.suffix not in (".csv", ".npy"):
+        raise click.ClickException(f"Rows are written to a .csv or a .npy file, not {out}.")
+    return free_file(out, force)

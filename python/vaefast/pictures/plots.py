@@ -1,0 +1,185 @@
+"""Curves and maps. They need matplotlib, the extra `plot`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import MissingExtraError
+from . import images
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE = "#2a6fbb", "#d1662b"
+DECODED = 18  # images on the longer side of the decoded region of a map
+
+
+def loss_curve(history: Mapping[str, Sequence[float | None]]) -> Figure:
+    """Plot a training history, `VAE.history_`: ELBO, reconstruction and KL in nats per row.
+
+    Each has its own panel and scale, for they differ by an order of magnitude.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    columns = {key: np.array(values, dtype=float) for key, values in history.items()}
+    epochs, validation = columns["epoch"], columns["validation"]  # None became NaN
+    if not len(epochs):
+        raise ValueError("there is nothing to plot: the history has no full epoch.")
+    figure = _figure(11, 3.6)
+    panels = {
+        "elbo": "ELBO (higher is better)",
+        "reconstruction": "Reconstruction (lower is better)",
+        "kl": "KL from the prior",
+    }
+    for number, (key, title) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(1, len(panels), number)
+        marker = "." if len(epochs) <= 30 else None
+        axes.plot(epochs, columns[key], marker=marker, color=BLUE, label="training")
+        if key == "elbo" and not np.isnan(validation).all():
+            axes.plot(epochs, validation, marker=marker, color=ORANGE, label="validation")
+            axes.legend(frameon=False, loc="lower right")
+        axes.set_title(title, fontsize=11)
+        axes.set_xlabel("epoch")
+        if number == 1:
+            axes.set_ylabel("nats per row")
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def latent_map(
+    mu: npt.ArrayLike,
+    labels: npt.ArrayLike | None = None,
+    *,
+    decode: Callable[[npt.NDArray[np.float32]], npt.ArrayLike] | None = None,
+    axis_names: tuple[str, str] = ("first latent dimension", "second latent dimension"),
+    black_white: tuple[float, float] = (0.0, 1.0),
+) -> Figure:
+    """Plot where rows lie in a latent space of two dimensions, and what it holds where.
+
+    Parameters
+    ----------
+    mu : (n, 2) array of float
+        The rows' means, the first that `VAE.encode` returns; or the coordinates of codes of more
+        dimensions in a plane, ``vaefast.latent.plane(mu).project(mu)``.
+    labels : (n,) array, optional
+        Colours the points: up to 20 different labels as classes with a legend, more of them as a
+        scale of numbers.
+    decode : function, optional
+        Makes images of places (m, 2), such as `VAE.inverse_transform`. They are drawn beside the
+        points, over the same region.
+    axis_names : (str, str)
+        What the two coordinates are.
+    black_white : (float, float)
+        As for `sheet`, for the decoded images.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    mu = np.asarray(mu)
+    if mu.ndim != 2 or mu.shape[1] != 2:
+        raise ValueError(f"mu must have the shape (n, 2), got {mu.shape}.")
+    figure = _figure(7.2 if decode is None else 13.5, 6)
+    axes = figure.add_subplot(1, 1 if decode is None else 2, 1)
+    panels = [axes]
+    # Points of one class often come in a row: in random order none of them covers the others.
+    order = np.random.default_rng(0).permutation(len(mu))
+    x, y = mu[order].T
+    style: dict[str, Any] = {"s": float(np.clip(30_000 / max(len(mu), 1), 4, 25)), "linewidths": 0}
+    if labels is None:
+        axes.scatter(x, y, color=BLUE, alpha=0.6, **style)
+    else:
+        _scatter_labelled(axes, x, y, np.asarray(labels), order, style)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if decode is not None:
+        region = _square_around(mu)
+        axes.set_aspect("equal", adjustable="box")
+        axes.set(xlim=region[0], ylim=region[1])
+        panels.append(figure.add_subplot(1, 2, 2))
+        _draw_decoded(panels[1], decode, region, black_white)
+    for panel in panels:
+        panel.set(xlabel=axis_names[0], ylabel=axis_names[1])
+    return figure
+
+
+def _square_around(points: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The (low, high) of both coordinates, of equal length, that hold all points but outliers."""
+    low, high = np.quantile(points, [0.001, 0.999], axis=0)
+    half = 1.05 * max((high - low).max() / 2, 1e-6)
+    middle = (low + high) / 2
+    return np.stack([middle - half, middle + half], axis=1)
+
+
+def _draw_decoded(
+    axes: Any,
+    decode: Callable[[npt.NDArray[np.float32]], npt.ArrayLike],
+    region: npt.NDArray[np.float64],
+    black_white: tuple[float, float],
+) -> None:
+    """Fill a region with the images decoded at the middles of its cells, undistorted."""
+    middle = region.mean(axis=1, dtype=np.float32)
+    height, width = images.pixels_of(decode(middle[None]), black_white).shape[1:3]
+    columns = max(1, round(DECODED * min(1, height / width)))
+    rows = max(1, round(DECODED * min(1, width / height)))
+    (left, right), (bottom, top) = region
+    x = left + (np.arange(columns) + 0.5) / columns * (right - left)
+    y = top - (np.arange(rows) + 0.5) / rows * (top - bottom)
+    places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
+    pixels = images.pixels_of(decode(places), black_white)
+    mosaic = pixels.reshape(rows, columns, height, width, -1).swapaxes(1, 2)
+    mosaic = mosaic.reshape(rows * height, columns * width, -1)
+    if mosaic.shape[2] == 1:
+        mosaic = np.repeat(mosaic, 3, axis=2)
+    axes.imshow(mosaic, extent=region.ravel(), aspect="equal", interpolation="antialiased")
+
+
+def _scatter_labelled(
+    axes: Any, x: np.ndarray, y: np.ndarray, labels: np.ndarray, order: np.ndarray, style: Any
+) -> None:
+    if labels.shape != x.shape:
+        raise ValueError(
+            f"labels must have the shape {x.shape}, one for each row of mu, got {labels.shape}."
+        )
+    from matplotlib import colormaps
+
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) > 20:
+        scale, name = (labels, "label") if labels.dtype.kind in "iuf" else (codes, "class")
+        points = axes.scatter(x, y, c=scale[order], cmap="viridis", alpha=0.8, **style)
+        axes.figure.colorbar(points, label=name)
+        return
+    palette = colormaps["tab10" if len(classes) <= 10 else "tab20"]
+    axes.scatter(x, y, color=palette(codes[order]), alpha=0.8, **style)
+    for code, label in enumerate(classes):
+        axes.scatter([], [], color=palette(code), s=40, label=str(label))
+    axes.legend(
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        handletextpad=0.1,
+        scatteryoffsets=[0.5],
+    )
+
+
+def _figure(width: float, height: float) -> Figure:
+    """A figure of this size in inches, apart from pyplot and its state."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            "this picture needs matplotlib: pip install 'vaefast[plot]'"
+        ) from error
+    return Figure(figsize=(width, height), dpi=130, layout="constrained")

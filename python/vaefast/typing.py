@@ -1,0 +1,40 @@
+"""Types for annotations: the string choices of `VAE`, and the shapes of its arguments."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+__all__ = [
+    "Activation",
+    "GradientEstimator",
+    "Likelihood",
+    "Missing",
+    "Noise",
+    "Objective",
+    "RandomState",
+    "Record",
+    "Scale",
+]
+
+Activation: TypeAlias = Literal[
+    "relu", "tanh", "sigmoid", "elu", "leaky_relu", "softplus", "gelu", "silu", "identity"
+]
+Likelihood: TypeAlias = Literal[
+    "bernoulli",
+    "continuous_bernoulli",
+    "gaussian",
+    "laplace",
+    "student_t",
+    "poisson",
+    "negative_binomial",
+    "categorical",
+]
+Scale: TypeAlias = Literal["per_feature", "global", "optimal"]
+Missing: TypeAlias = Literal["error", "mask"]
+Objective: TypeAlias = Literal["elbo", "iwae", "autoencoder"]
+GradientEstimator: TypeAlias = Literal["standard", "stl", "dreg"]
+Noise: TypeAlias = Literal["mask", "gaussian", "salt_and_pepper"]
+RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
+Record: TypeAlias = dict[str, Any]
