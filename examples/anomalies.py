@@ -1,10 +1,10 @@
-"""The odd rows of a table and of a set of images, and what makes them odd.
+"""Find the odd rows of a table and of a set of images, and show what makes them odd.
 
     python examples/anomalies.py --out runs/anomalies
 
-The table is scikit-learn's breast cancer: measurements of cell nuclei, learned from benign tumours
-alone. The images are MNIST's, from the folder VAEFAST_DATA; where they are not there, digits that
-vaefast draws, some of them spoiled.
+The table is scikit-learn's breast cancer data: measurements of cell nuclei. The model learns from
+benign tumours alone. The images are MNIST's, from the folder `mnist` under VAEFAST_DATA. Without
+them the example draws digits and spoils some.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from plain import Command
 from vaefast import VAE, AnomalyDetector, datasets, pictures
 
 MNIST = Path(os.environ.get("VAEFAST_DATA", ".")) / "mnist"
-SHOWN = 9  # odd images in the picture
+SHOWN = 9  # number of odd images in the picture
 
 
 def spoil(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Images with a blot, a missing part, or their halves exchanged."""
+    """Return the images with a blot, a missing part, or swapped halves."""
     X = X.copy()
     for i, image in enumerate(X):
         y, x = rng.integers(6, 16, 2)
@@ -41,7 +41,7 @@ def spoil(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def odd_patients(epochs: int, seed: int, panels: Any) -> None:
-    """Learn benign tumours; find malignant ones, and what is unusual about the oddest two."""
+    """Learn benign tumours, find malignant ones, and draw what is unusual about the oddest two."""
     data = load_breast_cancer()
     rng = np.random.default_rng(seed)
     benign, malignant = (rng.permutation(data.data[data.target == kind]) for kind in (1, 0))
@@ -53,7 +53,7 @@ def odd_patients(epochs: int, seed: int, panels: Any) -> None:
     scores = detector.decision_function(others), detector.decision_function(sick)
     area = roc_auc_score([1] * len(others) + [0] * len(sick), np.concatenate(scores))
     print(f"Table: {(scores[0] < 0).mean():.0%} of {len(others)} other benign tumours are odd,")
-    print(f"  {(scores[1] < 0).mean():.0%} of {len(sick)} malignant ones; ROC AUC {area:.3f}")
+    print(f"  and {(scores[1] < 0).mean():.0%} of {len(sick)} malignant ones; ROC AUC {area:.3f}")
 
     low, high = min(map(np.min, scores)), max(map(np.max, scores))
     bins = np.concatenate([-np.geomspace(max(-low, 2), 1, 30), np.linspace(0, max(high, 1), 8)])
@@ -67,13 +67,13 @@ def odd_patients(epochs: int, seed: int, panels: Any) -> None:
     for axes, row in zip(panels[1:], scores[1].argsort()[:2], strict=True):
         features = excess[row].argsort()[::-1][:6]
         names = [f"{data.feature_names[i]} ({sick[row, i]:+.1f} sd)" for i in features]
-        print(f"  row {row} of the malignant is odd by {', '.join(names[:3])}")
+        print(f"  malignant tumour {row} stands out in {', '.join(names[:3])}")
         axes.barh(names[::-1], excess[row, features][::-1], color="C1")
         axes.set(title=f"Malignant tumour {row}", xlabel="nats more than usual")
 
 
 def odd_images(rows: int, epochs: int, seed: int, panels: Any) -> None:
-    """Learn images; show the least likely test images, and where the model sees other ones."""
+    """Learn images, and draw the oddest test images beside what the model takes them for."""
     data = datasets.load(MNIST) if MNIST.is_dir() else datasets.strokes(rows)
     X, tests = data.X[:rows], data.X_test
     if not MNIST.is_dir():
@@ -96,7 +96,7 @@ def odd_images(rows: int, epochs: int, seed: int, panels: Any) -> None:
 
 @click.command(cls=Command)
 @click.option("--rows", type=click.IntRange(100), default=20_000, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="Of images.")
+@click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="On images.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default="runs/anomalies")
 def main(rows: int, epochs: int, seed: int, out: Path) -> None:

@@ -1,16 +1,16 @@
-"""Pictures that the examples draw to try themselves on: a landscape, a painting, a sky."""
+"""Pictures for examples that are given none: a landscape, a painting, a sky."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-# Red, green and blue from night to lamplight.
+# Red, green and blue of six shades, from night to lamplight.
 PALETTE = ((16, 28, 60, 170, 250, 235), (24, 66, 130, 205, 225, 150), (64, 140, 190, 190, 120, 50))
 
 
 def landscape(height: int, width: int) -> np.ndarray:
-    """Hills, a low sun and its light on a lake, (height, width, 3) in [0, 1]."""
+    """Return hills and a lake with a low sun, (height, width, 3) in [0, 1]."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : width / height : width * 1j]
     sun = np.exp(-40 * ((x - 0.9) ** 2 + (y - 0.3) ** 2))
     sky = [0.35 + 0.55 * y + sun, 0.5 + 0.2 * y + 0.8 * sun, 0.8 - 0.35 * y + 0.3 * sun]
@@ -24,7 +24,7 @@ def landscape(height: int, width: int) -> np.ndarray:
 
 
 def painting(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Thousands of strokes that follow swirls, from night blue to yellow."""
+    """Return swirls of brush strokes, night blue to yellow, (height, width, 3) in [0, 1]."""
     canvas = Image.new("RGB", (2 * width, 2 * height), (28, 66, 140))
     pen = ImageDraw.Draw(canvas)
     for x, y in rng.uniform(0, (2 * width, 2 * height), (height * width // 12, 2)):
@@ -41,7 +41,7 @@ def painting(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def clouds(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """A drawn sky, (height, width, 3) in [0, 1]: noise on ever finer grids."""
+    """Return a sky made of noise on ever finer grids, (height, width, 3) in [0, 1]."""
     noise = np.zeros((height, width))
     for octave in range(2, 8):
         coarse = Image.fromarray(rng.random((3 * 2**octave // 4, 2**octave), dtype=np.float32))

@@ -1,10 +1,10 @@
-"""Exaggerate what a model sees in a photograph, over several scales: digits or faces in clouds.
+"""Exaggerate what a model sees in a photograph, at several scales: digits or faces in clouds.
 
     python examples/dream.py --photo photo.jpg --data strokes --out runs/dream
 
-The model is learned from small grey images (--data: a name or a path). It looks at all places of
-the photograph, from large to small; where what it sees is most like what is there, it is drawn in,
-again and again. Without --photo it draws clouds.
+The model learns small grey images (--data: a name or a path). It searches the whole photograph, for
+large shapes first. Where its reconstruction is most like the photograph, the example draws the
+reconstruction in, repeatedly, so that the likeness grows. Without --photo it draws clouds.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import drawn
 from plain import Command
 from vaefast import VAE, datasets, pictures
 
-SCALES = (6.0, 4.0, 2.6)  # pixels of the photograph for a pixel of the model's images
-EVERY = 3  # model's pixels from one place that is looked at to the next
+SCALES = (6.0, 4.0, 2.6)  # pixels of the photograph per pixel of the model's images
+EVERY = 3  # distance between the places searched, in pixels of the model's images
 
 
 def resized(grey: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -30,16 +30,16 @@ def resized(grey: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def see(vae: VAE, tiles: np.ndarray, mean: float, spread: float, gain: float) -> np.ndarray:
-    """What the model takes tiles (n, h, w) for, in its own light and contrast: exaggerated."""
+    """Return exaggerated reconstructions of tiles (n, h, w), in units of the data's contrast."""
     away = tiles - tiles.mean(axis=(1, 2), keepdims=True)
     like = away / (tiles.std(axis=(1, 2), keepdims=True) + 1e-3) * spread + mean
     codes = vae.transform(np.clip(like, 0, 1).astype(np.float32))
-    seen: np.ndarray = vae.inverse_transform(gain * codes)  # further from 0, the usual image
+    seen: np.ndarray = vae.inverse_transform(gain * codes)  # away from 0, the usual image
     return (seen - mean) / spread
 
 
 def likeness(seen: np.ndarray, tiles: np.ndarray) -> np.ndarray:
-    """The correlation of what is seen with what is there, (n,)."""
+    """Return the correlation of each reconstruction with its tile, (n,)."""
     a, b = (part - part.mean(axis=(1, 2), keepdims=True) for part in (seen, tiles))
     norms = np.linalg.norm(a, axis=(1, 2)) * np.linalg.norm(b, axis=(1, 2))
     return (a * b).sum(axis=(1, 2)) / (norms + 1e-6)
@@ -47,7 +47,7 @@ def likeness(seen: np.ndarray, tiles: np.ndarray) -> np.ndarray:
 
 @click.command(cls=Command)
 @click.option("--photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--data", default="strokes", show_default=True, help="Grey images: name or path.")
+@click.option("--data", default="strokes", show_default=True, help="Name or path of grey images.")
 @click.option("--size", type=click.IntRange(64, 1024), default=480, show_default=True)
 @click.option("--gain", type=click.FloatRange(0), default=1.2, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
@@ -83,7 +83,7 @@ def main(
         windows = sliding_window_view(small, (height, width))[::EVERY, ::EVERY]
         tiles = windows.reshape(-1, height, width)
         alike = likeness(see(vae, tiles, mean, spread, gain), tiles)
-        alike[tiles.std(axis=(1, 2)) < 0.02], found = 0, 0  # where nothing is, nothing is seen
+        alike[tiles.std(axis=(1, 2)) < 0.02], found = 0, 0  # ignores flat tiles
         for place in alike.argsort()[::-1][: (alike > 0.2).sum()]:
             y, x = (EVERY * i for i in divmod(int(place), windows.shape[1]))
             free = np.ones(shape, bool)
@@ -99,11 +99,11 @@ def main(
             change = np.zeros(shape)
             change[y : y + height, x : x + width] = hill * (tile - tiles[place])
             now = now + resized(change, grey.shape)
-        print(f"{scale * height:.0f} pixels high: drawn in {found} times")
+        print(f"Shapes {scale * height:.0f} pixels high: drawn in {found} times")
     dreamt = np.clip(content + (now - grey)[..., None], 0, 1)
     out.mkdir(parents=True, exist_ok=True)
     pictures.save(pictures.sheet([content, dreamt], 2), out / "dream.png")
-    print(f"Wrote {out / 'dream.png'}: the photograph, and the dream")
+    print(f"Wrote {out / 'dream.png'}: the photograph and the dream")
 
 
 if __name__ == "__main__":

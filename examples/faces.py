@@ -1,8 +1,8 @@
-"""New faces, morphs and a smile, learned from a folder of photographs or from Frey's faces.
+"""Draw new faces, morphs and a smile, learned from a folder of photographs or from Frey's faces.
 
     python examples/faces.py --data my_faces/ --size 40 --out runs/faces
 
-The photographs of a folder should show faces cropped alike. Without --data it takes
+The photographs of a folder should show faces cropped alike. Without --data the example reads
 frey-faces/frey_faces.npz in the folder VAEFAST_DATA: 1,965 frames of one face, 28 x 20 pixels.
 """
 
@@ -18,14 +18,14 @@ from plain import Command
 from vaefast import VAE, datasets, latent, pictures
 
 FREY = Path(os.environ.get("VAEFAST_DATA", ".")) / "frey-faces" / "frey_faces.npz"
-# Frames of Frey's faces, chosen by eye: the same pose and light, smiling and not.
+# Frames of Frey's faces with the same pose and light, chosen by eye: with and without a smile.
 SMILING = [660, 672, 684, 732, 744, 756, 972, 984, 996, 1008, 1020, 1140, 1152, 1164]
 STRAIGHT = [36, 48, 60, 96, 132, 156, 168, 180, 192, 204, 276, 288, 300, 348]
 COLUMNS = 9  # images in a row of the picture
 
 
 def numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> list[int] | None:
-    """Read the numbers of images: 3,14,15."""
+    """Parse a list of image numbers such as 3,14,15."""
     if value is None:
         return None
     if not all(number.strip().isdecimal() for number in value.split(",")):
@@ -35,9 +35,9 @@ def numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> li
 
 @click.command(cls=Command)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Folder or .npz file.")
-@click.option("--size", type=click.IntRange(8, 128), help="Crop and resize photographs to it.")
+@click.option("--size", type=click.IntRange(8, 128), help="Side of the cropped images, in pixels.")
 @click.option("--with", "smiling", callback=numbers, help="Images with a smile, such as 3,14,15.")
-@click.option("--without", "straight", callback=numbers, help="Images without one.")
+@click.option("--without", "straight", callback=numbers, help="Images without a smile.")
 @click.option("--epochs", type=click.IntRange(1), default=150, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default="runs/faces", show_default=True)
@@ -64,7 +64,7 @@ def main(
     if last >= len(X):
         raise click.UsageError(f"image {last} was asked for, but {data} has {len(X)} images.")
 
-    # A noise of 0.08 that is not learned, and a smooth activation: new faces are smooth too.
+    # A fixed sigma of 0.08 and a smooth activation keep new faces smooth.
     vae = VAE(latent_dim=8, hidden_layer_sizes=(256, 128), activation="softplus")
     vae.set_params(likelihood="gaussian", sigma=0.08, batch_size=64, epochs=epochs)
     vae.set_params(random_state=seed).fit(X)
@@ -73,8 +73,8 @@ def main(
     new = vae.sample(COLUMNS, random_state=seed)
     distances, rows = latent.nearest(X, new, 1)
     own = latent.nearest(X, X[:: max(1, len(X) // 200)], 2)[0][:, 1]
-    print(f"New faces are {np.median(distances):.2f} from the nearest photograph (median),")
-    print(f"the photographs {np.median(own):.2f} from the nearest other one")
+    print(f"New faces lie {np.median(distances):.2f} from the nearest photograph (median),")
+    print(f"photographs lie {np.median(own):.2f} from the nearest other photograph")
 
     ends = np.linspace(0, len(X) - 1, 4).astype(int).tolist()
     legs = [
@@ -92,7 +92,7 @@ def main(
         )
         chosen = X[ends[:3]]
     moved = latent.shift(vae, chosen, way, np.linspace(-0.5, 2.5, COLUMNS))
-    print(f"Morphed between images {ends}; moved three along: {named}")
+    print(f"Morphed between images {ends}; moved three images along: {named}")
 
     out.mkdir(parents=True, exist_ok=True)
     picture = pictures.strips(

@@ -1,8 +1,8 @@
-"""Chorales: learn bars of piano roll, write a new chorale, morph one into another, as MIDI.
+"""Learn bars of chorales as piano rolls, then write a new chorale and a morph of two as MIDI.
 
     python examples/music.py --out runs/music
 
-Data is gzipped JSON: {"train": [song, ...], "test": [song, ...]}, a song being a list of
+The data are gzipped JSON: {"train": [song, ...], "test": [song, ...]}. A song is a list of
 sixteenths, each a list of MIDI notes. VAEFAST_DATA may name a folder with Bach's chorales instead.
 """
 
@@ -21,12 +21,12 @@ from plain import Command
 from vaefast import VAE, latent, pictures
 
 LOWEST, PITCHES = 28, 60  # MIDI notes 28 to 87
-STEPS, BARS = 16, 12  # sixteenths in a bar, bars of what is written
-CONSONANT = [0, 3, 4, 5, 7, 8, 9]  # semitones, octaves apart: unison, thirds, fourth, ... sixths
+STEPS, BARS = 16, 12  # sixteenths in a bar, bars in a new chorale
+CONSONANT = [0, 3, 4, 5, 7, 8, 9]  # semitones modulo 12: unison, thirds, fourth, fifth, sixths
 
 
 def bars_of(song: list[list[int]]) -> np.ndarray:
-    """A song as (bars, steps, pitches) of 0 and 1: without its upbeat, its last bass note a C."""
+    """Return a song as 0 and 1, (bars, steps, pitches), without upbeat and ending on a bass C."""
     tonic = int(min(song[-1])) % 12 if song[-1] else 0
     roll = np.zeros((len(song), PITCHES), np.float32)
     for step, chord in enumerate(song):
@@ -35,12 +35,12 @@ def bars_of(song: list[list[int]]) -> np.ndarray:
 
 
 def before(bars: np.ndarray) -> np.ndarray:
-    """What the model is told of each bar: the chord before it, how far the song has gone."""
+    """Return the conditions of each bar: the chord before it, and how far the song has gone."""
     return np.column_stack([np.pad(bars[:-1, -1], [(1, 0), (0, 0)]), np.linspace(0, 1, len(bars))])
 
 
 def compose(vae: VAE, codes: np.ndarray) -> np.ndarray:
-    """Decode bar after bar, each told the one before: at most four notes at a time."""
+    """Decode bar after bar, conditioned on the bar before, with at most four notes at a time."""
     bars = np.zeros((len(codes), STEPS, PITCHES), np.float32)
     for i, code in enumerate(codes):
         p = vae.inverse_transform(code[None], before(bars)[i, None])[0]
@@ -49,7 +49,7 @@ def compose(vae: VAE, codes: np.ndarray) -> np.ndarray:
 
 
 def harmony(bars: np.ndarray) -> tuple[np.ndarray, float]:
-    """The share of each of the twelve pitches; the share of sounding pairs that are consonant."""
+    """Return the share of each of the twelve pitches, and the share of consonant pairs of notes."""
     low, high = np.triu_indices(PITCHES, 1)
     together = np.einsum("bti,btj->ij", bars, bars)[low, high]
     consonant = together[np.isin((high - low) % 12, CONSONANT)].sum() / max(together.sum(), 1)
@@ -58,7 +58,7 @@ def harmony(bars: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def save_midi(bars: np.ndarray, path: Path) -> None:
-    """Write bars for a church organ, 76 quarters a minute: a sixteenth is 190 ticks of 1/960 s."""
+    """Write bars for a church organ. A sixteenth is 190 ticks of 1/960 s: 76 quarters a minute."""
     track = mido.MidiTrack([mido.Message("program_change", program=19)])
     last, change = 0, np.diff(bars.reshape(-1, PITCHES), axis=0, prepend=0, append=0)
     for step, pitch in np.argwhere(change).tolist():
@@ -82,8 +82,8 @@ def main(data: Path, epochs: int, seed: int, out: Path) -> None:
     told = [np.concatenate([before(song) for song in part]) for part in (train, test)]
     vae = VAE(32, (512,), conditional=True, dropout=0.2, epochs=epochs, random_state=seed)
     score = vae.fit(X, told[0]).score(real, told[1])
-    print(f"Learned {len(X):,} bars of {len(train)} songs; ELBO of other songs {score:.1f} nats")
-    # New chorales are walks whose steps keep to the prior; a morph goes from one song to another.
+    print(f"Learned {len(X):,} bars of {len(train)} songs; ELBO of test bars {score:.1f} nats")
+    # A new chorale is a random walk that keeps the prior. A morph leads from one song to another.
     rng = np.random.default_rng(seed)
     walks = rng.standard_normal((20, BARS, 32)).astype(np.float32)
     for i in range(1, BARS):
@@ -91,14 +91,14 @@ def main(data: Path, epochs: int, seed: int, out: Path) -> None:
     a, b = [vae.transform(song, before(song)) for song in sorted(test, key=len)[-2:]]
     ways = [latent.path([a[i], b[i - BARS]], BARS, "spherical")[i] for i in range(BARS)]
     new, morph = np.concatenate([compose(vae, walk) for walk in walks]), compose(vae, ways)
-    shuffled = rng.permuted(real.reshape(-1, PITCHES), axis=0)[None]  # each pitch in time
+    shuffled = rng.permuted(real.reshape(-1, PITCHES), axis=0)[None]  # each pitch by itself
     rolls = {"real": real, "new": new, "morph": morph, "real, shuffled": shuffled}
     figure = Figure(figsize=(11, 10), dpi=75, layout="constrained")
     *panels, last = figure.subplots(5, 1)
     for i, (axes, (name, bars)) in enumerate(zip(panels, rolls.items(), strict=True)):
         shares, consonant = harmony(bars)
         away = np.abs(shares - harmony(real)[0]).sum() / 2
-        print(f"{name}: {consonant:.0%} of pairs consonant, pitches {away:.0%} from the real")
+        print(f"{name}: {consonant:.0%} of pairs consonant; pitch shares differ by {away:.0%}")
         edges = np.arange(BARS * STEPS + 1) / STEPS, LOWEST + np.arange(PITCHES + 1)
         axes.pcolormesh(*edges, bars.reshape(-1, PITCHES)[: BARS * STEPS].T, cmap="Blues")
         axes.set(title=f"{name}: {consonant:.0%} consonant", ylabel="MIDI note", ylim=(34, 84))

@@ -1,4 +1,4 @@
-"""A command whose expected errors are one line, without a traceback."""
+"""A command that prints expected errors as one line, without a traceback."""
 
 from __future__ import annotations
 

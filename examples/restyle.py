@@ -1,8 +1,8 @@
-"""Redraw a photograph with the brushwork of a painting, learned from its patches in seconds.
+"""Redraw a photograph with the brushwork of a painting, learned from patches of the painting.
 
     python examples/restyle.py --photo photo.jpg --painting painting.jpg --out runs/restyle
 
-Without files it draws a photograph and a painting itself.
+Without files the example draws both pictures itself.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import drawn
 from plain import Command
 from vaefast import VAE, latent, pictures
 
-PATCH, STEP = 14, 7  # pixels: the side of a patch, and from one to the next
+PATCH, STEP = 14, 7  # side of a patch and distance between patches, in pixels
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def read(path: Path, side: int) -> np.ndarray:
-    """An image file as (h, w, 3) in [0, 1], its longer side of `side` pixels."""
+    """Return an image file as (h, w, 3) in [0, 1], with a longer side of `side` pixels."""
     with Image.open(path) as file:
         return np.asarray(ImageOps.contain(file.convert("RGB"), (side, side))) / 255
 
 
 def patches(image: np.ndarray, step: int) -> np.ndarray:
-    """All squares of an image a step apart, (rows, columns, PATCH, PATCH, 3)."""
+    """Return all squares of an image, a step apart: (rows, columns, PATCH, PATCH, 3)."""
     windows = sliding_window_view(image, (PATCH, PATCH), axis=(0, 1))[::step, ::step]
     return np.moveaxis(windows, 2, -1).astype(np.float32)
 
 
 def blend(tiles: np.ndarray) -> np.ndarray:
-    """Lay patches over each other again, a STEP apart, each the strongest in its middle."""
+    """Blend overlapping patches, a STEP apart, into an image. The middle of a patch counts most."""
     rows, columns = tiles.shape[:2]
     hill = np.sin(np.pi * (np.arange(PATCH) + 0.5) / PATCH) ** 2.5
     weight = np.outer(hill, hill)[..., None]
@@ -66,12 +66,12 @@ def main(
     vae.set_params(random_state=seed).fit(X)
     print(f"Learned {len(X):,} patches of {PATCH} x {PATCH} pixels: {vae.evaluate(X)}")
 
-    # The photograph in the painting's colours: the same mean and spread of each channel.
+    # Gives the photograph the painting's colours: the same mean and spread in each channel.
     spread = style.std(axis=(0, 1)) / content.std(axis=(0, 1)).clip(1e-3)
     toned = (content - content.mean(axis=(0, 1))) * spread + style.mean(axis=(0, 1))
     redrawn = toned = np.clip(toned, 0, 1)[: len(toned) // STEP * STEP]
     painted = vae.transform(X)
-    for share in (0.0, 0.4, 0.5):  # of what is painted so far: strokes go on from patch to patch
+    for share in (0.0, 0.4, 0.5):  # weight of the last pass, which joins strokes of neighbours
         goal = (1 - share) * toned[:, : redrawn.shape[1]] + share * redrawn
         seen = patches(goal, STEP)
         codes = vae.transform(seen.reshape(-1, PATCH, PATCH, 3))

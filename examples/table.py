@@ -2,7 +2,7 @@
 
     python examples/table.py --csv table.csv --out runs/table
 
-Without --csv it draws a table of customers itself. A CSV file needs pandas.
+Without --csv the example makes up a table of customers. Reading a CSV file needs pandas.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PANELS = 6  # columns in the picture
 
 
 def customers(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A drawn table: older ones earn more, members visit and spend more, cities differ."""
+    """Make up a table: older customers earn more, members visit and spend more, cities differ."""
     city = rng.choice(["Bergen", "Oslo", "Tromso"], n, p=[0.3, 0.55, 0.15])
     age = np.clip(rng.normal(np.where(city == "Oslo", 38, 50), 12), 18, 90).round().astype(int)
     income = 30 + 0.5 * age + 12 * (city == "Oslo") + rng.normal(0, 7, n)
@@ -34,12 +34,12 @@ def customers(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def compare(axes: Any, name: str, real: np.ndarray, synthetic: np.ndarray) -> None:
-    """Draw the shares of categories, or the histograms of numbers, side by side."""
+    """Draw the shares of categories, or the histograms of numbers, of both tables."""
     axes.set_title(name, fontsize=10)
     if real.dtype.kind in "iuf":
         low, high = np.nanquantile(real, [0.002, 0.998])
         bins = np.linspace(low, high, 40)
-        if real.dtype.kind in "iu":  # whole numbers, as many of them in each bin
+        if real.dtype.kind in "iu":  # gives each bin equally many whole numbers
             bins = np.arange(low, high + 2, max(1, (high - low) // 40)) - 0.5
         for values, label in ((real, "real"), (synthetic, "synthetic")):
             axes.hist(values, bins, density=True, alpha=0.55, label=label)
@@ -53,8 +53,8 @@ def compare(axes: Any, name: str, real: np.ndarray, synthetic: np.ndarray) -> No
 
 @click.command(cls=Command)
 @click.option("--csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--counts", default="", help="Columns that count something: visits,children.")
-@click.option("--rows", type=click.IntRange(50), default=5000, show_default=True, help="Drawn.")
+@click.option("--counts", default="", help="Columns of counts, such as visits,children.")
+@click.option("--rows", type=click.IntRange(50), default=5000, show_default=True, help="Customers.")
 @click.option("--epochs", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default="runs/table", show_default=True)
@@ -85,11 +85,11 @@ def main(csv: Path | None, counts: str, rows: int, epochs: int, seed: int, out: 
     both = [np.corrcoef(part.T) for part in (X, again)]
     away = np.abs(both[0] - both[1])[np.triu_indices(X.shape[1], 1)]
     print(f"Means differ by up to {means.max():.2f} standard deviations, ", end="")
-    print(f"correlations by {away.mean():.3f} on average, by up to {away.max():.3f}")
+    print(f"correlations by {away.mean():.3f} on average, and by up to {away.max():.3f}")
     near = latent.nearest(X, again, 1)[0]
     own = latent.nearest(X, X, 2)[0][:, 1]
-    print(f"Synthetic rows are {np.median(near):.2f} from the nearest real row (median), ", end="")
-    print(f"real ones {np.median(own):.2f} from the nearest other one")
+    print(f"Synthetic rows lie {np.median(near):.2f} from the nearest real row (median), ", end="")
+    print(f"real rows lie {np.median(own):.2f} from the nearest other real row")
 
     names = list(frame)
     figure = Figure(figsize=(12, 9), dpi=80, layout="constrained")

@@ -1,9 +1,9 @@
-"""Ordinary autoencoders copy but can't create: an autoencoder and its variational twin.
+"""Compare an autoencoder, which copies but cannot create, with its variational twin.
 
     python examples/twins.py --out runs/twins
 
-Both have the same net, data and seed. They differ in the objective alone: the VAE adds noise to
-its codes and pays for information, so its codes fill the prior without gaps.
+Both have the same net, data and seed; only the objective differs. The VAE adds noise to its codes
+and pays for information, so its codes fill the prior without holes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def show(axes: Axes, picture: Image, title: str) -> None:
 
 
 def density(axes: Axes, places: np.ndarray) -> None:
-    """How many codes lie where; the circles are 1, 2 and 3 standard deviations of the prior."""
+    """Draw the density of codes, with circles at 1, 2 and 3 standard deviations of the prior."""
     reach = max(3.4, np.abs(places).max())
     axes.hist2d(*places.T, bins=80, range=[[-reach, reach]] * 2, cmap="magma")
     turn = np.linspace(0, 2 * np.pi, 100)
@@ -56,14 +56,14 @@ def main(data: str, latent_dim: int, epochs: int, rows: int, seed: int, out: Pat
     figure = Figure(figsize=(9, 13), dpi=80, layout="constrained")
     parts = figure.subplots(5, 2, height_ratios=[2, 2.9, 2.9, 3.9, 7.5])
     real = np.median(latent.nearest(X, tests, 1)[0])
-    print(f"Test images are {real:.2f} from the nearest training image (median)")
+    print(f"Test images lie {real:.2f} from the nearest training image (median)")
 
     for column, (objective, name) in zip(parts.T, TWINS.items(), strict=True):
         vae = VAE(latent_dim, (256,), objective=objective, epochs=epochs, random_state=seed)
         vae.fit(X)
         error = np.square(vae.reconstruct(tests) - truth).reshape(len(tests), -1).sum(axis=1).mean()
 
-        # Codes from the prior; and, fairer to an autoencoder, from the Gaussian that fits its own.
+        # The Gaussian that fits a model's own codes is a fairer source for the autoencoder.
         codes, rng = vae.transform(X), np.random.default_rng(seed)
         own = rng.multivariate_normal(codes.mean(axis=0), np.cov(codes.T), 1000)
         drawn = {"the prior": vae.sample(1000, random_state=seed)}
@@ -75,7 +75,7 @@ def main(data: str, latent_dim: int, epochs: int, rows: int, seed: int, out: Pat
         show(column[0], pairs, f"{name}: squared error {error:.1f}")
         for axes, (source, samples) in zip(column[1:3], drawn.items(), strict=True):
             distance = np.median(latent.nearest(X, samples, 1)[0])
-            print(f"  new, from {source}: {distance:.2f} from the nearest training image")
+            print(f"  new images from {source}: {distance:.2f} from the nearest training image")
             show(axes, pictures.sheet(samples[:24], 8), f"new, from {source}")
         ways = [latent.morph(vae, tests[i], tests[i + 1], 8) for i in range(0, 8, 2)]
         show(column[3], pictures.strips(ways), "morphs")

@@ -1,4 +1,4 @@
-"""The vaefast command, run as a user runs it, and what its tests read."""
+"""Helpers that run the vaefast command as a user does and read its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SMALL = ["--hidden-layer-sizes", "16", "--epochs", "2", "--random-state", "1", "
 
 
 def vaefast_command(*args: object) -> Result:
-    """Run the command; an exception that it doesn't handle fails the test."""
+    """Run the command and return its result; an unhandled exception fails the test."""
     result = CliRunner().invoke(cli.main, [str(arg) for arg in args])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -27,7 +27,7 @@ def succeed(*args: object) -> str:
 
 
 def fail(*args: object, code: int = 1) -> str:
-    """The message of a command that must fail in a way that it expects."""
+    """Run a command that must fail with this exit code and no traceback; return its message."""
     result = vaefast_command(*args)
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output

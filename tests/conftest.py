@@ -1,4 +1,4 @@
-"""Data and models that the tests of the command share."""
+"""Data sets and trained models shared by the tests of the command line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from commands import SMALL, succeed
 from vaefast import datasets
 
-# Ctrl-C reaches the tests also where they run in the background: there the shell ignores it
+# A shell ignores SIGINT for background jobs, and the tests of Ctrl-C need it. Restore the handler.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def digits_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Labelled images with test rows."""
+    """A file of labelled images with test rows."""
     data = datasets.strokes(300, n_test=50)
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(path, X=data.X, y=data.y, x_test=data.X_test, y_test=data.y_test)
@@ -27,7 +27,7 @@ def digits_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def table_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of two named columns, without test rows."""
+    """A CSV file of two named columns, without test rows."""
     path = tmp_path_factory.mktemp("data") / "table.csv"
     rows = np.random.default_rng(0).normal(size=(200, 2)).round(3)
     path.write_text("length,width\n" + "\n".join(f"{a},{b}" for a, b in rows) + "\n")

@@ -1,4 +1,4 @@
-"""Cores for the tests, and how far float32 may stray from the float64 of ``reference.py``."""
+"""Cores for the tests, and tolerances of float32 against the float64 of ``reference.py``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Net:
     learn_sigma: bool = True
 
     def core(self, n_threads: int = 1, seed: int = 0, optimizer: str = "adam") -> _core.Core:
-        """A core with initial weights and an optimiser."""
+        """Return a core with initial weights and an optimizer."""
         core = _core.Core(
             self.features,
             self.encoder,
@@ -52,7 +52,7 @@ class Net:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the functions of the reference want to know."""
+        """Arguments of the functions in ``reference.py``."""
         return {"activation": self.activation, "likelihood": self.likelihood}
 
 
@@ -69,7 +69,10 @@ def grey(seed: int, *shape: int) -> NDArray[np.uint8]:
 
 
 def sparse(seed: int, n: int, features: int) -> Floats:
-    """Rows of zeros with runs of other numbers; the first row and the first columns are empty."""
+    """Return rows of zeros with runs of other numbers.
+
+    The first row and the first quarter of the columns are all zero.
+    """
     rng = np.random.default_rng(seed)
     x = np.zeros((n, features), np.float32)
     for row in x[1:]:
@@ -81,31 +84,31 @@ def sparse(seed: int, n: int, features: int) -> Floats:
 
 
 def as_floats(x: Rows) -> Floats:
-    """The numbers that the core makes of rows: a byte stands for byte / 255, rounded once."""
+    """Convert rows as the core does: a byte becomes byte / 255, rounded once."""
     floats = x.astype(np.float32)
     return floats / np.float32(255) if x.dtype == np.uint8 else floats
 
 
 def params_of(core: _core.Core) -> reference.Params:
-    """The core's weights as the reference takes them."""
+    """Return the core's weights as parameters of the reference, in float64."""
     return {name: value.astype(np.float64) for name, value in core.tensors().items()}
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Tensors by name, and for each how far NumPy's float32 gets from it."""
+    """Exact tensors by name, and the error that NumPy makes in each in float32."""
 
     exact: Mapping[str, Any]
     slip: Mapping[str, float]
 
 
 def expected(function: Callable[..., Mapping[str, Any]], *arguments: Any) -> Expected:
-    """What the function makes of its arguments in float64, and in float32 with what error.
+    """Return the function's result in float64, and the error of the same formulas in float32.
 
-    The error of a tensor is the largest one of its elements, in four runs of the very same formulas
-    in float32, each with all arguments changed in their last place. So it grows with the sums that
-    the tensor is made of, and with nothing else. One unit in the last place of the largest element
-    is added, for tensors that happen to come out exact.
+    The function runs four times in float32, each time with all arguments perturbed in their last
+    place. The error of a tensor is the largest error of any element in any run, so it grows only
+    with the length of the sums behind the tensor. One unit in the last place of the largest
+    element is added, because a tensor may happen to be exact.
     """
     rng = np.random.default_rng(0)
 
@@ -128,11 +131,11 @@ def expected(function: Callable[..., Mapping[str, Any]], *arguments: Any) -> Exp
 
 
 def assert_close(got: Mapping[str, Any], expected: Expected, factor: float = 8) -> None:
-    """Each tensor is as near the exact one as NumPy's float32 gets, times the factor."""
+    """Assert that each tensor's error is at most ``factor`` times that of NumPy in float32."""
     assert sorted(got) == sorted(expected.exact)
     for name, want in expected.exact.items():
         assert got[name].shape == want.shape, name
-        error, slip = np.max(np.abs(got[name] - want)), expected.slip[name]  # NaN if an element is
+        error, slip = np.max(np.abs(got[name] - want)), expected.slip[name]  # NaN in got gives NaN
         assert error <= factor * slip, (
             f"{name} is off by {error:.3g} = {error / slip:.3g} times float32's {slip:.3g}; "
             f"its largest element is {np.max(np.abs(want)):.3g}"
@@ -140,7 +143,7 @@ def assert_close(got: Mapping[str, Any], expected: Expected, factor: float = 8) 
 
 
 def state(core: _core.Core) -> dict[str, bytes]:
-    """The bits of all tensors in all slots."""
+    """Return the bits of all tensors in all slots: the weights and the optimizer's moments."""
     return {
         f"{slot} of {name}": tensor.tobytes()
         for slot in SLOTS
@@ -149,7 +152,7 @@ def state(core: _core.Core) -> dict[str, bytes]:
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run code in an interpreter of its own, which a crash takes down alone."""
+    """Run code in a separate interpreter, so that a crash does not end the tests."""
     path = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

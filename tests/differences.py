@@ -1,4 +1,4 @@
-"""The gradients of the reference against finite differences of its loss."""
+"""Comparison of the reference's gradients with finite differences of its loss."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def assert_gradients_match_differences(
     shared: Collection[str] = (),
     **model: Any,
 ) -> None:
-    """Every gradient is the slope of the loss; there is none of what is ``fixed``.
+    """Assert that every gradient equals the central difference of the loss.
 
-    The entries of a ``shared`` tensor are one number.
+    ``fixed`` names the parameters that must have no gradient. ``shared`` names the tensors whose
+    entries are copies of one number, so the difference moves all entries at once.
     """
     grads = ref.gradients(params, x, eps, **model)
     assert grads.keys() == params.keys() - set(fixed)

@@ -1,24 +1,31 @@
-"""A variational autoencoder in float64 NumPy, written to be read. The tests check the core by it.
+"""A variational autoencoder in float64 NumPy, written to be read. The tests check the core with it.
 
-Everything is a plain function of a dictionary of parameters. Weights are (in, out), so that a layer
-is ``h @ W + b`` with one row of ``h`` per example:
+Parameters. Every function takes the parameters as a dictionary of arrays and leaves them unchanged.
+Weights have the shape (in, out), so a layer is ``h @ W + b`` with one row of ``h`` per example:
 
     encoder.{i}.weight, .bias    hidden layers of the encoder, i = 0, 1, ... (possibly none)
     mu.weight, .bias             the two heads of the encoder, (last hidden, latent_dim)
     logvar.weight, .bias
     decoder.{i}.weight, .bias    hidden layers of the decoder (possibly none)
-    output.weight, .bias         (last hidden, n_features): see ``reference_likelihoods.py``
-    log_sigma                    (n_features,), the scale of a gaussian; log_scale of laplace and
-                                 student_t; log_dispersion of negative_binomial. With several blocks
-                                 of columns that of block b is columns.{b}.log_sigma and so on.
+    output.weight, .bias         (last hidden, n_features)
+    log_sigma                    log of the scale of a gaussian, (n_features,)
+    log_scale                    the same for laplace and student_t
+    log_dispersion               the same for negative_binomial
+    columns.{b}.log_sigma, ...   the same for block b, where the columns have several blocks
 
-With conditions c the encoder reads [x, c] and the decoder [z, c].
+Shapes. A batch has n rows, and each row has k samples of z. The encoder runs once per row and the
+decoder once per sample: sample j of row i is row i k + j of every tensor of the decoder. The noise
+``eps`` has the shape (n, k, latent_dim), or (n, latent_dim) where k is 1. With conditions c, the
+encoder reads [x, c] and the decoder reads [z, c].
 
-Each row is encoded once. It has k samples of noise, ``eps`` (n, k, latent_dim); (n, latent_dim) is
-one sample. Sample j of row i is row i k + j of every tensor of the decoder.
+Units. A figure sums over features and over latent dimensions. The figure of a batch is the mean
+over rows. All figures are in nats.
 
-Sum over features, sum over latent dimensions, mean over rows; all figures are in nats.
-``docs/maths.md`` derives every formula.
+Sources. ``docs/internals`` defines the quantities (model.md, likelihoods.md, objectives.md) and
+derives the backward pass (gradients.md). K&W stands for Kingma & Welling (2014), arXiv:1312.6114.
+
+The functions keep the dtype of their arguments. The tests also run them in float32, to measure
+the rounding error that float32 causes.
 """
 
 from __future__ import annotations
@@ -42,7 +49,7 @@ from reference_network import (
 )
 from reference_optimizers import SGD, Adam, AdamW, clip, global_norm
 
-__all__ = [  # with what the tests want of the other files
+__all__ = [  # includes names of the other reference files, for the tests
     "ACTIVATIONS",
     "ELBO",
     "LIKELIHOODS",
@@ -74,12 +81,15 @@ __all__ = [  # with what the tests want of the other files
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised, but for beta, the weight of the KL, which may change at each step."""
+    """The objective of training, without beta: the weight of the KL may change at each step.
 
-    kind: str = "elbo"  # "elbo", "iwae", or "autoencoder": no noise, no KL
-    gradient: str = "standard"  # that of the encoder: "standard", "stl" or "dreg"
-    free_bits: float = 0.0  # nats per latent dimension that cost nothing
-    capacity: float | None = None  # nats per row at which the KL is held
+    A combination that ``docs/internals/objectives.md`` does not define raises a ValueError.
+    """
+
+    kind: str = "elbo"  # "elbo", "iwae" (importance-weighted), "autoencoder" (no noise, no KL)
+    gradient: str = "standard"  # estimator for the encoder: "standard", "stl" or "dreg"
+    free_bits: float = 0.0  # KL that costs nothing, in nats per latent dimension
+    capacity: float | None = None  # target of the KL, in nats per row
 
     def __post_init__(self) -> None:
         gradients = {"elbo": ("standard", "stl"), "iwae": ("standard", "stl", "dreg")}
@@ -95,7 +105,11 @@ ELBO = Objective()
 
 
 def kl_normal(mu: Array, logvar: Array) -> Array:
-    """KL(N(mu, exp(logvar)) || N(0, 1)) of each latent dimension."""
+    """Return KL(N(mu, exp(logvar)) || N(0, 1)) of each latent dimension, in nats.
+
+    kl = -(1 + logvar - mu^2 - exp(logvar)) / 2 (K&W, appendix B). The arguments and the result
+    have the shape (n, latent_dim).
+    """
     return -0.5 * (1 + logvar - mu**2 - np.exp(logvar))
 
 
@@ -103,11 +117,16 @@ def kl_normal(mu: Array, logvar: Array) -> Array:
 
 
 def with_conditions(h: Array, conditions: Array | None, k: int = 1) -> Array:
+    """Return [h, c] for h (n k, width): each row of ``conditions`` (n, n_conditions) k times."""
     return h if conditions is None else np.hstack([h, np.repeat(conditions, k, axis=0)])
 
 
 def seen_by_encoder(x: Array, likelihood: Columns) -> Array:
-    """x, with log(1 + x) in place of counts."""
+    """Return what the encoder reads, (n, n_features): x, with log(1 + x) in place of counts.
+
+    The logarithm keeps the first outputs, which are log rates, within the range of exp
+    (Lopez et al. 2018).
+    """
     seen = x.copy()
     for block in blocks(likelihood, x.shape[1]):
         if block.likelihood.counts:
@@ -125,12 +144,34 @@ def forward(
     corrupted: Array | None = None,
     dropout: Mapping[str, Array] | None = None,
 ) -> dict[str, Array]:
-    """All tensors on the way from x (n, n_features) and eps (n, k, latent_dim) to the output.
+    """Compute every tensor from the rows to the decoder's output, and return them by name.
 
-    The encoder reads ``corrupted`` in place of x where it is given, and 0 in place of a NaN:
-    ``seen_by_encoder`` of x, or that with noise.
-    ``dropout`` has the masks of hidden layers, by name: "encoder.0" (n, width), "decoder.0"
-    (n k, width), ...
+    The posterior is q(z | x) = N(mu, exp(logvar)), where logvar is the bounded output of its head.
+    A sample is z = mu + exp(logvar / 2) eps (K&W, section 2.4).
+
+    Parameters
+    ----------
+    params : dict of arrays
+        Weights and biases, named as in the docstring of this file.
+    x : array of shape (n, n_features)
+        Rows. NaN marks a missing value; the encoder reads 0 in its place.
+    eps : array of shape (n, k, latent_dim) or (n, latent_dim)
+        Standard normal noise.
+    activation : str
+        Activation of the hidden layers, a key of ``ACTIVATIONS``.
+    conditions : array of shape (n, n_conditions), default=None
+        Conditions of each row.
+    corrupted : array of shape (n, n_features), default=None
+        What the encoder reads in place of x: ``seen_by_encoder`` of x, with or without noise.
+    dropout : mapping of names to arrays, default=None
+        Masks of hidden layers: "encoder.0" (n, width), "decoder.0" (n k, width), ...
+
+    Returns
+    -------
+    dict of arrays
+        Hidden layers of ``hidden_layers``: "encoder.{i}" (n, width), "decoder.{i}" (n k, width)
+        and their slopes; "mu", "raw_logvar" (before the bound) and "logvar", (n, latent_dim);
+        "eps", "sigma" and "z", (n k, latent_dim); "output", (n k, n_features).
     """
     eps = eps if eps.ndim == 3 else eps[:, None]
     k, latent_dim = eps.shape[1:]
@@ -160,7 +201,10 @@ def decode(
     likelihood: Columns,
     conditions: Array | None = None,
 ) -> Array:
-    """E[x | z] (n, n_features), per unit of exposure."""
+    """Return E[x | z], (n, n_features), for codes z (n, latent_dim).
+
+    The mean of a count is per unit of exposure.
+    """
     t = hidden_layers(params, "decoder", with_conditions(z, conditions), activation, {})
     output = dense(params, "output", t[f"decoder.{n_hidden(params, 'decoder') - 1}"])
     return np.hstack(
@@ -179,14 +223,38 @@ def evaluate(
     log_exposure: Array | None = None,
     **net: Any,
 ) -> dict[str, Array]:
-    """The tensors of ``forward`` (it takes ``net``), and what follows from them:
+    """Compute the tensors of ``forward`` and the terms of every objective, in nats.
 
-    "nll", "d_out", "d_scale"    (n k, n_features): the nll and its derivatives; 0 at missing x
-    "kl"                         (n, latent_dim)
-    "nll_rows", "log_ratio"      (n, k): -log p(x | z), and log p(z) - log q(z | x)
+    log p(z) - log q(z | x) = sum over latent dimensions of (eps^2 - z^2 + logvar) / 2. The terms
+    log(2 pi) / 2 cancel, and (z - mu)^2 / exp(logvar) is eps^2.
 
-    ``scale`` says what sets the scales: "fixed" or "per_feature" or "global" parameters, or
-    "optimal" for the batch. ``log_exposure`` (n,) is added to the outputs that are log rates.
+    Parameters
+    ----------
+    params, x, eps
+        As in ``forward``.
+    likelihood : str or sequence of (str, int)
+        One likelihood for all columns, or blocks of (name, number of columns).
+    scale : str or sequence of str, default="per_feature"
+        What sets the log of the scale: "fixed", "per_feature" and "global" read it from
+        ``params``; "optimal" computes it from the batch. A sequence has one entry per block.
+    df : float, default=4.0
+        Degrees of freedom of student_t.
+    log_exposure : array of shape (n,), default=None
+        Log of the exposure of each row, added to the outputs of counts.
+    **net
+        Further arguments of ``forward``.
+
+    Returns
+    -------
+    dict of arrays
+        The tensors of ``forward`` and
+
+        "nll"        (n k, n_features)  -log p(x | z) of each feature; 0 where x is missing
+        "d_out"      (n k, n_features)  derivative of "nll" with respect to the output
+        "d_scale"    (n k, n_features)  derivative of "nll" with respect to the log of the scale
+        "kl"         (n, latent_dim)    closed form of the KL
+        "nll_rows"   (n, k)             -log p(x | z) of each sample
+        "log_ratio"  (n, k)             log p(z) - log q(z | x) of each sample
     """
     net.setdefault("corrupted", seen_by_encoder(x, likelihood))
     t = forward(params, x, eps, **net)
@@ -216,26 +284,28 @@ def evaluate(
     return t
 
 
-# --- Objectives. ``model`` is what ``evaluate`` takes: activation, likelihood, scale, ... ---------
+# --- Objectives. ``model`` holds further arguments of ``evaluate``: activation, likelihood, ... ---
 
 
 def log_mean_exp(a: Array) -> Array:
-    """log of the mean of exp(a), over the last axis."""
+    """Return log(mean(exp(a))) over the last axis, computed after subtracting the largest a."""
     top = a.max(axis=-1, keepdims=True)
     return np.asarray(top[..., 0] + np.log(np.exp(a - top).mean(axis=-1)))
 
 
 def log_weights(params: Params, x: Array, eps: Array, *, beta: float = 1.0, **model: Any) -> Array:
-    """log w = log p(x | z) + beta (log p(z) - log q(z | x)), (n, k).
+    """Return the log importance weight of each sample, (n, k), in nats.
 
-    ``log_mean_exp`` of it estimates log p(x) by importance sampling, and is the bound of the IWAE.
+    log w = log p(x | z) + beta (log p(z) - log q(z | x)). With beta = 1, ``log_mean_exp`` of the
+    result estimates log p(x) by importance sampling, and its mean is the bound of the IWAE
+    (Burda et al. 2016).
     """
     t = evaluate(params, x, eps, **model)
     return beta * t["log_ratio"] - t["nll_rows"]
 
 
 def without_noise(eps: Array, beta: float, objective: Objective) -> tuple[Array, float]:
-    """eps and beta as the objective has them."""
+    """Return eps and beta for the objective: both become 0 for a plain autoencoder."""
     return (0 * eps, 0.0) if objective.kind == "autoencoder" else (eps, beta)
 
 
@@ -248,9 +318,14 @@ def figures(
     objective: Objective = ELBO,
     **model: Any,
 ) -> dict[str, Array]:
-    """What is reported of each row: "reconstruction", "kl" and "bound", all (n,).
+    """Return the reported figures of each row: "reconstruction", "kl" and "bound", each (n,) nats.
 
-    beta has a say in the bound of the IWAE only.
+    reconstruction = mean over samples of -log p(x | z)
+    kl             = closed form, summed over latent dimensions; 0 for a plain autoencoder
+    bound          = -(reconstruction + kl), the ELBO (K&W, equation 7)
+    bound of IWAE  = log of the mean importance weight (Burda et al. 2016)
+
+    Only the bound of the IWAE depends on beta.
     """
     eps, beta = without_noise(eps, beta, objective)
     t = evaluate(params, x, eps, **model)
@@ -266,13 +341,20 @@ def figures(
 def elbo_rows(
     params: Params, x: Array, eps: Array, *, objective: Objective = ELBO, **model: Any
 ) -> tuple[Array, Array]:
-    """reconstruction = -log p(x|z) and kl, both (n,). The ELBO is -(reconstruction + kl)."""
+    """Return reconstruction and kl of each row, both (n,); the ELBO is -(reconstruction + kl)."""
     rows = figures(params, x, eps, objective=objective, **model)
     return rows["reconstruction"], rows["kl"]
 
 
 def kl_term(kl: Array, beta: float, objective: Objective) -> tuple[float, Array]:
-    """The KL's part of the loss, and its derivative, from the KL's mean over rows (latent_dim,)."""
+    """Return the KL term of the loss and its derivative with respect to ``kl``, (latent_dim,).
+
+    ``kl`` (latent_dim,) is the mean over rows of the KL of each latent dimension d, in nats.
+
+    ELBO       beta sum_d kl_d
+    free bits  beta sum_d max(free_bits, kl_d)    (Kingma et al. 2016)
+    capacity   beta |sum_d kl_d - capacity|       (Burgess et al. 2018)
+    """
     if objective.free_bits:
         floor = objective.free_bits
         return beta * float(np.maximum(kl, floor).sum()), np.where(kl > floor, beta, 0.0)
@@ -291,7 +373,14 @@ def loss(
     objective: Objective = ELBO,
     **model: Any,
 ) -> float:
-    """What training minimises: the mean over rows of reconstruction + beta * kl, or its kin."""
+    """Return the loss that training minimizes, in nats per row.
+
+    ELBO         mean over rows of the reconstruction, plus the KL term of ``kl_term``
+                 (K&W, equation 8, divided by minus the number of rows, where beta is 1)
+    IWAE         minus the mean over rows of log((1 / k) sum_j w_j), with the weights w of
+                 ``log_weights`` (Burda et al. 2016)
+    autoencoder  mean over rows of the reconstruction at z = mu
+    """
     eps, beta = without_noise(eps, beta, objective)
     t = evaluate(params, x, eps, **model)
     if objective.kind == "iwae":
@@ -313,9 +402,17 @@ def gradients(
     objective: Objective = ELBO,
     **model: Any,
 ) -> Params:
-    """d loss / d parameter, by name; "stl" and "dreg" estimate it for the encoder.
+    """Return d loss / d parameter, by the name of the parameter (backpropagation).
 
-    ``delta`` is always d loss / d (the tensor just reached). A scale that is not learned has none.
+    ``docs/internals/gradients.md`` derives each step. The arguments are those of ``loss``; the
+    result has the shapes of ``params``. A scale that is "fixed" or "optimal" has no entry.
+
+    ``objective.gradient`` selects the estimator for the encoder: "standard" is the gradient of
+    the loss, "stl" sticks the landing (Roeder et al. 2017), and "dreg" is doubly reparameterized
+    (Tucker et al. 2018). The gradient of the decoder is the same for all three.
+
+    ``delta`` and the names in d_ hold d loss / d (a tensor), with the factor 1 / n of the mean
+    over rows.
     """
     eps, beta = without_noise(eps, beta, objective)
     t = evaluate(params, x, eps, likelihood=likelihood, scale=scale, **model)
@@ -340,11 +437,11 @@ def gradients(
     def sum_of_samples(a: Array) -> Array:
         return np.asarray(a.reshape(n, k, -1).sum(axis=1))
 
-    # The share of each sample in the loss of its row, (n k, 1)
+    # Share of each sample in the loss of its row, (n k, 1): 1 / k, or its normalized weight.
     share = np.full((n, k), 1 / k, x.dtype)
     if iwae:
         log_w = beta * t["log_ratio"] - t["nll_rows"]
-        share = np.exp(log_w - log_mean_exp(log_w)[:, None]) / k  # softmax
+        share = np.exp(log_w - log_mean_exp(log_w)[:, None]) / k  # softmax of log_w
     share = share.reshape(-1, 1)
 
     # Likelihood
@@ -357,11 +454,13 @@ def gradients(
 
     # Decoder
     delta = back_through_dense("output", last_hidden("decoder"), delta)
-    d_z = back_through_hidden("decoder", delta)[:, : t["mu"].shape[1]]  # not those of conditions
+    d_z = back_through_hidden("decoder", delta)[:, : t["mu"].shape[1]]  # conditions get no gradient
 
-    # Posterior: z = mu + sigma eps, sigma = exp(logvar / 2), and the KL. Either the KL's (in the
-    # IWAE: log q's) derivative is exact, or all of it goes through z, and log q's other part,
-    # which is 0 on average, is left out.
+    # Posterior: z = mu + sigma eps with sigma = exp(logvar / 2), and the KL.
+    # "standard" adds the direct derivative with respect to mu and logvar: of the closed form of
+    # the KL, or of log q in the IWAE. "stl" and "dreg" pass everything through z and leave out
+    # the direct derivative of log q (the score), whose mean under q is 0. "dreg" also corrects for
+    # the weights, which depend on z.
     weight = kl_term(t["kl"].mean(axis=0), beta, objective)[1].astype(x.dtype) / n
     direct_mu, direct_logvar = np.zeros_like(t["mu"]), np.zeros_like(t["mu"])
     if objective.gradient != "standard":
@@ -372,7 +471,7 @@ def gradients(
     else:
         direct_mu, direct_logvar = weight * t["mu"], weight * np.expm1(t["logvar"]) / 2
     if objective.gradient == "dreg":
-        d_z = (1 - beta + beta * share) * d_z
+        d_z = (1 - beta + beta * share) * d_z  # a weight of share^2 in all where beta is 1
     d_mu = sum_of_samples(d_z) + direct_mu
     d_logvar = sum_of_samples(d_z * t["sigma"] * t["eps"] / 2) + direct_logvar
     d_raw = d_logvar * bound_derivative(t["raw_logvar"])

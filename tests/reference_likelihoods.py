@@ -1,8 +1,14 @@
-"""Likelihoods: -log p(x | z) of each feature from the decoder's output, in nats, constants and all.
+"""Likelihoods in float64 NumPy: -log p(x | z) of each feature, its derivatives, and the mean.
 
-``out`` is the decoder's output (rows, features), ``s`` the log of the scale (features,), ``x`` the
-data (rows, features). A likelihood without a scale is given ``s`` = 0 and doesn't look at it.
-``docs/maths.md`` derives every formula.
+The methods take three arrays:
+
+    out  (rows, features)  the decoder's output; for counts, the log of the exposure is added
+    s    (features,)       log of the scale; ignored by a likelihood without a scale
+    x    (rows, features)  the data
+
+Figures are in nats and include all constants, so exp(-nll) integrates or sums to 1 over x. The one
+exception is a Bernoulli of x between 0 and 1. ``docs/internals/likelihoods.md`` gives the formulas
+with their derivations and sources.
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ from scipy import special
 
 Array = npt.NDArray[np.float64]
 
-# Where the optimisers keep the log of a scale.
+# Range of the log of each scale. The optimizers project onto it after every step.
 SCALE_RANGES = {
     "log_sigma": (-7.0, 14.0),
     "log_scale": (-7.0, 14.0),
@@ -26,47 +32,58 @@ SCALE_RANGES = {
 
 
 def sigmoid(a: Array) -> Array:
-    """1 / (1 + exp(-a)), without overflow"""
+    """Return 1 / (1 + exp(-a)), without overflow."""
     return np.asarray(special.expit(a))
 
 
 def softplus(a: Array) -> Array:
-    """log(1 + exp(a)), without overflow"""
+    """Return log(1 + exp(a)), without overflow."""
     return np.logaddexp(0, a)
 
 
 def log_gamma(a: Array) -> Array:
+    """Return log(Gamma(a))."""
     return np.asarray(special.gammaln(a))
 
 
 def digamma(a: Array) -> Array:
-    """The derivative of log_gamma."""
+    """Return the derivative of ``log_gamma``."""
     return np.asarray(special.digamma(a))
 
 
 class Likelihood:
-    scale = ""  # name of the scale parameter, if there is one
-    counts = False  # out is the log of a rate, to which the log of a row's exposure is added
-    whole_block = False  # the features of a block are one variable: missing together
+    """Base class: a density or probability mass p(x | out, s) of one feature."""
+
+    scale = ""  # name of the parameter that holds s; empty without a scale
+    counts = False  # out is the log of a rate, plus the log of the row's exposure
+    whole_block = False  # the features of a block form one variable, and are missing together
 
     def nll(self, out: Array, s: Array, x: Array) -> Array:
+        """Return -log p(x | z) of each feature, (rows, features), in nats."""
         raise NotImplementedError
 
     def d_out(self, out: Array, s: Array, x: Array) -> Array:
-        """d nll / d out"""
+        """Return d nll / d out, (rows, features)."""
         raise NotImplementedError
 
     def d_scale(self, out: Array, s: Array, x: Array) -> Array:
-        """d nll / d s"""
+        """Return d nll / d s of each row, (rows, features)."""
         raise NotImplementedError
 
     def mean(self, out: Array) -> Array:
-        """E[x | z]"""
+        """Return E[x | z], (rows, features)."""
         return out
 
 
 class Bernoulli(Likelihood):
-    """out = logit of p; x anywhere in [0, 1]: -x log p - (1 - x) log(1 - p)."""
+    """Bernoulli: x in [0, 1], out = logit of p.
+
+    nll = -x log p - (1 - x) log(1 - p)
+        = max(out, 0) - out x + log(1 + exp(-|out|)), which does not overflow
+
+    This is equation 11 of Kingma & Welling (2014) with the opposite sign. For x strictly between 0
+    and 1 it is a cross-entropy rather than a log-density.
+    """
 
     def nll(self, out: Array, s: Array, x: Array) -> Array:
         return np.maximum(out, 0) - out * x + np.log1p(np.exp(-np.abs(out)))
@@ -79,7 +96,11 @@ class Bernoulli(Likelihood):
 
 
 class ContinuousBernoulli(Likelihood):
-    """out = l; x in [0, 1] with the density exp(l x - A(l)), A(l) = log((exp(l) - 1) / l)."""
+    """Continuous Bernoulli (Loaiza-Ganem & Cunningham 2019): x in [0, 1], out = l.
+
+    p = exp(l x - A(l)) with the log-normalizer A(l) = log((exp(l) - 1) / l)
+    nll = max(l, 0) - l x + log((1 - exp(-|l|)) / |l|), which does not overflow
+    """
 
     def nll(self, out: Array, s: Array, x: Array) -> Array:
         size = np.maximum(np.abs(out), np.finfo(out.dtype).tiny)
@@ -89,7 +110,10 @@ class ContinuousBernoulli(Likelihood):
         return self.mean(out) - x
 
     def mean(self, out: Array) -> Array:
-        """A'(l) = 1 / (1 - exp(-l)) - 1 / l = (1 + coth h - 1 / h) / 2 with h = l / 2."""
+        """Return A'(l) = 1 / (1 - exp(-l)) - 1 / l = (1 + coth h - 1 / h) / 2 with h = l / 2.
+
+        The difference coth h - 1 / h cancels near 0, so a series replaces it where |h| < 0.1.
+        """
         h = out / 2
         series = h / 3 - h**3 / 45 + 2 * h**5 / 945 - h**7 / 4725
         small = np.abs(h) < 0.1
@@ -98,7 +122,10 @@ class ContinuousBernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """out = mean, s = log sigma."""
+    """Gaussian: x real, out = mean, s = log sigma.
+
+    nll = r^2 / 2 + s + log(2 pi) / 2 with r = (x - out) / sigma
+    """
 
     scale = "log_sigma"
 
@@ -114,14 +141,21 @@ class Gaussian(Likelihood):
 
     @classmethod
     def optimal_log_sigma(cls, out: Array, x: Array) -> Array:
-        """Of the one sigma that minimises the sum of the nll: sigma^2 = mean (x - out)^2."""
+        """Return the best log sigma shared by all rows and features, repeated: (features,).
+
+        sigma^2 = mean of (x - out)^2 minimizes the sum of the nll (Rybkin et al. 2021). The result
+        is clipped to the range of "log_sigma".
+        """
         low, high = SCALE_RANGES[cls.scale]
         variance = max(float(np.mean((x - out) ** 2)), math.exp(2 * low))
         return np.full(x.shape[1], min(0.5 * math.log(variance), high), x.dtype)
 
 
 class Laplace(Likelihood):
-    """out = mean and median, s = log of the scale b."""
+    """Laplace: x real, out = mean and median, s = log b.
+
+    nll = |x - out| / b + s + log 2
+    """
 
     scale = "log_scale"
 
@@ -137,7 +171,13 @@ class Laplace(Likelihood):
 
 @dataclass(frozen=True)
 class StudentT(Likelihood):
-    """out = mean, s = log of the scale; df degrees of freedom."""
+    """Student's t: x real, out = location, s = log sigma, df degrees of freedom.
+
+    nll = (df + 1) / 2 log(1 + r^2 / df) + s
+          + log Gamma(df / 2) - log Gamma((df + 1) / 2) + log(df pi) / 2, r = (x - out) / sigma
+
+    The location is the median, and also the mean where df > 1.
+    """
 
     scale = "log_scale"
     df: float = 4.0
@@ -157,7 +197,10 @@ class StudentT(Likelihood):
 
 
 class Poisson(Likelihood):
-    """out = log of the rate."""
+    """Poisson: x a count, out = log of the rate.
+
+    nll = exp(out) - x out + log Gamma(x + 1)
+    """
 
     counts = True
 
@@ -172,9 +215,12 @@ class Poisson(Likelihood):
 
 
 class NegativeBinomial(Likelihood):
-    """out = log of the mean m, s = log of the dispersion r; the variance is m + m^2 / r.
+    """Negative binomial: x a count, out = log of the mean m, s = log of the dispersion r.
 
-    log(r / (r + m)) = -softplus(out - s), log(m / (r + m)) = -softplus(s - out).
+    nll = -log(Gamma(x + r) / (Gamma(r) Gamma(x + 1))) - r log(r / (r + m)) - x log(m / (r + m))
+
+    The variance is m + m^2 / r. Two identities avoid overflow:
+    log(r / (r + m)) = -softplus(out - s) and log(m / (r + m)) = -softplus(s - out).
     """
 
     scale = "log_dispersion"
@@ -198,11 +244,15 @@ class NegativeBinomial(Likelihood):
 
 
 class Categorical(Likelihood):
-    """out = logits of a block of columns, x one-hot: the column that is 1 has all of the nll."""
+    """Categorical: a block of columns is one variable; x is one-hot, out = logits.
+
+    nll of column c = -x_c log softmax(out)_c, so the column that is 1 carries all of it.
+    """
 
     whole_block = True
 
     def log_softmax(self, out: Array) -> Array:
+        """Return out - log(sum(exp(out))) over the columns, after subtracting the largest out."""
         shifted: Array = out - out.max(axis=-1, keepdims=True)
         log_sum: Array = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         return shifted - log_sum
@@ -231,19 +281,22 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 
 def make(name: str, df: float = 4.0) -> Likelihood:
+    """Return the likelihood of that name; ``df`` is the degrees of freedom of student_t."""
     return StudentT(df) if name == "student_t" else LIKELIHOODS[name]()
 
 
 # --- Columns: blocks of features, each with its own likelihood ------------------------------------
 
-Columns = str | Sequence[tuple[str, int]]  # one likelihood for all features, or (name, count)s
+Columns = str | Sequence[tuple[str, int]]  # a likelihood, or blocks of (name, number of columns)
 
 
 @dataclass(frozen=True)
 class Block:
+    """Consecutive columns that share a likelihood."""
+
     likelihood: Likelihood
     columns: slice
-    scale: str  # name of its scale tensor, "" without
+    scale: str  # name of the parameter that holds the log of its scale; empty without a scale
     mode: str  # what sets the scale: "fixed", "per_feature", "global" or "optimal"
 
 
@@ -253,7 +306,25 @@ def blocks(
     scale: str | Sequence[str] = "per_feature",
     df: float = 4.0,
 ) -> list[Block]:
-    """The blocks from left to right. ``scale`` is a mode for all of them, or one for each."""
+    """Return the blocks of columns from left to right.
+
+    Parameters
+    ----------
+    likelihood : str or sequence of (str, int)
+        One likelihood for all columns, or blocks of (name, number of columns).
+    n_features : int
+        Number of columns in all.
+    scale : str or sequence of str, default="per_feature"
+        What sets the scale, "fixed", "per_feature", "global" or "optimal": for all blocks, or one
+        entry per block.
+    df : float, default=4.0
+        Degrees of freedom of student_t.
+
+    Raises
+    ------
+    ValueError
+        If the numbers do not add up, or "optimal" is used with anything but one gaussian block.
+    """
     parts = [(likelihood, n_features)] if isinstance(likelihood, str) else list(likelihood)
     modes = [scale] * len(parts) if isinstance(scale, str) else list(scale)
     if sum(count for _, count in parts) != n_features or len(modes) != len(parts):

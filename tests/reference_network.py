@@ -1,4 +1,7 @@
-"""Layers of a net in float64 NumPy: activations, the bound on the log-variance, initial weights."""
+"""Layers of a net in float64 NumPy: activations, the bound on the log-variance, initial weights.
+
+``docs/internals/model.md`` defines the bound and the initial values, ``gradients.md`` the layers.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,15 @@ from reference_likelihoods import Array, Columns, blocks, sigmoid, softplus
 
 Params = dict[str, Array]
 
-LINEAR_UP_TO = 10.0  # the log-variance is the head's output up to here, ...
-BOUND_WIDTH = 10.0  # ... and stays below LINEAR_UP_TO + BOUND_WIDTH = 20
+LINEAR_UP_TO = 10.0  # the bound is the identity where |raw| is at most this
+BOUND_WIDTH = 10.0  # the bound stays below LINEAR_UP_TO + BOUND_WIDTH = 20
 
 
 # --- Activations: f(a) and f'(a) ------------------------------------------------------------------
 
 
 def normal_pdf(a: Array) -> Array:
+    """Return the density of N(0, 1) at a."""
     return np.exp(-0.5 * a**2) / math.sqrt(2 * math.pi)
 
 
@@ -39,17 +43,24 @@ ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]
 }
 
 
-# --- The log-variance is bounded smoothly, so that its exponential can't overflow -----------------
+# --- The bound on the log-variance: smooth, so that exp(logvar) cannot overflow -------------------
 
 
 def bound(raw: Array) -> Array:
-    """raw where |raw| <= 10; beyond, it bends smoothly towards +-20."""
+    """Return the log-variance for the raw output of its head, elementwise.
+
+    bound(r) = r                                           where |r| <= 10
+    bound(r) = sign(r) (10 + 10 tanh((|r| - 10) / 10))     beyond
+
+    The result stays within +-20 and has two continuous derivatives.
+    """
     excess = np.maximum(np.abs(raw) - LINEAR_UP_TO, 0)
     bent = np.sign(raw) * (LINEAR_UP_TO + BOUND_WIDTH * np.tanh(excess / BOUND_WIDTH))
     return np.where(excess > 0, bent, raw)
 
 
 def bound_derivative(raw: Array) -> Array:
+    """Return 1 where |r| <= 10, and 1 - tanh((|r| - 10) / 10)^2 beyond, elementwise."""
     excess = np.maximum(np.abs(raw) - LINEAR_UP_TO, 0)
     return 1 - np.tanh(excess / BOUND_WIDTH) ** 2
 
@@ -58,20 +69,26 @@ def bound_derivative(raw: Array) -> Array:
 
 
 def n_hidden(params: Params, part: str) -> int:
-    """Number of hidden layers of the "encoder" or the "decoder"."""
+    """Return the number of hidden layers of the "encoder" or the "decoder"."""
     return sum(name.startswith(f"{part}.") and name.endswith(".weight") for name in params)
 
 
 def dense(params: Params, name: str, h: Array) -> Array:
+    """Return h W + b, (rows, out), for h (rows, in)."""
     return h @ params[f"{name}.weight"] + params[f"{name}.bias"]
 
 
 def hidden_layers(
     params: Params, part: str, h: Array, activation: str, dropout: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """ "{part}.{i}": the layer's output f(a) m; "{part}.{i}.slope": its derivative f'(a) m.
+    """Return the tensors of the hidden layers of ``part``, "encoder" or "decoder", by name.
 
-    "{part}.-1" is the input. m, from ``dropout``, is 0 or 1 / (1 - rate); 1 where none is given.
+    "{part}.-1"         the input h, (rows, in)
+    "{part}.{i}"        the output f(a) m of layer i, (rows, width), with a = (input) W + b
+    "{part}.{i}.slope"  the derivative f'(a) m of that output with respect to a, (rows, width)
+
+    ``dropout`` maps "{part}.{i}" to the mask m (rows, width), whose elements are 0 or
+    1 / (1 - rate) (Srivastava et al. 2014). A layer without a mask has m = 1.
     """
     f, f_derivative = ACTIVATIONS[activation]
     t = {f"{part}.-1": h}
@@ -96,7 +113,11 @@ def init(
     likelihood: Columns,
     n_conditions: int = 0,
 ) -> Params:
-    """PyTorch's default: weights and biases uniform within 1 / sqrt(fan_in); logs of scales 0."""
+    """Draw initial parameters, named and shaped as in the docstring of ``reference.py``.
+
+    Weights and biases are uniform within +-1 / sqrt(fan_in), PyTorch's default for a linear layer.
+    The log of every scale is 0. ``encoder`` and ``decoder`` hold the widths of the hidden layers.
+    """
     params: Params = {}
 
     def add_dense(name: str, fan_in: int, fan_out: int) -> None:

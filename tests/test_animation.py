@@ -1,4 +1,4 @@
-"""Animations: which frames are played, how long, and in which format."""
+"""Animations: the order, duration and format of the frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GREYS = [0, 60, 120, 180]
 
 
 def frames_of(path: Path) -> tuple[list[tuple[int, int, int]], list[int]]:
-    """The colour in the middle of each frame, and the milliseconds it is shown."""
+    """Return the colour in the middle of each frame and its duration in milliseconds."""
     with Image.open(path) as animation:
         assert animation.info["loop"] == 0
         colours, times = [], []
@@ -29,7 +29,7 @@ def grey_images() -> np.ndarray:
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
-def test_frames_go_there_and_back_and_hold_where_they_are_told_to(suffix, tmp_path):
+def test_frames_go_there_and_back_and_hold_where_asked(suffix, tmp_path):
     path = tmp_path / f"a{suffix}"
     save_animation(grey_images(), path, seconds=0.05, hold=[0, 3])
     colours, times = frames_of(path)
@@ -40,7 +40,7 @@ def test_frames_go_there_and_back_and_hold_where_they_are_told_to(suffix, tmp_pa
 
 def test_frames_can_be_played_in_one_direction_only(tmp_path):
     save_animation(grey_images(), tmp_path / "a.gif", back=False)
-    assert [c[0] for c in frames_of(tmp_path / "a.gif")[0]] == GREYS  # grey is kept exactly
+    assert [c[0] for c in frames_of(tmp_path / "a.gif")[0]] == GREYS  # GIF keeps grey exactly
 
 
 def test_frames_in_colour_and_floats(tmp_path):
@@ -58,7 +58,7 @@ def test_one_image_is_an_animation_too(tmp_path):
 
 
 def test_other_formats_and_wrong_images_leave_no_file(tmp_path):
-    with pytest.raises(ValueError, match=r"a\.png: an animation is a \.gif or \.webp file"):
+    with pytest.raises(ValueError, match=r"a\.png: an animation must be a \.gif or \.webp file"):
         save_animation(grey_images(), tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"\(4, 784\)"):
         save_animation(grey_images().reshape(4, -1), tmp_path / "a.gif")

@@ -1,4 +1,4 @@
-"""`vaefast train` where something is wrong: a line that says what, and nothing lost."""
+"""Errors of `vaefast train`: each prints one line and leaves the files as they were."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_labels_are_asked_for_where_they_are_needed(
     digits_run: Path, table_file: Path, tmp_path: Path
 ):
     message = fail("train", table_file, "--conditional", "--out", tmp_path / "run")
-    assert message.startswith(f"Error: --conditional needs labels, and {table_file} has none.")
+    assert f"--conditional needs labels, but the rows of {table_file} have none." in message
     assert "--conditional" in fail(
         "sample", digits_run, "--label", 3, "--out", tmp_path / "x.png", code=2
     )
@@ -112,7 +112,7 @@ def test_train_does_not_overwrite_a_run_without_force(digits_file: Path, tmp_pat
     folder = tmp_path / "run"
     succeed("train", digits_file, "--out", folder, *SMALL)
     before = {name: (folder / name).read_bytes() for name in names(folder)}
-    message = fail("train", "no-such-data", "--out", folder)  # found before the data is read
+    message = fail("train", "no-such-data", "--out", folder)  # before reading the data
     assert "holds an earlier run" in message
     assert "--force" in message
     fail("train", digits_file, "--out", folder, "--force", "--activation", "sine")
@@ -120,7 +120,7 @@ def test_train_does_not_overwrite_a_run_without_force(digits_file: Path, tmp_pat
 
     succeed("train", digits_file, "--out", folder, "--force", "--latent-dim", 3, *SMALL)
     assert vaefast.load(folder / "model.safetensors").latent_dim == 3
-    assert not names(folder) & {"manifold.png", "map.png"}  # those were the earlier run's
+    assert not names(folder) & {"manifold.png", "map.png"}  # they belonged to the earlier run
 
 
 def test_train_keeps_other_files_in_its_folder(digits_file: Path, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The commands that work in the latent space, run as a user runs them, on small models."""
+"""The commands that work in the latent space, run on small models."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def in_an_empty_folder(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-# --- each command does what the functions do ---
+# --- each command agrees with the Python function ---
 
 
 def test_reconstruct_shows_draws_beside_the_original(model, data):
     said = succeed("reconstruct", model, data, "--index", 3, 5, "--draws", 4, "--seed", 1)
-    assert "3, 5 of the test rows" in said
+    assert "rows 3, 5 (test rows of" in said
     X = datasets.load(data).X_test[[3, 5]]
     draws = vaefast.load(model).reconstruct(X, n=4, random_state=1)
     expected = pictures.strips(
@@ -108,7 +108,7 @@ def test_sample_takes_a_temperature(model):
 
 def test_morph_draws_a_row_of_each_leg(model, data):
     said = succeed("morph", model, 1, 2, 3, "--data", data, "--steps", 5, "--how", "spherical")
-    assert said == "Wrote morph.png: 1 to 2 to 3 in 9 images, spherical\n"
+    assert said == "Wrote morph.png: a spherical morph from 1 to 2 to 3 in 9 images\n"
     a, b, c = X = datasets.load(data).X_test[1:4]
     frames = latent.morph(vaefast.load(model), a, c, 5, through=[b], how="spherical")
     legs = [[X[0], *frames[:5], X[1]], [X[1], *frames[4:], X[2]]]
@@ -120,13 +120,13 @@ def test_morph_draws_a_row_of_each_leg(model, data):
 def test_morph_becomes_an_animation(suffix, model, data):
     succeed("morph", model, 1, 2, "--data", data, "--steps", 6, "--out", f"a{suffix}")
     with Image.open(f"a{suffix}") as animation:
-        assert animation.n_frames == 10  # six there, four back
+        assert animation.n_frames == 10  # six frames forwards, four back
         assert animation.size == (224, 224)
 
 
 def test_pictures_are_rows_or_files_of_any_size_and_colour(model, data, colour_model, photo):
     succeed("morph", model, 1, photo, "--data", data, "--steps", 3)
-    succeed("morph", model, photo, photo, "--out", "photos.png")  # no data needed
+    succeed("morph", model, photo, photo, "--out", "photos.png")  # image files need no data set
     Image.new("L", (9, 9), 80).save(photo.with_name("grey.png"))
     out = "colour.png"
     succeed("morph", colour_model, photo, photo.with_name("grey.png"), "--out", out)
@@ -136,7 +136,7 @@ def test_pictures_are_rows_or_files_of_any_size_and_colour(model, data, colour_m
 def test_a_folder_of_colour_photographs_suits_a_grey_model(model, colour_model, photo):
     for a_model in (model, colour_model):
         said = succeed("reconstruct", a_model, photo.parent, "--force")
-        assert "0 of the rows of" in said
+        assert "row 0 (rows of" in said
 
 
 def test_flat_rows_of_a_file_are_shown_as_the_images_of_the_model(model, data):
@@ -147,7 +147,7 @@ def test_flat_rows_of_a_file_are_shown_as_the_images_of_the_model(model, data):
 
 def test_nearest_wants_no_more_neighbours_than_there_are_rows_or_a_picture_holds(model, data):
     np.save("few.npy", datasets.load(data).X[:3])
-    assert "--neighbours 4: there are 3 rows of few.npy" in fail(
+    assert "--neighbours 4 is too large: there are only 3 rows of few.npy" in fail(
         "nearest", model, "few.npy", "--neighbours", 4, code=2
     )
     assert "1<=x<=100" in fail("nearest", model, data, "--neighbours", 999999, code=2)
@@ -194,7 +194,7 @@ def test_direction_takes_labels_and_saves_what_it_found(model, data):
     with_it, without = drawn.X[drawn.y == 3], drawn.X[drawn.y == 8]
     way = latent.direction(vae, with_it, without)
     np.testing.assert_array_equal(np.load("three.npy"), way)
-    assert f"from {len(with_it)} and {len(without)} of the train rows" in said
+    assert f"{len(with_it)} with the attribute and {len(without)} without it" in said
     X = drawn.X[[5, 6]]
     moved = latent.shift(vae, X, way, [-2, 0, 2])
     expected = pictures.strips(
@@ -205,7 +205,7 @@ def test_direction_takes_labels_and_saves_what_it_found(model, data):
 
 def test_direction_takes_rows_and_by_default_all_others(model, data):
     said = succeed("direction", model, data, "--with-rows", 3, 4, 5, "--without-rows", 7, 8)
-    assert "So few rows" in said
+    assert "A group of fewer than 5 rows" in said
     same = fail("direction", model, data, "--with", 3, "--without", 3, "--out", "same.png")
     assert "name the same rows" in same
     for command in ("direction", "map"):
@@ -213,7 +213,7 @@ def test_direction_takes_rows_and_by_default_all_others(model, data):
         groups = ["--with", 3] if command == "direction" else []
         assert "a.xyz: a picture is written here" in fail(command, model, data, *groups, *out)
     args = "direction", model, data, "--with-rows", 3, "--save", "a.npy", "--out", "a.png"
-    assert "from 1 and 299" in succeed(*args)
+    assert "1 with the attribute and 299 without" in succeed(*args)
     X = datasets.load(data).X
     others = np.delete(X, 3, axis=0)
     expected = latent.direction(vaefast.load(model), X[[3]], others)
@@ -243,7 +243,7 @@ def test_map_uses_two_dimensions_as_they_are_and_more_by_pca(model, colour_model
     np.save("colour.npy", np.zeros((5, 12, 10, 3), np.uint8))
     assert "both latent dimensions" in succeed("map", colour_model, "colour.npy", "--out", "a.png")
     for name in ("map.png", "a.png"):
-        assert pixels(Path(name)).shape[1] > 1500  # the points, and what is decoded beside them
+        assert pixels(Path(name)).shape[1] > 1500  # the points beside the decoded images
 
 
 def test_map_of_a_table_shows_its_points(table_model):
@@ -277,10 +277,10 @@ def test_every_command_has_an_example_and_keeps_files_without_force(model, data)
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["morph", "MODEL", "1", "2"], "1 is the number of a row: of which data? Add --data"),
+        (["morph", "MODEL", "1", "2"], "Row 1 needs a data set: add --data"),
         (["morph", "MODEL", "1", "40", "--data", "DATA"], "no row 40: the test rows of"),
         (["morph", "MODEL", "1", "-3", "--data", "DATA"], "-3"),
-        (["morph", "MODEL", "1", "cat.png", "--data", "DATA"], "neither the number of a row nor"),
+        (["morph", "MODEL", "1", "cat.png", "--data", "DATA"], "image file, got cat.png"),
         (["morph", "MODEL", "1", "text.png", "--data", "DATA"], "text.png: not an image"),
         (["breed", "MODEL", "text.png"], "text.png: not an image"),
         (["morph", "MODEL", "1", "2", "--data", "SMALL"], "small.npy has rows of shape (14, 14)"),
@@ -288,14 +288,14 @@ def test_every_command_has_an_example_and_keeps_files_without_force(model, data)
         (["nearest", "MODEL", "SMALL"], "small.npy has rows of shape (14, 14)"),
         (["traverse", "MODEL", "DATA", "--start", "99"], "no row 99"),
         (["direction", "MODEL", "DATA"], "--with LABEL or --with-rows 3 14 15"),
-        (["direction", "MODEL", "DATA", "--with", "x"], "has the label 'x'. There are 0, 1, 2"),
+        (["direction", "MODEL", "DATA", "--with", "x"], "label 'x'. The labels are 0, 1, 2"),
         (["direction", "MODEL", "DATA", "--with", "3", "--without", "x"], "the label 'x'"),
         (["direction", "MODEL", "DATA", "--with-rows", "300"], "no row 300"),
         (["direction", "MODEL", "PLAIN", "--with", "3"], "have no labels: use --with-rows"),
-        (["direction", "MODEL", "DATA", "--with", "3", "--save", "a.txt"], ".npy file, not a.txt"),
+        (["direction", "MODEL", "DATA", "--with", "3", "--save", "a.txt"], ".npy file, got a.txt"),
         (["breed", "MODEL", "--mutation", "2"], "0<=x<=1"),
-        (["morph", "TABLE", "1", "2"], "no images. In Python vaefast.latent works"),
-        (["breed", "TABLE"], "no images. In Python vaefast.latent works"),
+        (["morph", "TABLE", "1", "2"], "needs a model of images"),
+        (["breed", "TABLE"], "In Python, vaefast.latent works on such rows too"),
         (["morph", "MODEL", "1", "2", "--data", "DATA", "--out", "no/a.gif"], "no such folder"),
         (["morph", "MODEL", "1", "2", "--data", "DATA", "--out", "a.xyz"], "xyz"),
     ],

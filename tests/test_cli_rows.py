@@ -1,7 +1,8 @@
-"""The commands that write something of each row, and what the names of columns are for there."""
+"""The commands that write a result for each row, and their use of column names."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def column(path: str, name: str) -> np.ndarray:
 
 @pytest.fixture
 def gaps_file(table_file: Path, tmp_path: Path) -> Path:
-    """The table with a gap in every third row."""
+    """The table, with an empty cell in every third row."""
     lines = table_file.read_text().splitlines()
     lines[1::3] = [line.split(",")[0] + "," for line in lines[1::3]]
     path = tmp_path / "gaps.csv"
@@ -47,7 +48,8 @@ def test_score_writes_the_elbo_of_each_row(digits_run: Path, digits_file: Path):
     expected = vaefast.load(digits_run).score_samples(datasets.load(digits_file).X_test)
     np.testing.assert_array_equal(column("scores.csv", "score"), expected)
     np.testing.assert_array_equal(column("scores.csv", "row"), range(50))
-    assert f"50 test rows of {digits_file}; the strangest is row {expected.argmin()} " in said
+    assert f"50 test rows of {digits_file}. The lowest score is" in said
+    assert f"nats, at row {expected.argmin()}; the mean is" in said
     succeed("score", digits_run, digits_file, "--split", "train", "--out", "scores.npy")
     assert np.load("scores.npy").shape == (300,)
 
@@ -58,7 +60,7 @@ def test_rows_far_from_those_of_the_training_are_warned_of(command, table_run: P
     Path("raw.csv").write_text("length,width\n1,2\n41000,3\n")
     said = succeed(command, table_run, "raw.csv")
     assert "Warning: raw.csv has values as large as 41000. --likelihood gaussian trains" in said
-    assert "standardise them as the rows of the training were" in said
+    assert "standardize them with the mean and standard deviation of the training rows" in said
 
 
 def test_rows_of_a_conditional_model_go_with_their_labels(digits_file: Path):
@@ -70,14 +72,14 @@ def test_rows_of_a_conditional_model_go_with_their_labels(digits_file: Path):
     np.savez("unlabelled.npz", X=data.X)
     for command in ("score", "encode", "evaluate", "reconstruct"):
         message = fail(command, "run", "unlabelled.npz")
-        assert "the model is conditional, and unlabelled.npz has no labels. A .npz" in message
+        assert "needs labels, but unlabelled.npz has none. A .npz" in message
 
 
 def test_impute_fills_gaps_and_nothing_else(gaps_file: Path):
     args = ["--likelihood", "gaussian", "--missing", "mask", "--out", "run"]
     succeed("train", gaps_file, *args, *SMALL)
     said = succeed("impute", "run", gaps_file)
-    assert said == f"Wrote imputed.csv: 200 rows of {gaps_file}, 67 gaps filled\n"
+    assert said == f"Wrote imputed.csv: 200 rows of {gaps_file}, 67 missing values filled\n"
     X = datasets.load(gaps_file).X
     written = np.stack([column("imputed.csv", "length"), column("imputed.csv", "width")], axis=1)
     assert np.isfinite(written).all()
@@ -87,14 +89,14 @@ def test_impute_fills_gaps_and_nothing_else(gaps_file: Path):
     np.testing.assert_array_equal(np.load("filled.npy"), written.astype(np.float32))
 
 
-@pytest.mark.filterwarnings("ignore:most of what fills column gap lies outside")
+@pytest.mark.filterwarnings("ignore:most filled values of column gap lie outside")
 def test_impute_keeps_the_cells_there_are_as_they_are_written(tmp_path: Path):
-    ids = [f"12345{i:04}" for i in range(40)]  # more digits than float32 has
+    ids = [f"12345{i:04}" for i in range(40)]  # more digits than float32 can hold
     rows = [f"{number};0.1000000001;{'' if i % 4 else i}" for i, number in enumerate(ids)]
     (tmp_path / "ids.csv").write_text("\n".join(["id;share;gap", *rows, ""]))
     args = ["--likelihood", "laplace", "--missing", "mask", "--out", "run"]
     succeed("train", "ids.csv", *args, *SMALL)
-    assert "30 gaps filled" in succeed("impute", "run", "ids.csv")
+    assert "30 missing values filled" in succeed("impute", "run", "ids.csv")
     written = read_csv(Path("imputed.csv"))
     assert [row["id"] for row in written] == ids
     assert {row["share"] for row in written} == {"0.1000000001"}
@@ -109,7 +111,7 @@ def test_impute_warns_of_what_the_model_has_not_learned(tmp_path: Path):
     succeed("train", "people.csv", "--likelihood", "laplace", "--missing", "mask", "--out", "run",
             *SMALL)  # fmt: skip
     output = " ".join(succeed("impute", "run", "people.csv").split())
-    assert "Warning: most of what fills column height lies outside of what is known" in output
+    assert "Warning: most filled values of column height lie outside the range of" in output
 
 
 def test_rows_of_any_shape_are_written_flat(tmp_path: Path):
@@ -160,7 +162,7 @@ def test_columns_in_another_order_are_refused(table_run: Path, table_file: Path,
     )
 
 
-# --- What a model is ---
+# --- `vaefast info` of a model ---
 
 
 def test_info_tells_what_a_model_is(table_run: Path, digits_run: Path):
@@ -173,6 +175,23 @@ def test_info_tells_what_a_model_is(table_run: Path, digits_run: Path):
     assert repr(vae) in output
     assert "28x28" in succeed("info", digits_run / "model.safetensors")
     assert "no such file" in fail("info", "nothing")
+
+
+def test_info_prints_the_provenance(table_run: Path, table_file: Path):
+    output = succeed("info", table_run)
+    lines = dict(re.split(r" {2,}", line, maxsplit=1) for line in output.splitlines())
+    provenance = vaefast.load(table_run).model_.provenance
+    assert lines["version"] == vaefast.__version__
+    assert lines["isa"] == vaefast.info()["isa"]
+    assert lines["date"] == provenance.date
+    assert lines["data"] == f"{provenance.data_shape[0]} rows of 2 features, float32"
+    assert lines["data SHA-256"] == provenance.data_sha256
+
+
+def test_info_leaves_out_a_provenance_that_is_not_known():
+    model = Path(__file__).parent / "files" / "version_1" / "plain.safetensors"
+    output = succeed("info", model)
+    assert "SHA-256" not in output and "unknown" not in output
 
 
 def test_info_tells_of_a_single_layer_given_as_a_number(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Conditional models: labels and numbers as y, what is drawn for them, and what is refused."""
+"""Conditional models: y as labels or numbers, samples for a given y, and invalid y."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ LABELS = {
 }
 
 
-# ------------------------------------------------------------------ what is learned
+# ------------------------------------------------------------------ samples and codes
 
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[np.ndarray, np.ndarray, VAE]:
-    """Scanned digits of 8 x 8 pixels, and a model that is told which is which."""
+    """Scanned digits of 8 x 8 pixels, their labels, and a model conditioned on the labels."""
     X, y = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
     vae = VAE(
         4, (64,), conditional=True, epochs=30, batch_size=32, random_state=0, verbose=False
@@ -50,7 +50,7 @@ def digits() -> tuple[np.ndarray, np.ndarray, VAE]:
 
 
 def test_asked_digits_are_drawn(digits):
-    """A classifier that learned from the scans names what the model drew."""
+    """A classifier trained on the scans recognizes the digits that the model draws."""
     X, y, vae = digits
     judge = pytest.importorskip("sklearn.neighbors").KNeighborsClassifier(5).fit(X, y)
     asked = np.repeat(np.arange(10), 20)
@@ -61,7 +61,7 @@ def test_asked_digits_are_drawn(digits):
 
 
 def test_one_code_is_every_digit(digits):
-    """The code says how it is written, the label what: the other labels change the digit."""
+    """The code holds the handwriting, the label the digit: a new label changes the digit."""
     X, y, vae = digits
     judge = pytest.importorskip("sklearn.neighbors").KNeighborsClassifier(5).fit(X, y)
     Z = vae.transform(X[:100], y[:100])
@@ -86,8 +86,8 @@ def test_numbers_as_conditions_move_what_is_drawn():
     assert vae.score(X, y) > plain.score(X) + 1
 
 
-def test_z_is_left_to_say_what_the_label_does_not():
-    """The label explains the first column, so that the code need not say it."""
+def test_z_encodes_only_what_the_label_does_not():
+    """The label explains the first column, so the code holds only the other columns."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 2000)
     free = rng.standard_normal(2000)
@@ -124,7 +124,7 @@ def test_labels_of_pandas_are_labels(dtype, X):
     assert vae.score(X, y) == same.score(X, labels) == vae.score(X, labels)
 
 
-def test_every_method_is_told_y(X):
+def test_every_method_takes_y(X):
     y = LABELS["ints"]
     vae = small(epochs=20).fit(X, y)
     other = (y + 1) % 3
@@ -147,7 +147,7 @@ def test_every_method_is_told_y(X):
 # ------------------------------------------------------------------ training
 
 
-def test_validation_early_stopping_and_partial_fit_are_told_y(X):
+def test_validation_early_stopping_and_partial_fit_take_y(X):
     y = LABELS["strings"]
     vae = small(epochs=40, patience=2, learning_rate=0.05)
     vae.fit(X[:40], y[:40], validation=(X[40:], y[40:]))
@@ -178,7 +178,7 @@ def test_a_copy_knows_the_labels(way, kind, X, tmp_path):
     )
     with pytest.raises(ValueError, match="pass y"):
         twin.transform(X)
-    if way != "file":  # which has no moments of the optimizer
+    if way != "file":  # save without training=True drops the moments
         vae.partial_fit(X, y)
         twin.partial_fit(X, y)
     np.testing.assert_array_equal(twin.score_samples(X, y), vae.score_samples(X, y))
@@ -219,7 +219,7 @@ def test_any_number_of_threads_gives_the_same_bits(n_threads):
     np.testing.assert_array_equal(one.score_samples(X, y), more.score_samples(X, y))
 
 
-# ------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------ invalid y
 
 Y_BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "none": (None, ValueError, "conditional=True needs y"),
@@ -262,22 +262,22 @@ def test_labels_by_the_thousand_are_refused():
 USES = ["transform", "reconstruct", "score_samples", "score", "evaluate", "log_likelihood"]
 USES += ["partial_fit", "inverse_transform", "diagnose", "sample"]
 NOT_OF_LABELS: dict[str, tuple[Any, str]] = {
-    "none": (None, r"conditional: pass y, a label out of 'Lima', 'Oslo', 'Rome'"),
+    "none": (None, r"conditional: pass y, one of the labels 'Lima', 'Oslo', 'Rome'"),
     "an unknown label": (
         "Bonn",
-        r"'Bonn' in row 0, expected a label out of 'Lima', 'Oslo', 'Rome'",
+        r"'Bonn' in row 0, expected one of the labels 'Lima', 'Oslo', 'Rome'",
     ),
-    "a number": (1, "1 in row 0, expected a label"),
+    "a number": (1, "1 in row 0, expected one of the labels"),
     "in a later row": (["Rome"] * 7 + ["Bonn"] + ["Rome"] * 52, "'Bonn' in row 7"),
-    "too few": (["Rome", "Oslo"], r"shape \(2,\) of <U4, expected a label .* or one for all"),
-    "one-hot": (np.eye(3)[LABELS["ints"]], r"shape \(60, 3\) of float64, expected a label"),
+    "too few": (["Rome", "Oslo"], r"shape \(2,\) and dtype <U4, expected .* or once for all"),
+    "one-hot": (np.eye(3)[LABELS["ints"]], r"shape \(60, 3\) and dtype float64, expected one of"),
 }
 NOT_OF_NUMBERS: dict[str, tuple[Any, str]] = {
     "none": (None, "conditional: pass y, 2 numbers"),
-    "one number": (1.5, r"shape \(\) of float64, expected 2 numbers: for each of 60 rows, or one"),
-    "three numbers": ([1.0, 2.0, 3.0], r"shape \(60, 3\) of float64, expected 2 numbers"),
-    "three in each row": (np.ones((N, 3)), r"shape \(60, 3\) of float64, expected 2 numbers"),
-    "one row": (np.ones((1, 2)), r"shape \(1, 2\) of float64, expected 2 numbers"),
+    "one number": (1.5, r"dtype float64, expected 2 numbers for each of 60 rows, or once"),
+    "three numbers": ([1.0, 2.0, 3.0], r"shape \(60, 3\) and dtype float64, expected 2 numbers"),
+    "three in each row": (np.ones((N, 3)), r"shape \(60, 3\) and dtype float64, expected 2 n"),
+    "one row": (np.ones((1, 2)), r"shape \(1, 2\) and dtype float64, expected 2 numbers"),
     "strings": (["a", "b"], "expected 2 numbers"),
     "NaN": ([np.nan, 1], "NaN or infinite"),
     "beyond float32": ([1e300, 1], "infinite"),
@@ -301,7 +301,7 @@ def test_a_y_unlike_that_of_the_fit_is_refused(kind, case, method, X):
     np.testing.assert_array_equal(vae.score_samples(X, good), before)
 
 
-def test_y_says_something_only_to_a_conditional_model(X):
+def test_only_a_conditional_model_uses_y(X):
     vae = small(conditional=False).fit(X, LABELS["strings"])
     assert vae.score(X, "ignored, for pipelines") == vae.score(X)
     with pytest.raises(ValueError, match="conditional=True"):
@@ -317,6 +317,6 @@ def test_conditional_is_yes_or_no(value, X):
 def test_draws_of_rows_that_share_one_row_of_numbers(X):
     y = np.random.default_rng(1).standard_normal((N, 3))
     vae = small().fit(X, y)
-    drawn = vae.reconstruct(X[:3], y[0], n=2, random_state=0)  # as many rows as y has numbers
+    drawn = vae.reconstruct(X[:3], y[0], n=2, random_state=0)  # three rows, and y has three numbers
     each = vae.reconstruct(X[:3], np.tile(y[0], (3, 1)), n=2, random_state=0)
     np.testing.assert_array_equal(drawn, each)

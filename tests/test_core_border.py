@@ -1,4 +1,4 @@
-"""The border of Python and C++: the wrong thing is an error and no crash; threads and forks."""
+"""The border of Python and C++: bad arguments raise errors; Python threads and forks work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INDEX = np.arange(6)
 THREE = np.ones(3)
 
 
-# --- The wrong thing ------------------------------------------------------------------------------
+# --- Bad arguments --------------------------------------------------------------------------------
 
 
 def step(core: _core.Core, x: Any = X, index: Any = INDEX, seed: Any = 0, eps: Any = None) -> None:
@@ -101,7 +101,7 @@ BAD_CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "set a list": (lambda c: c.set_tensors([]), "incompatible"),
     "unknown slot to read": (lambda c: c.tensors("third"), "'third'; there are value, gradient"),
     "unknown slot to write": (lambda c: c.set_tensors(c.tensors(), "third"), "'third'; there are"),
-    "unknown optimiser": (lambda c: set_optimizer(c, "lion"), "'lion'; there are adam, adamw, sgd"),
+    "unknown optimizer": (lambda c: set_optimizer(c, "lion"), "'lion'; there are adam, adamw, sgd"),
     "seed of another kind": (lambda c: c.initialize("seed"), "incompatible"),
 }
 
@@ -136,8 +136,8 @@ def test_a_slot_that_the_optimizer_does_not_have_cannot_be_written() -> None:
         core.set_tensors(core.tensors(), "v")
 
 
-# In an interpreter of its own, since what can go wrong here is a crash of the process. What it
-# prints last is what it was at.
+# The calls run in a separate interpreter, because a failure may crash the process. The last line
+# that it prints is the call that crashed.
 def run_each(calls: list[str], setup: str, verdict: str) -> None:
     code = [setup, "import numpy as np"]
     for call in calls:
@@ -199,7 +199,7 @@ def test_what_needs_an_optimizer_says_so() -> None:
         core.gradients(X, Z, 1.0)
 
 
-# --- Threads of Python ----------------------------------------------------------------------------
+# --- Python threads -------------------------------------------------------------------------------
 
 WIDE = Net(400, (512,), 10, (512,))
 
@@ -225,8 +225,8 @@ LONG_CALLS: dict[str, Callable[[_core.Core, Rows], Any]] = {
 
 @pytest.mark.parametrize("name", LONG_CALLS)
 def test_other_threads_run_while_the_core_works(name: str, wide: tuple[_core.Core, Rows]) -> None:
-    # The interpreter never switches by itself here. So the counter gets its turn when the call
-    # lets go of the interpreter, and if it never does, only after the call.
+    # The switch interval is so long that the interpreter never switches threads by itself. The
+    # counter therefore runs during the call only if the call releases the interpreter lock.
     core, x = wide
     events: list[str] = []
     start = threading.Lock()
@@ -303,13 +303,13 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def in_child(work: Callable[[], bytes]) -> bytes:
-    """What a forked child makes of work; a child that hangs is ended by its alarm."""
+    """Return the result of ``work`` in a forked child, which an alarm ends if it hangs."""
     reader, writer = os.pipe()
     with warnings.catch_warnings():
-        # Python warns of any fork with threads about: that the core survives it is what is tested
+        # Python warns of every fork of a process with threads. This test forks on purpose.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
-    if child == 0:  # never returns
+    if child == 0:  # this branch never returns
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(60)
@@ -339,7 +339,7 @@ def test_a_forked_child_goes_on_with_the_same_core() -> None:
     net = Net(300, (128,), 10, (128,))
     core = net.core(3)
     x, index = grey(0, 256, net.features), np.arange(256)
-    core.step(x, index, 0.01, 1.0, 0, 0)  # the threads are up
+    core.step(x, index, 0.01, 1.0, 0, 0)  # starts the threads
 
     def work() -> bytes:
         losses = [core.step(x, index, 0.01, 1.0, 0, step) for step in range(1, 4)]
@@ -347,8 +347,8 @@ def test_a_forked_child_goes_on_with_the_same_core() -> None:
 
     of_child = in_child(work)
     assert len(of_child) == 32
-    assert of_child == in_child(work)  # the child's training is its own: a second starts the same
-    assert of_child == work()  # and so does the parent, whose threads are still there
+    assert of_child == in_child(work)  # a child trains a copy of the core
+    assert of_child == work()  # and the parent still has its threads
 
 
 @needs_fork

@@ -1,4 +1,4 @@
-"""The same bits whatever the threads, the neighbours and the interruptions."""
+"""Results have the same bits for any number of threads, any batch and any interruption."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vaefast import _core
 from vaefast._core import kernels
 
 THREADS = [1, 2, 3, 7]
-SMALL = Net(61, (133,), 3, (140,), "tanh", "gaussian")  # how many threads is tried
-LARGE = Net(300, (128, 64), 10, (150,))  # too large for trials
+SMALL = Net(61, (133,), 3, (140,), "tanh", "gaussian")  # small enough for thread trials
+LARGE = Net(300, (128, 64), 10, (150,))  # too large for thread trials
 ROWS, BATCH = 300, 128  # the last batch of an epoch has 44 rows
 
 
@@ -42,15 +42,15 @@ def test_training_gives_the_same_bits_for_any_number_of_threads(net: Net, optimi
     runs = []
     for n_threads in THREADS:
         core = net.core(n_threads, optimizer=optimizer)
-        runs.append((train(core, x, range(9)), state(core)))  # past the trials of 7 threads
+        runs.append((train(core, x, range(9)), state(core)))  # longer than the trials of 7 threads
     for n_threads, (losses, tensors) in zip(THREADS, runs, strict=True):
         assert np.isfinite(losses).all()
         assert losses == runs[0][0], n_threads
         assert tensors == runs[0][1], n_threads
-    assert runs[0][1] != state(net.core(optimizer=optimizer))  # it did train
+    assert runs[0][1] != state(net.core(optimizer=optimizer))  # training changed the weights
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads by Linux's /proc")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads in Linux's /proc")
 def test_several_threads_are_in_fact_used() -> None:
     def threads() -> int:
         return len(os.listdir("/proc/self/task"))
@@ -59,14 +59,14 @@ def test_several_threads_are_in_fact_used() -> None:
     core = LARGE.core(7)
     before = threads()
     train(core, x, range(1))
-    assert threads() == before + 6  # and the caller is the seventh
+    assert threads() == before + 6  # the caller is the seventh
     del core
     assert threads() == before
 
 
 @pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
-    reason="needs a system that tells which CPUs a thread may use, and two of them",
+    reason="needs sched_getaffinity and at least two CPUs",
 )
 def test_workers_keep_off_the_callers_cpu_and_the_caller_stays_free() -> None:
     allowed = os.sched_getaffinity(0)
@@ -82,7 +82,7 @@ def test_workers_keep_off_the_callers_cpu_and_the_caller_stays_free() -> None:
 def test_zeros_that_are_left_out_change_no_bit(features: int) -> None:
     net = Net(features, (70, 33), 3, (40,))
     x = sparse(0, ROWS, features)
-    no_zeros = np.where(x == 0, np.float32(2e-38), x)  # whose products are too small for a float
+    no_zeros = np.where(x == 0, np.float32(2e-38), x)  # products underflow to 0
     runs = []
     for rows, n_threads in [(no_zeros, 1), (x, 1), (x, 2), (x, 7)]:
         core = net.core(n_threads)
@@ -188,7 +188,7 @@ def test_inference_is_the_same_bits_for_any_threads_subset_order_and_call(net: N
 @pytest.mark.parametrize("net", [SMALL, LARGE])
 def test_bytes_and_their_255ths_score_the_same(net: Net) -> None:
     x = grey(0, 256, net.features)
-    x[:, 0] = np.arange(256)  # every byte there is
+    x[:, 0] = np.arange(256)  # every value of a byte
     core = net.core(2)
     z = noise(1, 256, net.latent_dim)
     of_bytes, of_floats = inference(core, x, z), inference(core, as_floats(x), z)
@@ -204,7 +204,7 @@ def test_a_row_is_scored_with_noise_of_its_own() -> None:
     assert core.score(x, 1)[0][0] != same[0]
     eps = noise(0, 100, SMALL.latent_dim)
     assert len(set(core.score(x, 0, eps)[0].tolist())) == 100
-    # One changed byte names other noise: the figure moves as much as among draws
+    # The noise depends on the row, so one changed byte moves the score as much as new noise does.
     for feature in range(SMALL.features):
         x[feature, feature] ^= 1
     changed, _ = core.score(x[: SMALL.features], 0)
@@ -271,7 +271,7 @@ def test_set_optimizer_starts_from_zero() -> None:
     assert not any(np.any(t) for slot in ("m", "v") for t in core.tensors(slot).values())
 
 
-# --- A step that must not be taken, and one that must be held back -------------------------------
+# --- Several steps at once, steps that are refused, and the range of log_sigma --------------------
 
 
 def test_many_steps_are_as_many_single_ones() -> None:
@@ -320,7 +320,7 @@ def test_a_loss_that_is_not_finite_leaves_everything_as_it_was(optimizer: str, b
     assert not np.isfinite(losses).all()
     assert state(core) == state(twin)
     assert core.optimizer_steps == twin.optimizer_steps
-    # and nothing of it lingers
+    # The refused step leaves no trace in later steps.
     assert train(core, x, range(1, 2)) == train(twin, x, range(1, 2))
     assert state(core) == state(twin)
 
@@ -354,7 +354,7 @@ def test_log_sigma_of_a_constant_column_stops_at_its_floor(optimizer: str) -> No
     x[:, 1] = 0
     core = net.core(optimizer=optimizer)
     tensors = core.tensors()
-    tensors["output.weight"][:, 1] = tensors["output.bias"][1] = 0  # fits the column exactly
+    tensors["output.weight"][:, 1] = tensors["output.bias"][1] = 0  # this fits the column exactly
     core.set_tensors(tensors)
     for step in range(150):
         core.step(x, np.arange(64), 0.1 if optimizer == "adam" else 0.01, 1.0, 0, step)
@@ -388,6 +388,6 @@ def test_fixed_log_sigma_never_moves() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 @pytest.mark.parametrize("n", [0, 1, 2, 6, 1000])
-def test_each_piece_of_work_is_taken_once(n: int, threads: int) -> None:
-    for _ in range(20):  # threads start and meet at other places each time
+def test_each_task_of_a_work_queue_is_taken_once(n: int, threads: int) -> None:
+    for _ in range(20):  # the timing differs each time
         assert kernels.work_queue(n, threads) == [1] * n

@@ -1,4 +1,4 @@
-"""The choice of the instruction set, and that each of them computes the same thing."""
+"""The choice of the instruction set, and the agreement of all instruction sets."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ print(_core.ISA)
 
 
 def results() -> dict[str, Floats]:
-    """Gradients, and the weights after a few steps.
+    """Return gradients, and the weights after three steps of SGD.
 
-    Of SGD, as a step of Adam has the same size however small the gradient.
+    SGD keeps small differences small. Adam takes steps of the same size for any gradient, so it
+    would magnify the rounding of tiny gradients.
     """
     core = NET.core(2, optimizer="sgd")
     x = grey(0, BATCH, NET.features)
@@ -80,19 +81,19 @@ def test_the_best_is_taken_unless_one_is_forced(forced: str | None) -> None:
     assert done.stdout.split() == [_core.SUPPORTED[0]], done.stderr
 
 
-def test_a_forced_one_is_taken() -> None:
+def test_a_forced_instruction_set_is_taken() -> None:
     assert choose(("avx512", "avx2", "baseline"), "avx2") == "avx2"
 
 
 @pytest.mark.parametrize("forced", ["avx512", "bogus", "AVX2", "avx2 ", "../avx2"])
-def test_one_that_cannot_run_here_is_an_import_error_that_names_those_that_can(forced: str) -> None:
+def test_an_instruction_set_that_cannot_run_here_is_an_import_error(forced: str) -> None:
     with pytest.raises(ImportError) as error:
         choose(("avx2", "baseline"), forced)
     assert repr(forced) in str(error.value)
     assert "avx2, baseline" in str(error.value)
 
 
-def test_importing_with_an_unknown_one_fails_with_that_message() -> None:
+def test_importing_with_an_unknown_instruction_set_fails() -> None:
     done = python("import vaefast._core", VAEFAST_ISA="bogus")
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]

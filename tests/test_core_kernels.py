@@ -1,4 +1,4 @@
-"""The parts of the core one by one: products, activations, random numbers."""
+"""The kernels of the core one by one: products, activations, random numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ word64 = st.integers(0, 2**64 - 1)
 def assert_is_product(
     got: NDArray[np.float32], a: NDArray[np.float32], b: NDArray[np.float32]
 ) -> None:
-    """Within the bound of any order of summation: (terms + 1) * unit roundoff * |a| |b|."""
+    """Assert the bound for any order of summation: (terms + 1) * unit roundoff * |a| |b|."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     bound = (a.shape[1] + 1) * EPSILON / 2 * (np.abs(a) @ np.abs(b))
     assert got.shape == bound.shape
@@ -100,8 +100,8 @@ def test_the_core_has_the_activations_of_the_reference() -> None:
     assert sorted(_core.ACTIVATIONS) == sorted(reference.ACTIVATIONS)
 
 
-# Of the number, or of 1 where that is more: the formulas have a 1 in them. gelu and silu multiply
-# something near 1, and its rounding error, by x.
+# The tolerance is relative to max(1, |value|), because the formulas contain a 1. gelu and silu
+# multiply a factor near 1, and its rounding error, by x.
 TOLERANCE = {"gelu": 16 * EPSILON, "silu": 16 * EPSILON}
 
 
@@ -126,7 +126,7 @@ def assert_activation(name: str, x: NDArray[np.float32]) -> None:
         ("value", "slope"), kernels.activation(name, x), (f(a), derivative(a)), strict=True
     ):
         tolerance = TOLERANCE.get(name, 6 * EPSILON) * np.maximum(1, np.abs(want))
-        wrong = ~(np.abs(got - want) <= tolerance)  # true for NaN
+        wrong = ~(np.abs(got - want) <= tolerance)  # also true for NaN
         assert not wrong.any(), f"{what} at {x[wrong][:5]}: {got[wrong][:5]}, not {want[wrong][:5]}"
 
 
@@ -186,7 +186,7 @@ def halves(value: int) -> tuple[int, int]:
     return value & 0xFFFFFFFF, value >> 32
 
 
-TRAINING = 2  # the stream of the noise of training: the last word of the counter
+TRAINING = 2  # stream of the training noise, the last word of the counter
 
 
 @pytest.mark.parametrize(("seed", "word"), [(0, 0), (2**63 + 12345, 2**40 + 7)])
@@ -205,15 +205,15 @@ def test_normals_are_the_quantiles_of_philox(seed: int, word: int) -> None:
 def test_normals_are_standard_normal() -> None:
     n = 400_000
     x = kernels.normals(2024, 0, 0, n).astype(np.float64)
-    # Moments within 4 standard errors: those of x, x^2, x^3, x^4 are sqrt(1, 2, 15, 96 / n)
+    # Moments agree within 4 standard errors. x^1 to x^4 have the variances 1, 2, 15 and 96.
     for power, moment, variance in [(1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)]:
         assert abs(np.mean(x**power) - moment) < 4 * math.sqrt(variance / n), power
-    # Kolmogorov & Smirnov: larger than 1.63 once in 100 times
+    # The Kolmogorov-Smirnov statistic exceeds 1.63 with a probability of 1 %.
     cdf = ndtr(np.sort(x))
     steps = np.arange(n + 1) / n
     distance = max(np.max(steps[1:] - cdf), np.max(cdf - steps[:-1]))
     assert distance * math.sqrt(n) < 1.63
-    # Neighbours do not know of each other
+    # Neighbours are uncorrelated.
     for lag in (1, 2, 3, 4, 64):
         assert abs(np.mean(x[lag:] * x[:-lag])) < 4 / math.sqrt(n), lag
 
@@ -262,7 +262,7 @@ def test_all_orders_are_equally_likely(vary: str) -> None:
         counts[order] = counts.get(order, 0) + 1
     assert len(counts) == 24
     chi2 = sum((count - 250) ** 2 / 250 for count in counts.values())
-    assert chi2 < 49.7  # 23 degrees of freedom: larger once in 1000 times
+    assert chi2 < 49.7  # exceeded with p = 0.001 for 23 degrees of freedom
 
 
 def test_permutation_of_a_negative_number_of_rows_is_an_error() -> None:
@@ -283,7 +283,7 @@ def test_the_range_of_values_is_numpys(size: int) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("at", [0, 15, 16, 31, 32, 36])
 def test_one_value_that_is_not_finite_makes_the_range_nan(bad: float, at: int) -> None:
-    x = np.full(37, 3e38, np.float32)  # large ones alone are fine
+    x = np.full(37, 3e38, np.float32)  # large values are fine
     x[1::2] = -3e38
     assert _core.value_range(x) == (x.min(), x.max())
     x[at] = bad

@@ -1,4 +1,4 @@
-"""Likelihoods, columns, objectives and what else a step may do, against the float64 reference."""
+"""Likelihoods, columns, objectives and regularization against the float64 reference."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from reference_network import hidden_layers
 from vaefast import _core
 
 N, LATENT = 11, 5
-CORRUPTION, DROPOUT, DECODER_LAYERS = 4, 5, 1 << 16  # streams of noise, as the core numbers them
+CORRUPTION, DROPOUT, DECODER_LAYERS = 4, 5, 1 << 16  # stream numbers of the core
 MIXED = [("gaussian", 3), ("categorical", 5), ("poisson", 34), ("bernoulli", 2), ("student_t", 1)]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model with rows for it, and what is asked of a step."""
+    """A model, its rows, and the settings of a step."""
 
     likelihood: str | list[tuple[str, int]] = "bernoulli"
     features: int = 45
@@ -96,7 +96,7 @@ class Case:
         return np.hstack(blocks).astype(np.float32)
 
     def beside(self, n: int = N) -> dict[str, Floats]:
-        """What the core is given beside x."""
+        """Conditions and exposure, where the case has them."""
         out = {}
         if self.conditions:
             out["conditions"] = noise(5, n, self.conditions)
@@ -116,7 +116,7 @@ class Case:
 
 
 def check_gradients(case: Case, n_threads: int = 1, **given: Any) -> None:
-    """Gradients, and the sums that a step reports. given: more arguments of the reference's."""
+    """Check gradients and the figures of a step. ``given`` goes to the reference's functions."""
     core = case.core(n_threads)
     capacity = case.objective.capacity
     got = core.gradients(case.data(), case.eps(), case.beta, capacity)
@@ -149,7 +149,7 @@ def check_gradients(case: Case, n_threads: int = 1, **given: Any) -> None:
 
 
 def points(name: str) -> tuple[Floats, Floats, Floats]:
-    """Outputs, data and log scales all over where a likelihood is used."""
+    """Return outputs, data and log scales over the range where a likelihood is used."""
     rng = np.random.default_rng(0)
     n = 4000
     out = rng.normal(0, 4, n)
@@ -189,7 +189,7 @@ def test_values_slopes_and_means_of_each_likelihood(name: str) -> None:
         return values
 
     want = exact(*arguments)
-    # how far the values move when the arguments do, in their last place
+    # `moved` shows how far the values move when the arguments change in their last place.
     rng = np.random.default_rng(0)
     moved = [
         exact(*(a * (1 + EPSILON * rng.uniform(-1, 1, a.shape)) for a in arguments))
@@ -203,7 +203,7 @@ def test_values_slopes_and_means_of_each_likelihood(name: str) -> None:
         )
         if what == "mean":
             slip = EPSILON * np.abs(want[i]) * (1 + np.abs(arguments[0]))
-        if what == "d_scale" and kind.counts:  # its terms, of this size, cancel
+        if what == "d_scale" and kind.counts:  # terms of this size cancel
             slip += EPSILON * np.exp(arguments[2]) * np.log1p(arguments[1] / np.exp(arguments[2]))
         error = np.abs(got[i] - want[i]) / slip
         worst = int(np.argmax(error))
@@ -242,7 +242,7 @@ def test_the_optimal_sigma_of_an_exact_fit_is_the_smallest() -> None:
         np.zeros((N, 45), np.float32), np.arange(N), 0.0, 1.0, 0, 0
     )
     exact = 45 * (-7 + 0.5 * np.log(2 * np.pi))
-    assert reconstruction / N == pytest.approx(exact, abs=1)  # rounding, times exp(14)
+    assert reconstruction / N == pytest.approx(exact, abs=1)  # exp(14) times the rounding
     assert kl == 0 and bound == pytest.approx(-reconstruction)
     np.testing.assert_allclose(core.tensors()["log_sigma"], -7, rtol=1e-6)
 
@@ -351,11 +351,11 @@ def test_free_bits_are_free_in_some_dimensions_only() -> None:
     assert 0 < below.sum() < LATENT
 
 
-# --- Regularisation -------------------------------------------------------------------------------
+# --- Regularization -------------------------------------------------------------------------------
 
 
 def uniforms(stream: int, n: int, stride: int, count: int) -> Floats:
-    """(n, count) numbers in (-1, 1) of step 0, row i from number i * stride on."""
+    """Return (n, count) uniforms in (-1, 1) of step 0; row i starts at number i * stride."""
     rows = [_core.kernels.uniforms(0, stream, 0, i * stride // 4, count) for i in range(n)]
     return np.array(rows)
 
@@ -390,7 +390,7 @@ def test_the_encoder_sees_noise_and_the_likelihood_does_not(kind: str, samples: 
     case = Case(samples=samples, regularization={"corruption": kind, "corruption_amount": 0.3})
     x = case.x()
     blocks = (case.features + 3) // 4
-    if kind == "gaussian":  # of the stream for corruption
+    if kind == "gaussian":  # normals from the corruption stream
         key = [_core.kernels.uniforms(0, CORRUPTION, 0, i * blocks, 45) for i in range(N)]
         corrupted = x + np.float32(0.3) * np.sqrt(2) * erfinv(np.array(key, dtype=np.float64))
     else:
@@ -445,8 +445,8 @@ STEPS = {
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("what", STEPS)
 def test_the_same_bits_for_any_number_of_threads(what: str, wide: bool) -> None:
-    """Threads share rows, and where layers are wide and batches small columns."""
-    case, n = STEPS[what], 600  # enough for all threads to have a share
+    """Threads share rows. They share columns where layers are wide and batches small."""
+    case, n = STEPS[what], 600  # enough rows for every thread
     hidden, decoder = ((600, 500), (550,)) if wide else ((133, 60), (59,))
     case = replace(case, hidden=hidden, decoder=decoder)
 
@@ -472,11 +472,11 @@ def test_log_likelihood_is_the_log_mean_of_the_weights(likelihood: Any) -> None:
     case = Case(likelihood, missing=True, conditions=2)
     core = case.core()
     tensors = core.tensors()
-    tensors["decoder.0.weight"] *= 0.2  # so that the samples' weights have a small variance:
+    tensors["decoder.0.weight"] *= 0.2  # keeps the variance of the weights small
     tensors["logvar.bias"] += 1.0  # q is wider than the prior
     core.set_tensors(tensors)
     _, error = core.log_likelihood(case.data(), 1, 3)
-    assert np.isnan(error).all()  # one sample says nothing of its spread
+    assert np.isnan(error).all()  # one sample has no standard error
     many, error = core.log_likelihood(case.data(), 3000, 3)
     assert np.all(error > 0)
     params = {name: value.astype(np.float64) for name, value in core.tensors().items()}

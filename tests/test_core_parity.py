@@ -1,4 +1,4 @@
-"""The core against the float64 reference, tensor by tensor by name; and against PyTorch."""
+"""The core against the float64 reference, tensor by tensor, and against PyTorch."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def core_with_scales(net: Net, n_threads: int = 1) -> _core.Core:
 
 
 def check(net: Net, core: _core.Core, x: Rows, eps: Floats, beta: float) -> None:
-    """Everything that the core computes of a batch agrees with the reference."""
+    """Assert that everything the core computes for a batch agrees with the reference."""
     mu, logvar = core.encode(x)
     reconstruction, kl = core.score(x, 0, eps)
     z = (mu + np.exp(logvar / 2) * eps).astype(np.float32)
@@ -113,7 +113,7 @@ def test_every_activation_and_likelihood(activation: str, likelihood: str) -> No
         ((65, 3), (1,)),
         ((8,), (64, 32, 16)),
         ((41, 40, 39, 38, 37), (36, 35, 34)),
-        ((1200,), (530,)),  # deeper than what is summed in one go
+        ((1200,), (530,)),  # longer sums than one pass takes
     ],
 )
 def test_depths_and_widths(
@@ -236,7 +236,7 @@ def test_every_optimizer_has_a_reference() -> None:
 
 
 def batches(net: Net) -> tuple[Floats, list[NDArray[np.int64]], list[Floats]]:
-    """Rows in [0, 1], the rows of ten batches of two sizes, and their noise."""
+    """Return rows in [0, 1], the indices of ten batches of two sizes, and their noise."""
     rng = np.random.default_rng(7)
     x = rng.random((60, net.features), dtype=np.float32)
     indices = [rng.permutation(60)[: 24 if step % 3 else 11] for step in range(STEPS)]
@@ -264,7 +264,7 @@ def test_ten_steps_of_each_optimizer(optimizer: str, likelihood: str) -> None:
     got |= {f"m of {name}": t for name, t in core.tensors("m").items()}
     got |= {f"v of {name}": t for name, t in core.tensors("v").items()}
     got["losses"] = np.array(losses)
-    if not net.learn_sigma:  # a fixed one has moments that nothing ever touches
+    if not net.learn_sigma:  # the moments of a fixed one stay 0
         for slot in ("m", "v"):
             assert not np.any(got.pop(f"{slot} of log_sigma", 0))
 
@@ -329,7 +329,7 @@ def test_ten_steps_of_pytorch(optimizer: str, likelihood: str) -> None:
         ((reconstruction + kl) / len(index)).backward()
         rule.step()
         sums = core.step(x, index, 0.01, 1.0, 0, 0, eps)
-        slip = len(index) * net.latent_dim * EPSILON  # every term of the KL has a 1 in it
+        slip = len(index) * net.latent_dim * EPSILON  # each term of the KL contains a 1
         assert sums == pytest.approx((reconstruction.item(), kl.item()), rel=2e-6, abs=slip)
     for name, tensor in core.tensors().items():
         np.testing.assert_allclose(

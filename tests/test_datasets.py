@@ -1,4 +1,4 @@
-"""`load`: which reader a source goes to, and what it says when there is none."""
+"""`load`: the reader that it chooses for a source, and its errors."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_home_is_expanded(tmp_path, monkeypatch):
 def test_unknown_kind_of_file_lists_the_kinds(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("hello")
-    with pytest.raises(ValueError, match=r"notes\.txt: unknown kind of file.*\.npy.*\.csv.*IDX"):
+    with pytest.raises(ValueError, match=r"notes\.txt: unknown type of file.*\.npy.*\.csv.*IDX"):
         datasets.load(path)
 
 
 def test_a_single_image_is_not_a_data_set(tmp_path):
     path = tmp_path / "cat.PNG"
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"cat\.PNG: is a single image; expected a folder"):
+    with pytest.raises(ValueError, match=r"cat\.PNG: the file is a single image, expected a f"):
         datasets.load(path)
 
 

@@ -1,4 +1,4 @@
-"""NumPy's .npy and .npz files, whole or damaged."""
+"""NumPy's .npy and .npz files, intact or damaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ X = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """An object whose unpickling creates a file."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -39,7 +39,7 @@ def test_other_numbers_become_float32(tmp_path, dtype):
     np.testing.assert_array_equal(data.X, X.astype(dtype))
 
 
-def test_what_the_model_judges_is_passed_on(tmp_path):
+def test_values_that_only_the_model_can_check_are_passed_on(tmp_path):
     np.save(tmp_path / "rows.npy", [[np.nan, np.inf, 1e300]])
     X = datasets.load(tmp_path / "rows.npy").X
     np.testing.assert_array_equal(X, [[np.nan, np.inf, np.inf]])
@@ -133,14 +133,14 @@ def test_npz_labels_become_int64(tmp_path, name):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"a": X, "b": X}, "no array is named X, images, data or x_train; it holds a, b"),
-        ({"y": X}, "no array is named X.*; it holds y"),
-        ({}, "it holds no arrays"),
+        ({"a": X, "b": X}, "no array is named X, images, data or x_train; the file holds a, b"),
+        ({"y": X}, "no array is named X.*; the file holds y"),
+        ({}, "the file holds no arrays"),
         ({"images": X, "data": X}, "expected one of x, images, data, x_train, got images, data"),
         ({"X": X, "y": X}, r"array 'y': expected one label for each of 4 rows, .* \(4, 3\)"),
         ({"X": X, "y": X[:2, 0]}, r"array 'y': expected one label for each of 4 rows"),
         ({"X": X, "y": np.ones(4, complex)}, "array 'y': expected labels .* complex"),
-        ({"X": X, "x_test": X[:, :2]}, r"each training row has shape \(3,\), each test row \(2,\)"),
+        ({"X": X, "x_test": X[:, :2]}, r"shape \(3,\), but each test row has shape \(2,\)"),
         ({"X": X, "y_test": X[:, 0]}, "labels of test rows, 'y_test', but no 'x_test'"),
     ],
 )

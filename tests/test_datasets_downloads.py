@@ -1,4 +1,4 @@
-"""Data sets by name: found on this machine, or downloaded from a server on this machine."""
+"""Data sets by name: found in a folder, or downloaded from a server on this machine."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def check(data, name):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """An empty user cache, no VAEFAST_DATA, and a server that is not there."""
+    """An empty user cache, with VAEFAST_DATA unset and no server to reach."""
     monkeypatch.delenv("VAEFAST_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
-    serve_from(monkeypatch, "http://127.0.0.1:9/")  # the port of the discard service
+    serve_from(monkeypatch, "http://127.0.0.1:9/")  # nothing answers on this port
     return tmp_path / "cache" / "vaefast"
 
 
@@ -61,7 +61,7 @@ def serve_from(monkeypatch, url):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A web server with the files; its folder."""
+    """Start a web server for the files and return its folder."""
     folder = tmp_path / "served"
     put(folder, zipped=True)
 
@@ -116,7 +116,7 @@ def test_downloaded_with_a_progress_bar_into_the_cache(server, cache, capfd):
 
     for path in server.iterdir():
         path.unlink()
-    check(datasets.fashion_mnist(), "fashion-mnist")  # without the server
+    check(datasets.fashion_mnist(), "fashion-mnist")  # from the cache, without the server
 
 
 def test_what_is_in_the_cache_is_not_downloaded_again(server, cache):

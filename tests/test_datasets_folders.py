@@ -25,7 +25,7 @@ def test_grey_stays_grey(tmp_path, suffix):
     save(tmp_path / f"a.{suffix}", 255 - GREY)
     data = datasets.load(tmp_path)
     assert data.X.dtype == np.uint8 and data.y is None
-    np.testing.assert_array_equal(data.X, [255 - GREY, GREY])  # in the order of the names
+    np.testing.assert_array_equal(data.X, [255 - GREY, GREY])  # in the order of the file names
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "ppm", "webp"])
@@ -85,7 +85,7 @@ def test_transparent_parts_are_laid_on_white(tmp_path):
 
 def test_orientation_of_the_camera_is_undone(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned clockwise
+    exif[0x0112] = 6  # shown turned clockwise
     save(tmp_path / "a.png", COLOUR, exif=exif)
     np.testing.assert_array_equal(datasets.load(tmp_path).X, [np.rot90(COLOUR, -1)])
 
@@ -100,12 +100,12 @@ def test_images_of_several_sizes_need_image_size(tmp_path):
     save(tmp_path / "a.png", GREY)
     save(tmp_path / "b.png", GREY)
     save(tmp_path / "c.png", GREY.T)
-    message = r"2 sizes.*: 6 x 8 \(2 of them\), 8 x 6 \(1 of them\).*image_size=\(6, 8\)"
+    message = r"2 sizes.*: 6 x 8 \(2 of 3\), 8 x 6 \(1 of 3\).*image_size=\(6, 8\)"
     with pytest.raises(ValueError, match=message):
         datasets.load(tmp_path)
     X = datasets.load(tmp_path, image_size=(6, 8)).X
     assert X.shape == (3, 6, 8)
-    np.testing.assert_array_equal(X[0], GREY)  # this one has the size already
+    np.testing.assert_array_equal(X[0], GREY)  # this image already has the size
 
 
 def test_resizing_crops_around_the_centre_and_keeps_proportions(tmp_path):

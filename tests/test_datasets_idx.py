@@ -1,4 +1,4 @@
-"""IDX files, gzipped or not, whole or damaged."""
+"""IDX files, gzipped or not, intact or damaged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CODES = {">u1": 8, ">i1": 9, ">i2": 0x0B, ">i4": 0x0C, ">f4": 0x0D, ">f8": 0x0E}
 
 
 def encode(array):
-    """The bytes of an IDX file, written after the format's description."""
+    """Encode an array as an IDX file, by the description of the format."""
     code = next(code for t, code in CODES.items() if np.dtype(t) == array.dtype.newbyteorder(">"))
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
     return header + array.astype(array.dtype.newbyteorder(">")).tobytes()
@@ -65,7 +65,7 @@ def test_truncation_at_every_byte_is_an_error_that_names_the_file(path, zipped):
 
 def test_a_changed_byte_of_a_gzipped_file_is_never_accepted_silently(path):
     whole = gzip.compress(encode(IMAGES), mtime=0)
-    for i in range(10, len(whole)):  # behind gzip's own header, which holds a date and the like
+    for i in range(10, len(whole)):  # after gzip's header, which has no checksum
         path.write_bytes(whole[:i] + bytes([whole[i] ^ 0x55]) + whole[i + 1 :])
         with pytest.raises(ValueError, match="x-idx3-ubyte: "):
             read_idx(path)
@@ -84,20 +84,20 @@ def test_any_bytes_give_an_array_or_a_value_error(path, data):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not an IDX file: .* it is empty"),
+        (b"", "not an IDX file: .* the file is empty"),
         (b"\x89PNG\r\n\x1a\n", "not an IDX file: .* got 89 50 4e 47"),
         (b"\0\0\x07\x01" + bytes(8), "not an IDX file: .* got 00 00 07 01"),
         (b"\0\0\x08\0" + bytes(8), "not an IDX file: .* got 00 00 08 00"),
         (b"\0\0\x08\x03" + bytes(8), "truncated: the header of 16 bytes is incomplete"),
-        (encode(IMAGES)[:-1], "truncated: its header says 2 x 3 x 4 values .*, 24 bytes.* but 23"),
-        (encode(IMAGES) + b"\0", "too long: its header says 2 x 3 x 4 .*, 24 bytes .* more follow"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "truncated: its header says 4294967295 x .* but 0 follow"),
+        (encode(IMAGES)[:-1], "truncated: the header says 2 x 3 x 4 values .*, 24 bytes.* but 23"),
+        (encode(IMAGES) + b"\0", "too long: the header says 2 x 3 x 4 .*, 24 bytes .* more follow"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "truncated: the header says 4294967295 x .* but 0 follow"),
         (b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12, "is too large"),
         (gzip.compress(encode(IMAGES)) + b"junk", "corrupt gzip"),
         (gzip.compress(encode(IMAGES) + b"\0"), "too long"),
     ],
 )
-def test_what_is_wrong_is_said(path, data, message):
+def test_errors_say_what_is_wrong(path, data, message):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=f"{re.escape(str(path))}: .*{message}|{message}"):
         read_idx(path)
@@ -157,7 +157,7 @@ def test_folder_whose_files_disagree(folder):
         datasets.load(folder)
     (folder / "train-labels-idx1-ubyte").write_bytes(encode(np.array([1, 2], np.uint8)))
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(encode(IMAGES[:1, :, :2]))
-    with pytest.raises(ValueError, match=r"each training row has shape \(3, 4\), each test row"):
+    with pytest.raises(ValueError, match=r"training row has shape \(3, 4\), but each test row"):
         datasets.load(folder)
 
 

@@ -20,7 +20,7 @@ def data():
 
 
 def ink_box(images):
-    """First and last inked row and column of each image."""
+    """Return the first and last row and column with ink, for each image."""
     rows, columns = images.any(axis=2), images.any(axis=1)
     side = images.shape[1]
     return (
@@ -92,10 +92,10 @@ def test_the_image_does_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
 def test_factors_say_how_the_digit_was_drawn(data):
     f = data.factors
     top, bottom, left, right = ink_box(data.X)
-    # The drawing is centred at (x, y), measured to the pixel that the ink reaches.
+    # The box of the ink is centred at (x, y), to within a pixel.
     np.testing.assert_allclose((left + right) / 2 - 13.5, f["x"], atol=1.01)
     np.testing.assert_allclose((top + bottom) / 2 - 13.5, f["y"], atol=1.01)
-    # It is as high as its size and the pen, give or take the wobble.
+    # Its height is the size plus the thickness of the pen, apart from the wobble.
     extra = bottom - top + 1 - f["size"] - f["thickness"]
     assert (abs(extra) < 2 * f["wobble"] + 2.5).all()
     # A thicker pen leaves more ink; a slant moves the top of a 1 to the right of its foot.
@@ -111,7 +111,7 @@ def test_factors_say_how_the_digit_was_drawn(data):
 
 
 def count_holes(image):
-    """Black regions that the ink closes off from the border: flood fill, four neighbours."""
+    """Count the black regions enclosed by ink, by a flood fill over four neighbours."""
     free = image < 128
     regions = 0
     while free.any():
@@ -122,8 +122,8 @@ def count_holes(image):
                 free[r, c] = False
                 size += 1
                 todo += [(r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)]
-        regions += size > 3  # smaller ones are the pockets where two strokes part
-    return regions - 1  # the outside is a region too
+        regions += size > 3  # smaller ones lie where two strokes part
+    return regions - 1  # the outside is also a region
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def count_holes(image):
 def test_loops_are_closed_and_nothing_else_is(data, digit, holes):
     images = data.X[data.y == digit][:60]
     right = [count_holes(image) == holes for image in images]
-    assert np.mean(right) >= 0.95  # a thick pen fills a small loop now and then
+    assert np.mean(right) >= 0.95  # a thick pen sometimes fills a small loop
 
 
-def test_a_simple_reader_can_tell_the_digits_apart(data):
-    """The nearest of 2,000 drawings, image by image, is of the same digit."""
+def test_a_nearest_neighbour_classifier_recognizes_the_digits(data):
+    """The nearest of 2,000 other drawings shows the same digit."""
     train = data.X[:2_000].reshape(2_000, -1) / np.float32(255)
     test = data.X_test.reshape(500, -1) / np.float32(255)
     distance = (train**2).sum(1) - 2 * test @ train.T

@@ -68,25 +68,25 @@ def test_tsv(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", ": is empty"),
-        ("\n\n", ": is empty"),
-        ("a,b\n\n", r": has no rows of numbers, only \['a', 'b'\] on line 1"),
+        ("", ": the file is empty"),
+        ("\n\n", ": the file is empty"),
+        ("a,b\n\n", r": there are no rows of numbers, only \['a', 'b'\] on line 1"),
         ("1,2\n3,x\n4,y\n", ", line 2, column 2: expected a number, got 'x'"),
         ("a,b\n\n1,2\n3,x\n", r", line 4, column 2 \(b\): expected a number, got 'x'"),
         ("1,2\n,x\n", ", line 2, column 2: expected a number, got 'x'"),
         ("1,2\n3\n", ", line 2: expected 2 values, got 1"),
         ("1,2\n3,4,5\n", ", line 2: expected 2 values, got 3"),
-        ("a,b\n1,2,3\n", ", line 1: the header has 2 columns, the rows have 3"),
+        ("a,b\n1,2,3\n", ", line 1: the header has 2 columns, but the rows have 3"),
         ("a,b\n1,2\n1,2,3\n", ", line 3: expected 2 values, got 3"),
         ("name,1\n2,3\n", ", line 1, column 1: expected a number, got 'name'"),
         ("1,2\n1_0,2\n", ", line 2, column 1: expected a number, got '1_0'"),
         ("1,2\n٣,2\n", ", line 2, column 1: expected a number, got '٣'"),
         ("1;2,5\n", ", line 1, column 2: expected a number, got '2,5'"),
         (",x\n0,1\n", ", line 1: column 1 has no name in the header.*index=False"),
-        ("1 2\n3 4\n", ": has no rows of numbers|, line 2, column 1"),
+        ("1 2\n3 4\n", ": there are no rows of numbers|, line 2, column 1"),
     ],
 )
-def test_what_is_wrong_is_said_and_where(path, text, message):
+def test_errors_say_what_is_wrong_and_where(path, text, message):
     with pytest.raises(ValueError, match=rf"table\.csv({message})"):
         load(path, text)
 

@@ -1,4 +1,4 @@
-"""What `diagnose` says of a latent space, what the history keeps of it, and the warning."""
+"""`diagnose`, the latent units in the history, and the warning of posterior collapse."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ K = 6
 
 
 def small(**params: Any) -> VAE:
-    """A model that trains in no time."""
+    """Return an unfitted model that trains quickly."""
     defaults = {"hidden_layer_sizes": (16,), "epochs": 4, "batch_size": 32, "random_state": 0}
     return VAE(**{**defaults, "latent_dim": K, "verbose": False, **params})
 
 
 def posteriors(mu: Any, sigma: Any) -> Diagnosis:
-    """The diagnosis of posteriors N(mu, sigma^2), each (n,) or (n, k)."""
+    """Return the diagnosis of posteriors N(mu, sigma^2); mu and sigma are (n,) or (n, k)."""
     mu, sigma = np.broadcast_arrays(np.asarray(mu, np.float32), np.asarray(sigma, np.float32))
     if mu.ndim == 1:
         mu, sigma = mu[:, None], sigma[:, None]
@@ -33,7 +33,7 @@ def posteriors(mu: Any, sigma: Any) -> Diagnosis:
 
 @pytest.fixture(scope="module")
 def X() -> np.ndarray:
-    """Rows of three hidden factors, within [0, 1]."""
+    """Rows in [0, 1] that depend on three hidden factors."""
     rng = np.random.default_rng(0)
     hidden = rng.standard_normal((1200, 3)) @ rng.standard_normal((3, 12))
     return (1 / (1 + np.exp(-hidden))).astype(np.float32)
@@ -58,7 +58,7 @@ def test_the_kl_of_the_units_adds_up_to_the_kl_of_the_rows(vae, X):
 
 
 def test_active_units_are_those_whose_mean_varies_by_more_than_a_hundredth(vae, X):
-    """Burda et al. (2016)."""
+    """Burda et al. (2016) define active units so."""
     found = vae.diagnose(X)
     variance = vae.transform(X).var(axis=0, dtype=np.float64)
     np.testing.assert_allclose(found.mean_variance, variance)
@@ -78,7 +78,7 @@ def test_the_moments_of_the_aggregate_posterior_are_those_of_draws_from_it(vae, 
 
 
 @pytest.mark.parametrize(("center", "width"), [(2.0, 1.0), (0.0, 0.5), (-1.0, 3.0), (0.0, 1.0)])
-def test_equal_posteriors_inform_of_nothing_and_are_as_far_as_their_kl(center, width):
+def test_equal_posteriors_have_no_information_and_their_kl_as_distance(center, width):
     found = posteriors(np.full(50, center), width)
     expected = (center**2 + width**2 - 1 - 2 * math.log(width)) / 2
     np.testing.assert_allclose(found.kl, expected, rtol=1e-5, atol=1e-7)
@@ -88,7 +88,7 @@ def test_equal_posteriors_inform_of_nothing_and_are_as_far_as_their_kl(center, w
 
 @pytest.mark.parametrize("width", [0.9, 0.5, 0.1, 0.02])
 def test_posteriors_that_add_up_to_the_prior_have_no_distance(width):
-    """Means of variance 1 - width^2: the channel of a Gaussian, whose information is -log width."""
+    """A Gaussian channel with means of variance 1 - width^2 transmits -log(width) nats."""
     centers = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000) * math.sqrt(1 - width**2)
     found = posteriors(centers, width)
     np.testing.assert_allclose(found.distance, 0, atol=2e-3)
@@ -110,7 +110,7 @@ def test_the_distance_of_a_mixture_is_its_integral():
     np.testing.assert_allclose(found.kl, found.information + found.distance, rtol=1e-6)
 
 
-def test_far_and_narrow_posteriors_stay_finite_and_inform_of_at_most_the_rows():
+def test_far_and_narrow_posteriors_stay_finite_with_at_most_log_n_nats():
     found = posteriors([[0.0, -300], [50.0, 300], [90.0, 0]], [[1e-4, 1e-9]])
     for name in ("kl", "information", "distance", "mean", "covariance"):
         assert np.isfinite(getattr(found, name)).all()
@@ -147,7 +147,7 @@ def test_a_long_table_is_cut():
     mu = np.random.default_rng(0).standard_normal((20, 80)).astype(np.float32)
     lines = str(diagnose(mu, np.zeros_like(mu))).splitlines()
     assert len(lines) == 2 + 50 + 1
-    assert lines[-1].startswith("and 30 more of KL ")
+    assert lines[-1].startswith("and 30 more with KL ")
 
 
 def test_it_can_be_kept(vae, X):
@@ -169,7 +169,7 @@ def test_the_history_has_the_units_of_the_validation_rows(X):
     assert vae.history_["active_units"][-1] == found.active_units
 
 
-def test_without_validation_rows_it_has_those_of_some_rows_always_the_same(X, monkeypatch):
+def test_without_validation_the_history_has_the_units_of_the_same_rows_each_epoch(X, monkeypatch):
     looked_at = []
     real = kl_per_dimension
 
@@ -196,11 +196,11 @@ def test_without_validation_rows_it_has_those_of_some_rows_always_the_same(X, mo
 
 
 def collapsed(**params: Any) -> VAE:
-    """A model whose KL is so dear that it says nothing."""
+    """Return a model whose beta is so large that the posterior collapses."""
     return small(beta=30, learning_rate=0.01, batch_size=4, **params)
 
 
-def test_a_collapse_is_said_once_with_what_helps(X):
+def test_a_collapse_is_warned_of_once_with_remedies(X):
     vae = collapsed()
     with pytest.warns(CollapseWarning, match="0 of 6 latent units are active") as caught:
         vae.fit(X)
@@ -210,7 +210,7 @@ def test_a_collapse_is_said_once_with_what_helps(X):
     assert all(help in text for help in ("smaller beta", "LinearWarmup", "free_bits", "wider"))
     assert vae.history_["active_units"][-1] == 0
     assert vae.diagnose(X).active_units == 0
-    vae.partial_fit(X)  # is one epoch of many: no warning
+    vae.partial_fit(X)  # one epoch of partial_fit does not warn
 
 
 def test_short_training_is_not_judged(X):
@@ -228,7 +228,7 @@ def test_an_interrupted_training_is_not_judged(X):
 
 
 def test_the_weights_that_patience_restored_are_judged_not_the_last(X):
-    """While beta rises the units go quiet, and the best ELBO is of an epoch before that."""
+    """The rising beta makes the units inactive, but the best ELBO belongs to an earlier epoch."""
     params: dict[str, Any] = {"beta": SigmoidWarmup(6, end=30), "batch_size": 4, "epochs": 6}
     params |= {"likelihood": "gaussian", "learning_rate": 0.01}
     vae = small(**params, patience=6).fit(X, validation=X[:99])
@@ -239,7 +239,7 @@ def test_the_weights_that_patience_restored_are_judged_not_the_last(X):
 
 
 def test_units_to_spare_are_no_collapse(X):
-    """Three factors and forty units: the model leaves most of them to the prior."""
+    """With three factors and forty units, most units stay at the prior, and no warning comes."""
     vae = small(latent_dim=40, learning_rate=0.01, batch_size=8, epochs=10).fit(X)
     assert vae.model_.core.optimizer_steps >= 1000
     assert 4 <= vae.history_["active_units"][-1] < 40

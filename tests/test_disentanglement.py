@@ -1,4 +1,4 @@
-"""Scores of disentanglement: on codes whose score is known, and on a real model."""
+"""Scores of disentanglement, for codes with a known score and for a trained model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def factors() -> np.ndarray:
 
 
 def scores(codes: Any, factors: Any) -> np.ndarray:
-    """MIG, SAP, disentanglement, completeness."""
+    """Return MIG, SAP, and the disentanglement and completeness of DCI."""
     found = dci(codes, factors)
     return np.array([mig(codes, factors), sap(codes, factors), *found[:2]])
 
@@ -55,7 +55,7 @@ def test_noise_scores_zero(factors, rng):
 
 
 def test_a_rotation_keeps_the_information_and_loses_the_rest(factors):
-    """The Hadamard matrix gives each unit the same part of each factor."""
+    """A Hadamard matrix spreads every factor equally over the units."""
     rotation = np.kron([[1, 1], [1, -1]], [[1, 1], [1, -1]]) / 2
     codes = factors @ rotation
     assert scores(codes, factors).max() < 0.05
@@ -63,7 +63,7 @@ def test_a_rotation_keeps_the_information_and_loses_the_rest(factors):
 
 
 def test_two_units_for_one_factor_are_disentangled_but_not_complete(factors, rng):
-    """Each half of the sum: both are needed."""
+    """The factor is half the sum of two units, so both are needed."""
     other = rng.standard_normal(factors.shape)
     codes = np.hstack([factors + other, factors - other])
     found = dci(codes, factors)
@@ -108,7 +108,7 @@ def test_factors_of_classes(kind, rng):
 
 
 def test_mig_is_its_definition(rng):
-    """Chen et al. (2018), on whole numbers, whose bins are they themselves."""
+    """Chen et al. (2018). The codes are whole numbers, and each number is a bin."""
     z = rng.integers(0, 5, (N, 3))
     v = (z + rng.integers(0, 3, (N, 3)))[:, :2] + z[:, 1:]
     gaps = []
@@ -119,7 +119,7 @@ def test_mig_is_its_definition(rng):
 
 
 def test_sap_is_its_definition(factors, rng):
-    """Kumar et al. (2018): the squared correlation, best less second."""
+    """Kumar et al. (2018): the largest squared correlation minus the second largest."""
     codes = factors @ rng.standard_normal((F, 6)) + rng.standard_normal((N, 6))
     r2 = np.corrcoef(codes.T, factors.T)[:6, 6:] ** 2
     r2.sort(axis=0)
@@ -127,7 +127,7 @@ def test_sap_is_its_definition(factors, rng):
 
 
 def test_dci_is_its_definition(factors, rng):
-    """Eastwood & Williams (2018), section 2, from the importance of each unit for each factor."""
+    """Eastwood & Williams (2018), section 2. R is the importance of each unit for each factor."""
     found = dci(factors @ rng.standard_normal((F, 5)) + rng.standard_normal((N, 5)), factors)
     R = found.importance
     assert R.shape == (5, F)
@@ -165,7 +165,7 @@ def test_a_single_unit_has_no_second(factors):
     assert mig(factors[:, :1], factors[:, 0]) == pytest.approx(1)
     assert sap(factors[:, :1], factors[:, 0]) == pytest.approx(1)
     classes = (factors[:, 0] > 0).astype(int)
-    assert sap(classes[:, None], classes) == pytest.approx(1 / 2)  # of chance alone: 1 / classes
+    assert sap(classes[:, None], classes) == pytest.approx(1 / 2)  # chance alone gives 1 / classes
     assert 0 <= dci(factors[:, :1], factors).completeness <= 1
 
 
@@ -199,11 +199,11 @@ GOOD = np.random.default_rng(0).random((200, 3))
         (GOOD[:99], GOOD[:99], "codes has 99 rows, expected at least 100"),
         (np.where(GOOD > 0.9, np.nan, GOOD), GOOD, "codes must be finite"),
         (GOOD, np.where(GOOD > 0.9, np.inf, GOOD), "factor '0' must be finite"),
-        (GOOD, GOOD[:150], r"factor '0' has the shape \(150,\), expected \(200,\)"),
-        (GOOD, {"x": GOOD[:, 0], "y": 3}, r"factor 'y' has the shape \(\), expected \(200,\)"),
+        (GOOD, GOOD[:150], r"factor '0' has shape \(150,\), expected \(200,\)"),
+        (GOOD, {"x": GOOD[:, 0], "y": 3}, r"factor 'y' has shape \(\), expected \(200,\)"),
         (GOOD, {"x": np.full(200, 0.5)}, "factor 'x' is 0.5 in all rows: leave it out"),
-        (GOOD, {}, "factors holds none"),
-        (GOOD, GOOD[None], r"factors must have the shape \(n, n_factors\)"),
+        (GOOD, {}, "factors is empty"),
+        (GOOD, GOOD[None], r"factors must have shape \(n, n_factors\)"),
         (GOOD, {"x": np.array([None] * 200)}, "factor 'x' holds object, expected numbers"),
         (GOOD, {"x": GOOD[:, 0] * 1j}, "factor 'x' holds complex128, expected numbers"),
     ],

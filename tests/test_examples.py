@@ -1,4 +1,4 @@
-"""The examples at small size: each runs, says what it did, and writes what it says."""
+"""The examples at small size: each one runs, reports what it did and writes its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ sys.path.append(str(EXAMPLES))
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Run an example by name; its files go to tmp_path/out. No data of this machine is seen."""
+    """Run an example by name. Its files go to tmp_path/out, and it finds no local data sets."""
 
     def run(name: str, *options: object) -> Result:
         module = import_module(name)
@@ -35,7 +35,7 @@ def run(tmp_path, monkeypatch):
 
 
 def picture(tmp_path: Path, name: str) -> NDArray[np.uint8]:
-    """A picture that an example wrote: it shows something."""
+    """Return a picture that an example wrote, and assert that it is not uniform."""
     with Image.open(tmp_path / "out" / name) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert pixels.std() > 5
@@ -49,7 +49,7 @@ def save_image(path: Path, pixels: NDArray[np.float64]) -> Path:
 
 @pytest.fixture
 def faces_folder(tmp_path):
-    """Forty round heads whose mouths go up (the even ones) or down."""
+    """A folder of forty round heads. The mouths of the even ones go up, of the odd ones down."""
     folder = tmp_path / "faces"
     folder.mkdir()
     y, x = np.mgrid[-1:1:24j, -1:1:20j]
@@ -114,7 +114,7 @@ def test_a_file_of_another_kind_is_one_line(run, tmp_path, name, option):
 
 @pytest.fixture
 def songs_file(tmp_path):
-    """Songs of 13 bars, an upbeat before them: chords of C, F and G, four voices."""
+    """A file of songs with an upbeat and 13 bars: chords of C, F and G in four voices."""
     rng = np.random.default_rng(0)
     chords = [[48, 55, 64, 72], [53, 57, 60, 72], [43, 55, 62, 71]]
 
@@ -152,7 +152,7 @@ def test_music_measures_consonance_and_pitches():
     shares, consonant = music.harmony(major)
     assert consonant == 1 and shares[[0, 4, 7]] == pytest.approx(1 / 3)
     assert music.harmony(music.bars_of([[48, 49]] * 16))[1] == 0
-    # A song in G becomes one in C, and its upbeat goes.
+    # A song in G is transposed to C, and its upbeat is dropped.
     assert np.array_equal(music.bars_of([[60]] * 4 + [[43, 47, 50]] * 16), major)
 
 
@@ -217,7 +217,7 @@ def test_twins_copies_and_creates(run, tmp_path):
     error = [float(p.split("squared error ")[1].split()[0]) for p in (copier, creator)]
     assert error[0] < error[1]  # the autoencoder copies better
     far = [float(p.split("from the prior: ")[1].split()[0]) for p in (copier, creator)]
-    assert far[0] > far[1]  # and what it makes up is further from anything real
+    assert far[0] > far[1]  # but its samples are further from real images
     picture(tmp_path, "twins.png")
 
 

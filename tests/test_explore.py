@@ -1,4 +1,4 @@
-"""The page of `vaefast explore` as a file: what it holds, and what is said of bad input."""
+"""The page that `vaefast explore` writes: its content, the command, and errors for bad input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def content_of(page: Path) -> dict[str, Any]:
-    """What the page was given, as its script reads it."""
+    """Return the model and data embedded in the page, as its script reads them."""
     text = page.read_text(encoding="utf-8")
     found = re.search(r'<script type="application/json" id="model">(.*?)</script>', text, re.DOTALL)
     assert found
@@ -72,7 +72,7 @@ def fail(*args: object) -> str:
     return output
 
 
-# --- what the file holds ---
+# --- the content of the file ---
 
 
 def test_the_page_may_load_nothing_but_its_own_style_and_script(tmp_path: Path):
@@ -85,15 +85,15 @@ def test_the_page_may_load_nothing_but_its_own_style_and_script(tmp_path: Path):
         assert inside
         digest = base64.b64encode(hashlib.sha256(inside[1].encode()).digest()).decode()
         assert f"'sha256-{digest}'" in policy[1]
-    assert set(re.findall(r"\w+://[\w.]+", text)) == {"http://www.w3.org"}  # the icon's namespace
+    assert set(re.findall(r"\w+://[\w.]+", text)) == {"http://www.w3.org"}  # namespace of the icon
     assert "{{" not in text
 
 
-def test_weights_are_float16_only_where_nobody_sees_it(tmp_path: Path):
+def test_weights_are_float16_only_where_it_is_invisible(tmp_path: Path):
     vae = small(IMAGES)
     assert written(tmp_path, vae)["decoder"]["weights"]["type"] == "float16"
     tensors = vae.model_.weights()
-    tensors["decoder.0.weight"] *= 300  # steep: rounding would show
+    tensors["decoder.0.weight"] *= 300  # steep enough to make the rounding visible
     tensors["output.weight"] *= 30
     vae.model_.set_weights(tensors)
     weights = written(tmp_path, vae)["decoder"]["weights"]
@@ -129,13 +129,13 @@ def test_of_many_rows_some_are_drawn_with_their_labels(
     assert (points["n"], points["of"]) == (30, 120)
     values = floats(points["labels"]["values"]).astype(int)
     assert len(set(values)) == 30
-    # rows are encoded in blocks: the last digit may depend on how many there are
+    # Rows are encoded in blocks, so the last digit may depend on the number of rows.
     np.testing.assert_allclose(
         floats(points["codes"]).reshape(-1, 2), vae.transform(IMAGES)[values], atol=1e-5
     )
 
 
-def test_rare_words_become_other(tmp_path: Path):
+def test_rare_labels_become_other(tmp_path: Path):
     words = np.array([f"word {i % 40:02}" for i in range(100)] + ["often"] * 20)
     labels = written(tmp_path, small(IMAGES), IMAGES, words)["points"]["labels"]
     assert len(labels["names"]) == 20
@@ -169,7 +169,7 @@ def test_a_map_of_two_dimensions_is_the_latent_space(tmp_path: Path):
 def test_the_strongest_dimension_comes_first(tmp_path: Path):
     vae = small(IMAGES, latent_dim=4)
     tensors = vae.model_.weights()
-    tensors["decoder.0.weight"] *= np.array([[1], [0], [100], [10]])  # of each dimension
+    tensors["decoder.0.weight"] *= np.array([[1], [0], [100], [10]])  # per latent dimension
     vae.model_.set_weights(tensors)
     found = written(tmp_path, vae)
     assert found["order"] == [2, 3, 0, 1]
@@ -191,7 +191,7 @@ def test_the_same_model_and_data_give_the_same_page(tmp_path: Path):
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
-# --- what does not fit ---
+# --- input that does not fit ---
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_model_without_weights_has_no_page(tmp_path: Path):
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Addresses that a browser, which there is, was asked to open."""
+    """Pretend that there is a browser; return the list of addresses that it opens."""
     addresses: list[str] = []
 
     def open_address(address: str) -> bool:
@@ -281,14 +281,14 @@ def test_without_a_browser_the_page_is_there_and_named(
     monkeypatch.setattr(webbrowser, "open", no_browser)
     out = tmp_path / "page.html"
     code, output = command(model, "--out", out)
-    assert code == 0 and f"No browser was found here. Open {out}" in output
+    assert code == 0 and f"No browser was found. Open {out}" in output
     assert content_of(out)["latent_dim"] == 3
 
 
 def test_directions_come_from_a_file(model: Path, tmp_path: Path):
     np.savez(tmp_path / "ways.npz", smile=np.array([1, 0, 2]), age=np.ones(3))
     out = tmp_path / "page.html"
-    np.save(tmp_path / "thick.npy", np.array([0, 1, 0], np.float32))  # as direction --save does
+    np.save(tmp_path / "thick.npy", np.array([0, 1, 0], np.float32))  # as direction --save writes
     files = ("--directions", tmp_path / "ways.npz", "--directions", tmp_path / "thick.npy")
     assert command(model, *files, "--out", out, "--no-open")[0] == 0
     assert content_of(out)["directions"] == [
@@ -346,7 +346,7 @@ def test_a_page_that_is_there_stays_without_force(model: Path, tmp_path: Path):
         (["MODEL", "--out", "folder", "--force"], "is a folder, not a file"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_left(
+def test_errors_say_what_is_wrong_and_leave_no_file(
     model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

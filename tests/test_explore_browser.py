@@ -1,7 +1,7 @@
 """The page of `vaefast explore` in headless Chromium: the pictures, every control, no network.
 
-Needs Chromium, its driver and selenium. Without them the tests are skipped, unless the environment
-variable VAEFAST_TEST_BROWSER is set: then they fail.
+The tests need Chromium, its driver and selenium. Without them the tests are skipped, or fail if the
+environment variable VAEFAST_TEST_BROWSER is set.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vaefast._core import ACTIVATIONS
 from vaefast.explore import write_page
 
 RNG = np.random.default_rng(0)
-COLOURS = RNG.random((200, 6, 9, 3), dtype=np.float32)  # wider than high
+COLOURS = RNG.random((200, 6, 9, 3), dtype=np.float32)  # wider than tall
 GREY = COLOURS[:, :, :5, 0]
 LABELS = np.array(["dark", "middle", "bright"])[np.arange(200) % 3]
 TABLE = RNG.standard_normal((200, 6), dtype=np.float32)
@@ -66,13 +66,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Page:
-    """A page in the browser, used as a person does: by mouse, finger and keys."""
+    """A page in the browser, operated by mouse, finger and keys as a person does."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
     def frames(self) -> None:
-        """Wait until what was done is on the screen."""
+        """Wait until the screen shows the last change."""
         self.driver.execute_async_script(
             "const done = arguments[0];"
             "requestAnimationFrame(() => requestAnimationFrame(() => done()))"
@@ -110,7 +110,7 @@ class Page:
         self.frames()
 
     def code(self) -> np.ndarray:
-        """The shown code, as the sliders say it."""
+        """Return the shown code from the values of the sliders."""
         values = self.run(
             "return [...document.querySelectorAll('#dimension-sliders input')]"
             ".map((input) => [Number(input.id.slice(1)), Number(input.value)])"
@@ -118,15 +118,15 @@ class Page:
         return np.array([value for _, value in sorted(values)])
 
     def pixels(self, name: str = PICTURE) -> np.ndarray:
-        """A canvas as (h, w, 4) of 0 to 255."""
+        """Return a canvas as an array (h, w, 4) from 0 to 255."""
         address = self.run("return document.getElementById(arguments[0]).toDataURL()", name)
         with Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))) as image:
             return np.array(image.convert("RGBA"))
 
     def pointer(self, kind: str, *steps: tuple[str, float, float]) -> None:
-        """Move, press or release a mouse or a finger over the map; 0, 0 is its middle, 1 its edge.
+        """Scroll to the map, then move, press or release a mouse or a finger over it.
 
-        The map is brought into view first.
+        The coordinates are 0 in the middle of the map and 1 at its edge.
         """
         element = self.find(MAP)
         self.run("arguments[0].scrollIntoView({block: 'center'})", element)
@@ -147,7 +147,7 @@ class Page:
 
 @pytest.fixture
 def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Write a page and open it; at the end its console must be clean and no address asked for."""
+    """Write a page and open it. At the end, the console must be empty and the network unused."""
     path = tmp_path / "page.html"
     media = {"name": "prefers-color-scheme", "value": "light"}
 
@@ -160,7 +160,7 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Page]]:
         **options: Any,
     ) -> Page:
         write_page(vae, path, *args, **options)
-        chromium.get_log("performance"), chromium.get_log("browser")  # of what came before
+        chromium.get_log("performance"), chromium.get_log("browser")  # drops earlier entries
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         chromium.execute_cdp_cmd(
@@ -183,7 +183,7 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Page]]:
         and message["params"]["documentURL"] == path.as_uri()  # not the browser's own start page
     ]
     assert {url for url in addresses if not url.startswith("data:")} <= {path.as_uri()}
-    assert path.as_uri() in addresses  # the log does tell
+    assert path.as_uri() in addresses  # the log works
     assert (
         chromium.execute_script(
             "return performance.getEntriesByType('resource')"
@@ -194,7 +194,7 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Page]]:
 
 
 def lively(X: np.ndarray, **parameters: Any) -> VAE:
-    """A model with random weights, so large that its pictures differ much from code to code."""
+    """Return a model with weights so large that its pictures depend strongly on the code."""
     settings = {"hidden_layer_sizes": (12, 8), "epochs": 1, "random_state": 0, "verbose": False}
     vae = VAE(**(settings | parameters)).fit(X)
     random = np.random.default_rng(1)
@@ -218,7 +218,7 @@ def deep() -> VAE:
 
 
 def expected(vae: VAE, code: np.ndarray, low: float = 0, high: float = 1) -> np.ndarray:
-    """The picture that Python makes of a code, (h, w, 3) of 0 to 1."""
+    """Return the picture that Python decodes from a code, (h, w, 3) from 0 to 1."""
     image = vae.inverse_transform(np.float32(code)[None])[0]
     image = np.clip((image - low) / (high - low), 0, 1)
     return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
@@ -244,7 +244,7 @@ def test_the_picture_is_that_of_python(open_page: Callable[..., Page], activatio
         np.testing.assert_allclose(page.code(), code, atol=1e-6)
         pictures.append(expected(vae, code))
         assert_shows(page, pictures[-1])
-    assert np.ptp(pictures, axis=0).max() > 20 / 255  # they do differ
+    assert np.ptp(pictures, axis=0).max() > 20 / 255  # the pictures differ
 
 
 def test_a_gaussian_picture_in_colour_is_that_of_python(open_page: Callable[..., Page]):
@@ -275,7 +275,7 @@ def test_every_size_of_latent_space_has_a_map(open_page: Callable[..., Page], la
     page.pointer("mouse", ("move", 0.5, 0.5), ("press", 0.5, 0.5), ("release", 0.5, 0.5))
     assert_shows(page, expected(vae, page.code()))
     assert not page.find("show-points").is_displayed()
-    assert page.pixels("ground")[..., 3].mean() > 128  # pictures all over it
+    assert page.pixels("ground")[..., 3].mean() > 128  # pictures cover the map
 
 
 # --- the map ---
@@ -385,7 +385,7 @@ def test_tabs_follow_the_arrow_keys(open_page: Callable[..., Page], flat: VAE):
 
     page = open_page(flat)
     first = page.find("tab-dimensions")
-    page.keys(first, Keys.ARROW_RIGHT)  # there are no directions: their tab is left out
+    page.keys(first, Keys.ARROW_RIGHT)  # skips the hidden tab of directions
     assert page.driver.switch_to.active_element.get_attribute("id") == "tab-morph"
     assert page.find("morph").is_displayed() and not page.find("dimensions").is_displayed()
     page.keys(page.find("tab-morph"), Keys.END, Keys.ARROW_RIGHT)
@@ -425,7 +425,7 @@ def test_directions_push_the_kept_code(open_page: Callable[..., Page], flat: VAE
     page.slide("direction0", -1)
     np.testing.assert_allclose(page.code(), [-0.5, 1.25], atol=1e-6)
     assert_shows(page, expected(flat, page.code()))
-    page.click("centre")  # another picture starts unpushed
+    page.click("centre")  # a new picture starts with the sliders at 0
     assert float(page.find("direction0").get_property("value")) == 0
 
 
@@ -460,13 +460,13 @@ def test_a_morph_plays_pauses_and_shows_its_frames(open_page: Callable[..., Page
         page.frames()
     np.testing.assert_array_equal(page.code(), rested)
     page.click("play")
-    page.click("random")  # whatever else is done ends the morph
+    page.click("random")  # any other action ends the morph
     assert page.find("play").text == "Play"
 
 
 def test_sliders_reach_codes_far_out(open_page: Callable[..., Page], deep: VAE):
     page = open_page(deep)
-    page.run("Math.random = () => 0.9999")  # each number of the code 4.3 standard deviations out
+    page.run("Math.random = () => 0.9999")  # every latent dimension is at 4.3
     page.click("random")
     assert page.code() == pytest.approx(np.full(11, np.sqrt(-2 * np.log(1e-4))), rel=1e-3)
     assert_shows(page, expected(deep, page.code()))

@@ -1,4 +1,4 @@
-"""Names of columns: scikit-learn's feature_names_in_ and get_feature_names_out."""
+"""Column names: scikit-learn's feature_names_in_ and get_feature_names_out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = ["length", "width", "height"]
 
 
 def small(**params: Any) -> VAE:
-    """A model that trains in no time."""
+    """Return an unfitted model that trains quickly."""
     defaults = {"hidden_layer_sizes": (8,), "epochs": 1, "likelihood": "gaussian"}
     return VAE(**{**defaults, "verbose": False, "random_state": 0, **params})
 

@@ -1,4 +1,4 @@
-"""Pictures: what lies where, in which size and colour."""
+"""Pictures made of images: layout, size and colour."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vaefast.pictures import images
 
 
 def flat(*values: float, side: int = 28) -> np.ndarray:
-    """Images of one grey value each."""
+    """Return images of a single grey value each."""
     return np.stack([np.full((side, side), value, dtype=np.float32) for value in values])
 
 
 def cells(picture: Image.Image, columns: int, rows: int) -> np.ndarray:
-    """The colour in the middle of each cell of a sheet, (rows, columns, 3)."""
+    """Return the colour in the middle of each cell of a sheet, (rows, columns, 3)."""
     pixels = np.asarray(picture)
     y = ((np.arange(rows) + 0.5) * pixels.shape[0] / rows).astype(int)
     x = ((np.arange(columns) + 0.5) * pixels.shape[1] / columns).astype(int)
@@ -25,7 +25,7 @@ def cells(picture: Image.Image, columns: int, rows: int) -> np.ndarray:
 
 
 class Decoder:
-    """Stands for a model of two latent dimensions: red is the first, green the second."""
+    """A stand-in for a model of two latent dimensions: the first is red, the second green."""
 
     latent_dim = 2
 
@@ -98,7 +98,7 @@ def test_sheet_says_what_is_wrong_with_its_images(wrong, message):
         images.sheet(wrong)
 
 
-def test_gaps_are_mid_grey_and_leave_the_range():
+def test_missing_values_are_mid_grey_and_do_not_change_the_range():
     gaps = np.array([[[-3.0, np.nan], [np.nan, 5.0]]], np.float32).repeat(14, 1).repeat(14, 2)
     assert images.value_range(gaps) == (-3, 5)
     assert images.value_range(np.full((1, 2, 2), np.nan)) == (0, 1)
@@ -142,15 +142,15 @@ def test_manifold_lies_at_the_quantiles_with_large_second_coordinates_on_top():
     picture = images.manifold(Decoder(), n=5)
     colours = cells(picture, 5, 5) / 255
     shares = (np.arange(5) + 0.5) / 5
-    np.testing.assert_allclose(colours[0, :, 0], shares, atol=1 / 255)  # to the right
-    np.testing.assert_allclose(colours[:, 0, 1], shares[::-1], atol=1 / 255)  # to the top
+    np.testing.assert_allclose(colours[0, :, 0], shares, atol=1 / 255)  # increases to the right
+    np.testing.assert_allclose(colours[:, 0, 1], shares[::-1], atol=1 / 255)  # increases to the top
     assert picture.width % 5 == 0  # no gutters
 
 
 def test_manifold_needs_two_latent_dimensions():
     decoder = Decoder()
     decoder.latent_dim = 3
-    with pytest.raises(ValueError, match="2 latent dimensions, this model has 3"):
+    with pytest.raises(ValueError, match="2 latent dimensions, but this model has 3"):
         images.manifold(decoder)
 
 
@@ -181,11 +181,11 @@ def test_strips_make_room_for_names_heads_captions_and_breaks():
     assert headed.height > plain.height and headed.width > plain.width
     assert captioned.height == plain.height + 2 * images.CAPTION
     assert broken.width == plain.width + images.BREAK
-    for picture in (named, headed, captioned):  # the words are there
+    for picture in (named, headed, captioned):  # the text is drawn
         assert (np.asarray(picture) > 180).any()
 
 
-def test_strips_frame_the_images_that_they_are_told_to():
+def test_strips_frame_the_chosen_images():
     pixels = np.asarray(images.strips([flat(0.5, 0.5)], framed=[(0, 1)]))
     framed = (pixels == images.FRAME).all(axis=-1)
     columns = np.flatnonzero(framed.any(axis=0))

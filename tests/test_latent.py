@@ -1,4 +1,4 @@
-"""What one does with a latent space, on small models of strokes and on codes made by hand."""
+"""The functions of the latent space, on small models of strokes and on codes made by hand."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_morph_begins_and_ends_at_reconstructions(vae, strokes):
         assert images.shape == (11, 28, 28)
         np.testing.assert_allclose(images[::5], vae.reconstruct([a, b, c]), atol=1e-5)
         jumps = np.abs(np.diff(images, axis=0)).mean(axis=(1, 2))
-        assert jumps.max() < 0.6 * np.abs(images[0] - images[5]).mean()  # no jump on the way
+        assert jumps.max() < 0.6 * np.abs(images[0] - images[5]).mean()  # the morph does not jump
 
 
 def test_a_morph_works_on_flat_rows_and_tables(vae, table_vae, strokes):
@@ -133,12 +133,12 @@ def test_a_morph_works_on_flat_rows_and_tables(vae, table_vae, strokes):
     ("kwargs", "message"),
     [
         ({"a": np.zeros((27, 28))}, r"a has shape \(27, 28\), expected one image .*\(28, 28\)"),
-        ({"b": np.zeros((1, 28, 28))}, r"b has shape \(1, 28, 28\).*its first is b\[0\]"),
+        ({"b": np.zeros((1, 28, 28))}, r"b has shape \(1, 28, 28\).*the first one is b\[0\]"),
         ({"through": [np.zeros((28, 28, 3))]}, r"through\[0\] has shape \(28, 28, 3\)"),
         ({"a": np.full((28, 28), 7.0)}, "a ranges from 7 to 7"),
         ({"b": np.full((28, 28), np.nan)}, "b holds nan"),
         ({"steps": 1}, "steps=1 must be at least 2"),
-        ({"how": "curved"}, "'curved' is unknown; there are linear, spherical"),
+        ({"how": "curved"}, "'curved' is unknown; expected one of linear, spherical"),
     ],
 )
 def test_a_morph_says_what_is_wrong(vae, kwargs, message):
@@ -161,7 +161,7 @@ def test_a_path_needs_two_codes_of_one_kind():
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 40), m=st.integers(1, 9), d=st.integers(1, 5))
 def test_nearest_agrees_with_all_distances_sorted(seed, k, m, d):
     random = np.random.default_rng(seed)
-    X = random.integers(0, 4, size=(k, d)).astype(np.float32)  # whole numbers: many ties
+    X = random.integers(0, 4, size=(k, d)).astype(np.float32)  # whole numbers give many ties
     rows = random.normal(size=(m, d)).astype(np.float32)
     n = int(random.integers(1, k + 1))
     distances, indices = latent.nearest(X, rows, n)
@@ -197,10 +197,10 @@ def test_nearest_tells_almost_equal_rows_far_from_the_origin_apart():
 @pytest.mark.parametrize(
     ("X", "rows", "n", "message"),
     [
-        (np.zeros((5, 8, 8)), np.zeros((2, 8, 9)), 1, r"\(8, 9\), but X of shape \(8, 8\)"),
+        (np.zeros((5, 8, 8)), np.zeros((2, 8, 9)), 1, r"\(8, 9\), but X has .* shape \(8, 8\)"),
         (np.zeros((5, 4)), np.zeros((2, 4)), 6, "n=6.*only 5 rows"),
         (np.zeros((5, 4)), np.full((2, 4), np.inf), 1, "rows holds inf"),
-        (np.zeros((0, 4)), np.zeros((2, 4)), 1, "X has no rows"),
+        (np.zeros((0, 4)), np.zeros((2, 4)), 1, "X has 0 sample"),
     ],
 )
 def test_nearest_says_what_is_wrong(X, rows, n, message):
@@ -211,7 +211,7 @@ def test_nearest_says_what_is_wrong(X, rows, n, message):
 # --- dimensions ---
 
 
-def test_a_conditional_model_is_refused_and_told_the_way():
+def test_a_conditional_model_is_refused_with_advice():
     X, y = np.random.default_rng(0).random((30, 4), dtype=np.float32), np.arange(30) % 2
     vae = VAE(2, (4,), conditional=True, epochs=1, random_state=0, verbose=False).fit(X, y)
     for call in (
@@ -261,7 +261,7 @@ def test_traverse_says_what_is_wrong(vae):
 
 
 def slant_of(images: np.ndarray) -> np.ndarray:
-    """The slope of the drawn line in each image, to the right: from its second moments."""
+    """Return the slant to the right of the ink in each image, from its second moments."""
     y, x = np.mgrid[:28, :28]
     ink = images.reshape(-1, 28, 28) / images.reshape(-1, 28, 28).sum(axis=(1, 2), keepdims=True)
     dx = x - (ink * x).sum(axis=(1, 2))[:, None, None]
@@ -274,17 +274,17 @@ def slant_of(images: np.ndarray) -> np.ndarray:
     ("factor", "measure"),
     [("thickness", lambda images: images.mean(axis=(-1, -2))), ("slant", slant_of)],
 )
-def test_a_direction_moves_its_attribute_and_keeps_who_it_is(factor, measure, vae, strokes):
+def test_a_direction_moves_its_attribute_and_keeps_the_digit(factor, measure, vae, strokes):
     amount = strokes.factors[factor]
     low, high = np.quantile(amount, [0.2, 0.8])
     way = latent.direction(vae, strokes.X[amount > high], strokes.X[amount < low])
     images = latent.shift(vae, strokes.X_test, way, [-2, 0, 2])
     less, same, more = measure(images).T
-    # The attribute moves: in almost every image, and as far as between the two groups.
+    # The attribute moves in almost every image, and nearly as far as the two groups are apart.
     assert np.mean(less < same) > 0.95 and np.mean(same < more) > 0.95
     groups = measure(strokes.X[amount > high] / 255), measure(strokes.X[amount < low] / 255)
     assert (more - less).mean() > 0.8 * (groups[0].mean() - groups[1].mean())
-    # Identity stays: the nearest training image is still the same digit.
+    # The digit stays: the nearest training image still shows the same one.
     for step in (0, 2):
         _, indices = latent.nearest(strokes.X, images[:, step], 1)
         _, before = latent.nearest(strokes.X, images[:, 1], 1)
@@ -315,7 +315,7 @@ def test_a_direction_says_what_is_wrong(vae, strokes):
     for groups, name in (((X[:0], X), "X_with"), ((X, X[:0]), "X_without"), (([], X), "X_with")):
         with pytest.raises(ValueError, match=f"{name} is empty"):
             latent.direction(vae, *groups)
-    with pytest.raises(ValueError, match="the same mean code"):
+    with pytest.raises(ValueError, match="have the same mean"):
         latent.direction(vae, X, X)
     with pytest.raises(ValueError, match=r"X_without has rows of shape \(14, 14\)"):
         latent.direction(vae, X, X[:, ::2, ::2])
@@ -331,7 +331,7 @@ def test_a_direction_says_what_is_wrong(vae, strokes):
 def test_without_mutation_each_gene_comes_from_a_parent():
     parents = np.arange(30, dtype=np.float32).reshape(3, 10)
     children = latent.cross(parents, 400, mutation=0, random_state=0)
-    assert (children % 10 == np.arange(10)).all()  # each gene in its place
+    assert (children % 10 == np.arange(10)).all()  # each gene keeps its place
     sources = children // 10
     assert {len(set(row)) for row in sources.tolist()} <= {1, 2}  # no child has three parents
     for parent in range(3):
@@ -369,7 +369,7 @@ def test_evolution_descends_from_the_chosen(vae, strokes):
     assert children.shape == (5, 6, 28, 28)
     assert chosen.shape == (4, 2)
     assert (chosen[:, 0] < chosen[:, 1]).all() and chosen.max() < 6
-    # Without mutation the genes of a generation are among those of its two parents.
+    # Without mutation, every gene of a generation comes from one of its two parents.
     again, _ = latent.evolve(vae, X, 5, 6, mutation=0, random_state=0)
     np.testing.assert_array_equal(children, again)
     spread = children.reshape(5, 6, -1).std(axis=1).mean(axis=1)
@@ -380,7 +380,7 @@ def test_evolution_descends_from_the_chosen(vae, strokes):
 def test_breeding_says_what_is_wrong(vae):
     with pytest.raises(ValueError, match="mutation=1.5 must be at most 1"):
         latent.cross(np.zeros((2, 3)), mutation=1.5)
-    with pytest.raises(ValueError, match="parents has no rows"):
+    with pytest.raises(ValueError, match="parents has 0 sample"):
         latent.breed(vae, np.zeros((0, 28, 28)))
     with pytest.raises(ValueError, match="n=1 must be at least 2"):
         latent.evolve(vae, np.zeros((1, 28, 28)), n=1)
@@ -403,7 +403,7 @@ def test_the_plane_shows_the_widest_two_directions():
     np.testing.assert_allclose(plane.project(plane.at(points)), points, atol=1e-4)
     assert np.abs(plane.at(points) - codes).mean() < 0.2
     flipped = latent.plane(codes[::-1])
-    np.testing.assert_allclose(flipped.axes, plane.axes, atol=1e-3)  # no sign by chance
+    np.testing.assert_allclose(flipped.axes, plane.axes, atol=1e-3)  # with the same signs
 
 
 def test_the_plane_of_two_dimensions_is_the_latent_space_itself():
@@ -415,11 +415,11 @@ def test_the_plane_of_two_dimensions_is_the_latent_space_itself():
 
 
 def test_a_plane_says_what_is_wrong():
-    with pytest.raises(ValueError, match="at least 2 latent dimensions, these codes have 1"):
+    with pytest.raises(ValueError, match="at least 2 latent dimensions, but these codes have 1"):
         latent.plane(np.zeros((5, 1)))
     with pytest.raises(ValueError, match="at least two"):
         latent.plane(np.zeros((1, 3)))
-    assert (latent.plane(np.ones((4, 3))).variance_ratio == 0).all()  # all codes in one place
+    assert (latent.plane(np.ones((4, 3))).variance_ratio == 0).all()  # all codes are equal
 
 
 @pytest.mark.filterwarnings("ignore::Warning:umap", "ignore::Warning:sklearn")
@@ -440,7 +440,7 @@ def test_without_umap_the_error_says_how_to_get_it(monkeypatch):
         latent.umap(np.zeros((5, 3)))
 
 
-# --- all ---
+# --- all functions ---
 
 
 def test_an_unfitted_model_says_so():

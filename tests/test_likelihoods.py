@@ -1,4 +1,4 @@
-"""Likelihoods as `VAE` has them: densities, draws, and the data that each of them takes."""
+"""The likelihoods of `VAE`: densities, draws, and the data that each one accepts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from scipy import integrate, stats
 
 from vaefast import VAE, _core, load
 
-OUT = np.array([-3.0, -0.4, 0.0, 1.5], dtype=np.float32)  # of the decoder, for four features
+OUT = np.array([-3.0, -0.4, 0.0, 1.5], dtype=np.float32)  # decoder's output for four features
 SCALE = np.array([0.3, 1.0, 2.0, 5.0])
 DF = 5.0
 
 
 def constant(likelihood: str | Sequence[tuple[str, int]], **params: Any) -> VAE:
-    """A model whose decoder's output is OUT, and whose scale is SCALE, whatever z is."""
-    X = np.tile(np.eye(4, dtype=np.float32)[2], (8, 1))  # good for every likelihood
+    """Return a model whose decoder gives OUT and SCALE for any z."""
+    X = np.tile(np.eye(4, dtype=np.float32)[2], (8, 1))  # valid for every likelihood
     vae = VAE(
         1, (), likelihood=likelihood, df=DF, epochs=1, random_state=0, verbose=False, **params
     ).fit(X)
@@ -33,7 +33,7 @@ def constant(likelihood: str | Sequence[tuple[str, int]], **params: Any) -> VAE:
 
 LOGITS = OUT.astype(np.float64)
 RATE = np.exp(LOGITS)
-SCIPY = {  # distributions of the four features, each alone
+SCIPY = {  # distribution of each of the four features
     "bernoulli": stats.bernoulli(1 / (1 + np.exp(-LOGITS))),
     "gaussian": stats.norm(LOGITS, SCALE),
     "laplace": stats.laplace(LOGITS, SCALE),
@@ -41,7 +41,7 @@ SCIPY = {  # distributions of the four features, each alone
     "poisson": stats.poisson(RATE),
     "negative_binomial": stats.nbinom(SCALE, SCALE / (SCALE + RATE)),
 }
-# exp(a x) on [0, 1]: its integral, and those of x and of x^2 times it
+# Integrals over [0, 1] of exp(a x), x exp(a x) and x^2 exp(a x)
 MASS, FIRST, SECOND = (
     np.array([integrate.quad(lambda x, a=a, k=k: x**k * np.exp(a * x), 0, 1)[0] for a in LOGITS])
     for k in range(3)
@@ -57,7 +57,7 @@ def mean_and_variance(likelihood: str) -> tuple[Any, Any]:
 
 
 def log_density(likelihood: str, X: np.ndarray) -> Any:
-    """log p(x|z) of each row."""
+    """Return log p(x | z) of each row."""
     if likelihood == "categorical":
         return stats.multinomial(1, RATE / RATE.sum()).logpmf(X)
     if likelihood == "continuous_bernoulli":
@@ -67,7 +67,7 @@ def log_density(likelihood: str, X: np.ndarray) -> Any:
 
 
 def distribution_function(likelihood: str, X: np.ndarray) -> Any:
-    """P(x' <= x) of each number; uniform where x has the likelihood's distribution."""
+    """Return P(x' <= x) of each number, which is uniform if x follows the likelihood."""
     if likelihood == "continuous_bernoulli":
         a = np.where(LOGITS == 0, 1, LOGITS)
         return np.where(LOGITS == 0, X, np.expm1(a * X) / np.expm1(a))
@@ -93,7 +93,7 @@ def test_scores_are_log_densities_with_all_constants(likelihood):
     X = vae.sample(20, random_state=1, draw=True)
     expected = log_density(likelihood, X.astype(np.float64))
     np.testing.assert_allclose(vae.score_samples(X), expected, rtol=1e-4, atol=1e-5)
-    assert vae.evaluate(X)["kl"] == 0  # z says nothing: the ELBO is log p(x)
+    assert vae.evaluate(X)["kl"] == 0  # the output ignores z, so the ELBO is log p(x)
 
 
 @pytest.mark.parametrize("likelihood", _core.LIKELIHOODS)
@@ -105,7 +105,7 @@ def test_draws_have_the_moments_of_the_distribution(likelihood):
     assert (np.abs(X.mean(axis=0) - mean) < 4.5 * np.sqrt(variance / n)).all()
     fourth = ((X - mean) ** 4).mean(axis=0)
     assert (np.abs(((X - mean) ** 2).mean(axis=0) - variance) < 5 * np.sqrt(fourth / n)).all()
-    if likelihood != "categorical":  # whose columns are one variable
+    if likelihood != "categorical":  # its columns form one variable
         assert np.abs(np.corrcoef(X.T) - np.eye(4)).max() < 5 / np.sqrt(n)
 
 
@@ -121,12 +121,12 @@ def test_draws_are_values_that_the_likelihood_takes(likelihood):
     vae = constant(likelihood)
     X = vae.sample(500, random_state=4, draw=True)
     assert X.dtype == np.float32
-    assert np.isfinite(vae.score_samples(X)).all()  # which refuses any other value
+    assert np.isfinite(vae.score_samples(X)).all()  # raises an error for other values
     np.testing.assert_array_equal(vae.sample(500, random_state=4, draw=True), X)
     assert not np.array_equal(vae.sample(500, random_state=5, draw=True), X)
 
 
-def test_extreme_means_of_a_continuous_bernoulli_are_met():
+def test_draws_of_a_continuous_bernoulli_have_extreme_means():
     vae = constant("continuous_bernoulli")
     tensors = vae.model_.weights()
     tensors["output.bias"] = np.array([-5000, 5000, 1e-4, -60], dtype=np.float32)
@@ -154,15 +154,15 @@ def test_columns_of_several_kinds_are_drawn_each_by_its_own():
     np.testing.assert_array_equal(X[:, 2] + X[:, 3], 1)
 
 
-# ------------------------------------------------------------------ what they take
+# ------------------------------------------------------------------ accepted data
 
-GOOD = {  # a row of two features
+GOOD = {  # a valid row of two features
     **dict.fromkeys(("bernoulli", "continuous_bernoulli"), [0.25, 1.0]),
     **dict.fromkeys(("gaussian", "laplace", "student_t"), [-1.5, 3.0]),
     **dict.fromkeys(("poisson", "negative_binomial"), [0.0, 7.0]),
     "categorical": [0.0, 1.0],
 }
-BAD = {  # such a row, and what the error says of it
+BAD = {  # an invalid row, and the error message
     "a probability above 1": ("bernoulli", [0.5, 1.5], r"1\.5.*needs values within \[0, 1\]"),
     "a probability below 0": ("continuous_bernoulli", [0.5, -0.1], r"needs values within \[0, 1\]"),
     "an infinite number": ("gaussian", [0.5, np.inf], "inf in row 5, column 1"),
@@ -172,8 +172,8 @@ BAD = {  # such a row, and what the error says of it
     "a negative count": ("poisson", [1, -1], r"-1 in row 5, column 1 .*counts: 0, 1, 2"),
     "half a count": ("negative_binomial", [1, 2.5], r"2\.5 in row 5, column 1 .*counts: 0, 1, 2"),
     "an infinite count": ("poisson", [1, np.inf], "inf in row 5, column 1"),
-    "no category": ("categorical", [0, 0], "0 ones in row 5, columns 0 to 1.*just one"),
-    "two categories": ("categorical", [1, 1], "2 ones in row 5, columns 0 to 1.*just one"),
+    "no category": ("categorical", [0, 0], "0 ones in row 5, columns 0 to 1.*exactly one"),
+    "two categories": ("categorical", [1, 1], "2 ones in row 5, columns 0 to 1.*exactly one"),
     "shares of categories": ("categorical", [0.5, 0.5], r"0\.5 in row 5, column 0 .*one-hot"),
 }
 
@@ -236,8 +236,8 @@ COLUMNS = {
     "half of one": ([("gaussian", 5.5), ("poisson", 0.5)], "must be a whole number"),
     "names alone": (["gaussian", "poisson"], r"pairs such as \[\('gaussian', 3\)"),
     "an empty list": ([], "0 columns in all"),
-    "a number": (3, "is unknown; there are"),
-    "nothing": (None, "is unknown; there are"),
+    "a number": (3, "is unknown; expected one of"),
+    "nothing": (None, "is unknown; expected one of"),
 }
 
 
@@ -322,8 +322,8 @@ def test_training_on_counts_begins_at_their_rates(likelihood):
     known = np.nansum(X, axis=0) / (exposure @ ~np.isnan(X))
     np.testing.assert_allclose(np.exp(biases[1:3]), known[:2], rtol=0.02)
     np.testing.assert_allclose(np.exp(biases[3]), 30_000, rtol=0.01)
-    assert np.exp(biases[4]) < 0.01  # never counted, but not impossible
-    assert abs(biases[0]) <= 0.5  # of numbers: as before
+    assert np.exp(biases[4]) < 0.01  # small but positive for a count that is always 0
+    assert abs(biases[0]) <= 0.5  # a gaussian column starts as usual
 
 
 def test_a_count_that_was_never_seen_stays_finite():
@@ -350,7 +350,7 @@ def test_a_model_of_rates_asks_for_the_exposure_of_what_it_scores(tmp_path):
         with pytest.raises(ValueError, match="fitted with exposure: validation needs"):
             model.partial_fit(X, exposure=exposure, validation=X)
         assert model.score(X, exposure=exposure) == model.evaluate(X, exposure=exposure)["elbo"]
-        assert model.transform(X).shape == (4, 2)  # the encoder sees counts alone
+        assert model.transform(X).shape == (4, 2)  # the encoder needs no exposure
         model.partial_fit(X, exposure=exposure, validation=(X, None, exposure))
 
 

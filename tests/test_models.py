@@ -1,4 +1,4 @@
-"""Models of every kind through `VAE`: what they learn, and what a user relies on."""
+"""Every kind of model that `VAE` offers: what it learns, and the contract of the estimator."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def weights(vae: VAE) -> dict[str, np.ndarray]:
 
 
 def factors(n: int, features: int, rng: np.random.Generator) -> np.ndarray:
-    """Linear functions of two hidden numbers a row, (n, features), of variance 1."""
+    """Return (n, features) linear functions of two hidden numbers per row, with variance 1."""
     loadings = rng.standard_normal((2, features))
     return rng.standard_normal((n, 2)) @ (loadings / np.linalg.norm(loadings, axis=0))
 
 
 def data_of(likelihood: str, n: int = 1000) -> np.ndarray:
-    """Data of the likelihood's kind, in which two hidden numbers decide."""
+    """Return data for the likelihood that depend on two hidden numbers per row."""
     rng = np.random.default_rng(0)
     f = factors(n, 8, rng)
     if likelihood == "categorical":  # eight variables of three values
@@ -58,12 +58,12 @@ def X() -> np.ndarray:
 
 @pytest.mark.parametrize("likelihood", _core.LIKELIHOODS)
 def test_every_likelihood_learns_data_of_its_kind(likelihood):
-    """Better than at first, and than a model without a code: on rows that it did not see."""
+    """Unseen rows score better than after one epoch, and better than with a collapsed posterior."""
     X = data_of(likelihood)
     columns = [("categorical", 3)] * 8 if likelihood == "categorical" else likelihood
     params = {"likelihood": columns, "epochs": 30, "learning_rate": 5e-3}
     vae = small(**params).fit(X[:800], validation=X[800:])
-    blind = small(**params, beta=1000.0).fit(X[:800])  # its code costs too much to say anything
+    blind = small(**params, beta=1000.0).fit(X[:800])  # beta makes the posterior collapse
     validation = vae.history_["validation"]
     assert validation[-1] > validation[0] + 0.1
     assert vae.score(X[800:]) > blind.score(X[800:]) + 0.1
@@ -71,7 +71,7 @@ def test_every_likelihood_learns_data_of_its_kind(likelihood):
 
 
 def test_rates_are_recovered_whatever_the_exposure():
-    """Counts of hours: two groups of rows with different rates, seen for different times."""
+    """The counts come from two groups of rows with different rates and from different times."""
     rng = np.random.default_rng(0)
     rates = np.array([[0.5, 4, 1, 6, 2, 3], [5, 0.5, 4, 1, 3, 0.5]])
     group = rng.integers(0, 2, 1500)
@@ -88,7 +88,7 @@ def test_rates_are_recovered_whatever_the_exposure():
 @pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
 @pytest.mark.parametrize("size", [10, 1000, 100_000])
 def test_large_counts_train(likelihood, size):
-    """Hundreds as they are, larger ones by their size: not one of them ends training."""
+    """Counts up to hundreds train as they are, and larger ones with their size as exposure."""
     rng = np.random.default_rng(0)
     rates = np.exp(factors(600, 6, rng))
     X = rng.poisson(size * rates * rng.gamma(20, 1 / 20, rates.shape))
@@ -101,7 +101,7 @@ def test_large_counts_train(likelihood, size):
     assert np.isfinite(plain.score(X))
 
 
-@pytest.mark.filterwarnings("ignore:posterior collapse")  # as it should: beta sees to it
+@pytest.mark.filterwarnings("ignore:posterior collapse")  # the large beta causes it
 def test_the_dispersion_is_recovered():
     rng = np.random.default_rng(0)
     X = rng.poisson(4 * rng.gamma(2.0, 1 / 2.0, (3000, 6)))
@@ -111,7 +111,7 @@ def test_the_dispersion_is_recovered():
 
 
 @pytest.mark.parametrize("sigma", ["per_feature", "global", "optimal", 0.25])
-def test_sigma_is_had_in_four_ways(sigma):
+def test_sigma_can_be_set_in_four_ways(sigma):
     noise = np.linspace(0.1, 0.6, 6)
     rng = np.random.default_rng(1)
     X = (factors(2000, 6, rng) + noise * rng.standard_normal((2000, 6))).astype(np.float32)
@@ -119,7 +119,7 @@ def test_sigma_is_had_in_four_ways(sigma):
     found = np.exp(weights(vae)["log_sigma"])
     mu, logvar = vae.encode(X)
     x = vae.inverse_transform(mu + np.exp(logvar / 2) * rng.standard_normal(mu.shape))
-    best = np.sqrt(((X - x) ** 2).mean(axis=0))  # of each column: what the ELBO asks for
+    best = np.sqrt(((X - x) ** 2).mean(axis=0))  # per column: the sigma that maximizes the ELBO
     if sigma == "per_feature":
         np.testing.assert_allclose(found, best, rtol=0.1)
         assert (np.diff(found[1:]) > 0).all(), "as the noise of the columns"
@@ -143,7 +143,7 @@ def test_heavy_tails_are_for_student_t():
 
 
 def people(n: int) -> dict[str, np.ndarray]:
-    """Height and weight hang together, and by sex; three cities; visits; and smokers."""
+    """Return a table of people; height, weight, smoking and visits depend on sex."""
     rng = np.random.default_rng(0)
     sex = rng.random(n) < 0.4
     height = np.where(sex, 178, 165) + 7 * rng.standard_normal(n)
@@ -205,7 +205,7 @@ def test_a_plain_autoencoder_has_no_kl_and_reconstructs_better(X):
         return float(np.mean((X - model.reconstruct(X)) ** 2))
 
     assert error(plain) < error(vae)
-    residual = (X - plain.reconstruct(X)) / 0.3  # the code is mu itself
+    residual = (X - plain.reconstruct(X)) / 0.3  # the code is mu
     nll = (0.5 * residual**2 + np.log(0.3) + 0.5 * np.log(2 * np.pi)).sum(axis=1)
     np.testing.assert_allclose(plain.score_samples(X), -nll, rtol=1e-4, atol=1e-5)
     for method in (plain.log_likelihood, plain.diagnose):
@@ -221,7 +221,7 @@ def test_the_bound_of_iwae_is_the_elbo_for_one_sample_and_rises_with_more(X):
         ).fit(X)
         bounds.append(np.mean(vae.history_["bound"][-5:]))
         if n_samples == 1:
-            assert vae.history_["bound"] != vae.history_["elbo"]  # a sample's KL, not the mean KL
+            assert vae.history_["bound"] != vae.history_["elbo"]  # its KL is sampled
             assert bounds[0] == pytest.approx(np.mean(vae.history_["elbo"][-5:]), abs=0.1)
     assert bounds[0] + 0.05 < bounds[1] < bounds[2]
 
@@ -246,7 +246,7 @@ def test_estimators_of_the_gradient_reach_the_same_model(params, X):
 
 
 def test_free_bits_and_capacity_hold_the_kl():
-    X = np.random.default_rng(0).standard_normal((400, 4)).astype(np.float32)  # nothing to say
+    X = np.random.default_rng(0).standard_normal((400, 4)).astype(np.float32)  # independent columns
     params = {"sigma": 1.0, "epochs": 60, "learning_rate": 5e-3}
     kl = {
         name: small(**params, **held).fit(X).evaluate(X)["kl"]
@@ -258,7 +258,7 @@ def test_free_bits_and_capacity_hold_the_kl():
         }.items()
     }
     assert kl["nothing"] < 0.3
-    assert kl["free bits"] == pytest.approx(1.0, abs=0.3)  # of two dimensions
+    assert kl["free bits"] == pytest.approx(1.0, abs=0.3)  # 0.5 nats for each of two dimensions
     assert kl["capacity"] == pytest.approx(2.0, abs=0.2)
     assert kl["rising"] == pytest.approx(2.0, abs=0.2)
 
@@ -267,7 +267,7 @@ def test_free_bits_and_capacity_hold_the_kl():
 
 
 def linear_gaussian() -> tuple[VAE, Any]:
-    """x = W z + b + sigma e with a posterior nearly right; and its exact log p(x)."""
+    """Return a model x = W z + b + sigma e with a posterior nearly right, and the exact p(x)."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((6, 5))
     vae = small(
@@ -281,7 +281,7 @@ def linear_gaussian() -> tuple[VAE, Any]:
         "mu.weight": to_mean,
         "mu.bias": -b @ to_mean,
         "logvar.weight": np.zeros((5, 2)),
-        "logvar.bias": -np.log(np.diag(precision)) + 0.3,  # a little too wide, without covariance
+        "logvar.bias": -np.log(np.diag(precision)) + 0.3,  # slightly wide, and without covariance
         "output.weight": W,
         "output.bias": b,
         "log_sigma": np.full(5, np.log(sigma)),
@@ -307,7 +307,7 @@ def test_log_likelihood_agrees_with_the_exact_marginal_within_its_errors():
     assert str(estimate).startswith(f"log p(x) = {estimate.mean:.3f} +- ")
 
 
-def test_log_likelihood_of_what_is_known_is_that_of_the_marginal():
+def test_log_likelihood_of_partly_missing_rows_is_that_of_the_marginal():
     vae, marginal = linear_gaussian()
     X = marginal.rvs(50, random_state=1).astype(np.float32)
     X[:, [1, 4]] = np.nan
@@ -399,14 +399,14 @@ def test_masked_training_fills_half_missing_data_better_than_means():
     np.testing.assert_array_equal(vae.impute(X), X)
 
 
-def test_gaps_of_a_table_are_filled_in_its_own_kinds():
+def test_missing_cells_of_a_table_get_values_of_their_kind():
     frame = people(1500)
     table = Table.learn(frame, counts=["visits"])
     X = table.encode(frame)
     rng = np.random.default_rng(1)
     holes = X.copy()
     first = 0
-    for _, count in table.columns:  # of a category all columns or none
+    for _, count in table.columns:  # all columns of a category, or none
         gone = rng.random(len(X)) < 0.2
         holes[gone, first : first + count] = np.nan
         first += count
@@ -424,7 +424,7 @@ def test_gaps_of_a_table_are_filled_in_its_own_kinds():
 
 
 @pytest.mark.filterwarnings("ignore:column 3 of X has no value in any row")
-def test_what_is_missing_says_nothing():
+def test_missing_values_carry_no_information():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((100, 4)).astype(np.float32)
     X[:, 3] = np.nan
@@ -450,7 +450,7 @@ def test_without_mask_nan_is_an_error_that_names_row_and_column(X):
     assert vae.score(X) == before
 
 
-def test_counts_with_gaps_are_filled_for_their_exposure():
+def test_missing_counts_are_filled_for_their_exposure():
     rng = np.random.default_rng(0)
     hours = rng.uniform(0.5, 5, 600)
     X = rng.poisson(hours[:, None] * [2.0, 5.0, 1.0]).astype(np.float32)
@@ -463,12 +463,12 @@ def test_counts_with_gaps_are_filled_for_their_exposure():
     assert errors[0] < 0.6 * errors[1]
 
 
-# ------------------------------------------------------------------ regularisers
+# ------------------------------------------------------------------ regularization
 
 
 @pytest.mark.parametrize("kind", ["mask", "gaussian", "salt_and_pepper"])
 def test_denoising_takes_noise_away(kind):
-    """Trained with noise on the input, a model reconstructs the clean row from a noisy one."""
+    """A model trained with noise on its input reconstructs the clean row from a noisy one."""
     rng = np.random.default_rng(0)
     clean = (1 / (1 + np.exp(-4 * factors(1500, 12, rng)))).astype(np.float32)
     flips = rng.random(clean.shape) < 0.3
@@ -486,7 +486,7 @@ def test_denoising_takes_noise_away(kind):
     assert small(denoising=(kind, 0.0)).fit(clean).score(clean) == small().fit(clean).score(clean)
 
 
-def test_dropout_is_of_training_alone(X):
+def test_dropout_acts_only_in_training(X):
     vae = small(dropout=0.5, epochs=40).fit(X)
     plain = small(epochs=40).fit(X)
     np.testing.assert_array_equal(vae.reconstruct(X), vae.reconstruct(X))
@@ -495,7 +495,7 @@ def test_dropout_is_of_training_alone(X):
 
 
 def test_clipping_bounds_the_step(X):
-    """By plain gradient descent a step is the rate times the gradient, which has this norm."""
+    """A step of plain gradient descent is the learning rate times the gradient."""
     params = {"optimizer": optimizers.SGD(0.0), "learning_rate": 0.1, "epochs": 1}
     params |= {"batch_size": len(X)}
 
@@ -511,17 +511,17 @@ def test_clipping_bounds_the_step(X):
     assert step(max_grad_norm=2 * norm) == norm
 
 
-def test_clipping_survives_what_diverges():
+def test_clipping_prevents_divergence():
     X = 50 * data_of("gaussian", 200)
     params = {"optimizer": "sgd", "learning_rate": 0.05, "epochs": 3, "sigma": 0.1}
-    with pytest.raises(DivergenceError), pytest.warns(UserWarning, match="standardise"):
+    with pytest.raises(DivergenceError), pytest.warns(UserWarning, match="standardize"):
         small(**params).fit(X)
-    with pytest.warns(UserWarning, match="standardise"):
+    with pytest.warns(UserWarning, match="standardize"):
         vae = small(**params, max_grad_norm=1.0).fit(X)
     assert np.isfinite(vae.score(X))
 
 
-# ------------------------------------------------------------------ manners
+# ------------------------------------------------------------------ conventions of all models
 
 COLUMNS = [("gaussian", 4), ("laplace", 2), ("student_t", 2)]
 KINDS: dict[str, dict[str, Any]] = {
@@ -544,7 +544,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_models_of_every_kind_have_the_manners_of_all(kind, X, tmp_path):
+def test_models_of_every_kind_follow_the_same_conventions(kind, X, tmp_path):
     vae = small(**KINDS[kind], learning_rate=5e-3, epochs=3)
     seen: list[int] = []
     vae.fit(X, validation=X[:50], callbacks=[lambda _, record: seen.append(record["epoch"])])
@@ -600,23 +600,23 @@ def test_fit_transform_takes_what_fit_takes():
     np.testing.assert_array_equal(Z, small(**params).fit(X, exposure=hours).transform(X))
 
 
-# ------------------------------------------------------------------ what does not go together
+# ------------------------------------------------------------------ combinations that are refused
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "optimal laplace": ({"likelihood": "laplace", "sigma": "optimal"}, "likelihood='gaussian'"),
     "optimal columns": ({"likelihood": COLUMNS, "sigma": "optimal"}, "likelihood='gaussian'"),
     "optimal mask": ({"sigma": "optimal", "missing": "mask"}, "neither missing='mask' nor"),
     "optimal iwae": ({"sigma": "optimal", "objective": "iwae"}, "nor objective='iwae'"),
-    "no such sigma": ({"sigma": "learned"}, "sigma='learned' is unknown; there are per_feature"),
+    "no such sigma": ({"sigma": "learned"}, "sigma='learned' is unknown; expected one of per_f"),
     "sigma 0": ({"sigma": 0.0}, "sigma=0.0 must be greater than 0"),
     "df 0": ({"df": 0}, "df=0 must be greater than 0"),
-    "dreg elbo": ({"gradient_estimator": "dreg"}, "objective='elbo'; there are standard, stl"),
+    "dreg elbo": ({"gradient_estimator": "dreg"}, "objective='elbo', which allows standard, stl"),
     "stl autoencoder": (
         {"gradient_estimator": "stl", "objective": "autoencoder"},
-        "objective='autoencoder'; there are standard",
+        "objective='autoencoder', which allows standard",
     ),
-    "no such estimator": ({"gradient_estimator": "path"}, "there are standard, stl, dreg"),
-    "no such objective": ({"objective": "vae"}, "'vae' is unknown; there are elbo, iwae"),
+    "no such estimator": ({"gradient_estimator": "path"}, "expected one of standard, stl, dreg"),
+    "no such objective": ({"objective": "vae"}, "'vae' is unknown; expected one of elbo, iwae"),
     "free bits iwae": ({"free_bits": 0.1, "objective": "iwae"}, "free_bits needs objective='elbo'"),
     "free bits stl": ({"free_bits": 0.1, "gradient_estimator": "stl"}, "gradient_estimator='stand"),
     "capacity autoencoder": (
@@ -630,17 +630,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no samples": ({"n_samples": 0}, "n_samples=0 must be at least 1"),
     "too many samples": ({"n_samples": 10**6}, "n_samples=1000000 must be at most 1000"),
     "dropout of all": ({"dropout": 1.0}, "dropout=1.0 must be less than 1"),
-    "a noise alone": ({"denoising": "mask"}, r"a kind of noise and its amount, such as \('mask'"),
-    "no such noise": ({"denoising": ("blur", 1)}, "'blur' is unknown; there are mask, gaussian"),
+    "a noise alone": ({"denoising": "mask"}, r"a kind of noise and an amount, such as \('mask'"),
+    "no such noise": ({"denoising": ("blur", 1)}, "'blur' is unknown; expected one of mask, gau"),
     "noise below 0": ({"denoising": ("gaussian", -1)}, "must be at least 0"),
     "mask of all": ({"denoising": ("mask", 1.0)}, "must be less than 1"),
     "clipped to 0": ({"max_grad_norm": 0}, "max_grad_norm=0 must be greater than 0"),
-    "no such missing": ({"missing": "nan"}, "missing='nan' is unknown; there are error, mask"),
+    "no such missing": ({"missing": "nan"}, "missing='nan' is unknown; expected one of error"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_does_not_go_together_is_refused_and_leaves_the_fit(case, X):
+def test_invalid_combinations_are_refused_and_leave_the_fit(case, X):
     params, message = REFUSED[case]
     vae = small(epochs=1).fit(X)
     before = vae.score(X)

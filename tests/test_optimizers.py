@@ -1,4 +1,4 @@
-"""Optimizers as objects: what they accept, and that the names stand for their defaults."""
+"""Optimizer objects: their settings, and the names that stand for their defaults."""
 
 from __future__ import annotations
 

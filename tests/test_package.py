@@ -1,4 +1,4 @@
-"""The package as installed: version, what an import costs, what it says about itself."""
+"""The installed package: its version, its imports and its documentation."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_every_fitted_attribute_is_documented():
     assert documented == {name for name in dir(vae) if re.fullmatch(r"[^_]\w*_", name)}
 
 
-def test_info_says_what_runs_on_what():
+def test_info_describes_the_build_and_the_machine():
     info = vaefast.info()
     assert info["version"] == vaefast.__version__
     assert info["isa"] in info["isas"]
@@ -84,7 +84,7 @@ def test_info_says_what_runs_on_what():
     assert info["machine"] == platform.machine()
 
 
-def test_its_errors_are_caught_as_what_they_are():
+def test_errors_derive_from_the_built_in_ones():
     assert issubclass(vaefast.DivergenceError, RuntimeError)
     assert issubclass(vaefast.NotFittedError, (ValueError, AttributeError))
 

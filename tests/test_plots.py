@@ -1,4 +1,4 @@
-"""Curves and maps: which numbers they show, and where."""
+"""Curves and maps show the right numbers in the right places."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_latent_map_works_without_labels_and_with_a_scale_of_numbers():
     assert len(axes.collections[0].get_offsets()) == 100
     assert axes.get_legend() is None
     figure = plots.latent_map(mu, np.arange(100))
-    assert len(figure.axes) == 2  # the scatter and its colour bar
+    assert len(figure.axes) == 2  # the scatter plot and its colour bar
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_latent_map_decodes_beside_the_points_over_the_same_region():
         assert panel.get_ylim() == scatter.get_ylim()
         assert (panel.get_xlabel(), panel.get_ylabel()) == ("east", "north")
     pixels = decoded.images[0].get_array()
-    assert pixels[0, -1].tolist() == [255, 255, 0]  # right, top: large first, large second
+    assert pixels[0, -1].tolist() == [255, 255, 0]  # top right, where both are largest
     assert pixels[-1, 0].tolist() == [0, 0, 0]
     (points,) = places
     low, high = np.array([scatter.get_xlim(), scatter.get_ylim()]).T
@@ -132,5 +132,5 @@ def test_latent_map_decodes_grey_images_and_does_not_distort_them():
     pytest.importorskip("matplotlib")
     figure = plots.latent_map(np.eye(2), decode=lambda points: np.full((len(points), 20, 10), 0.2))
     pixels = figure.axes[1].images[0].get_array()
-    assert pixels.shape == (9 * 20, 18 * 10, 3)  # as many as fit into a square, undistorted
+    assert pixels.shape == (9 * 20, 18 * 10, 3)  # fills a square without distorting the images
     assert (pixels == 51).all()

@@ -1,4 +1,4 @@
-"""The reference's net, KL, ELBO and optimisers: differences, closed forms, and PyTorch."""
+"""The reference's net, KL, ELBO and optimizers against finite differences, formulas and PyTorch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTHS = {"none": ((), ()), "one": ((6,), (5,)), "unequal": ((6, 5), (4, 7, 5))}
 def make_case(
     likelihood: str, widths: str = "unequal", seed: int = 0
 ) -> tuple[ref.Params, ref.Array, ref.Array]:
-    """Parameters, rows and noise of a small net, none of them at a special point."""
+    """Return random parameters, rows and noise for a small net."""
     rng = np.random.default_rng(seed)
     encoder, decoder = WIDTHS[widths]
     params = ref.init(rng, N_FEATURES, encoder, LATENT_DIM, decoder, likelihood)
@@ -58,7 +58,8 @@ def test_gradients_with_no_and_with_one_hidden_layer(widths: str, likelihood: st
     )
 
 
-# A small beta where exp(logvar) is 1e4 to 1e8, or the rounding of the loss would hide the rest.
+# beta is small where exp(logvar) is 1e4 to 1e8. Otherwise the KL dominates the loss, and rounding
+# hides the other terms.
 @pytest.mark.parametrize(("raw", "beta"), [(25.0, 1e-6), (-25.0, 0.7), (10.0, 1e-3), (-10.0, 2.0)])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_gradients_at_and_beyond_the_bound_of_the_log_variance(
@@ -70,7 +71,7 @@ def test_gradients_at_and_beyond_the_bound_of_the_log_variance(
     t = ref.forward(params, x, eps, activation="softplus")
     if abs(raw) == 25:
         assert (abs(t["raw_logvar"]) > 20).all() and (abs(t["logvar"]) < 20).all()
-    else:  # some within the linear part, some beyond it
+    else:  # some rows are in the linear part, some beyond
         assert (abs(t["raw_logvar"]) > 10).any() and (abs(t["raw_logvar"]) < 10).any()
     assert_gradients_match_differences(
         params, x, eps, activation="softplus", likelihood=likelihood, beta=beta
@@ -128,7 +129,7 @@ def test_bound_is_the_identity_within_ten_and_stays_below_twenty() -> None:
     np.testing.assert_array_equal(ref.bound(-outside), -ref.bound(outside))
     assert (np.diff(ref.bound(np.linspace(-60, 60, 1001))) > 0).all()
     assert (abs(ref.bound(np.array([-100.0, 100.0]))) < 20).all()
-    assert (abs(ref.bound(np.array([-1e30, 1e30]))) <= 20).all()  # tanh rounds to 1
+    assert (abs(ref.bound(np.array([-1e30, 1e30]))) <= 20).all()  # 20 where tanh rounds to 1
 
 
 @pytest.mark.parametrize("corner", [-10.0, 10.0])
@@ -138,7 +139,7 @@ def test_bound_has_two_continuous_derivatives(corner: float) -> None:
     first = np.diff(ref.bound(raw)) / h
     second = np.diff(first) / h
     np.testing.assert_allclose(first, 1, atol=1e-6)
-    np.testing.assert_allclose(second, 0, atol=1e-4)  # -2 tanh sech^2 / 10, which starts at 0
+    np.testing.assert_allclose(second, 0, atol=1e-4)  # -2 tanh sech^2 / 10 is 0 at the corner
 
 
 # --- The densities and the KL ---------------------------------------------------------------------
@@ -147,7 +148,7 @@ def test_bound_has_two_continuous_derivatives(corner: float) -> None:
 def test_kl_is_the_expected_log_ratio_of_the_densities() -> None:
     rng = np.random.default_rng(1)
     mu, logvar = rng.normal(0, 2, 20), rng.uniform(-6, 3, 20)
-    # log q - log p is quadratic in z, so Gauss-Hermite with three nodes is exact.
+    # log q - log p is quadratic in z, so Gauss-Hermite quadrature with three nodes is exact.
     nodes, weights = np.polynomial.hermite_e.hermegauss(3)
     sigma = np.exp(logvar / 2)
     z = mu + sigma * nodes[:, None]
@@ -195,9 +196,10 @@ def test_elbo_rows_sum_over_features_and_latents(likelihood: str) -> None:
 
 
 def test_elbo_equals_the_log_likelihood_when_the_posterior_is_exact() -> None:
-    """Linear decoder W with orthogonal rows: x ~ N(b, W'W + sigma^2 I), the posterior is diagonal.
+    """The expected ELBO is log p(x), including constants, where q is the exact posterior.
 
-    With the exact posterior as the encoder, the expected ELBO is log p(x), constants and all.
+    A linear decoder W with orthogonal rows gives x ~ N(b, W'W + sigma^2 I) and a posterior with
+    diagonal covariance, which the encoder represents exactly.
     """
     rng = np.random.default_rng(3)
     w = np.diag([1.5, 0.4]) @ stats.ortho_group.rvs(N_FEATURES, random_state=rng)[:2]
@@ -214,7 +216,7 @@ def test_elbo_equals_the_log_likelihood_when_the_posterior_is_exact() -> None:
         "log_sigma": np.full(N_FEATURES, log_sigma),
     }
     x = rng.normal(size=(N, N_FEATURES))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(3)  # exact: everything is quadratic
+    nodes, weights = np.polynomial.hermite_e.hermegauss(3)  # exact for terms quadratic in eps
     weights = weights / weights.sum()
     elbo = np.zeros(N)
     for i, j in itertools.product(range(3), repeat=2):
@@ -225,7 +227,7 @@ def test_elbo_equals_the_log_likelihood_when_the_posterior_is_exact() -> None:
     np.testing.assert_allclose(elbo, stats.multivariate_normal.logpdf(x, b, covariance), rtol=1e-10)
 
 
-# --- Optimisers -----------------------------------------------------------------------------------
+# --- Optimizers -----------------------------------------------------------------------------------
 
 
 def test_first_steps_by_hand() -> None:
@@ -237,7 +239,7 @@ def test_first_steps_by_hand() -> None:
     np.testing.assert_allclose(p["w"], [-0.145, 0.58])
 
     p = {"w": np.zeros(2)}
-    ref.Adam(0.1, eps=0.5).step(p, g)  # g / (|g| + eps): eps stands outside the root
+    ref.Adam(0.1, eps=0.5).step(p, g)  # lr g / (|g| + eps), with eps outside the root
     np.testing.assert_allclose(p["w"], [-0.05, 0.08])
 
     p = {"w": np.ones(2)}
@@ -250,7 +252,7 @@ def test_log_sigma_is_projected_and_a_fixed_one_stays(optimizer: ref.SGD | ref.A
     params = {"log_sigma": np.array([0.0, 10.0, 0.0]), "w": np.zeros(1)}
     optimizer.step(params, {"log_sigma": np.array([1.0, -1.0, 0.0]), "w": np.ones(1)})
     np.testing.assert_array_equal(params["log_sigma"], [-7, 14, 0])
-    np.testing.assert_allclose(params["w"], -10)  # no other parameter is
+    np.testing.assert_allclose(params["w"], -10)  # only scales are projected
 
     fixed = {"log_sigma": np.full(1, -9.0), "w": np.zeros(1)}
     optimizer.step(fixed, {"w": np.ones(1)})
@@ -273,12 +275,12 @@ def test_a_constant_column_ends_at_the_smallest_sigma_and_not_at_minus_infinity(
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_ten_steps_agree_with_pytorch(likelihood: str, optimizer: str) -> None:
-    """PyTorch's own layers' maths, autograd and optimisers, from the same weights and noise."""
+    """PyTorch's layers, autograd and optimizers start from the same weights and noise."""
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
     params, x, eps = make_case(likelihood, "one")
     if likelihood == "gaussian":
-        params["log_sigma"][0] = -6.9999  # meets the projection at the first step
+        params["log_sigma"][0] = -6.9999  # the first step takes it to the projection
         x[:, 0] = params["output.bias"][0] = 0.5
         params["output.weight"][:, 0] = 0
     weights = {name: torch.tensor(value, requires_grad=True) for name, value in params.items()}

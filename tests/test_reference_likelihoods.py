@@ -1,4 +1,4 @@
-"""The likelihoods of the reference: SciPy's densities, numerical sums, and finite differences."""
+"""The reference's likelihoods against SciPy, numerical integrals and finite differences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def one_hot(index: Array | list[int], n: int) -> Array:
 
 
 def some(name: str, n: int = 200, width: int = 5, seed: int = 0) -> tuple[Array, Array, Array]:
-    """Outputs, log scales and data that the likelihood may well see."""
+    """Return typical outputs, log scales and data for the likelihood."""
     rng = np.random.default_rng(seed)
     out, s = rng.normal(0, 2, (n, width)), rng.normal(0, 0.8, width)
     if name in ("bernoulli", "continuous_bernoulli"):
@@ -49,7 +49,7 @@ def scipy_log_density(name: str, out: Array, s: Array, x: Array, df: float) -> A
             return np.asarray(stats.t.logpdf(x, df, out, scale))
         case "poisson":
             return np.asarray(stats.poisson.logpmf(x, np.exp(out)))
-        case "negative_binomial":  # r successes with probability r / (r + m)
+        case "negative_binomial":  # SciPy takes r successes of probability r / (r + m)
             return np.asarray(stats.nbinom.logpmf(x, scale, scale / (scale + np.exp(out))))
     raise ValueError(name)
 
@@ -80,7 +80,7 @@ def test_categorical_is_scipys_multinomial_of_one_draw() -> None:
 def test_bernoulli_is_linear_in_x_and_exact_far_out() -> None:
     likelihood, logits = rl.make("bernoulli"), np.linspace(-30, 30, 61)
     of_zero, of_one, of_grey = (likelihood.nll(logits, logits, np.full(61, x)) for x in (0, 1, 0.3))
-    p, q = expit(logits), expit(-logits)  # q, as 1 - p would lose digits
+    p, q = expit(logits), expit(-logits)  # q by itself, because 1 - p loses digits
     for got, prob in ((of_one, p), (of_zero, q)):
         want = -stats.bernoulli.logpmf(1, prob)
         np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-15)
@@ -97,7 +97,7 @@ LOGITS = [-700.0, -40.0, -3.0, -0.21, -0.2, -1e-3, -1e-9, 0.0, 1e-9, 1e-3, 0.2, 
 @pytest.mark.parametrize("logit", LOGITS)
 def test_continuous_bernoulli_integrates_to_1_and_has_its_mean(logit: float) -> None:
     likelihood, out = rl.make("continuous_bernoulli"), np.array([logit])
-    edge = 40 / max(abs(logit), 40)  # where nearly all of the mass is: near 0 or near 1
+    edge = 40 / max(abs(logit), 40)  # nearly all of the mass is this close to 0 or 1
     edge = edge if logit < 0 else 1 - edge
 
     def integral(power: int) -> float:
@@ -113,7 +113,7 @@ def test_continuous_bernoulli_integrates_to_1_and_has_its_mean(logit: float) -> 
 
 
 def test_continuous_bernoulli_has_the_normaliser_of_its_paper() -> None:
-    """C(p) = 2 artanh(1 - 2 p) / (1 - 2 p) before p^x (1 - p)^(1 - x)."""
+    """p(x) = C p^x (1 - p)^(1 - x), C = 2 artanh(1 - 2 p) / (1 - 2 p) (Loaiza-Ganem 2019)."""
     p, x = np.array([0.01, 0.3, 0.499, 0.7, 0.999]), np.linspace(0, 1, 5)
     constant = 2 * np.arctanh(1 - 2 * p) / (1 - 2 * p)
     log_density = np.log(constant) + x * np.log(p) + (1 - x) * np.log1p(-p)
@@ -122,7 +122,7 @@ def test_continuous_bernoulli_has_the_normaliser_of_its_paper() -> None:
 
 
 def test_continuous_bernoulli_is_scipys_truncated_exponential() -> None:
-    """Of rate |l| on [0, 1], from 0 where l < 0 and from 1 where l > 0."""
+    """The rate is |l| on [0, 1]. The density falls from 0 where l < 0, and from 1 where l > 0."""
     logits, x = np.array([-30.0, -4.0, -0.1, 0.1, 4.0, 30.0])[:, None], np.linspace(0, 1, 7)
     size, from_end = abs(logits), np.where(logits < 0, x, 1 - x)
     want = -stats.truncexpon.logpdf(from_end, size, scale=1 / size)
@@ -140,7 +140,7 @@ def test_continuous_bernoulli_is_smooth_where_its_series_begins_and_finite_far_o
     np.testing.assert_allclose(below, above, rtol=0, atol=1e-13)
     far = np.array([-1e30, -1e4, 1e4, 1e30])
     np.testing.assert_allclose(likelihood.mean(far), [0, 1e-4, 1 - 1e-4, 1], rtol=1e-12, atol=1e-29)
-    x = np.array([0.0, 0.0, 1.0, 1.0])  # the likely end: a density of |l|
+    x = np.array([0.0, 0.0, 1.0, 1.0])  # the likely end, where the density is |l|
     np.testing.assert_allclose(likelihood.nll(far, far, x), -np.log(abs(far)), rtol=1e-12)
 
 
@@ -185,7 +185,7 @@ def test_a_negative_binomial_with_a_large_dispersion_is_nearly_poisson(dispersio
     out, _, x = some("poisson")
     got = rl.make("negative_binomial").nll(out, np.full(5, math.log(dispersion)), x)
     want = rl.make("poisson").nll(out, out, x)
-    bound = (np.square(x - np.exp(out)) + x + 1) / dispersion  # the leading term of the difference
+    bound = (np.square(x - np.exp(out)) + x + 1) / dispersion  # leading term of the difference
     assert (abs(got - want) <= bound).all()
 
 
@@ -196,9 +196,9 @@ def test_a_negative_binomial_with_a_large_dispersion_is_nearly_poisson(dispersio
 def test_d_out_is_the_slope_of_the_nll(name: str) -> None:
     likelihood, (out, s, x), h = rl.make(name), some(name), 1e-5
     if name == "categorical":
-        x[::2] *= 0.3  # the formulas hold for rows that don't add up to 1, too
+        x[::2] *= 0.3  # the formulas also hold if x does not add up to 1
     got = likelihood.d_out(out, s, x)
-    for j in range(out.shape[1]):  # the nll of a row: categorical outputs meet in all columns
+    for j in range(out.shape[1]):  # sums the row: every categorical output affects every column
         step = h * np.eye(out.shape[1])[j]
         up, down = (likelihood.nll(out + d, s, x).sum(axis=1) for d in (step, -step))
         np.testing.assert_allclose(got[:, j], (up - down) / (2 * h), rtol=1e-5, atol=1e-6)
@@ -214,7 +214,7 @@ def test_d_scale_is_the_slope_of_the_nll(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITH_SCALE)
 def test_the_expected_slope_at_the_truth_is_zero(name: str) -> None:
-    """E[d log p / d parameter] = 0 for any density: the constants fit the rest."""
+    """E[d log p / d parameter] is 0 for any normalized density, so the constants are right."""
     n, s = 200_000, np.array([0.3])
     rng, out = np.random.default_rng(5), np.full((n, 1), 0.5)
     scale, m = np.exp(s[0]), math.exp(0.5)
@@ -243,7 +243,7 @@ def test_everything_is_finite_at_large_outputs(name: str) -> None:
 
 @pytest.mark.parametrize("name", rl.LIKELIHOODS)
 def test_float32_stays_float32(name: str) -> None:
-    """The core's rounding is judged by these formulas in float32."""
+    """The tests of the core use these formulas in float32 to measure rounding errors."""
     out, s, x = (array.astype(np.float32) for array in some(name))
     values = [rl.make(name).nll(out, s, x), rl.make(name).d_out(out, s, x), rl.make(name).mean(out)]
     values += [rl.make(name).d_scale(out, s, x)] if name in WITH_SCALE else []

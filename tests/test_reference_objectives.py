@@ -1,4 +1,4 @@
-"""The reference's objectives and gradients, and what may come with the rows."""
+"""The reference's objectives and gradients, with missing values, conditions, noise and exposure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import reference_likelihoods as rl
 from differences import assert_gradients_match_differences
 
 N, LATENT_DIM = 5, 3
-ALL = [(name, 3 if name == "categorical" else 1) for name in rl.LIKELIHOODS]  # one of each
+ALL = [(name, 3 if name == "categorical" else 1) for name in rl.LIKELIHOODS]  # one block of each
 MIXED = [("gaussian", 2), ("categorical", 3), ("poisson", 1), ("bernoulli", 1)]
 IWAE, AUTOENCODER = ref.Objective("iwae"), ref.Objective("autoencoder")
 STL, IWAE_STL = ref.Objective(gradient="stl"), ref.Objective("iwae", "stl")
@@ -41,7 +41,7 @@ def make_case(
     conditions: int = 0,
     seed: int = 0,
 ) -> tuple[ref.Params, ref.Array, ref.Array]:
-    """A net with a hidden layer on each side, rows that fit the likelihood, and noise."""
+    """Return a net with one hidden layer per side, rows that suit the likelihood, and noise."""
     rng = np.random.default_rng(seed)
     parts = [(likelihood, width)] if isinstance(likelihood, str) else likelihood
     x = np.hstack([values(rng, name, n, count) for name, count in parts])
@@ -83,7 +83,7 @@ def test_every_likelihood_and_objective_matches_finite_differences(
 
 @pytest.mark.parametrize("objective", [ref.ELBO, IWAE], ids=lambda o: str(o.kind))
 def test_everything_at_once_matches_finite_differences(objective: ref.Objective) -> None:
-    """All likelihoods side by side, missing values, conditions, corruption, dropout, exposure."""
+    """All likelihoods at once, with missing values, conditions, corruption, dropout, exposure."""
     k = 2
     params, x, eps = make_case(ALL, k, conditions=2)
     rng = np.random.default_rng(1)
@@ -108,7 +108,7 @@ def test_everything_at_once_matches_finite_differences(objective: ref.Objective)
 
 
 def test_float32_stays_float32() -> None:
-    """The core's rounding is judged by these formulas in float32."""
+    """The tests of the core use these formulas in float32 to measure rounding errors."""
     params, x, eps = make_case(ALL, 2, conditions=1)
     x[0, 0] = np.nan
     params = {name: value.astype(np.float32) for name, value in params.items()}
@@ -136,7 +136,7 @@ def test_mixed_columns_are_the_sum_of_their_blocks() -> None:
         if block.scale:
             part[block.scale.split(".")[-1]] = params[block.scale]
         part["encoder.0.weight"] = params["encoder.0.weight"][c]
-        # The same rows for the encoder: what it doesn't see of x, it gets by its bias
+        # The encoder must see the whole row, so its bias takes the share of the other columns.
         rest = np.delete(np.arange(x.shape[1]), np.arange(x.shape[1])[c])
         seen = ref.seen_by_encoder(x, ALL)
         for i in range(N):
@@ -183,7 +183,8 @@ def test_each_block_may_have_its_own_kind_of_scale() -> None:
 def test_optimal_sigma_is_the_batchs_root_mean_square() -> None:
     params, x, eps = make_case("gaussian", 2)
     model: dict[str, Any] = {"activation": "tanh", "likelihood": "gaussian", "beta": 0.5}
-    # Its own change with the output is no part of the gradient, as it is at its best: and so it is
+    # The dependence of sigma on the output adds nothing to the gradient, since the loss is flat in
+    # sigma at the optimum. The finite differences include that dependence, and agree.
     assert_gradients_match_differences(
         params, x, eps, scale="optimal", fixed={"log_sigma"}, **model
     )
@@ -196,10 +197,10 @@ def test_optimal_sigma_is_the_batchs_root_mean_square() -> None:
         params, x, eps, activation="tanh", likelihood="gaussian", scale="optimal"
     )
     want = 4 * (0.5 + math.log(sigma) + 0.5 * math.log(2 * math.pi))
-    assert nll.mean() == pytest.approx(want, rel=1e-12)  # the closed form of Rybkin et al.
+    assert nll.mean() == pytest.approx(want, rel=1e-12)  # closed form of Rybkin et al. (2021)
 
 
-# --- What comes with the rows ---------------------------------------------------------------------
+# --- Missing values, conditions, corruption, dropout, exposure ------------------------------------
 
 
 def test_missing_values_cost_nothing_and_the_encoder_sees_zeros() -> None:
@@ -311,7 +312,7 @@ def test_exposure_multiplies_the_rate(likelihood: str) -> None:
 
 
 @pytest.mark.parametrize("objective", [ref.ELBO, STL, ref.Objective(free_bits=0.1)])
-def test_k_samples_are_the_mean_of_one_each(objective: ref.Objective) -> None:
+def test_k_samples_give_the_mean_of_k_single_samples(objective: ref.Objective) -> None:
     params, x, eps = make_case(MIXED, 4)
     model: dict[str, Any] = {"activation": "elu", "likelihood": MIXED, "objective": objective}
     each = [eps[:, j] for j in range(4)]
@@ -322,12 +323,12 @@ def test_k_samples_are_the_mean_of_one_each(objective: ref.Objective) -> None:
     assert_same(ref.gradients(params, x, eps, **model), mean)
 
 
-def test_free_bits_let_go_of_the_dimensions_below_them() -> None:
+def test_free_bits_ignore_the_dimensions_below_them() -> None:
     params, x, eps = make_case("gaussian", 2)
     params["mu.bias"][0] = 2.0
     model: dict[str, Any] = {"activation": "tanh", "likelihood": "gaussian", "beta": 0.6}
     kl = ref.evaluate(params, x, eps, activation="tanh", likelihood="gaussian")["kl"].mean(axis=0)
-    floor = float(np.sort(kl)[1:].mean())  # between the middle and the largest
+    floor = float(np.sort(kl)[1:].mean())  # between the second largest KL and the largest
     assert (kl > floor).sum() == 1
     objective = ref.Objective(free_bits=floor)
     assert_gradients_match_differences(params, x, eps, objective=objective, **model)
@@ -408,7 +409,7 @@ def test_log_weights_are_ratios_of_densities() -> None:
 def test_iwae_of_one_sample_is_the_elbo_with_a_sampled_kl() -> None:
     params, x, _ = make_case("bernoulli")
     model: dict[str, Any] = {"activation": "tanh", "likelihood": "bernoulli"}
-    # The log ratio is quadratic in each eps: three nodes make its mean the KL, exactly
+    # The log ratio is quadratic in each eps, so its mean over three nodes is exactly the KL.
     nodes, weights = np.polynomial.hermite_e.hermegauss(3)
     weights = weights / weights.sum()
     sampled = 0.0
@@ -422,7 +423,7 @@ def test_iwae_of_one_sample_is_the_elbo_with_a_sampled_kl() -> None:
 
 
 def test_gradients_of_one_sample_coincide() -> None:
-    """With k = 1 the sticking-the-landing gradients of ELBO and IWAE are one, and so is dreg's."""
+    """With k = 1, "stl" of the ELBO, "stl" of the IWAE and "dreg" are the same gradient."""
     params, x, eps = make_case(MIXED, 1)
     model: dict[str, Any] = {"activation": "tanh", "likelihood": MIXED, "beta": 0.4}
     stl = ref.gradients(params, x, eps, objective=STL, **model)
@@ -435,7 +436,7 @@ def test_the_bound_rises_with_k() -> None:
     params["mu.bias"] += 1.0  # a poor encoder
     model: dict[str, Any] = {"activation": "tanh", "likelihood": "gaussian", "objective": IWAE}
     bounds = []
-    for k in (1, 2, 4, 8, 16, 32):  # of the same samples, in groups of k: log is concave
+    for k in (1, 2, 4, 8, 16, 32):  # the same samples in groups of k; log is concave
         groups = eps.reshape(N, 32 // k, k, LATENT_DIM).transpose(1, 0, 2, 3)
         bounds.append(
             np.mean([ref.figures(params, x, e, **model)["bound"] for e in groups], axis=0)
@@ -449,11 +450,11 @@ def test_log_mean_exp_is_exact_far_out() -> None:
     np.testing.assert_allclose(ref.log_mean_exp(a), want, rtol=1e-14)
 
 
-# --- A linear Gaussian model: everything is known -------------------------------------------------
+# --- A linear Gaussian model, whose posterior and log p(x) are known ------------------------------
 
 
 def linear_gaussian() -> tuple[ref.Params, ref.Array, ref.Array]:
-    """Parameters with the exact posterior as the encoder, rows, and log p(x)."""
+    """Return parameters whose encoder is the exact posterior, rows, and log p(x) of each row."""
     rng = np.random.default_rng(3)
     w = np.diag([1.5, 0.4]) @ stats.ortho_group.rvs(4, random_state=rng)[:2]
     b, log_sigma = rng.normal(size=4), -0.5
@@ -485,7 +486,7 @@ def test_with_the_exact_posterior_each_weight_is_the_marginal_likelihood() -> No
 
 def test_importance_sampling_agrees_with_the_marginal_likelihood() -> None:
     params, x, log_p = linear_gaussian()
-    params["mu.bias"] = params["mu.bias"] + [0.3, -0.2]  # an encoder that is off
+    params["mu.bias"] = params["mu.bias"] + [0.3, -0.2]  # a wrong posterior
     params["logvar.bias"] = params["logvar.bias"] + [0.4, 0.2]
     k = 20_000
     eps = np.random.default_rng(0).standard_normal((N, k, 2))
@@ -498,8 +499,8 @@ def test_importance_sampling_agrees_with_the_marginal_likelihood() -> None:
 
 
 @pytest.mark.parametrize("objective", [STL, IWAE_STL, DREG])
-def test_at_the_exact_posterior_the_encoder_has_come_to_rest(objective: ref.Objective) -> None:
-    """The property that "sticking the landing" is named after: no noise where it is optimal."""
+def test_at_the_exact_posterior_the_encoder_has_no_gradient(objective: ref.Objective) -> None:
+    """At the optimum the gradient has no noise, which gives "sticking the landing" its name."""
     params, x, _ = linear_gaussian()
     eps = np.random.default_rng(0).standard_normal((N, 3, 2))
     grads = ref.gradients(params, x, eps, objective=objective, **LINEAR)
@@ -514,9 +515,10 @@ def test_at_the_exact_posterior_the_encoder_has_come_to_rest(objective: ref.Obje
 def draws(
     objective: ref.Objective, k: int, beta: float, calls: int = 60
 ) -> tuple[ref.Array, ref.Array]:
-    """The encoder's and the decoder's gradient, flat, (calls, size); each call has its own noise.
+    """Return flat gradients of the encoder and of the decoder, each (calls, size).
 
-    Of five rows, each a hundred times in the batch; the same noise for each objective.
+    The batch repeats five rows a hundred times. Each call has new noise, and every objective gets
+    the same sequence of noise.
     """
     params, x, _ = make_case("gaussian", seed=2)
     params["logvar.bias"] = params["logvar.bias"] + 0.5
@@ -535,7 +537,7 @@ def draws(
 
 
 def standard_errors(a: ref.Array, b: ref.Array) -> ref.Array:
-    """How many standard errors the means of two estimators are apart, element by element."""
+    """Return the distance of the means of two estimators in standard errors, elementwise."""
     difference = a - b
     error = difference.std(axis=0, ddof=1) / math.sqrt(len(a))
     return np.asarray(abs(difference.mean(axis=0)) / np.maximum(error, 1e-15))
@@ -558,9 +560,9 @@ def test_estimators_are_unbiased(
 ) -> None:
     encoder, decoder = draws(estimator, k, beta)
     want_encoder, want_decoder = draws(standard, k, beta)
-    np.testing.assert_allclose(decoder, want_decoder, rtol=1e-12)  # the encoder's alone differs
+    np.testing.assert_allclose(decoder, want_decoder, rtol=1e-12)  # only the encoder's differs
     apart = standard_errors(encoder, want_encoder)
-    assert apart.max() < 4  # of 72 numbers
+    assert apart.max() < 4  # the largest of 72
 
 
 def test_sticking_the_landing_is_biased_for_the_importance_weighted_bound() -> None:
@@ -570,7 +572,7 @@ def test_sticking_the_landing_is_biased_for_the_importance_weighted_bound() -> N
 
 
 @pytest.mark.parametrize("k", [5, 20])
-def test_the_doubly_reparameterised_gradient_has_a_smaller_variance(k: int) -> None:
+def test_the_doubly_reparameterized_gradient_has_a_smaller_variance(k: int) -> None:
     doubly, standard = (draws(objective, k, 1.0, calls=20)[0] for objective in (DREG, IWAE))
     assert doubly.var(axis=0).sum() < 0.7 * standard.var(axis=0).sum()
 

@@ -1,4 +1,4 @@
-"""Schedules of beta and of the learning rate: their values, and what training makes of them."""
+"""Schedules of beta and of the learning rate: their values, and their use in training."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ RATES = [s for s in ALL if isinstance(s, module.RateSchedule)]
 
 
 def small(**params: Any) -> VAE:
-    """A model that trains in no time: three steps an epoch."""
+    """Return an unfitted model with three steps per epoch."""
     defaults = {"hidden_layer_sizes": (8,), "epochs": 4, "batch_size": 16, "random_state": 0}
     return VAE(**{**defaults, "verbose": False, **params})
 
@@ -71,7 +71,7 @@ def X() -> np.ndarray:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
-    """Learning rate and beta of every step from now on, as the core gets them."""
+    """Record the learning rate and beta that the core gets at every step from now on."""
     seen: list[tuple[float, float]] = []
     real = training._train_epoch
 
@@ -88,8 +88,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
             seen.extend(zip(rates.tolist(), betas.tolist(), strict=True))
             return self.core.steps(rows, index, size, rates, betas, *rest)
 
-    def train_epoch(model: Any, *args: Any) -> Any:
-        return real(dataclasses.replace(model, core=Spy(model.core)), *args)
+    def train_epoch(loop: Any, *args: Any) -> Any:
+        model = dataclasses.replace(loop.model, core=Spy(loop.model.core))
+        return real(dataclasses.replace(loop, model=model), *args)
 
     monkeypatch.setattr(training, "_train_epoch", train_epoch)
     return seen
@@ -108,7 +109,7 @@ def test_linear_warmup_is_a_line_and_then_a_constant():
 
 
 def test_sigmoid_warmup_is_the_logistic_curve_of_the_paper_stretched_to_its_ends():
-    """Bowman et al. (2016): 1 / (1 + exp(-k (t - t0))), here with k t0 = 6.25."""
+    """Bowman et al. (2016): 1 / (1 + exp(-k (t - t0))), with k t0 = 6.25."""
     t = np.linspace(0, 1, 11)
     curve = 1 / (1 + np.exp(-6.25 * (2 * t - 1)))
     expected = (curve - curve[0]) / (curve[-1] - curve[0])
@@ -276,8 +277,8 @@ def test_a_text_that_means_nothing_is_explained(text, message):
         (lambda: Cosine(1e-3, warmup=5, epochs=5), "warmup=5 must be less than epochs=5"),
         (lambda: Step(1e-3, 0), "every=0 must be at least 1"),
         (lambda: Step(1e-3, 1, factor=1), "factor=1 must be less than 1"),
-        (lambda: MultiStep(1e-3, ()), "milestones=.* must be epochs in rising order"),
-        (lambda: MultiStep(1e-3, (3, 3)), "milestones=.* must be epochs in rising order"),
+        (lambda: MultiStep(1e-3, ()), "milestones=.* must be epochs in ascending order"),
+        (lambda: MultiStep(1e-3, (3, 3)), "milestones=.* must be epochs in ascending order"),
         (lambda: MultiStep(1e-3, 3), "milestones=3 must be a sequence"),
         (lambda: MultiStep(1e-3, "30"), "milestones='30' must be a sequence"),
         (lambda: MultiStep(1e-3, (0.5,)), r"milestones\[0\]=0.5 must be a whole number"),
@@ -301,7 +302,7 @@ def test_nonsense_is_refused_where_it_is_written(make, message):
         ({"beta": LinearWarmup}, "^beta=.* must be a number, or a schedule"),
         ({"learning_rate": LinearWarmup(3)}, "^learning_rate=.* must be .* a schedule: Cosine"),
         ({"learning_rate": "cosine"}, "^learning_rate=.* must be a number, or a schedule"),
-        ({"learning_rate": Cosine(1e-3, warmup=4)}, "must warm up in less than 4 epochs"),
+        ({"learning_rate": Cosine(1e-3, warmup=4)}, "must warm up in fewer than 4 epochs"),
         ({"learning_rate": Cosine(1e-3, epochs=3)}, "it is 0 before epoch 4: nothing would"),
     ],
 )
@@ -312,7 +313,7 @@ def test_what_cannot_be_used_is_refused_before_training(params, message, X):
     assert not hasattr(vae, "history_")
 
 
-def test_a_rate_that_came_to_its_end_is_no_silent_standstill(X):
+def test_a_learning_rate_of_zero_is_an_error(X):
     vae = small(learning_rate=Cosine(1e-2)).fit(X)
     with pytest.raises(ValueError, match="it is 0 before epoch 5: nothing would be learned"):
         vae.partial_fit(X)

@@ -25,7 +25,7 @@ PEOPLE = {
 
 
 def stored(table):
-    """The table as it comes out of a file."""
+    """Return the table after a round trip through JSON."""
     return Table.from_dict(json.loads(json.dumps(table.to_dict())))
 
 
@@ -40,12 +40,12 @@ def round_trip(frame, **options):
 
 
 def np_columns(frame):
-    """The columns of any frame, as something with a length."""
+    """Return the columns of any frame by name."""
     return frame if isinstance(frame, dict) else {name: frame[name] for name in frame.columns}
 
 
 def number_of(values):
-    """Numbers, booleans, dates and durations as float64, NaN where missing."""
+    """Convert numbers, booleans, dates and durations to float64, with NaN where missing."""
     if values.dtype.kind in "mM":
         return np.where(np.isnat(values), np.nan, values.astype(np.int64))
     if values.dtype.kind == "O":
@@ -54,7 +54,7 @@ def number_of(values):
 
 
 def assert_close(before, after):
-    """Equal text; numbers as close as float32 can tell them apart once they are standardised."""
+    """Assert equal text, and numbers as close as float32 keeps standardized numbers."""
     if any(isinstance(value, str) for value in before):
         assert before.tolist() == after.tolist()
         return
@@ -65,7 +65,7 @@ def assert_close(before, after):
     np.testing.assert_allclose(after, before, rtol=1e-6, atol=atol)
 
 
-# What is learned ---------------------------------------------------------------------------------
+# Learning a table --------------------------------------------------------------------------------
 
 
 def test_blocks_names_and_values():
@@ -164,13 +164,13 @@ def test_a_likelihood_chosen_for_a_count():
 
 
 @pytest.mark.parametrize("value", [5, 0.1, "x", np.datetime64("2020-02-29T12:00:00.123456789")])
-def test_a_constant_column_takes_no_part_and_comes_back(value):
+def test_a_constant_column_is_left_out_and_comes_back(value):
     frame = {"same": np.array([value] * 3), "x": [1, 2, 3]}
     table = Table.learn(frame)
     assert table.columns == [("gaussian", 1)]
     after = stored(table).decode(table.encode(frame))["same"]
     assert after.dtype == frame["same"].dtype
-    if after.dtype.kind == "M":  # a float64 of seconds knows these to a microsecond
+    if after.dtype.kind == "M":  # float64 seconds keep these to a microsecond
         assert (np.abs(after - frame["same"]) < np.timedelta64(1, "us")).all()
     else:
         np.testing.assert_array_equal(after, frame["same"])
@@ -207,7 +207,7 @@ def test_no_rows_are_decoded_to_no_rows():
     assert all(len(values) == 0 for values in after.values())
 
 
-# What comes back ---------------------------------------------------------------------------------
+# Decoding ----------------------------------------------------------------------------------------
 
 
 def test_decoded_numbers_fit_their_types():
@@ -256,7 +256,7 @@ def test_categories_by_probability():
 def test_categories_drawn():
     table = Table.learn({"c": ["x", "y", "z"], "b": [0, 1, 1]}, likelihoods={"b": "bernoulli"})
     n = 20_000
-    X = np.tile([1.0, 0.0, 3.0, 0.3], (n, 1))  # need not add up to 1
+    X = np.tile([1.0, 0.0, 3.0, 0.3], (n, 1))  # the weights need not add up to 1
     after = table.decode(X, random_state=0)
     share = {c: np.mean(after["c"] == c) for c in "xyz"}
     assert share["x"] == pytest.approx(0.25, abs=5 * np.sqrt(0.25 * 0.75 / n))
@@ -290,14 +290,14 @@ KINDS = {
 
 @st.composite
 def columns(draw):
-    """Lists of values of one kind each, None where missing, one that varies among them."""
+    """Draw columns of one kind of value each, with None where missing. One column varies."""
     n = draw(st.integers(2, 6))
     kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=5))
     frame = {}
     for i, kind in enumerate(kinds):
         values = draw(st.lists(KINDS[kind], min_size=n, max_size=n))
         gaps = draw(st.lists(st.booleans(), min_size=n, max_size=n))
-        gaps[draw(st.integers(0, n - 1))] = False  # something must be there
+        gaps[draw(st.integers(0, n - 1))] = False  # at least one value is known
         frame[f"{kind} {i}"] = [
             None if gap else v for v, gap in zip(values, gaps, strict=True)
         ]  # fmt: skip
@@ -310,7 +310,7 @@ def is_constant(values):
 
 
 def assert_round_trip(frame, as_frame, to_list):
-    """Types, names and values of each column come back; gaps too, unless it is constant."""
+    """Assert that types, names and values come back, and missing values unless constant."""
     before = as_frame(frame)
     after = round_trip(before)
     assert list(after.columns) == list(before.columns)
@@ -329,7 +329,7 @@ def assert_round_trip(frame, as_frame, to_list):
 
 
 def numpy_array(name, values):
-    """A list as the array that pandas keeps it in."""
+    """Convert a list to the array in which pandas keeps it."""
     kind = name.split()[0]
     if kind in ("date", "duration"):
         letter = "M" if kind == "date" else "m"
@@ -420,7 +420,7 @@ def test_every_type_of_pandas():
         assert after[name].dtype == frame[name].dtype
         difference = (after[name] - frame[name]).dt.total_seconds()
         assert difference.isna().tolist() == [False, True, False]
-        assert difference.abs().max() < 5  # within a year
+        assert difference.abs().max() < 5  # seconds, for dates within a year
     assert Table.learn(frame).names[5:9] == ["string=b", "ordered=low", "ordered=mid",
                                              "ordered=high"]  # fmt: skip
 
@@ -460,7 +460,7 @@ def test_decoded_extremes_fit_polars():
 
 
 def test_a_model_file_from_another_machine():
-    """A table learned from pandas is decoded where the caller has not imported pandas."""
+    """A table learned from pandas is decoded by a caller that has not imported pandas."""
     pytest.importorskip("pandas")
     code = (
         "import sys, json, vaefast.tables as t\n"

@@ -1,4 +1,4 @@
-"""What tables refuse: frames, choices, numbers and stored data, and the words they do it with."""
+"""Errors of tables: frames, choices of likelihoods, numbers and stored data."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ PEOPLE = {
         ({"x": [[1], [2]]}, TypeError, ["'x'", "a list in row 0"]),
         ({"x": [1, None, (2,)]}, TypeError, ["'x'", "a tuple in row 2"]),
         ({"x": [datetime.date(2020, 1, 1)]}, TypeError, ["'x'", "a date", "datetime64"]),
-        ({"x": [1, "a"]}, TypeError, ["'x'", "side by side"]),
-        ({"x": [1, True]}, TypeError, ["'x'", "side by side"]),
+        ({"x": [1, "a"]}, TypeError, ["'x'", "a mixture of"]),
+        ({"x": [1, True]}, TypeError, ["'x'", "a mixture of"]),
         ({"x": np.array([1j])}, TypeError, ["'x'", "complex"]),
         ({"x": np.array([b"a"])}, TypeError, ["'x'", "|S1"]),
         ({"x": np.array(["2020-01"], "M8[M]")}, TypeError, ["'x'", "datetime64[M]", "units"]),
@@ -46,7 +46,7 @@ PEOPLE = {
         ({"x": [1e308, -1e308]}, ValueError, ["'x'", "1e+308", "rescale"]),
         ({"x": [0.0, 1e-200]}, ValueError, ["'x'", "1e-200", "rescale"]),
         ({"x": [7, 7], "y": ["a", "a"]}, ValueError, ["every column has one value"]),
-        ({"x": [str(i) for i in range(1001)]}, ValueError, ["'x'", "1,001", "1,000", "drop it"]),
+        ({"x": [str(i) for i in range(1001)]}, ValueError, ["'x'", "1,001", "1,000", "drop the"]),
         ({(1, 2): [1, 2]}, TypeError, ["(1, 2)", "name"]),
     ],
 )
@@ -67,7 +67,7 @@ def test_frames_that_are_not_learned(frame, error, words):
         ({"likelihoods": {"city": "gaussian"}}, ValueError, ["'city'", "text", "categorical"]),
         ({"likelihoods": {"member": "gaussian"}}, ValueError, ["'member'", "bernoulli"]),
         ({"likelihoods": {"since": "poisson"}}, ValueError, ["'since'", "dates", "student_t"]),
-        ({"counts": ["height"]}, ValueError, ["'height'", "row 0", "1.62", "not whole"]),
+        ({"counts": ["height"]}, ValueError, ["'height'", "row 0", "1.62", "not a whole number"]),
         ({"likelihoods": {"age": "bernoulli"}}, ValueError, ["'age'", "row 0", "31", "[0, 1]"]),
     ],
 )
@@ -82,7 +82,7 @@ def test_likelihoods_that_do_not_fit(options, error, words):
     ("change", "words"),
     [
         ({"age": None, "city": None}, ["lacks", "'age', 'city'"]),
-        ({"size": [1] * 4}, ["doesn't know", "'size'"]),
+        ({"size": [1] * 4}, ["did not learn", "'size'"]),
         ({"city": ["Rome", "Rome", "Paris", "Rome"]}, ["'city'", "row 2", "'Paris'", "'Oslo'"]),
         ({"planet": ["Earth", "Mars", "Earth", "Earth"]}, ["'planet'", "row 1", "'Mars'"]),
         ({"age": ["a"] * 4}, ["'age'", "whole numbers", "text"]),
@@ -91,7 +91,7 @@ def test_likelihoods_that_do_not_fit(options, error, words):
         ({"height": [1, 2, -np.inf, 3]}, ["'height'", "row 2", "-inf"]),
         ({"height": [1, 2, 3, 1e300]}, ["'height'", "row 3", "1e+300", "too far"]),
         ({"visits": [0, -2, 0, 0]}, ["'visits'", "row 1", "-2", "below 0"]),
-        ({"visits": [0, 0.5, 0, 0]}, ["'visits'", "row 1", "0.5", "not whole"]),
+        ({"visits": [0, 0.5, 0, 0]}, ["'visits'", "row 1", "0.5", "not a whole number"]),
     ],
 )
 def test_frames_that_are_not_encoded(change, words):
@@ -106,7 +106,7 @@ def test_frames_that_are_not_encoded(change, words):
 def test_a_date_in_an_error_is_a_date():
     day = np.array(["2020-02-29"], "datetime64[D]")
     table = Table.learn({"day": day.repeat(2), "x": [1, 2]})
-    with pytest.raises(ValueError, match=r"row 1: 2020-03-01\S* is new .*2020-02-29"):
+    with pytest.raises(ValueError, match=r"row 1: 2020-03-01\S* is a new value.*2020-02-29"):
         table.encode({"day": np.array([day[0], day[0] + np.timedelta64(1, "D")]), "x": [1, 2]})
 
 

@@ -1,4 +1,4 @@
-"""How many threads: affinity, quota, OMP_NUM_THREADS, what users ask for, what small steps need."""
+"""The number of threads: affinity, CPU quota, OMP_NUM_THREADS, n_threads, trials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CPUS = 8
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Eight CPUs, no quota, no wish."""
+    """A machine with eight CPUs, no quota and no OMP_NUM_THREADS."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(CPUS)), raising=False)
     monkeypatch.setattr(threads, "container_quota", lambda: None)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -143,14 +143,14 @@ def test_the_fastest_number_of_threads_makes_nearly_all_runs(most: int) -> None:
 
 @pytest.mark.parametrize("quiet_run", range(4))
 def test_one_of_its_runs_is_enough_to_show_what_a_number_of_threads_can_do(quiet_run: int) -> None:
-    quiet, busy = [2e-4, 1e-4], [2e-3, 1e-3]  # somebody took a CPU away
+    quiet, busy = [2e-4, 1e-4], [2e-3, 1e-3]  # another process takes a CPU
     of_two, of_one = [busy] * 4, [quiet] * 4
     of_two[quiet_run] = quiet
     assert np.mean(np.equal(kernels.thread_trial((of_two + of_one) * 1000), 2)) > 0.98
 
 
 def test_threads_that_begin_to_cost_more_than_they_bring_are_let_go() -> None:
-    near, apart = [[2e-4, 1e-4]] * RUNS, [[2e-4, 3e-4]] * RUNS  # such cores
+    near, apart = [[2e-4, 1e-4]] * RUNS, [[2e-4, 3e-4]] * RUNS  # slower later on
     used = kernels.thread_trial(near + apart)
     assert np.mean(np.equal(used[:RUNS], 2)) > 0.98
     assert np.mean(np.equal(used[-RUNS // 2 :], 1)) > 0.98

@@ -1,4 +1,4 @@
-"""Training: history, callbacks, early stopping, seeds, batches, Ctrl-C, divergence, the bar."""
+"""Training: history, callbacks, early stopping, seeds, batches, Ctrl-C, divergence, progress."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS += ["kl_per_dimension", "active_units", "seconds"]
 
 
 def small(**params: Any) -> VAE:
-    """A model that trains in no time."""
+    """Return an unfitted model that trains quickly."""
     defaults = {"hidden_layer_sizes": (8,), "epochs": 2, "batch_size": 16, "random_state": 0}
     return VAE(**{**defaults, "verbose": False, **params})
 
@@ -31,7 +31,7 @@ def weights(vae: VAE) -> dict[str, np.ndarray]:
 
 
 def history(vae: VAE) -> dict[str, list[Any]]:
-    """All of the history that is the same each time."""
+    """Return the reproducible part of the history: all but the seconds."""
     return {key: values for key, values in vae.history_.items() if key != "seconds"}
 
 
@@ -45,7 +45,7 @@ def stop_after(epochs: int) -> Any:
 
 
 def assert_usable(vae: VAE, X: np.ndarray) -> None:
-    """Finite, complete, and able to go on."""
+    """Assert that the model is finite and complete, and that training can continue."""
     assert all(np.isfinite(tensor).all() for tensor in weights(vae).values())
     assert np.isfinite(vae.score_samples(X)).all()
     assert np.isfinite(vae.sample(3, random_state=0)).all()
@@ -80,7 +80,7 @@ def test_history_has_one_entry_for_each_epoch_and_counts_on(X):
 
 
 def test_history_is_the_mean_over_the_rows_as_they_were_trained_on(X):
-    """With one batch and a tiny step: the ELBO of the untrained weights, up to its noise."""
+    """One batch and a tiny step give the ELBO of the untrained weights, up to noise."""
     vae = small(batch_size=N * 50, epochs=1, learning_rate=1e-12).fit(np.tile(X, (50, 1)))
     for key, figure in vae.evaluate(X).items():
         assert vae.history_[key][0] == pytest.approx(figure, rel=0.01)
@@ -107,7 +107,7 @@ def test_callbacks_get_the_model_and_the_record(X):
 
     def callback(vae: VAE, record: dict[str, Any]) -> None:
         seen.append((vae, vae.n_iter_, vae.score(X), dict(record)))
-        record.clear()  # its own copy
+        record.clear()  # the callback has a copy
 
     vae = small(epochs=3, patience=9).fit(X, validation=X, callbacks=[callback])
     assert [entry[:2] for entry in seen] == [(vae, 1), (vae, 2), (vae, 3)]
@@ -140,7 +140,7 @@ def test_an_error_in_a_callback_passes_and_leaves_a_usable_model(X):
 # ------------------------------------------------------------------ early stopping
 
 
-# On so few rows it soon fits their noise.
+# A model with these settings soon overfits the ten rows.
 OVERFITTING = {"learning_rate": 0.02, "hidden_layer_sizes": (32,)}
 
 
@@ -229,11 +229,11 @@ def test_any_number_of_threads_gives_the_same_bits(n_threads, likelihood):
     np.testing.assert_array_equal(one.sample(99, 0), many.sample(99, 0))
 
 
-# ------------------------------------------------------------------ all rows are trained on
+# ------------------------------------------------------------------ batches
 
 
 def trained_on(X: np.ndarray, **params: Any) -> np.ndarray:
-    """For each row, whether another value in it leads to other weights after one epoch."""
+    """Return for each row whether a change of it changes the weights after one epoch."""
     reference = small(epochs=1, **params).fit(X)
     seen = []
     for row in range(len(X)):
@@ -277,7 +277,7 @@ def test_the_order_of_rows_is_new_in_each_epoch(X, monkeypatch):
 
 
 def interrupt(at: int) -> Any:
-    """A callback that presses Ctrl-C after an epoch."""
+    """Return a callback that presses Ctrl-C after this epoch."""
 
     def callback(vae: VAE, record: dict[str, Any]) -> None:
         if record["epoch"] == at:
@@ -312,7 +312,7 @@ def test_ctrl_c_amid_an_epoch_keeps_the_steps_done(X, monkeypatch):
         if next(calls) == 4:  # the second batch of the second epoch
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(training, "POLL_SECONDS", 0)  # a batch at a time
+    monkeypatch.setattr(training, "POLL_SECONDS", 0)  # polls after every batch
     monkeypatch.setattr(training.Progress, "advance", advance)
     vae = small(epochs=9).fit(X)
     assert vae.interrupted_
@@ -383,12 +383,12 @@ def test_divergence_stops_with_an_error_and_keeps_finite_weights(
 
 
 def test_after_divergence_the_weights_are_those_of_the_epoch_before(X):
-    """The rate explodes in the third epoch."""
+    """The data explode in the third epoch."""
     vae = small(likelihood="gaussian", epochs=9)
 
     def explode(vae: VAE, record: dict[str, Any]) -> None:
         if record["epoch"] == 2:
-            X_bad[:] = 1e30  # used in place: a square of it is infinite
+            X_bad[:] = 1e30  # training uses the array in place
 
     X_bad = X.copy()
     with pytest.raises(DivergenceError, match="in epoch 3, at batch 1.*those of epoch 2"):
@@ -398,7 +398,7 @@ def test_after_divergence_the_weights_are_those_of_the_epoch_before(X):
 
 
 def test_the_very_last_step_is_checked_too(X):
-    """Nothing comes after it that would show what it did."""
+    """No later step would reveal the damage."""
     vae = small(epochs=1, batch_size=N, likelihood="gaussian", learning_rate=1e30)
     assert "in epoch 1, after its last batch" in diverge(vae, X)
     assert vae.n_iter_ == 0
@@ -424,7 +424,7 @@ def test_divergence_in_partial_fit_keeps_what_there_was(X):
     assert_usable(vae, X)
 
 
-# ------------------------------------------------------------------ the bar
+# ------------------------------------------------------------------ the progress bar
 
 
 def test_the_bar_shows_epoch_elbo_its_parts_and_rows(X, capfd):

@@ -1,4 +1,4 @@
-"""The estimator: scikit-learn's manners, what it accepts, and what its figures mean."""
+"""The estimator: scikit-learn conventions, accepted input, and the meaning of its figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ N, D = 40, 6
 
 
 def small(**params: Any) -> VAE:
-    """A model that trains in no time."""
+    """Return an unfitted model that trains quickly."""
     defaults = {"hidden_layer_sizes": (8,), "epochs": 2, "batch_size": 16, "random_state": 0}
     return VAE(**{**defaults, "verbose": False, **params})
 
@@ -27,7 +27,7 @@ def weights(vae: VAE) -> dict[str, np.ndarray]:
 
 
 def assert_same_bits(one: VAE, other: VAE) -> None:
-    """Same weights, and the same history but for the seconds."""
+    """Assert equal weights, and equal histories apart from the seconds."""
     for name, tensor in weights(one).items():
         np.testing.assert_array_equal(tensor, weights(other)[name], err_msg=name)
     keys = one.history_.keys() - {"seconds"}
@@ -46,7 +46,7 @@ def fitted(X: np.ndarray) -> VAE:
 
 # ------------------------------------------------------------------ parameters
 
-# Nothing here is valid: __init__ only stores.
+# No value is valid, since __init__ only stores them.
 JUNK = {name: object() for name in inspect.signature(VAE).parameters}
 
 
@@ -120,7 +120,7 @@ def test_partial_fit_trains_as_the_parameters_are_now_and_keeps_them(X, tmp_path
     with pytest.raises(ValueError, match="features"):
         vae.partial_fit(X[:, :3])
     vae.save(tmp_path / "before.safetensors")
-    assert load(tmp_path / "before.safetensors").beta == 1.0  # what its weights were trained with
+    assert load(tmp_path / "before.safetensors").beta == 1.0  # trained with this beta
     vae.partial_fit(X)
     vae.save(tmp_path / "after.safetensors")
     assert load(tmp_path / "after.safetensors").beta == 0.0
@@ -189,7 +189,7 @@ def test_an_unfitted_model_is_pickled_too(X):
     assert_same_bits(vae.fit(X), small().fit(X))
 
 
-# ------------------------------------------------------------------ what is accepted
+# ------------------------------------------------------------------ accepted input
 
 KINDS = {
     "float64": lambda X: X.astype(np.float64),
@@ -282,7 +282,7 @@ def test_flat_rows_and_images_of_the_same_size_are_the_same_rows(X):
     assert on_rows.reconstruct(images).shape == X.shape
 
 
-# ------------------------------------------------------------------ what comes out
+# ------------------------------------------------------------------ results
 
 
 def test_encode_gives_mean_and_log_variance_and_transform_the_mean(X, fitted):
@@ -339,11 +339,11 @@ def test_codes_are_numbers_of_any_kind(fitted):
         np.testing.assert_array_equal(fitted.inverse_transform(same), expected)
 
 
-# ------------------------------------------------------------------ what it learns
+# ------------------------------------------------------------------ what a model learns
 
 
 def test_training_beats_the_mean_picture():
-    """On drawn digits: better than untrained, and than one Bernoulli for each pixel."""
+    """The ELBO of drawn digits exceeds that of an independent Bernoulli for each pixel."""
     X = datasets.strokes(1500).X
     x = X.reshape(len(X), -1) / 255
     mean = np.clip(x.mean(axis=0), 1e-6, 1 - 1e-6)
@@ -361,7 +361,7 @@ def test_training_beats_the_mean_picture():
 
 
 def linear_data(sigma: np.ndarray, n: int = 2000) -> np.ndarray:
-    """Rows on a line, with noise of its own in each of the columns."""
+    """Return rows on a line, with noise of a different size in each column."""
     rng = np.random.default_rng(0)
     z = rng.standard_normal((n, 1))
     line = np.resize([1.0, -1.0], (1, len(sigma)))
@@ -392,7 +392,7 @@ def test_a_larger_beta_gives_a_smaller_kl(X):
     tight, loose = (small(beta=beta, epochs=20).fit(X) for beta in (5, 0))
     assert tight.evaluate(X)["kl"] < loose.evaluate(X)["kl"]
     figures = {key: values[-1] for key, values in tight.history_.items()}
-    elbo = -(figures["reconstruction"] + figures["kl"])  # whatever beta is
+    elbo = -(figures["reconstruction"] + figures["kl"])  # for any beta
     assert figures["elbo"] == pytest.approx(elbo, rel=1e-12)
 
 

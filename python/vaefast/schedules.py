@@ -1,8 +1,9 @@
-"""Schedules: a beta or a learning rate that changes while training goes on.
+"""Schedules: values of beta, capacity or the learning rate that change during training.
 
-A schedule is a frozen value. Called with the epochs done so far, a real number, and those planned,
-it returns the figure for the next step. It remembers nothing, so training that was interrupted
-goes on to the same bits. `Plateau` depends on how training went, which it reads from the history.
+A schedule is a frozen value. It is called with the number of epochs done, a real number, and with
+the number of epochs planned, and returns the value for the next step. A schedule has no state, so
+interrupted training continues to the same bits. `Plateau` depends on the progress of training,
+which it reads from the history.
 """
 
 from __future__ import annotations
@@ -15,17 +16,34 @@ from typing import TypeAlias, get_args
 
 from ._input.validation import check_integer, check_number
 
+__all__ = [
+    "Cosine",
+    "Cyclical",
+    "LinearWarmup",
+    "MultiStep",
+    "Plateau",
+    "SigmoidWarmup",
+    "Step",
+]
+
 
 @dataclass(frozen=True)
 class LinearWarmup:
-    """Beta rises in a straight line, then stays (Sonderby et al. 2016).
+    """Beta changes linearly from `start` to `end`, then stays constant (Sonderby et al. 2016).
 
     Parameters
     ----------
     epochs : float
-        How long it takes.
-    start, end : float
-        The first value and the last.
+        Duration of the warm-up in epochs.
+    start : float, default=0.0
+        First value.
+    end : float, default=1.0
+        Last value.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is not a number, or is outside its range.
     """
 
     epochs: float
@@ -37,23 +55,30 @@ class LinearWarmup:
         _check_ramp(self)
 
     def __call__(self, epoch: float, epochs: int) -> float:
-        """Return beta after `epoch` epochs; `epochs`, those planned, do not matter."""
+        """Return beta after `epoch` epochs. The number of epochs planned is ignored."""
         return _between(self.start, self.end, min(epoch / self.epochs, 1))
 
 
 @dataclass(frozen=True)
 class SigmoidWarmup:
-    """Beta rises along a logistic curve, then stays (Bowman et al. 2016).
+    """Beta follows a logistic curve from `start` to `end`, then stays (Bowman et al. 2016).
 
-    The curve is steepest halfway, 3.1 times as steep as a line, and scaled to begin and to end
-    just at `start` and `end`.
+    The curve is steepest halfway, where it is 3.1 times as steep as a straight line. It is scaled
+    to begin exactly at `start` and to end exactly at `end`.
 
     Parameters
     ----------
     epochs : float
-        How long it takes.
-    start, end : float
-        The first value and the last.
+        Duration of the warm-up in epochs.
+    start : float, default=0.0
+        First value.
+    end : float, default=1.0
+        Last value.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is not a number, or is outside its range.
     """
 
     epochs: float
@@ -65,8 +90,8 @@ class SigmoidWarmup:
         _check_ramp(self)
 
     def __call__(self, epoch: float, epochs: int) -> float:
-        """Return beta after `epoch` epochs; `epochs`, those planned, do not matter."""
-        reach = 6.25  # k x0 of the usual curve: 0.0025 per step times 2,500 steps
+        """Return beta after `epoch` epochs. The number of epochs planned is ignored."""
+        reach = 6.25  # slope times midpoint of the usual curve: 0.0025 per step x 2,500 steps
         share = min(epoch / self.epochs, 1)
         # 1 / (1 + exp(-t)) is (1 + tanh(t / 2)) / 2
         rise = math.tanh((2 * share - 1) * reach / 2) / math.tanh(reach / 2)
@@ -75,18 +100,27 @@ class SigmoidWarmup:
 
 @dataclass(frozen=True)
 class Cyclical:
-    """Beta rises from `start` to `end` again and again (Fu et al. 2019).
+    """Beta changes from `start` to `end` in several cycles (Fu et al. 2019).
 
     Parameters
     ----------
-    cycles : int
-        How often.
-    ratio : float
-        Share of a cycle in which beta rises in a straight line; for the rest of it beta stays.
-    start, end : float
-        Beta at the beginning of a cycle, and at its end.
-    epochs : float or None
-        How long all cycles take together; then beta stays at `end`. None: all epochs planned.
+    cycles : int, default=4
+        Number of cycles.
+    ratio : float, default=0.5
+        Share of a cycle, above 0 and at most 1, in which beta changes linearly. Beta is constant in
+        the rest of the cycle.
+    start : float, default=0.0
+        Beta at the beginning of a cycle.
+    end : float, default=1.0
+        Beta at the end of a cycle.
+    epochs : float or None, default=None
+        Duration of all cycles together in epochs. Beta then stays at `end`. None is the number of
+        epochs planned.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is not a number, or is outside its range.
     """
 
     cycles: int = 4
@@ -114,18 +148,24 @@ class Cyclical:
 
 @dataclass(frozen=True)
 class Cosine:
-    """The learning rate falls along half a cosine (Loshchilov & Hutter 2017, equation 5).
+    """The learning rate falls along half a cosine wave (Loshchilov & Hutter 2017, eq. 5).
 
     Parameters
     ----------
     learning_rate : float
-        The largest one.
-    end : float
-        The last one.
-    warmup : float
-        Epochs in which the rate first rises in a straight line from 0.
-    epochs : float or None
-        How long all takes, the warm-up included; then the rate stays. None: all epochs planned.
+        Largest rate.
+    end : float, default=0.0
+        Last rate.
+    warmup : float, default=0.0
+        Number of epochs at the start in which the rate rises linearly from 0.
+    epochs : float or None, default=None
+        Duration in epochs, including the warm-up. The rate then stays constant. None is the number
+        of epochs planned.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is not a number, or is outside its range.
     """
 
     learning_rate: float
@@ -153,16 +193,21 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Step:
-    """The learning rate is multiplied by `factor` every so many epochs.
+    """The learning rate is multiplied by `factor` at regular intervals.
 
     Parameters
     ----------
     learning_rate : float
-        The first one.
+        Rate at the start.
     every : int
-        Epochs between two changes.
-    factor : float
-        Between 0 and 1.
+        Number of epochs between two changes.
+    factor : float, default=0.1
+        Factor of one change, between 0 and 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is not a number, or is outside its range.
     """
 
     learning_rate: float
@@ -176,26 +221,31 @@ class Step:
         _check_factor(self.factor)
 
     def __call__(self, epoch: float, epochs: int) -> float:
-        """Return the learning rate after `epoch` epochs; `epochs`, those planned, do not matter."""
+        """Return the learning rate after `epoch` epochs. The number planned is ignored."""
         return float(self.learning_rate * self.factor ** (epoch // self.every))
 
 
 @dataclass(frozen=True)
 class MultiStep:
-    """The learning rate is multiplied by `factor` after each of the epochs named.
+    """The learning rate is multiplied by `factor` after each of the given epochs.
 
     Parameters
     ----------
     learning_rate : float
-        The first one.
+        Rate at the start.
     milestones : sequence of int
-        Epochs after which it changes, in rising order.
-    factor : float
-        Between 0 and 1.
+        Epochs after which the rate changes, in ascending order.
+    factor : float, default=0.1
+        Factor of one change, between 0 and 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is not a number, or is outside its range, or milestones are not in order.
 
     Examples
     --------
-    Burda et al. (2016) train 3^i epochs at the rate 0.001 * 10^(-i/7), i from 0 to 7:
+    Burda et al. (2016) train for 3^i epochs at the rate 0.001 * 10^(-i/7), for i from 0 to 7:
 
     >>> ends = [sum(3**i for i in range(stage + 1)) for stage in range(7)]
     >>> MultiStep(1e-3, milestones=ends, factor=10 ** (-1 / 7)).milestones
@@ -215,32 +265,39 @@ class MultiStep:
             raise TypeError(f"milestones={given!r} must be a sequence of epochs, such as (30, 60)")
         milestones = tuple(check_integer(m, f"milestones[{i}]") for i, m in enumerate(given))
         if not milestones or any(a >= b for a, b in zip(milestones, milestones[1:], strict=False)):
-            raise ValueError(f"milestones={given!r} must be epochs in rising order")
-        object.__setattr__(self, "milestones", milestones)  # equal and hashable, however given
+            raise ValueError(f"milestones={given!r} must be epochs in ascending order")
+        object.__setattr__(
+            self, "milestones", milestones
+        )  # equal and hashable, whatever sequence was given
 
     def __call__(self, epoch: float, epochs: int) -> float:
-        """Return the learning rate after `epoch` epochs; `epochs`, those planned, do not matter."""
+        """Return the learning rate after `epoch` epochs. The number planned is ignored."""
         return float(self.learning_rate * self.factor ** sum(m <= epoch for m in self.milestones))
 
 
 @dataclass(frozen=True)
 class Plateau:
-    """The learning rate is multiplied by `factor` when the ELBO no longer gets better.
+    """The learning rate is multiplied by `factor` when the ELBO stops improving.
 
-    What is watched is the validation ELBO where all epochs have one, else that of training.
+    The schedule uses the validation ELBO if every epoch has one, else the training ELBO.
 
     Parameters
     ----------
     learning_rate : float
-        The first one.
-    patience : int
-        Epochs without a better ELBO that are waited for before a change, and again after it.
-    factor : float
-        Between 0 and 1.
-    min_delta : float
-        An ELBO must be larger by more than this to be better, in nats per row.
-    minimum : float
-        The rate never falls below it.
+        Rate at the start.
+    patience : int, default=5
+        Number of epochs without a better ELBO before a change, and before each further change.
+    factor : float, default=0.1
+        Factor of one change, between 0 and 1.
+    min_delta : float, default=0.0
+        Smallest improvement that counts, in nats per row. The improvement must be larger than this.
+    minimum : float, default=0.0
+        Lower limit of the rate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is not a number, or is outside its range.
     """
 
     learning_rate: float
@@ -261,7 +318,7 @@ class Plateau:
             )
 
     def after(self, elbos: Sequence[float]) -> float:
-        """Return the learning rate for the next epoch, after epochs with these ELBOs."""
+        """Return the learning rate for the next epoch, given the ELBO of each epoch done."""
         rate, best, waited = float(self.learning_rate), -math.inf, 0
         for elbo in elbos:
             waited += 1
@@ -287,7 +344,14 @@ BY_NAME: dict[str, type[BetaSchedule | RateSchedule]] = {
 
 
 def check_beta(value: object, name: str = "beta") -> float | BetaSchedule:
-    """Return beta, or a parameter like it, as a float, or the schedule that it is."""
+    """Return a value of beta or capacity as a float, or the schedule if it is one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `value` is neither a schedule of beta nor a non-negative number. The message calls it
+        `name`.
+    """
     if isinstance(value, BetaSchedule):
         return value
     with _mentioning(name, value, "LinearWarmup(epochs=10), SigmoidWarmup or Cyclical"):
@@ -295,17 +359,30 @@ def check_beta(value: object, name: str = "beta") -> float | BetaSchedule:
 
 
 def check_learning_rate(value: object, planned: int, last: int) -> float | RateSchedule:
-    """Return a learning rate as a float, or the schedule that it is.
+    """Return a learning rate as a float, or the schedule if it is one.
 
-    `planned` epochs are what a schedule may be stretched to, `last` the epoch to train up to.
+    Parameters
+    ----------
+    value : object
+        The parameter that the user set.
+    planned : int
+        Number of epochs planned, over which a schedule may stretch.
+    last : int
+        Number of the last epoch to train.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `value` is neither a schedule of rates nor a positive number, or the schedule does not fit
+        these epochs.
     """
     if isinstance(value, Cosine):
         if (value.epochs or planned) <= value.warmup:
-            raise ValueError(f"learning_rate={value!r} must warm up in less than {planned} epochs")
+            raise ValueError(f"learning_rate={value!r} must warm up in fewer than {planned} epochs")
         if value(last - 0.5, planned) == 0:
             raise ValueError(
                 f"learning_rate={value!r} must be above 0, but it is 0 before epoch {last}: "
-                "nothing would be learned. Set its epochs or its end."
+                "nothing would be learned. Change epochs or end of the schedule."
             )
     if isinstance(value, RateSchedule):
         return value
@@ -315,7 +392,7 @@ def check_learning_rate(value: object, planned: int, last: int) -> float | RateS
 
 @contextmanager
 def _mentioning(name: str, value: object, schedules: str) -> Iterator[None]:
-    """Say that what is no number could be a schedule."""
+    """Replace a TypeError by one that mentions the schedules."""
     try:
         yield
     except TypeError:

@@ -1,7 +1,8 @@
-"""The compiled core: one extension module per instruction set, the best one chosen here.
+"""The compiled core: one extension module for each instruction set, of which the best is imported.
 
-``VAEFAST_ISA`` forces one by name. A forced one that cannot run here is an error, and so is a
-module that does not import: there is no silent fall-back to a slower one.
+The environment variable ``VAEFAST_ISA`` forces one of them by name. A forced instruction set that
+this machine cannot run is an error, and so is a module that cannot be imported. There is no silent
+fallback to a slower one.
 """
 
 from __future__ import annotations
@@ -16,13 +17,26 @@ VARIABLE = "VAEFAST_ISA"
 
 
 def choose(supported: tuple[str, ...], forced: str | None) -> str:
-    """Return the name of the instruction set to use: the forced one, else the best supported."""
+    """Return the name of the instruction set to use: the forced one, or else the best.
+
+    Parameters
+    ----------
+    supported : tuple of str
+        Instruction sets that this machine can run, the best first.
+    forced : str or None
+        Name of the one to use. None and the empty string leave the choice to this function.
+
+    Raises
+    ------
+    ImportError
+        The forced instruction set is not supported.
+    """
     if not forced:
         return supported[0]
     if forced not in supported:
         raise ImportError(
-            f"{VARIABLE}={forced!r}: this machine cannot run that instruction set. "
-            f"It can run: {', '.join(supported)}. Unset {VARIABLE} to take the best one."
+            f"{VARIABLE}={forced!r}: this machine cannot run that instruction set, only "
+            f"{', '.join(supported)}. Unset {VARIABLE} to use the best one."
         )
     return forced
 

@@ -1,4 +1,4 @@
-"""A core from the parameters of a `VAE`: checked, and explained where they cannot be used."""
+"""Construction of a core from the parameters of a `VAE`, which are checked here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..typing import GradientEstimator, Noise, Objective, Scale
 Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
 
-GRADIENTS: dict[str, tuple[GradientEstimator, ...]] = {  # by objective
+GRADIENTS: dict[str, tuple[GradientEstimator, ...]] = {  # allowed estimators by objective
     "elbo": ("standard", "stl"),
     "iwae": ("standard", "stl", "dreg"),
     "autoencoder": ("standard",),
@@ -34,7 +34,7 @@ GRADIENTS: dict[str, tuple[GradientEstimator, ...]] = {  # by objective
 
 
 def widths(params: Params) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-    """Widths of the encoder's hidden layers, of the latent space and of the decoder's."""
+    """Return the widths of the encoder's hidden layers, the latent space and the decoder's."""
     encoder = check_sizes(params["hidden_layer_sizes"], "hidden_layer_sizes")
     decoder = params["decoder_layer_sizes"]
     decoder = encoder[::-1] if decoder is None else check_sizes(decoder, "decoder_layer_sizes")
@@ -44,7 +44,21 @@ def widths(params: Params) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
 def make_core(params: Params, features: int, conditions: int = 0) -> Core:
     """Return a core with zero weights and fresh optimizer moments.
 
-    It takes rows of so many features, with so many conditions beside each.
+    Parameters
+    ----------
+    params : mapping of str to object
+        Parameters of a `VAE`, by name.
+    features : int
+        Number of features of a row.
+    conditions : int, default=0
+        Number of encoded conditions of a row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter cannot be used, alone or together with another one.
+    MemoryError
+        The layers do not fit into memory.
     """
     encoder, latent_dim, decoder = widths(params)
     check_choice(params["activation"], "activation", ACTIVATIONS)
@@ -55,7 +69,7 @@ def make_core(params: Params, features: int, conditions: int = 0) -> Core:
     else:
         sigma = check_number(sigma, "sigma", above=0)
     if sigma == "optimal" and [name for name, _ in columns] != ["gaussian"]:
-        raise ValueError("sigma='optimal' is for likelihood='gaussian'")
+        raise ValueError("sigma='optimal' needs likelihood='gaussian'")
     if sigma == "optimal" and (params["missing"] == "mask" or params["objective"] == "iwae"):
         raise ValueError("sigma='optimal' goes with neither missing='mask' nor objective='iwae'")
     df = check_number(params["df"], "df", above=0)
@@ -88,8 +102,11 @@ def make_core(params: Params, features: int, conditions: int = 0) -> Core:
 
 
 def start_at_mean_rates(core: Core, rows: Rows, columns: Columns) -> None:
-    """Let the outputs for counts, log rates, begin at those of the data: large counts are far
-    from the rate of 1 that small weights begin at."""
+    """Set the output biases of counts to the log rates of the data.
+
+    Outputs for counts are log rates. Small initial weights alone would start at a rate of 1, which
+    is far from large counts.
+    """
     first, biases = 0, core.tensors()["output.bias"]
     for likelihood, count in columns:
         block = slice(first, first + count)
@@ -101,7 +118,7 @@ def start_at_mean_rates(core: Core, rows: Rows, columns: Columns) -> None:
 
 
 def _log_rates(rows: Rows, block: slice) -> NDArray[np.float64]:
-    """The logarithm of the mean count of each of these columns, per unit of exposure."""
+    """Return the logarithm of the mean count per unit of exposure of each of these columns."""
     x, log_exposure = matrix_of(rows), rows.log_exposure if isinstance(rows, RowData) else None
     units = np.ones(len(x)) if log_exposure is None else np.exp(log_exposure.astype(np.float64))
     counted = np.zeros(block.stop - block.start)
@@ -110,12 +127,12 @@ def _log_rates(rows: Rows, block: slice) -> NDArray[np.float64]:
         part = x[first : first + 4096, block].astype(np.float64)
         counted += np.nansum(part, axis=0)
         exposed += (units[first : first + 4096, None] * ~np.isnan(part)).sum(axis=0)
-    seen = exposed > 0  # of a column without a single value: a rate of 1, as before
+    seen = exposed > 0  # a column without any value keeps the rate 1
     return np.asarray(np.where(seen, np.log((counted + 0.5) / np.where(seen, exposed, 1)), 0))
 
 
 def restore_core(params: Params, features: int, tensors: Tensors, conditions: int = 0) -> Core:
-    """Return a core with these weights; ValueError unless they are just those that it needs."""
+    """Return a core with these weights; ValueError if they do not match the layers."""
     encoder, latent_dim, decoder = widths(params)
     columns = columns_of(params["likelihood"], features)
     chains = (
@@ -125,16 +142,17 @@ def restore_core(params: Params, features: int, tensors: Tensors, conditions: in
     needed = sum((n + 1) * m for chain in chains for n, m in itertools.pairwise(chain))
     needed += sum(columns[i][1] for i in scale_names(columns))
     found = sum(tensor.size for tensor in tensors.values())
-    if needed != found:  # before any memory is taken for them
-        raise ValueError(f"the layers need {needed} weights, but there are {found}")
+    if needed != found:  # checked before memory is allocated for the layers
+        raise ValueError(f"expected {needed} weights for these layers, got {found}")
     core = make_core(params, features, conditions)
     if _form(tensors) != _form(core.tensors()):
-        raise ValueError("the tensors have other names, shapes or types than the layers need")
+        raise ValueError("the names, shapes or dtypes of the tensors do not match the layers")
     core.set_tensors(tensors)
     return core
 
 
 def _set_optimizer(core: Core, params: Params) -> None:
+    """Pass the optimizer with its settings to the core."""
     optimizer = check_optimizer(params["optimizer"])
     adam = optimizer if isinstance(optimizer, Adam | AdamW) else Adam()
     core.set_optimizer(
@@ -148,17 +166,18 @@ def _set_optimizer(core: Core, params: Params) -> None:
 
 
 def _set_objective(core: Core, params: Params) -> None:
+    """Check the parameters of the objective and pass them to the core."""
     objective, gradient = params["objective"], params["gradient_estimator"]
     check_choice(objective, "objective", get_args(Objective))
     check_choice(gradient, "gradient_estimator", get_args(GradientEstimator))
     if gradient not in GRADIENTS[objective]:
         raise ValueError(
-            f"gradient_estimator={gradient!r} does not go with objective={objective!r}; there are "
-            f"{', '.join(GRADIENTS[objective])}"
+            f"gradient_estimator={gradient!r} does not go with objective={objective!r}, which "
+            f"allows {', '.join(GRADIENTS[objective])}"
         )
     n_samples = check_integer(params["n_samples"], "n_samples", high=1000)
     if objective == "autoencoder" and n_samples > 1:
-        raise ValueError("n_samples needs samples of z, which objective='autoencoder' has not")
+        raise ValueError("n_samples needs samples of z, but objective='autoencoder' draws none")
     check_held(params)
     kind, amount = _noise(params["denoising"])
     max_norm = params["max_grad_norm"]
@@ -175,7 +194,7 @@ def _set_objective(core: Core, params: Params) -> None:
 
 
 def check_held(params: Params) -> None:
-    """Raise ValueError unless the KL can be held where free_bits or capacity say."""
+    """Raise ValueError unless free_bits and capacity go with the other parameters."""
     free_bits = check_number(params["free_bits"], "free_bits", low=0)
     held = free_bits > 0 or params["capacity"] is not None
     if held and (params["objective"], params["gradient_estimator"]) != ("elbo", "standard"):
@@ -186,14 +205,14 @@ def check_held(params: Params) -> None:
 
 
 def _noise(denoising: Any) -> tuple[str, float]:
-    """The kind and the amount of the noise that the encoder's input gets in training."""
+    """Return the kind and the amount of noise on the encoder's input in training."""
     if denoising is None:
         return "none", 0.0
     try:
         kind, amount = denoising
     except (TypeError, ValueError):
         raise TypeError(
-            f"denoising={denoising!r} must be a kind of noise and its amount, such as ('mask', 0.3)"
+            f"denoising={denoising!r} must be a kind of noise and an amount, such as ('mask', 0.3)"
         ) from None
     check_choice(kind, "denoising[0]", get_args(Noise))
     if kind == "gaussian":
@@ -202,4 +221,5 @@ def _noise(denoising: Any) -> tuple[str, float]:
 
 
 def _form(tensors: Tensors) -> dict[str, Any]:
+    """Return the shape and the dtype of each tensor by name."""
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

@@ -1,4 +1,4 @@
-"""log p(x) by importance sampling."""
+"""Estimates of log p(x) by importance sampling."""
 
 from __future__ import annotations
 
@@ -10,18 +10,37 @@ from .._core import Core
 from .._input.rows import Rows
 from ..metrics import LogLikelihood
 
-FIRST_SAMPLES = 20_000  # samples of the first call of the core; later calls are sized by its time
-CALL_SECONDS = 1.0  # between two calls Ctrl-C is heard and the progress bar moves
+FIRST_SAMPLES = 20_000  # samples in the first call of the core; measured time sizes the later calls
+CALL_SECONDS = 1.0  # target time of a call; between calls Ctrl-C is polled and the bar moves
 
 
 def log_likelihood(
     core: Core, rows: Rows, n_samples: int, seed: int, verbose: bool
 ) -> LogLikelihood:
-    """Estimate log p(x) of the rows, a few at a time, with a progress bar if `verbose`."""
+    """Estimate log p(x) of the rows, a few at a time (Burda et al. 2016, eq. 8).
+
+    Parameters
+    ----------
+    core : Core
+        The trained network.
+    rows : Matrix or RowData
+        Rows to score, with conditions and exposure where the model needs them.
+    n_samples : int
+        Number of samples of z for each row.
+    seed : int
+        Seed of the noise.
+    verbose : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    LogLikelihood
+        Estimates and standard errors in nats.
+    """
     from tqdm import tqdm
 
     n = len(rows)
-    first, step = 0, max(1, FIRST_SAMPLES // n_samples)  # rows
+    first, step = 0, max(1, FIRST_SAMPLES // n_samples)  # row numbers
     estimates, errors = np.empty(n), np.empty(n)
     with tqdm(total=n, unit=" rows", disable=not verbose, dynamic_ncols=True) as bar:
         while first < n:

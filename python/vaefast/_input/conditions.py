@@ -1,4 +1,4 @@
-"""What a conditional VAE is told beside x: labels, or numbers."""
+"""Conditions of a conditional VAE: labels or numbers, encoded for encoder and decoder."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MAX_CLASSES = 1000
 
 @dataclass(frozen=True)
 class Conditions:
-    """How y becomes numbers: one-hot for labels, as they are for numbers.
+    """Encoding of y: labels become one-hot, and numbers stay unchanged.
 
     Attributes
     ----------
     width : int
-        Numbers for a row.
-    classes : tuple or None
-        The labels in order; None where y is numbers.
+        Number of encoded values for each row.
+    classes : tuple of int, str or bool, or None, default=None
+        Labels in ascending order. None means that y holds numbers.
     """
 
     width: int
@@ -28,46 +28,60 @@ class Conditions:
 
     @classmethod
     def learn(cls, y: ArrayLike | None, n: int) -> Conditions:
-        """Labels (n,) of whole numbers, strings or booleans; or numbers (n,) or (n, width).
+        """Return the encoding of y.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,) or (n, width)
+            Labels, (n,), that are integers, strings or booleans; or numbers, (n,) or (n, width).
+        n : int
+            Number of rows.
 
         Raises
         ------
         TypeError, ValueError
-            y is none of these, or not of n rows.
+            y is missing, has another form or another number of rows, or more than 1,000 labels.
         """
         if y is None:
-            raise ValueError("conditional=True needs y: labels, or numbers, of each row")
+            raise ValueError("conditional=True needs y: a label, or numbers, for each row")
         array = _array(y)
         _check_rows(array, n)
         kind = array.dtype.kind
         if array.ndim == 2 and (kind in "US" or (kind != "f" and array.shape[1] == 1)):
             raise ValueError(
-                f"y has shape {array.shape} of {array.dtype}: labels are of shape ({n},), such as "
-                "y.ravel() or one column of a frame, and numbers are floats"
+                f"y has shape {array.shape} and dtype {array.dtype}, expected labels of shape "
+                f"({n},), such as y.ravel() or one column of a frame; numbers must be floats"
             )
         if array.ndim == 1 and kind in "iubUS":
             classes = tuple(np.unique(array).tolist())
             if len(classes) > MAX_CLASSES:
                 raise ValueError(
-                    f"y has {len(classes)} different labels; more than {MAX_CLASSES} are hardly "
-                    "classes. Numbers are told as numbers if they are floats."
+                    f"y has {len(classes)} different labels, expected at most {MAX_CLASSES}. To "
+                    "condition on numbers, pass floats."
                 )
             return cls(len(classes), classes)
         return cls(1 if array.ndim == 1 else array.shape[1])
 
     def encode(self, y: ArrayLike | None, n: int) -> NDArray[np.float32]:
-        """Return y, or one y for all rows, as (n, width).
+        """Return y as numbers, (n, width).
+
+        Parameters
+        ----------
+        y : label, number or array-like
+            Condition of each of the n rows, or one condition for all rows.
+        n : int
+            Number of rows.
 
         Raises
         ------
         TypeError, ValueError
-            y is missing, of another form than the model's, or an unknown label.
+            y is missing, has another form than in the fit, or holds an unknown label.
         """
         if y is None:
             raise ValueError(f"the model is conditional: pass y, {self.form()}")
         array = _array(y)
         if array.ndim == (0 if self.classes is not None or self.width == 1 else 1):
-            array = np.broadcast_to(array, (n, *array.shape))  # one for all
+            array = np.broadcast_to(array, (n, *array.shape))  # one condition for all rows
         if self.classes is not None:
             return self._one_hot(array, n)
         if array.size != n * self.width or array.dtype.kind not in "biuf":
@@ -80,6 +94,7 @@ class Conditions:
         return numbers
 
     def _one_hot(self, labels: NDArray[Any], n: int) -> NDArray[np.float32]:
+        """Return labels as one-hot rows, (n, width); ValueError if one of them is unknown."""
         assert self.classes is not None
         index = {label: i for i, label in enumerate(self.classes)}
         if labels.shape != (n,):
@@ -87,25 +102,27 @@ class Conditions:
         out = np.zeros((len(labels), self.width), dtype=np.float32)
         for row, label in enumerate(labels.tolist()):
             if label not in index:
-                raise ValueError(f"y has {label!r} in row {row}, expected {self.form()}")
+                raise ValueError(f"y holds {label!r} in row {row}, expected {self.form()}")
             out[row, index[label]] = 1
         return out
 
     def _unlike(self, array: NDArray[Any], n: int) -> ValueError:
+        """Return the error for a y that has another form than in the fit."""
         return ValueError(
-            f"y has shape {array.shape} of {array.dtype}, expected {self.form()}: for each of {n} "
-            "rows, or one for all"
+            f"y has shape {array.shape} and dtype {array.dtype}, expected {self.form()} for each "
+            f"of {n} rows, or once for all rows"
         )
 
     def form(self) -> str:
-        """What y is, in words."""
+        """Return a description of y, such as "one of the labels 0, 1" or "2 numbers"."""
         if self.classes is None:
             return f"{self.width} numbers" if self.width > 1 else "a number"
         shown = ", ".join(map(repr, self.classes[:12]))
-        return f"a label out of {shown}" + (", ..." if len(self.classes) > 12 else "")
+        return f"one of the labels {shown}" + (", ..." if len(self.classes) > 12 else "")
 
 
 def _array(y: ArrayLike) -> NDArray[Any]:
+    """Return y as an array of labels or finite numbers; ValueError or TypeError otherwise."""
     try:
         array = np.asarray(y)
     except ValueError as error:  # rows of different lengths
@@ -120,6 +137,7 @@ def _array(y: ArrayLike) -> NDArray[Any]:
 
 
 def _check_rows(array: NDArray[Any], n: int) -> None:
+    """Raise ValueError unless y has n rows and one or two dimensions."""
     if array.ndim not in (1, 2) or len(array) != n or 0 in array.shape:
         raise ValueError(
             f"y has shape {array.shape}, expected one label or row of numbers for each of {n} rows"

@@ -1,4 +1,4 @@
-"""Names of the columns of X, where it has any: those of a frame, or of a CSV file's header."""
+"""Names of the columns of X, from a frame or from the header of a CSV file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FeatureNames = tuple[str, ...]
 
 
 def names_of(X: Any) -> FeatureNames | None:
-    """The names of a pandas or polars frame's columns; None unless all of them are text."""
+    """Return the column names of a pandas or polars frame, or None unless all are strings."""
     columns = getattr(X, "columns", None)
     if not isinstance(columns, Iterable):
         return None
@@ -18,7 +18,17 @@ def names_of(X: Any) -> FeatureNames | None:
 
 
 def check_names(names: FeatureNames | None, expected: FeatureNames | None, name: str = "X") -> None:
-    """Raise ValueError if both are known and differ: columns in another order mean other things."""
+    """Raise ValueError if the names of the columns differ from those of the fit.
+
+    Parameters
+    ----------
+    names : tuple of str or None
+        Names of the columns. None means that they have no names, which passes.
+    expected : tuple of str or None
+        Names of the columns of the fit, in order. None passes too.
+    name : str, default="X"
+        Name of the rows in error messages.
+    """
     if names is None or expected is None or names == expected:
         return
     for what, odd in (
@@ -28,17 +38,18 @@ def check_names(names: FeatureNames | None, expected: FeatureNames | None, name:
         if odd and len(names) != len(expected):
             raise ValueError(f"{name} {what}: {_listed(tuple(odd))}")
     if len(names) != len(expected):
-        return  # names that are there twice; check_features says what is wrong
+        return  # some names are repeated; check_features reports the problem
     i, found, fitted = next(
         (i, a, b) for i, (a, b) in enumerate(zip(names, expected, strict=True)) if a != b
     )
     same = sorted(names) == sorted(expected)
-    remedy = "put the columns in that order" if same else "pass the columns of the fit"
+    remedy = "put the columns in the order" if same else "pass the columns of the fit:"
     raise ValueError(
         f"column {i} of {name} is {found!r}, but the model was fitted with {fitted!r} there: "
-        f"{remedy}, {_listed(expected)}"
+        f"{remedy} {_listed(expected)}"
     )
 
 
 def _listed(names: FeatureNames, shown: int = 10) -> str:
+    """Return the first names as text."""
     return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")

@@ -1,7 +1,7 @@
-"""What the likelihoods ask of data, and draws from them. Their densities are the core's.
+"""Values that each likelihood accepts, and samples from it. The core computes the densities.
 
-A model's features are consecutive columns, each run of them with a likelihood of its own: most
-often one for all of them.
+The features of a model are divided into runs of consecutive columns, each with one likelihood. Most
+models have a single run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Array = NDArray[Any]
 
 UNIT = ("bernoulli", "continuous_bernoulli")  # for values in [0, 1]
 
-_VALUES: dict[str, tuple[Callable[[Array], Array], str]] = {  # of x, where not any finite one
+# Likelihoods without an entry accept any finite value.
+_VALUES: dict[str, tuple[Callable[[Array], Array], str]] = {
     **dict.fromkeys(UNIT, (lambda x: (x >= 0) & (x <= 1), "values within [0, 1]")),
     **dict.fromkeys(COUNTS, (lambda x: (x >= 0) & (x == np.floor(x)), "counts: 0, 1, 2, ...")),
     "categorical": (lambda x: (x == 0) | (x == 1), "one-hot columns: one 1, all others 0"),
@@ -29,12 +30,19 @@ _VALUES: dict[str, tuple[Callable[[Array], Array], str]] = {  # of x, where not 
 
 
 def columns_of(likelihood: str | Sequence[tuple[str, int]], features: int) -> Columns:
-    """Return the likelihood's columns, (name, count) from left to right.
+    """Return a likelihood as pairs (name, number of columns) from left to right.
+
+    Parameters
+    ----------
+    likelihood : str or sequence of (str, int)
+        The parameter of `VAE`.
+    features : int
+        Number of features of a row.
 
     Raises
     ------
-    ValueError
-        A name is unknown, or the counts don't add up to the features.
+    TypeError, ValueError
+        A name is unknown, or the numbers of columns do not add up to the features.
     """
     if isinstance(likelihood, str):
         check_choice(likelihood, "likelihood", LIKELIHOODS)
@@ -43,8 +51,8 @@ def columns_of(likelihood: str | Sequence[tuple[str, int]], features: int) -> Co
         columns = tuple((name, count) for name, count in likelihood)
     except (TypeError, ValueError):
         raise ValueError(
-            f"likelihood={likelihood!r} is unknown; there are {', '.join(LIKELIHOODS)}, and (name, "
-            "number of columns) pairs such as [('gaussian', 3), ('categorical', 5)]"
+            f"likelihood={likelihood!r} is unknown; expected one of {', '.join(LIKELIHOODS)}, or "
+            "(name, number of columns) pairs such as [('gaussian', 3), ('categorical', 5)]"
         ) from None
     for i, (name, count) in enumerate(columns):
         check_choice(name, f"likelihood[{i}]", LIKELIHOODS)
@@ -56,7 +64,7 @@ def columns_of(likelihood: str | Sequence[tuple[str, int]], features: int) -> Co
 
 
 def scale_names(columns: Columns) -> dict[int, str]:
-    """Return the names of the log scales' tensors by the columns' number."""
+    """Return the name of the tensor of log scales for each run of columns that has one."""
     alone = len(columns) == 1
     return {
         i: SCALES[name] if alone else f"columns.{i}.{SCALES[name]}"
@@ -66,7 +74,7 @@ def scale_names(columns: Columns) -> dict[int, str]:
 
 
 def divisor(columns: Columns) -> float:
-    """Return what bytes are divided by: 255 for images, 1 for counts and tables."""
+    """Return the divisor of uint8 values: 255 for images, 1 for counts, categories and tables."""
     return 255.0 if len(columns) == 1 and columns[0][0] not in (*COUNTS, "categorical") else 1.0
 
 
@@ -75,10 +83,14 @@ def check_data(rows: Matrix, columns: Columns, missing: bool, name: str = "X") -
 
     Parameters
     ----------
-    rows : ndarray of shape (n, features)
-        As `to_matrix` returns them.
+    rows : ndarray of shape (n, features), float32 or uint8
+        Rows that `to_matrix` returned.
+    columns : tuple of (str, int)
+        Likelihoods of the features, with their numbers of columns.
     missing : bool
         Whether NaN stands for a missing value.
+    name : str, default="X"
+        Name of the rows in error messages.
     """
     likelihood = columns[0][0]
     by_range = len(columns) == 1 and (likelihood in UNIT or likelihood not in _VALUES)
@@ -89,6 +101,7 @@ def check_data(rows: Matrix, columns: Columns, missing: bool, name: str = "X") -
 
 
 def _blocks(rows: Matrix, columns: Columns) -> Iterator[tuple[int, str, int, Array]]:
+    """Yield the number, the likelihood, the first column and the values of each run of columns."""
     first = 0
     for i, (likelihood, count) in enumerate(columns):
         yield i, likelihood, first, rows[:, first : first + count]
@@ -96,6 +109,10 @@ def _blocks(rows: Matrix, columns: Columns) -> Iterator[tuple[int, str, int, Arr
 
 
 def _check_block(block: Array, likelihood: str, missing: bool, name: str, first: int) -> None:
+    """Raise ValueError unless the likelihood has a density at every value of a block.
+
+    `first` is the number of the first column of the block.
+    """
     known = ~np.isnan(block) if missing and block.dtype != np.uint8 else np.ones(1, dtype=bool)
     finite = (np.isfinite, "finite values")
     for holds, what in (finite, _VALUES.get(likelihood, finite)):
@@ -105,7 +122,7 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
             value = block[row, column]
             hint = ""
             if np.isnan(value):
-                hint = "; missing='mask' takes NaN for a missing value"
+                hint = "; missing='mask' accepts NaN as a missing value"
             elif likelihood in UNIT:
                 hint = ". Scale the data, or use likelihood='gaussian'"
             raise ValueError(
@@ -117,21 +134,21 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
         halves = np.flatnonzero(unknown.any(axis=1) & ~unknown.all(axis=1))
         if len(halves):
             raise ValueError(
-                f"{name} holds NaN in some of row {halves[0]}, columns {first} to "
-                f"{first + block.shape[1] - 1}, which are one variable of "
-                "likelihood='categorical': put NaN into all of them or none"
+                f"{name} holds NaN in only a part of row {halves[0]}, columns {first} to "
+                f"{first + block.shape[1] - 1}, which form one variable of "
+                "likelihood='categorical': set all of them or none to NaN"
             )
         ones = block.sum(axis=1, dtype=np.float64)
         wrong = np.flatnonzero(~((ones == 1) | (np.isnan(ones) & missing)))
         if len(wrong):
             raise ValueError(
                 f"{name} has {ones[wrong[0]]:g} ones in row {wrong[0]}, columns {first} to "
-                f"{first + block.shape[1] - 1}, but likelihood='categorical' needs just one"
+                f"{first + block.shape[1] - 1}, but likelihood='categorical' needs exactly one"
             )
 
 
 def expose(mean: Array, columns: Columns, log_exposure: Array) -> None:
-    """Multiply the means of counts, (n, features), by each row's exposure, in place."""
+    """Multiply the means of counts, (n, features), by the exposure of each row, in place."""
     for _, likelihood, _, m in _blocks(mean, columns):
         if likelihood in COUNTS:
             m *= np.exp(log_exposure)[:, None]
@@ -148,12 +165,20 @@ def draw(
 
     Parameters
     ----------
-    mean : ndarray of shape (n, features)
+    mean : ndarray of shape (n, features), float32
         E[x|z].
-    log_scales : mapping
-        Of those columns that have a scale, by their number; (count,) each.
+    columns : tuple of (str, int)
+        Likelihoods of the features, with their numbers of columns.
+    log_scales : mapping of int to ndarray of shape (count,), float32
+        Log scales of each run of columns that has scales, by the number of the run.
     df : float
-        Degrees of freedom of a Student t.
+        Degrees of freedom of student_t.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of shape (n, features), float32
     """
     out = np.empty_like(mean)
     for i, likelihood, first, m in _blocks(mean, columns):
@@ -165,6 +190,7 @@ def draw(
 
 
 def _categorical(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array:
+    """Draw one-hot rows with probabilities m, by the Gumbel-max trick."""
     with np.errstate(divide="ignore"):  # a probability of 0 is never the largest
         chosen = np.argmax(np.log(m) + rng.gumbel(size=m.shape), axis=1)
     one_hot: Array = np.eye(m.shape[1])[chosen]
@@ -172,10 +198,13 @@ def _categorical(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array
 
 
 def _continuous_bernoulli(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array:
-    """By the inverse of the distribution function, u -> log1p(u expm1(l)) / l, l found from m."""
-    far = np.maximum(m, 1 - m)  # symmetric: x of -l is 1 - x of l
+    """Draw values with mean m, by the inverse distribution function log1p(u expm1(l)) / l.
+
+    Bisection finds the natural parameter l from the mean (Loaiza-Ganem & Cunningham 2019).
+    """
+    far = np.maximum(m, 1 - m)  # by symmetry: if l gives x, -l gives 1 - x
     low, high = np.zeros(m.shape), np.full(m.shape, 1e8)
-    for _ in range(80):  # the mean 1 / (1 - exp(-l)) - 1 / l grows with l
+    for _ in range(80):  # the mean 1 / (1 - exp(-l)) - 1 / l increases with l
         size = (low + high) / 2
         safe = np.maximum(size, 1e-3)
         at = np.where(size < 1e-3, 0.5 + size / 12, 1 / -np.expm1(-safe) - 1 / safe)

@@ -1,4 +1,4 @@
-"""What this installation is and what it runs on."""
+"""Facts about the installation and the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from .threads import available_cpus, default_threads
 
 
 def info() -> dict[str, Any]:
-    """Return version, instruction set in use and available, threads, and the versions beneath."""
+    """Return facts about the installation and the machine, for bug reports.
+
+    Returns
+    -------
+    dict of str to object
+        `version` of vaefast; `isa`, the instruction set in use; `isas`, those that this machine
+        supports, the best first; `threads`, the default number of threads; `cpus`, the number of
+        CPUs that this process may use; the versions `eigen`, `numpy` and `python`; and `machine`,
+        the architecture.
+    """
     return {
         "version": __version__,
         "isa": _core.ISA,

@@ -1,4 +1,4 @@
-"""Commands whose errors are one line for people, and whose options read as people write them."""
+"""Click classes: errors print as one line, and options are spelled as people type them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ EXPECTED = ValueError, OSError, ImportError, DivergenceError
 
 
 def as_options(message: str) -> str:
-    """A message for Python's users in the words of the command line: likelihood='poisson' becomes
-    --likelihood poisson."""
+    """Return a message of the Python API with its parameters spelled as options.
+
+    For example, likelihood='poisson' becomes --likelihood poisson.
+    """
 
     def spell(match: re.Match[str]) -> str:
         name, quoted, pair, plain = match.groups()
@@ -24,7 +26,8 @@ def as_options(message: str) -> str:
 
     names = "|".join([*PARAMETERS, "image_size"])
     value = r"(?:'([^']+)'|\((\d+, \d+)\)|([\w.+-]*\w))"
-    return re.sub(rf"(?<![\w/\\])({names})={value}", spell, message)  # not within a path
+    # The lookbehind leaves paths such as runs/beta=4 unchanged.
+    return re.sub(rf"(?<![\w/\\])({names})={value}", spell, message)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -32,7 +35,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 class Group(click.Group):
-    """Commands whose expected errors are one line for people, without a traceback."""
+    """A group of commands that prints expected errors as one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -47,7 +50,7 @@ class Group(click.Group):
 
 
 class Command(click.Command):
-    """A command whose help shows the options made from `VAE` apart from its own."""
+    """A command whose help lists the parameters of `VAE` in sections of their own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {name: [] for name in ("Options", *GROUPS)}
@@ -62,7 +65,7 @@ class Command(click.Command):
 
 
 class IndexCommand(Command):
-    """A command whose options for numbers take all that follow: --index 7 42 99."""
+    """A command whose integer options take several values, as in --index 7 42 99."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         flags = {
@@ -72,14 +75,14 @@ class IndexCommand(Command):
             for flag in param.opts
         }
         spread: list[str] = []
-        within: str | None = None  # the option whose numbers these are
+        current: str | None = None  # the option that takes the next number
         for arg in args:
-            number = re.fullmatch(r"-?\d+", arg) is not None
-            if within and number and spread[-1] != within:
-                spread.append(within)
+            is_number = re.fullmatch(r"-?\d+", arg) is not None
+            if current and is_number and spread[-1] != current:
+                spread.append(current)
             spread.append(arg)
             flag = arg.split("=")[0]
-            within = flag if flag in flags else within if number else None
+            current = flag if flag in flags else current if is_number else None
         return super().parse_args(ctx, spread)
 
 

@@ -1,4 +1,4 @@
-"""The command that writes the interactive page: explore."""
+"""The command `explore`, which writes the interactive page."""
 
 from __future__ import annotations
 
@@ -11,29 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .commands import Command
-from .options import force_option, free_file, load_model, model_argument, split_option
+from .options import force_option, free_file, load_model, model_argument, out_option, split_option
 
 
 @click.command(cls=Command)
 @model_argument
-@click.option("--data", help="Show where these rows lie in the latent space.")
+@click.option("--data", help="Show where the rows of this data set lie in the latent space.")
 @split_option("test")
 @click.option(
     "--directions",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A .npy file that vaefast direction --save wrote, or a .npz file of named directions: "
-    "each becomes a slider. May be repeated.",
+    help="Add a slider for each direction in this file: a .npy file that vaefast direction --save "
+    "wrote, or a .npz file of named directions. The option may be repeated.",
 )
+@out_option("explore.html")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="explore.html",
-    show_default=True,
-    help="The file to write.",
-)
-@click.option(
-    "--open/--no-open", "show", default=True, help="Open it in a browser.  [default: open]"
+    "--open/--no-open", "show", default=True, help="Open the page in a browser.  [default: open]"
 )
 @force_option
 def explore(
@@ -41,54 +35,62 @@ def explore(
     data: str | None,
     split: str | None,
     directions: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
     show: bool,
     force: bool,
 ) -> None:
-    """Write a page to walk through MODEL's latent space; open it.
+    """Write a web page that explores the latent space; open it.
 
-    The page is one HTML file with the decoder inside: it needs no network and no server. A map
-    develops the picture under the pointer; sliders, morphs and breeding are beside it.
-    MODEL is a file that train wrote, or its folder.
+    The page is one HTML file with the decoder inside; it needs no network and no server. Moving the
+    pointer over a map of the latent space decodes that place. The page also has sliders, morphs and
+    breeding. MODEL is a file that train wrote, or its folder.
 
     \b
     Example:
         vaefast explore runs/mnist --data mnist --out mnist.html
     """
-    free_file(out, force)
+    out = free_file(out or Path("explore.html"), force)
     write_page_of(model, data, split, directions, out)
     click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
     if show and not open_page(out):
-        click.echo(f"No browser was found here. Open {out.resolve()} in one yourself.")
+        click.echo(f"No browser was found. Open {out.resolve()} in a browser yourself.")
 
 
 def write_page_of(
     model: Path, data: str | None, split: str | None, directions: Sequence[Path], out: Path
 ) -> None:
-    """Write the page of the model in this file or folder, with these data where they are named."""
+    """Write the page of a model, with points for the rows of `data` unless it is None."""
     from ..explore import write_page
     from .inputs import labels_of, load_rows
 
     vae = load_model(model, conditional=True)
-    arrows = {name: v for path in directions for name, v in load_directions(path).items()} or None
+    vectors = {name: v for path in directions for name, v in load_directions(path).items()} or None
     title = model.resolve().name if model.is_dir() else model.stem
     if data is None:
-        write_page(vae, out, directions=arrows, title=title)
+        write_page(vae, out, directions=vectors, title=title)
         return
     dataset, X, where = load_rows(vae, data, split)
     labels = labels_of(dataset, X)
     write_page(
-        vae, out, X, labels, columns=dataset.columns, directions=arrows, title=title, source=where
+        vae, out, X, labels, columns=dataset.columns, directions=vectors, title=title, source=where
     )
 
 
 def load_directions(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Read named vectors from a .npz file, or one vector, named as the file, from a .npy file."""
-    with path.open("rb"):  # an OSError names what is wrong with the path
+    """Return the vectors of a .npz file by name, or the vector of a .npy file by the file's stem.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    ValueError
+        The file is not a .npz or .npy file, or holds no arrays.
+    """
+    with path.open("rb"):  # raises an OSError that names the path
         pass
     directions = _load(path)
     if not directions:
-        raise ValueError(f"{path}: it holds no arrays")
+        raise ValueError(f"{path}: expected named arrays, but it holds no arrays")
     return directions
 
 
@@ -99,7 +101,7 @@ def _load(path: Path) -> dict[str, NDArray[np.float64]]:
             return {path.stem: file}
         with file:
             return {name: file[name] for name in file.files}
-    except Exception as error:  # whatever NumPy makes of other files and damaged bytes
+    except Exception as error:  # NumPy raises many types for damaged or foreign files
         raise ValueError(
             f"{path}: expected a .npz file of named arrays of numbers, such as "
             "np.savez(path, smile=vector) writes, or the .npy file of one direction"
@@ -107,7 +109,7 @@ def _load(path: Path) -> dict[str, NDArray[np.float64]]:
 
 
 def open_page(path: Path) -> bool:
-    """Open the page in the user's browser; False where there is none."""
+    """Open the page in the user's browser; return False if there is no browser."""
     try:
         return webbrowser.open(path.resolve().as_uri())
     except webbrowser.Error:

@@ -1,4 +1,4 @@
-"""The rows that a command works on."""
+"""Read the rows that a command works on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..datasets.tables import read_cells
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-LABELS = "A .npz file has them as y, a folder of images in the names of its sub-folders."
+LABELS = "A .npz file holds labels as y; in a folder of images, the sub-folders are the labels."
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,24 @@ class Part:
 def load_rows(
     vae: VAE, data: str, split: str | None, default: str = "test"
 ) -> tuple[Dataset, Array, str]:
-    """A data set, the rows of the split, and words for which rows they are."""
+    """Return a data set, the rows of a split, and a text that names these rows.
+
+    Parameters
+    ----------
+    vae : VAE
+        Fitted model. Images of a folder are resized to the size of the model's images.
+    data : str
+        Name or path of the data set.
+    split : str or None
+        train, test, or None for the default.
+    default : str, default="test"
+        Split of a data set with test rows when `split` is None.
+
+    Raises
+    ------
+    ValueError
+        The data set does not fit the model, or lacks the split or the labels.
+    """
     image_size = _image_size(vae, data)
     dataset = datasets.load(data, image_size=image_size)
     if image_size is not None:
@@ -51,71 +68,87 @@ def load_rows(
         split = split or default
         X, where = dataset.X if split == "train" else dataset.X_test, f"{split} rows of {data}"
     elif split == "test":
-        raise ValueError(f"{data} has no test rows of its own.")
+        raise ValueError(
+            f"--split test needs test rows, but {data} has no test rows. Leave --split out to read "
+            "all rows."
+        )
     else:
         X, where = dataset.X, f"rows of {data}"
     if vae.conditional and labels_of(dataset, X) is None:
-        raise ValueError(f"the model is conditional, and {data} has no labels. {LABELS}")
+        raise ValueError(f"MODEL is conditional and needs labels, but {data} has none. {LABELS}")
     if vae.likelihood == "gaussian":
-        remedy = "standardise them as the rows of the training were, with the same numbers"
+        remedy = "standardize them with the mean and standard deviation of the training rows"
         warn_of_scale(X.reshape(len(X), -1), data, remedy)
     return dataset, X, where
 
 
 def labels_of(dataset: Dataset, X: Array) -> Array | None:
-    """The labels of the rows that `load_rows` returned."""
+    """Return the labels of the rows that `load_rows` returned, or None."""
     return dataset.y if X is dataset.X else dataset.y_test
 
 
 def names_of(vae: VAE, dataset: Dataset | None = None) -> Sequence[str]:
-    """Names of the columns of rows of the model: its own, those of the data, or x0, x1, ..."""
-    of_data = None if dataset is None else dataset.columns
-    return vae.model_.names or of_data or [f"x{i}" for i in range(vae.n_features_in_)]
+    """Return the column names of the model, or else of the data, or else x0, x1, ..."""
+    columns = None if dataset is None else dataset.columns
+    return vae.model_.names or columns or [f"x{i}" for i in range(vae.n_features_in_)]
 
 
 def is_csv(dataset: Dataset) -> bool:
-    """Whether it was read from a CSV file."""
+    """Return whether the data set was read from a CSV file."""
     return Path(dataset.name).suffix.lower() in CSV
 
 
 def header_of(dataset: Dataset) -> str:
-    """Words for a CSV file whose first row counts as data."""
+    """Return the remark " (no header)" for a CSV file whose first row is data, or an empty text."""
     return " (no header)" if is_csv(dataset) and dataset.columns is None else ""
 
 
-def filled_cells(dataset: Dataset, gaps: Array, filled: Array) -> Iterator[list[str]]:
-    """The rows of a CSV file in its own words, but for the gaps, (n, d) booleans."""
-    guesses = filled.reshape(len(filled), -1)
+def filled_cells(dataset: Dataset, missing: Array, filled: Array) -> Iterator[list[str]]:
+    """Yield the rows of a CSV file with missing cells filled and all other cells unchanged.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Data set that was read from a CSV file.
+    missing : ndarray of shape (n, d), bool
+        Whether a value is missing.
+    filled : ndarray of shape (n, d), float32
+        Rows without missing values.
+    """
+    values = filled.reshape(len(filled), -1)
     cells = read_cells(Path(dataset.name))
-    for texts, gap, guess in zip(cells, gaps.reshape(guesses.shape), guesses, strict=True):
-        yield [str(guess[i]) if gap[i] else text for i, text in enumerate(texts)]
+    for texts, holes, row in zip(cells, missing.reshape(values.shape), values, strict=True):
+        yield [str(row[i]) if holes[i] else text for i, text in enumerate(texts)]
 
 
 def check_indexes(indexes: Iterable[int], X: Array, where: str) -> None:
-    """Raise ValueError unless each is the number of a row of X."""
+    """Raise ValueError unless every index is the number of a row of X."""
     for index in indexes:
         if not 0 <= index < len(X):
-            raise ValueError(f"There is no row {index}: the {where} are 0 to {len(X) - 1:,}.")
+            raise ValueError(
+                f"There is no row {index}: the {where} are numbered 0 to {len(X) - 1:,}."
+            )
 
 
 def named_images(vae: VAE, names: Sequence[str], data: str | None, split: str | None) -> Array:
-    """The images of `images_among` the rows of DATA, which may be None if all names are files."""
+    """Return the images of `images_among`; DATA may be None if every name is an image file."""
     numbers = [name for name in names if _is_number(name)]
     if not numbers:
         return images_among(np.empty((0, *vae.feature_shape_)), "", vae, names)
     if data is None:
         raise ValueError(
-            f"{numbers[0]} is the number of a row: of which data? Add --data mnist, for example, "
-            "or name image files."
+            f"Row {numbers[0]} needs a data set: add --data mnist, for example, or name image "
+            "files instead of rows."
         )
     _, X, where = load_rows(vae, data, split)
     return images_among(X, where, vae, names)
 
 
 def images_among(X: Array, where: str, vae: VAE, names: Sequence[str]) -> Array:
-    """The images that numbers of rows of X and names of image files stand for, (n, h, w[, c]).
+    """Return images, (n, h, w) or (n, h, w, c), by their names.
 
-    Files are cropped and resized to the size of the model's images, as a folder of them is.
+    A name is the number of a row of X or the path of an image file. Files are cropped and resized
+    to the size of the model's images, as the images of a folder are.
     """
     check_indexes((int(name) for name in names if _is_number(name)), X, where)
     found = [X[int(name)] if _is_number(name) else _read(vae, Path(name)) for name in names]
@@ -131,14 +164,14 @@ def groups(
     by_label: tuple[str | None, str | None],
     by_number: tuple[Sequence[int], Sequence[int]],
 ) -> tuple[Array, Array]:
-    """The numbers of the rows with an attribute, and of those without it.
+    """Return the numbers of the rows with an attribute, and of the rows without it.
 
-    Each group is given by a label or by numbers of rows; the second is by default all other rows.
+    Each group is given by a label or by row numbers. By default the second group is all other rows.
     """
-    has = _group(labels, X, where, by_label[0], by_number[0], "with")
+    with_it = _group(labels, X, where, by_label[0], by_number[0], "with")
     if by_label[1] is None and not by_number[1]:
-        return has, np.setdiff1d(np.arange(len(X)), has)
-    return has, _group(labels, X, where, by_label[1], by_number[1], "without")
+        return with_it, np.setdiff1d(np.arange(len(X)), with_it)
+    return with_it, _group(labels, X, where, by_label[1], by_number[1], "without")
 
 
 def _group(
@@ -150,30 +183,36 @@ def _group(
     option: str,
 ) -> Array:
     if (label is None) == (not numbers):
-        raise ValueError(f"Say which rows: either --{option} LABEL or --{option}-rows 3 14 15.")
+        raise ValueError(
+            f"Choose the rows {option} the attribute: either --{option} LABEL or "
+            f"--{option}-rows 3 14 15, not both."
+        )
     if label is None:
         check_indexes(numbers, X, where)
         return np.array(numbers)
     if labels is None:
-        raise ValueError(f"The {where} have no labels: use --{option}-rows 3 14 15.")
+        raise ValueError(
+            f"--{option} needs labels, but the {where} have no labels: use "
+            f"--{option}-rows 3 14 15 instead."
+        )
     found = np.flatnonzero(labels.astype(str) == label)
     if not len(found):
         present = [str(value) for value in np.unique(labels)]
-        there = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
-        raise ValueError(f"None of the {where} has the label {label!r}. There are {there}.")
+        shown = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
+        raise ValueError(f"None of the {where} has the label {label!r}. The labels are {shown}.")
     return found
 
 
-def strange_fills(X: Array, filled: Array) -> list[int]:
-    """The columns of X with gaps, most of which are filled with less or more than X ever has."""
-    strange = []
+def columns_filled_out_of_range(X: Array, filled: Array) -> list[int]:
+    """Return the columns where most filled values lie outside the range of the known values."""
+    found = []
     for column, (known, values) in enumerate(zip(_columns(X), _columns(filled), strict=True)):
-        gaps = np.isnan(known)
-        if gaps.any() and not gaps.all():
+        missing = np.isnan(known)
+        if missing.any() and not missing.all():
             low, high = np.nanmin(known), np.nanmax(known)
-            if np.mean((values[gaps] < low) | (values[gaps] > high)) > 0.5:
-                strange.append(column)
-    return strange
+            if np.mean((values[missing] < low) | (values[missing] > high)) > 0.5:
+                found.append(column)
+    return found
 
 
 def _columns(X: Array) -> Array:
@@ -185,22 +224,24 @@ def _is_number(name: str) -> bool:
 
 
 def _read(vae: VAE, path: Path) -> Array:
-    """An image file, in the size and the colours of the model's images."""
+    """Return an image file in the size and the colours of the model's images."""
     if not path.is_file():
-        raise ValueError(f"{path} is neither the number of a row nor an image file.")
+        raise ValueError(
+            f"Expected a row number or an image file, got {path}, which is not a file."
+        )
     height, width, *_ = vae.feature_shape_
     (image,) = _in_colours_of(vae, read_image(path, (height, width))[None])
     return np.asarray(image)
 
 
 def _in_shape_of(vae: VAE, X: Array, data: str) -> Array:
-    """Rows as the model takes them: flat ones as images where it was fitted on images."""
+    """Return rows in the shape of the model's rows; flat rows become images."""
     expected = vae.feature_shape_
     flat = X.ndim == 2 or len(expected) == 1
     if X.shape[1:] == expected or (flat and math.prod(X.shape[1:]) == math.prod(expected)):
         return X.reshape(len(X), *expected)
-    of_images = len(expected) > 1 and X.ndim > 2
-    hint = " Resize them; the images of a folder are resized for you." if of_images else ""
+    are_images = len(expected) > 1 and X.ndim > 2
+    hint = " Resize them; the images of a folder are resized for you." if are_images else ""
     raise ValueError(
         f"{data} has rows of shape {X.shape[1:]}, but the model was fitted on rows of shape "
         f"{expected}.{hint}"
@@ -208,10 +249,10 @@ def _in_shape_of(vae: VAE, X: Array, data: str) -> Array:
 
 
 def _in_colours_of(vae: VAE, X: Array) -> Array:
-    """Images of bytes, (n, h, w) or (n, h, w, 3), as grey or RGB images, whatever the model has."""
+    """Return uint8 images, (n, h, w) or (n, h, w, 3), in grey or colour to suit the model."""
     channels = vae.feature_shape_[2:]
     if X.ndim == 4 and channels in ((), (1,)):
-        luma = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow
+        luma = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in Pillow
         X = np.stack([np.rint(image @ luma).astype(np.uint8) for image in X])
     if X.ndim == 3 and channels in ((1,), (3,)):
         X = np.repeat(X[..., None], channels[0], axis=-1)
@@ -221,9 +262,9 @@ def _in_colours_of(vae: VAE, X: Array) -> Array:
 def split(
     dataset: Dataset, validation: float | None, seed: int
 ) -> tuple[Array, Array | None, Part]:
-    """Return the numbers of the rows to train on and of those to watch, and the test rows.
+    """Return the numbers of the training rows and of the validation rows, and the test rows.
 
-    A data set without test rows of its own loses a tenth of its rows to the test.
+    A data set without test rows gives up a tenth of its rows for the test.
     """
     chosen = np.arange(len(dataset.X))
     if dataset.X_test is not None:
@@ -238,7 +279,7 @@ def split(
 
 
 def _image_size(vae: VAE, data: str) -> tuple[int, int] | None:
-    """The height and width that the model needs, where DATA is a folder of images."""
+    """Return the height and width of the model's images if DATA is a folder of images, or None."""
     folder = Path(data)
     is_table = len(vae.feature_shape_) == 1
     if is_table or data in datasets.names() or not folder.is_dir() or find_idx_files(folder):
@@ -248,9 +289,9 @@ def _image_size(vae: VAE, data: str) -> tuple[int, int] | None:
 
 
 def _split(n: int, fraction: float, seed: int) -> tuple[Array, Array]:
-    """The numbers of the rows that stay, and of a fraction held out: at least one of each."""
+    """Return the numbers of the rows that stay and of those held out; neither is empty."""
     if n < 2:
-        raise ValueError(f"rows must be held out of the data, but it has only {n}.")
+        raise ValueError(f"expected at least 2 rows, because some must be held out, got {n}.")
     order = np.random.default_rng(seed).permutation(n)
     held = min(max(1, round(n * fraction)), n - 1)
     return np.sort(order[held:]), np.sort(order[:held])

@@ -1,4 +1,4 @@
-"""The commands that look into a latent space: nearest, traverse, map."""
+"""The commands that show a latent space: nearest, traverse, map."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .options import (
     data_argument,
     force_option,
     free_file,
+    load_image_model,
     load_model,
-    load_of_images,
     model_argument,
     out_option,
     seed_option,
@@ -23,21 +23,21 @@ from .options import (
     temperature_option,
 )
 
-UNUSED = 0.01  # nats per row: below it a dimension follows the prior, whatever the row
+UNUSED = 0.01  # nats of KL per row; a dimension below it follows the prior for every row
 
 
 @click.command(cls=Command)
 @model_argument
 @data_argument
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="How many samples."
+    "-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="Draw N samples."
 )
 @click.option(
     "--neighbours",
     type=click.IntRange(1, 100),
     default=5,
     show_default=True,
-    help="How many rows of DATA to show beside each.",
+    help="Show this many rows of DATA beside each sample.",
 )
 @temperature_option
 @seed_option
@@ -57,9 +57,9 @@ def nearest(
 ) -> None:
     """Show samples beside the nearest rows of DATA.
 
-    So one sees whether they are new. Below each row of DATA stand its number and its distance: the
-    root of the summed squares of the differences of all pixels, from 0 to 1. MODEL is a file that
-    train wrote, or its folder.
+    The picture shows whether the samples are new. The number and the distance of each row of DATA
+    are printed below the row. The distance is Euclidean over all pixels, with uint8 values scaled
+    to [0, 1]. MODEL is a file that train wrote, or its folder.
 
     \b
     Example:
@@ -68,30 +68,32 @@ def nearest(
     from .. import pictures
     from . import inputs
 
-    vae = load_of_images(model, "nearest")
+    vae = load_image_model(model, "nearest")
     out = free_file(out or Path("nearest.png"), force)
     _, X, where = inputs.load_rows(vae, data, split, default="train")
     if neighbours > len(X):
-        raise click.UsageError(f"--neighbours {neighbours}: there are {len(X):,} {where}")
+        raise click.UsageError(
+            f"--neighbours {neighbours} is too large: there are only {len(X):,} {where}."
+        )
     samples = vae.sample(n, random_state=seed, temperature=temperature)
     distances, indices = latent.nearest(X, samples, neighbours)
-    found = X[indices]
+    neighbouring = X[indices]
     captions = [
         ["", *(f"{number}: {distance:.1f}" for number, distance in zip(*pair, strict=True))]
         for pair in zip(indices, distances, strict=True)
     ]
     picture = pictures.strips(
-        [[sample, *near] for sample, near in zip(samples, found, strict=True)],
+        [[sample, *near] for sample, near in zip(samples, neighbouring, strict=True)],
         heads=["new", "nearest"],
         captions=captions,
         breaks=[1],
-        black_white=pictures.value_range(found),
+        black_white=pictures.value_range(neighbouring),
     )
     pictures.save(picture, out)
     closest = distances[:, 0]
     click.echo(
-        f"Wrote {out}: {n:,} samples and the nearest {where}, "
-        f"at distances of {closest.min():.2f} to {closest.max():.2f}"
+        f"Wrote {out}: {n:,} samples beside the nearest {where}. The nearest rows are at "
+        f"distances of {closest.min():.2f} to {closest.max():.2f}."
     )
 
 
@@ -101,25 +103,29 @@ def nearest(
 @click.option(
     "--start",
     metavar="ROW|FILE",
-    help="The image to start from: a row of DATA or an image file.  [default: the middle of the "
+    help="Start from this image: a row of DATA or an image file.  [default: the centre of the "
     "latent space]",
 )
 @click.option(
-    "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many dimensions."
+    "--top",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Show this many dimensions.",
 )
 @click.option(
     "--width",
     type=click.FloatRange(min=0, min_open=True),
     default=3.0,
     show_default=True,
-    help="How far to go to either side, in standard deviations of the prior.",
+    help="Go this far to either side, in standard deviations of the prior.",
 )
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
     default=7,
     show_default=True,
-    help="Images of each dimension.",
+    help="Show this many images of each dimension.",
 )
 @split_option("test")
 @out_option("traversal.png")
@@ -135,11 +141,11 @@ def traverse(
     out: Path | None,
     force: bool,
 ) -> None:
-    """Show what each latent dimension does, the strongest first.
+    """Show what each latent dimension does, strongest first.
 
-    Each row of the picture changes one dimension of the code. The strongest dimension is the one
-    that says most about the rows of DATA: its KL, in nats per row, stands at the left. MODEL is a
-    file that train wrote, or its folder.
+    Each row of the picture changes one dimension of the code. The strongest dimension has the
+    largest KL on the rows of DATA. The KL, in nats per row, is printed at the left. MODEL is a file
+    that train wrote, or its folder.
 
     \b
     Example:
@@ -148,7 +154,7 @@ def traverse(
     from .. import pictures
     from . import inputs
 
-    vae = load_of_images(model, "traverse")
+    vae = load_image_model(model, "traverse")
     out = free_file(out or Path("traversal.png"), force)
     _, X, where = inputs.load_rows(vae, data, split)
     first = None if start is None else inputs.images_among(X, where, vae, [start])[0]
@@ -164,8 +170,8 @@ def traverse(
     pictures.save(picture, out)
     used = int((kl > UNUSED).sum())
     click.echo(
-        f"Wrote {out}: {len(strongest)} of {len(kl)} dimensions, of which {used} say more than "
-        f"{UNUSED} nats about the {where}"
+        f"Wrote {out}: the strongest {len(strongest)} of {len(kl)} dimensions. On the {where}, the "
+        f"KL of {used} dimensions exceeds {UNUSED} nats per row."
     )
 
 
@@ -177,8 +183,8 @@ def traverse(
     type=click.Choice(["pca", "umap"]),
     default="pca",
     show_default=True,
-    help="How to lay more than two dimensions out: by the first two principal components, or so "
-    "that neighbours stay neighbours (needs umap-learn).",
+    help="Lay out more than two dimensions by the first two principal components, or by UMAP, "
+    "which keeps neighbours together (needs umap-learn).",
 )
 @seed_option
 @split_option("test")
@@ -195,9 +201,9 @@ def draw_map(
 ) -> None:
     """Draw a map of the latent space.
 
-    It shows where the rows of DATA lie, coloured by their labels, and beside it what MODEL decodes
-    where. More than two dimensions are seen from the side that shows most of them. MODEL is a file
-    that train wrote, or its folder.
+    The map shows where the rows of DATA lie, coloured by their labels. A second map shows what
+    MODEL decodes at each place. A latent space of more than two dimensions is projected to two.
+    MODEL is a file that train wrote, or its folder.
 
     \b
     Example:
@@ -214,10 +220,10 @@ def draw_map(
     if how == "umap":
         points = latent.umap(codes, random_state=seed)
         figure = pictures.latent_map(points, labels, axis_names=("UMAP 1", "UMAP 2"))
-        seen = "laid out by UMAP"
+        layout = "laid out by UMAP"
     else:
         plane = latent.plane(codes)
-        names, seen = _axes(vae, plane)
+        names, layout = _axes(vae, plane)
         figure = pictures.latent_map(
             plane.project(codes),
             labels,
@@ -228,19 +234,20 @@ def draw_map(
             black_white=pictures.value_range(X),
         )
     pictures.save(figure, out)
-    click.echo(f"Wrote {out}: the {where}, {seen}")
+    click.echo(f"Wrote {out}: the {where}, {layout}")
 
 
 def _axes(vae: VAE, plane: latent.Plane) -> tuple[tuple[str, str], str]:
-    """Names of the axes of a map, and words for how it is seen."""
+    """Return the names of the axes of a map, and a text on its layout."""
     if vae.latent_dim == 2:
-        return ("first latent dimension", "second latent dimension"), "in both latent dimensions"
+        names = "first latent dimension", "second latent dimension"
+        return names, "laid out by both latent dimensions"
     first, second = (
         f"{place} principal component ({ratio:.0%} of the variance)"
         for place, ratio in zip(("first", "second"), plane.variance_ratio, strict=True)
     )
     share = plane.variance_ratio.sum()
     return (first, second), (
-        f"by two principal components with {share:.0%} of the variance of {vae.latent_dim} "
-        "latent dimensions"
+        f"laid out by two principal components with {share:.0%} of the variance of "
+        f"{vae.latent_dim} latent dimensions"
     )

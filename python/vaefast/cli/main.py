@@ -1,4 +1,4 @@
-"""The vaefast command: its group, and the command info."""
+"""The `vaefast` command group, and the command `info`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import vaefast
 
 from .commands import Command, Group
 from .explore import explore
+from .export import export
 from .looking import draw_map, nearest, traverse
 from .making import breed, direction, morph, sample
 from .options import load_model
@@ -24,26 +25,32 @@ def main() -> None:
 
     \b
     Start with:
-        vaefast train              train on built-in data, write a model and pictures
-        vaefast COMMAND --help     all that a command can do
+        vaefast train              Train on built-in data; write a model and pictures.
+        vaefast COMMAND --help     Show the options of a command.
     """
 
 
 @main.command(cls=Command)
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 def info(model: Path | None) -> None:
-    """Print what vaefast runs on, or what MODEL is.
+    """Describe MODEL, or this installation of vaefast.
 
-    Without MODEL: version, instruction set, threads and Eigen. MODEL is a file that train wrote, or
-    its folder.
+    Given a MODEL, the command prints the network, the training, the provenance (version,
+    instruction set, date, shape and SHA-256 of the training rows) and the parameters. Without
+    one, it prints the version, the instruction set and the number of threads. MODEL is a file
+    that train wrote, or its folder.
+
+    \b
+    Example:
+        vaefast info runs/mnist
     """
     if model is None:
-        known = vaefast.info()
+        facts = vaefast.info()
     else:
         from .outputs import describe_model
 
-        known = describe_model(load_model(model, conditional=True))
-    for name, value in known.items():
+        facts = describe_model(load_model(model, conditional=True))
+    for name, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         click.echo(f"{name.replace('_', ' '):18}{text}")
 
@@ -63,6 +70,7 @@ for command in (
     nearest,
     traverse,
     draw_map,
+    export,
 ):
     main.add_command(command)
 

@@ -1,4 +1,4 @@
-"""The commands that make new images in a latent space: morph, direction, breed."""
+"""The commands that decode new rows: sample, morph, direction, breed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .options import (
     data_argument,
     force_option,
     free_file,
+    load_image_model,
     load_model,
-    load_of_images,
     model_argument,
     out_option,
     output_file,
@@ -25,9 +25,9 @@ from .options import (
     temperature_option,
 )
 
-FEW = 5  # rows of a group
+FEW = 5  # smaller groups of rows give a noisy direction
 
-data_option = click.option("--data", help="The data set whose rows the numbers mean.")
+data_option = click.option("--data", help="Take the rows from this data set.")
 
 
 @click.command(cls=Command)
@@ -38,16 +38,17 @@ data_option = click.option("--data", help="The data set whose rows the numbers m
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
-    help="Images from one picture to the next.  [default: 10, of an animation 24]",
+    help="Make this many images from one picture to the next.  [default: 10, or 24 for an "
+    "animation]",
 )
 @click.option(
     "--how",
     type=click.Choice(["linear", "spherical"]),
     default="linear",
     show_default=True,
-    help="Straight through the latent space, or turning around its middle.",
+    help="Move along a straight line through the latent space, or around its centre.",
 )
-@out_option("morph.png; with .gif or .webp it becomes an animation")
+@out_option("morph.png", "A name that ends in .gif or .webp gets an animation.")
 @force_option
 def morph(
     model: Path,
@@ -61,8 +62,8 @@ def morph(
 ) -> None:
     """Change one image smoothly into another.
 
-    MODEL is a file that train wrote, or its folder. Each of PICTURES, at least two, is the number
-    of a row of --data, or an image file.
+    PICTURES are two or more images. Each is the number of a row of --data, or an image file. MODEL
+    is a file that train wrote, or its folder.
 
     \b
     Examples:
@@ -73,16 +74,16 @@ def morph(
     from .. import pictures
     from . import inputs
 
-    vae = load_of_images(model, "morph")
+    vae = load_image_model(model, "morph")
     if len(stops) < 2:
-        raise click.UsageError("A morph needs at least two pictures.")
+        raise click.UsageError(f"A morph needs at least two pictures, got {len(stops)}.")
     out = free_file(out or Path("morph.png"), force)
-    moving = out.suffix.lower() in pictures.SUFFIXES
-    steps = steps or (24 if moving else 10)
+    animated = out.suffix.lower() in pictures.SUFFIXES
+    steps = steps or (24 if animated else 10)
     a, *through, b = given = inputs.named_images(vae, stops, data, split)
     results = latent.morph(vae, a, b, steps, through=through, how=how)
     levels = pictures.value_range(given)
-    if moving:
+    if animated:
         held = range(0, len(results), steps - 1)
         pictures.save_animation(results, out, hold=held, black_white=levels)
     else:
@@ -94,53 +95,59 @@ def morph(
         pictures.save(
             pictures.strips(legs, heads=heads, breaks=[1, steps + 1], black_white=levels), out
         )
-    click.echo(f"Wrote {out}: {' to '.join(stops)} in {len(results)} images, {how}")
+    click.echo(f"Wrote {out}: a {how} morph from {' to '.join(stops)} in {len(results)} images")
 
 
 @click.command(cls=IndexCommand)
 @model_argument
 @data_argument
-@click.option("--with", "with_label", metavar="LABEL", help="The label of the rows that have it.")
+@click.option(
+    "--with", "with_label", metavar="LABEL", help="Name the label of rows with the attribute."
+)
 @click.option(
     "--without",
     "without_label",
     metavar="LABEL",
-    help="The label of the rows that do not.  [default: all others]",
+    help="Name the label of rows without the attribute.  [default: all other rows]",
 )
 @click.option(
     "--with-rows",
     type=int,
     multiple=True,
     metavar="N [N ...]",
-    help="Instead of a label: the rows that have it, counted from 0.",
+    help="Instead of a label, list the rows with the attribute, counted from 0.",
 )
 @click.option(
     "--without-rows",
     type=int,
     multiple=True,
     metavar="N [N ...]",
-    help="Instead of a label: the rows that do not.",
+    help="Instead of a label, list the rows without the attribute, counted from 0.",
 )
 @click.option(
     "--image",
     "examples",
     multiple=True,
     metavar="ROW|FILE",
-    help="An image to change: a row of DATA or an image file; may be given again.  "
-    "[default: five of the rows that do not have it]",
+    help="Change this image: a row of DATA or an image file. The option may be repeated.  "
+    "[default: the first five rows without the attribute]",
 )
 @click.option(
     "--strength",
     type=click.FloatRange(min=0, min_open=True),
     default=2.0,
     show_default=True,
-    help="How far to go to either side, in standard deviations of the codes along the direction.",
+    help="Go this far to either side, in standard deviations of the codes along the direction.",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=2), default=7, show_default=True, help="Images of each row."
+    "--steps",
+    type=click.IntRange(min=2),
+    default=7,
+    show_default=True,
+    help="Make this many images of each row.",
 )
 @click.option(
-    "--save", type=click.Path(path_type=Path), help="A .npy file to write the direction to as well."
+    "--save", type=click.Path(path_type=Path), help="Also write the direction to this .npy file."
 )
 @split_option("train")
 @out_option("direction.png")
@@ -162,8 +169,8 @@ def direction(
 ) -> None:
     """Give images more and less of an attribute.
 
-    The attribute is what the rows of DATA with it have in common and those without it have not: say
-    which by their label, or by their numbers. MODEL is a file that train wrote, or its folder.
+    Two groups of rows of DATA define the attribute: rows with it and rows without it. Choose each
+    group by a label or by row numbers. MODEL is a file that train wrote, or its folder.
 
     \b
     Examples:
@@ -173,23 +180,25 @@ def direction(
     from .. import pictures
     from . import inputs, outputs
 
-    vae = load_of_images(model, "direction")
+    vae = load_image_model(model, "direction")
     out = free_file(out or Path("direction.png"), force)
     if save is not None:
         if save.suffix != ".npy":
-            raise click.ClickException(f"A direction is saved to a .npy file, not {save}.")
+            raise click.ClickException(f"--save must name a .npy file, got {save}.")
         free_file(save, force)
     dataset, X, where = inputs.load_rows(vae, data, split, default="train")
     labels = inputs.labels_of(dataset, X)
-    has, lacks = inputs.groups(
+    with_it, without = inputs.groups(
         labels, X, where, (with_label, without_label), (with_rows, without_rows)
     )
-    if set(has) == set(lacks):
-        raise click.ClickException("--with and --without name the same rows: choose two groups.")
-    way = latent.direction(vae, X[has], X[lacks])
-    shown = inputs.images_among(X, where, vae, examples) if examples else X[lacks[:5]]
+    if set(with_it) == set(without):
+        raise click.ClickException(
+            "--with and --without name the same rows: choose two different groups."
+        )
+    vector = latent.direction(vae, X[with_it], X[without])
+    shown = inputs.images_among(X, where, vae, examples) if examples else X[without[:5]]
     strengths = np.linspace(-strength, strength, steps)
-    results = latent.shift(vae, shown, way, strengths)
+    results = latent.shift(vae, shown, vector, strengths)
     picture = pictures.strips(
         [[image, *moved] for image, moved in zip(shown, results, strict=True)],
         heads=["original", *(signed(value) for value in strengths)],
@@ -198,12 +207,18 @@ def direction(
     )
     pictures.save(picture, out)
     if save is not None:
-        outputs.write_rows(save, way)
-    click.echo(f"Wrote {out}: from {len(has):,} and {len(lacks):,} of the {where}")
-    if min(len(has), len(lacks)) < FEW:
-        click.echo("So few rows differ in much else: take more of them for a cleaner direction.")
+        outputs.write_rows(save, vector)
+    click.echo(
+        f"Wrote {out}: the direction between two groups of {where}, {len(with_it):,} with the "
+        f"attribute and {len(without):,} without it"
+    )
+    if min(len(with_it), len(without)) < FEW:
+        click.echo(
+            f"A group of fewer than {FEW} rows also differs in other ways. Use more rows for a "
+            "cleaner direction."
+        )
     if save is not None:
-        click.echo(f"Wrote {save}: the direction, {len(way)} numbers")
+        click.echo(f"Wrote {save}: the direction, {len(vector)} numbers")
 
 
 @click.command(cls=Command)
@@ -217,17 +232,22 @@ def direction(
     type=click.IntRange(min=2),
     default=8,
     show_default=True,
-    help="Children in each generation.",
+    help="Make this many children in each generation.",
 )
 @click.option(
-    "--generations", type=click.IntRange(min=1), default=6, show_default=True, help="How many."
+    "--generations",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    help="Breed this many generations.",
 )
 @click.option(
     "--mutation",
     type=click.FloatRange(0, 1),
     default=0.3,
     show_default=True,
-    help="From 0, mixtures of the parents, to 1, samples that owe them nothing.",
+    help="Mutate the children by this much: 0 only mixes the parents, and 1 gives samples that do "
+    "not depend on them.",
 )
 @seed_option
 @out_option("family.png")
@@ -244,12 +264,12 @@ def breed(
     out: Path | None,
     force: bool,
 ) -> None:
-    """Breed images, generation after generation.
+    """Breed images over several generations.
 
-    Each of PARENTS is the number of a row of --data, or an image file; without any, MODEL draws
-    them. The codes of two parents are mixed and mutated; of the children, chance chooses the two
-    that are framed, and theirs is the next generation. MODEL is a file that train wrote, or its
-    folder.
+    A child mixes the codes of two parents and mutates. Two random children of each generation,
+    framed in the picture, are the parents of the next one. Each of PARENTS is the number of a row
+    of --data, or an image file. Without PARENTS, the first generation is drawn from MODEL. MODEL is
+    a file that train wrote, or its folder.
 
     \b
     Examples:
@@ -259,7 +279,7 @@ def breed(
     from .. import pictures
     from . import inputs
 
-    vae = load_of_images(model, "breed")
+    vae = load_image_model(model, "breed")
     out = free_file(out or Path("family.png"), force)
     if parents:
         first = inputs.named_images(vae, parents, data, split)
@@ -274,32 +294,33 @@ def breed(
     )
     pictures.save(picture, out)
     click.echo(
-        f"Wrote {out}: {generations} generations of {n}; the framed are the parents of the next"
+        f"Wrote {out}: {generations} generations of {n} children. Frames mark the parents of the "
+        "next generation."
     )
 
 
 @click.command(cls=Command)
 @model_argument
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="How many rows."
+    "-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="Draw N rows."
 )
 @temperature_option
 @click.option(
     "--draw",
     is_flag=True,
-    help="Draw the rows from p(x|z) too, instead of showing its mean: for tables and counts.",
+    help="Draw each row from p(x|z) instead of writing its mean. This suits tables and counts.",
 )
 @click.option(
     "-y",
     "--label",
     metavar="LABEL|X,X,...",
-    help="What the rows are to be, of a conditional model: a label, or numbers.",
+    help="Condition the rows on this label, or on these numbers. A conditional model needs it.",
 )
 @seed_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The file to write.  [default: samples.png, for a table samples.csv]",
+    help="Write to this file.  [default: samples.png, or samples.csv for a table]",
 )
 @force_option
 def sample(
@@ -314,8 +335,8 @@ def sample(
 ) -> None:
     """Draw new rows from MODEL.
 
-    MODEL is a file that train wrote, or its folder. Images become a picture, rows of a table
-    a CSV file.
+    The command writes images as a picture, and rows of a table as a CSV file. MODEL is a file that
+    train wrote, or its folder.
 
     \b
     Examples:
@@ -328,11 +349,11 @@ def sample(
     vae = load_model(model, conditional=True)
     out = output_file(out, "samples", vae, force)
     y = condition(vae, label)
-    drawn = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw)
+    rows = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw)
     if pictures.is_image_shape(vae.feature_shape_):
-        pictures.save(pictures.sheet(drawn, black_white=pictures.value_range(drawn)), out)
+        pictures.save(pictures.sheet(rows, black_white=pictures.value_range(rows)), out)
     else:
-        outputs.write_rows(out, drawn, inputs.names_of(vae))
+        outputs.write_rows(out, rows, inputs.names_of(vae))
     click.echo(f"Wrote {out}: {n:,} samples")
     if not draw and not pictures.is_image_shape(vae.feature_shape_):
-        click.echo("They are means of p(x|z); --draw draws the values too, as the data have them.")
+        click.echo("The rows are means of p(x|z). Add --draw to draw them from p(x|z).")

@@ -1,4 +1,4 @@
-"""What the commands say, and what `vaefast train` leaves in its folder."""
+"""The descriptions that commands print, and the files that `vaefast train` writes."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from PIL import Image
 
 from .. import VAE, pictures
 from .._engine.building import widths
+from .._engine.provenance import Provenance
 from .._system.files import atomic_write
 from ..errors import MissingExtraError
 from .inputs import Part
 
 FILES = {
-    "model.safetensors": "the model: vaefast.load() reads it",
-    "history.csv": "ELBO, reconstruction and KL of each epoch; KL by dimension at its end",
-    "reconstructions.png": "test images above, what the model makes of them below",
+    "model.safetensors": "the model, for vaefast.load() and the commands",
+    "history.csv": "ELBO, reconstruction and KL of each epoch, and the KL of each dimension",
+    "reconstructions.png": "test images above their reconstructions",
     "samples.png": "new images, drawn from the prior",
-    "loss.png": "the learning curves",
-    "manifold.png": "the images all over the latent space",
-    "map.png": "where the test rows lie in the latent space",
+    "loss.png": "learning curves",
+    "manifold.png": "images decoded from all over the latent space",
+    "map.png": "codes of the test rows in the latent space",
 }
 SHOWN = 30  # test images in reconstructions.png
-SAMPLES = 64
-OF_A_CLASS, CLASSES = 8, 16  # samples of a conditional model
+SAMPLES = 64  # images in samples.png
+PER_CLASS, CLASSES = 8, 16  # images for each label, and labels at most, of a conditional model
 
 
 def write_model(folder: Path, vae: VAE) -> None:
-    """Write the model, and the history of its training as a table."""
+    """Write the model, and the history of the training as a table."""
     vae.save(folder / "model.safetensors")
     history = dict(vae.history_)
     kl_of_epochs = history.pop("kl_per_dimension")
@@ -44,7 +45,7 @@ def write_model(folder: Path, vae: VAE) -> None:
 
 
 def write_pictures(folder: Path, vae: VAE, test: Part) -> dict[str, str]:
-    """Write the pictures that this model can have; return what was left out: {file name: why}.
+    """Write the pictures that suit this model; return the reason for each omitted file.
 
     Pictures of an earlier run in this folder are replaced or removed.
     """
@@ -63,7 +64,7 @@ def write_pictures(folder: Path, vae: VAE, test: Part) -> dict[str, str]:
 
 
 def remove_pictures(folder: Path, reason: str) -> dict[str, str]:
-    """Remove the pictures of an earlier run; return why there are none: {file name: reason}."""
+    """Remove the pictures of an earlier run; return the reason for each file name."""
     pictures = [name for name in FILES if name.endswith(".png")]
     for name in pictures:
         (folder / name).unlink(missing_ok=True)
@@ -71,7 +72,7 @@ def remove_pictures(folder: Path, reason: str) -> dict[str, str]:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a table with a line of column names; None becomes an empty cell."""
+    """Write a table with a header; None becomes an empty cell."""
     with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -79,7 +80,7 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
 
 
 def write_rows(path: Path, rows: np.ndarray, columns: Sequence[str] = ()) -> None:
-    """Write rows as .npy, as they are, or as CSV: flat, in all their digits."""
+    """Write rows as a .npy array, or flattened and with all digits as a .csv file."""
     if path.suffix == ".npy":
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, rows)
@@ -88,13 +89,13 @@ def write_rows(path: Path, rows: np.ndarray, columns: Sequence[str] = ()) -> Non
 
 
 def describe_rows(X: np.ndarray, n: int | None = None) -> str:
-    """Return a text such as 200 rows of 5 columns, or 60,000 rows of 28x28 pixels."""
-    what = f"{X.shape[1]:,} columns" if X.ndim == 2 else "x".join(map(str, X.shape[1:])) + " pixels"
-    return f"{len(X) if n is None else n:,} rows of {what}"
+    """Return a text such as "200 rows of 5 columns" or "60,000 rows of 28x28 pixels"."""
+    size = f"{X.shape[1]:,} columns" if X.ndim == 2 else "x".join(map(str, X.shape[1:])) + " pixels"
+    return f"{len(X) if n is None else n:,} rows of {size}"
 
 
 def describe_net(vae: VAE, features: int) -> str:
-    """The layers' widths from the data to the data, and what they are made of."""
+    """Return a text on the layer widths, activation, likelihood and optimizer of a network."""
     encoder, latent_dim, decoder = widths(vae.get_params())
     sizes = "-".join(map(str, (features, *encoder, latent_dim, *decoder, features)))
     columns = [(vae.likelihood, "")] if isinstance(vae.likelihood, str) else vae.likelihood
@@ -106,31 +107,45 @@ def describe_net(vae: VAE, features: int) -> str:
 
 
 def describe_model(vae: VAE) -> dict[str, Any]:
-    """What a fitted model is, and how its training ended."""
+    """Return facts about a fitted model, its training and its provenance, by name."""
     shape, history = vae.feature_shape_, vae.history_
-    known: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "net": describe_net(vae, vae.n_features_in_),
         "rows": f"{shape[0]:,} columns" if len(shape) == 1 else "x".join(map(str, shape)),
     }
     model = vae.model_
     if model.names is not None:
-        known["columns"] = model.names
+        facts["columns"] = model.names
     if model.conditions is not None:
-        known["conditions"] = model.conditions.form()
-    known["trained"] = f"{vae.n_iter_:,} epochs, {sum(history['seconds']):.1f} s"
+        facts["conditions"] = model.conditions.form()
+    epochs = "1 epoch" if vae.n_iter_ == 1 else f"{vae.n_iter_:,} epochs"
+    facts["trained"] = f"{epochs}, {sum(history['seconds']):.1f} s"
     if vae.n_iter_:
-        known["last epoch"] = describe_scores({k: v[-1] for k, v in history.items()})
-        known["active units"] = f"{history['active_units'][-1]} of {vae.latent_dim}"
-    known["parameters"] = repr(vae)
-    return known
+        facts["last epoch"] = describe_scores({k: v[-1] for k, v in history.items()})
+        facts["active units"] = f"{history['active_units'][-1]} of {vae.latent_dim}"
+    if model.provenance.version != "unknown":
+        facts |= _describe_provenance(model.provenance)
+    facts["parameters"] = repr(vae)
+    return facts
 
 
 def describe_scores(scores: Mapping[str, float]) -> str:
-    """ELBO and its parts, as `VAE.evaluate` returns them, in words."""
+    """Return a text on the ELBO and its parts, as `VAE.evaluate` returns them."""
     return (
         f"ELBO {scores['elbo']:.2f}, reconstruction {scores['reconstruction']:.2f}, "
         f"KL {scores['kl']:.2f} nats per row"
     )
+
+
+def _describe_provenance(provenance: Provenance) -> dict[str, str]:
+    n, features = provenance.data_shape
+    return {
+        "version": provenance.version,
+        "isa": provenance.isa,
+        "date": provenance.date,
+        "data": f"{n:,} rows of {features:,} features, {provenance.data_dtype}",
+        "data SHA-256": provenance.data_sha256,
+    }
 
 
 def _pictures(vae: VAE, test: Part) -> dict[str, Callable[[], Any]]:
@@ -148,29 +163,31 @@ def _pictures(vae: VAE, test: Part) -> dict[str, Callable[[], Any]]:
 
 
 def _samples(vae: VAE, y: np.ndarray | None, levels: tuple[float, float]) -> Image.Image:
-    """New images; of a conditional model a line for each label, or of numbers y like these."""
-    columns, told = None, None
+    """Return a sheet of new images.
+
+    A conditional model gets one line of images for each label in y, or images for the numbers in y.
+    """
+    n, columns, conditions = SAMPLES, None, None
     if vae.conditional:
         assert y is not None
         if y.dtype.kind == "f":
-            told = np.resize(y, SAMPLES)
+            conditions = np.resize(y, SAMPLES)
         else:
-            columns, told = OF_A_CLASS, np.repeat(np.unique(y)[:CLASSES], OF_A_CLASS)
-    drawn = vae.sample(
-        SAMPLES if told is None else len(told), random_state=vae.random_state or 0, y=told
-    )
-    return pictures.sheet(drawn, columns, black_white=levels)
+            columns, conditions = PER_CLASS, np.repeat(np.unique(y)[:CLASSES], PER_CLASS)
+            n = len(conditions)
+    images = vae.sample(n, random_state=vae.random_state or 0, y=conditions)
+    return pictures.sheet(images, columns, black_white=levels)
 
 
 def _obstacle(name: str, vae: VAE) -> str | None:
-    """Why this model cannot have this picture, if so."""
-    of_images = name in ("reconstructions.png", "samples.png", "manifold.png")
-    if of_images and not pictures.is_image_shape(vae.feature_shape_):
-        return f"rows of the shape {vae.feature_shape_} are no images"
+    """Return the reason why this model cannot have this picture, or None."""
+    needs_images = name in ("reconstructions.png", "samples.png", "manifold.png")
+    if needs_images and not pictures.is_image_shape(vae.feature_shape_):
+        return f"rows of the shape {vae.feature_shape_} are not images"
     if name in ("manifold.png", "map.png") and vae.latent_dim != 2:
-        return "made with --latent-dim 2 only; vaefast map and vaefast traverse show more"
+        return "it needs --latent-dim 2; vaefast map and vaefast traverse show more dimensions"
     if name == "manifold.png" and vae.conditional:
-        return "a conditional model has one for each label"
+        return "a conditional model has a different manifold for each label"
     if name == "loss.png" and not vae.n_iter_:
-        return "not one epoch was finished"
+        return "no epoch was finished"
     return None

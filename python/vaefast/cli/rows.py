@@ -1,4 +1,4 @@
-"""The commands that write something of each row of DATA: encode, score, impute."""
+"""The commands that read the rows of DATA: encode, score, impute, reconstruct, evaluate."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .options import (
 @model_argument
 @data_argument
 @split_option("test")
-@out_option("latent.csv; .npy becomes an array")
+@out_option("latent.csv", "A name that ends in .npy gets an array.")
 @force_option
 def encode(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Write the latent features of the rows of DATA.
 
-    They are the means of q(z|x), one line for each row. MODEL is a file that train wrote, or its
-    folder.
+    The latent features of a row are the mean of q(z|x). The file has one line for each row. MODEL
+    is a file that train wrote, or its folder.
 
     \b
     Example:
@@ -52,13 +52,14 @@ def encode(model: Path, data: str, split: str | None, out: Path | None, force: b
 @model_argument
 @data_argument
 @split_option("test")
-@out_option("scores.csv; .npy becomes an array")
+@out_option("scores.csv", "A name that ends in .npy gets an array.")
 @force_option
 def score(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
-    """Write how likely each row of DATA is: its ELBO, in nats.
+    """Write the score of each row of DATA: its ELBO, in nats.
 
-    The lower the score, the stranger the row: sort by it to find anomalies. A gap takes no part:
-    compare rows with the same gaps. MODEL is a file that train wrote, or its folder.
+    A low score marks an unusual row, so sort by the score to find anomalies. Missing values are
+    ignored, so compare only rows that miss the same values. MODEL is a file that train wrote, or
+    its folder.
 
     \b
     Example:
@@ -75,8 +76,8 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
     else:
         outputs.write_csv(out, ["row", "score"], enumerate(scores.tolist()))
     click.echo(
-        f"Wrote {out}: {len(X):,} {where}; the strangest is row {scores.argmin()} "
-        f"({scores.min():.2f} nats, the mean is {scores.mean():.2f})"
+        f"Wrote {out}: {len(X):,} {where}. The lowest score is {scores.min():.2f} nats, at row "
+        f"{scores.argmin()}; the mean is {scores.mean():.2f} nats."
     )
 
 
@@ -84,17 +85,17 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
 @model_argument
 @data_argument
 @split_option("test")
-@out_option("imputed.csv; .npy becomes an array")
+@out_option("imputed.csv", "A name that ends in .npy gets an array.")
 @force_option
 def impute(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
-    """Fill the gaps of DATA with what MODEL expects there.
+    """Fill the missing values of DATA with what MODEL expects.
 
-    A gap is an empty cell of a CSV file, NA, or NaN; all other cells stay as they are written.
-    MODEL, a file that train wrote, or its folder, must have been trained with --missing mask, on
-    columns of mean 0 and standard deviation 1.
+    A missing value is an empty cell of a CSV file, NA, or NaN. All other cells of a CSV file are
+    copied unchanged. MODEL is a file that train wrote, or its folder. It must be trained with
+    --missing mask, on columns of mean 0 and standard deviation 1.
 
     \b
-    Example:
+    Examples:
         vaefast train table.csv --likelihood gaussian --missing mask --out runs/table
         vaefast impute runs/table table.csv --out filled.csv
     """
@@ -106,19 +107,19 @@ def impute(model: Path, data: str, split: str | None, out: Path | None, force: b
     out = _table_file(out or Path("imputed.csv"), force)
     dataset, X, where = inputs.load_rows(vae, data, split)
     filled = vae.impute(X, inputs.labels_of(dataset, X))
-    names, gaps = inputs.names_of(vae, dataset), np.isnan(X)
+    names, missing = inputs.names_of(vae, dataset), np.isnan(X)
     if out.suffix == ".csv" and inputs.is_csv(dataset):
-        outputs.write_csv(out, names, inputs.filled_cells(dataset, gaps, filled))
+        outputs.write_csv(out, names, inputs.filled_cells(dataset, missing, filled))
     else:
         outputs.write_rows(out, filled, names)
-    click.echo(f"Wrote {out}: {len(X):,} {where}, {gaps.sum():,} gaps filled")
-    strange = inputs.strange_fills(X, filled)
-    if strange:
-        more = f" and of {len(strange) - 1:,} more" if len(strange) > 1 else ""
+    click.echo(f"Wrote {out}: {len(X):,} {where}, {missing.sum():,} missing values filled")
+    suspect = inputs.columns_filled_out_of_range(X, filled)
+    if suspect:
+        more = f" and of {len(suspect) - 1:,} other columns" if len(suspect) > 1 else ""
         warnings.warn(
-            f"most of what fills column {names[strange[0]]}{more} lies outside of what is known: "
-            "the model has not learned it. Train longer, on columns of mean 0 and standard "
-            "deviation 1.",
+            f"most filled values of column {names[suspect[0]]}{more} lie outside the range of the "
+            "known values, so the model has not learned the column. Train longer, on columns of "
+            "mean 0 and standard deviation 1.",
             UserWarning,
             stacklevel=1,
         )
@@ -133,21 +134,21 @@ def impute(model: Path, data: str, split: str | None, out: Path | None, force: b
     type=int,
     multiple=True,
     metavar="N [N ...]",
-    help="The rows, counted from 0: --index 7 42 99.  [default: the first ten]",
+    help="Reconstruct these rows, counted from 0: --index 7 42 99.  [default: the first ten]",
 )
 @click.option(
     "--draws",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Show N interpretations of each row, drawn from its posterior.  [default: one, at the "
-    "mean of the posterior]",
+    help="Show N reconstructions of each row, from draws of its posterior.  [default: one, from "
+    "the mean of the posterior]",
 )
 @seed_option
 @split_option("test")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The file to write.  [default: reconstruction.png, for a table reconstruction.csv]",
+    help="Write to this file.  [default: reconstruction.png, or reconstruction.csv for a table]",
 )
 @force_option
 def reconstruct(
@@ -160,10 +161,11 @@ def reconstruct(
     out: Path | None,
     force: bool,
 ) -> None:
-    """Show rows of DATA and what MODEL makes of them.
+    """Show rows of DATA and their reconstructions.
 
-    MODEL is a file that train wrote, or its folder. Images become a picture, the originals above
-    and the results below, or with --draws beside; rows of a table become a CSV file of the results.
+    Images become a picture with the originals above and the reconstructions below. With --draws,
+    the reconstructions are beside the originals. Rows of a table become a CSV file of the
+    reconstructions. MODEL is a file that train wrote, or its folder.
 
     \b
     Examples:
@@ -195,21 +197,22 @@ def reconstruct(
             )
         pictures.save(picture, out)
     else:
-        flat = results.reshape(-1, vae.n_features_in_)  # with --draws several rows of one
+        flat = results.reshape(-1, vae.n_features_in_)  # with --draws, several lines for each row
         outputs.write_rows(out, flat, inputs.names_of(vae, dataset))
-    click.echo(f"Wrote {out}: {', '.join(map(str, chosen))} of the {where}")
+    numbers = ("row " if len(chosen) == 1 else "rows ") + ", ".join(map(str, chosen))
+    click.echo(f"Wrote {out}: {numbers} ({where})")
 
 
 @click.command(cls=Command)
 @model_argument
 @data_argument
 @split_option("test")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
     """Print the ELBO of DATA under MODEL.
 
-    With the ELBO go its two parts, the reconstruction and the KL, all in nats per row.
-    MODEL is a file that train wrote, or its folder.
+    The command also prints the two parts of the ELBO, the reconstruction and the KL. All figures
+    are in nats per row. MODEL is a file that train wrote, or its folder.
 
     \b
     Example:
@@ -228,7 +231,7 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
 
 
 def _table_file(out: Path, force: bool) -> Path:
-    """The file to write, of a kind that holds rows of numbers."""
+    """Return the file to write, which must be a .csv or .npy file."""
     if out.suffix not in (".csv", ".npy"):
-        raise click.ClickException(f"Rows are written to a .csv or a .npy file, not {out}.")
+        raise click.ClickException(f"--out must name a .csv or a .npy file, got {out}.")
     return free_file(out, force)

@@ -1,4 +1,4 @@
-"""Schedules and optimizers as people write them: cosine:1e-3:warmup=5, adamw:weight_decay=0.1."""
+"""Parse schedules and optimizers, such as cosine:1e-3:warmup=5 or adamw:weight_decay=0.1."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from typing import Any
 
 from .. import optimizers, schedules
 
-MANY = ("milestones", "betas")  # fields of several numbers, separated by commas
+MANY = ("milestones", "betas")  # fields that hold several numbers, separated by commas
 
 
 def parse(text: str, kinds: Sequence[type]) -> Any:
-    """Return the value that a text describes.
+    """Return the schedule, optimizer or number that a text describes.
 
-    A schedule or an optimizer is its name and its fields, in order or by name, separated by colons:
-    linear:10, cosine:1e-3:warmup=5, multi-step:1e-3:30,60, sgd:momentum=0.8. An optimizer without
-    fields stays a name. In place of a schedule the text may be a number.
+    A text is a name and its fields, separated by colons: linear:10, cosine:1e-3:warmup=5,
+    multi-step:1e-3:30,60, sgd:momentum=0.8. Fields are given in order or by name. An optimizer
+    without fields is returned as its name. A number may stand in place of a schedule.
 
     Parameters
     ----------
     text : str
-        What was written.
+        Value of an option.
     kinds : sequence of type
-        The classes of `vaefast.schedules` or `vaefast.optimizers` that are allowed.
+        Allowed classes of `vaefast.schedules` or `vaefast.optimizers`.
+
+    Returns
+    -------
+    object, str or float
+        Instance of one of the kinds, the name of an optimizer, or a number.
 
     Raises
     ------
     TypeError, ValueError
-        The text describes none of them.
+        The text does not describe any of the kinds.
     """
     named = schedules.BY_NAME | optimizers.BY_NAME
     allowed = {name: kind for name, kind in named.items() if kind in kinds}
@@ -41,8 +46,8 @@ def parse(text: str, kinds: Sequence[type]) -> Any:
         if numeric:
             with suppress(ValueError):
                 return float(text)
-        what = "a number, or a schedule" if numeric else "an optimizer"
-        raise ValueError(f"expected {what}: {', '.join(allowed)}, got {text!r}")
+        kind_of_value = "a number, or a schedule" if numeric else "an optimizer"
+        raise ValueError(f"expected {kind_of_value}: {', '.join(allowed)}, got {text!r}")
     if not parts and not numeric:
         return name
     kind = allowed[name]

@@ -1,4 +1,4 @@
-"""One option of the command line for each parameter of `VAE`."""
+"""Make one option of the command line for each parameter of `VAE`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .types import integers, name_and_number, name_or_columns, name_or_number, v
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PARAMETERS = dict(inspect.signature(VAE).parameters)
-GROUPS = {  # sections of the help
+GROUPS = {  # the parameters of each section of the help
     "Network": ("latent_dim", "hidden_layer_sizes", "decoder_layer_sizes", "activation"),
     "Data": ("likelihood", "sigma", "df", "missing", "conditional"),
     "Objective": (
@@ -41,9 +41,9 @@ GROUPS = {  # sections of the help
 
 
 def vae_options(command: Function) -> Function:
-    """Give a command one option for each parameter of `VAE`, described in `VAE`'s own words.
+    """Give a command one option for each parameter of `VAE`, with the text of `VAE`'s docstring.
 
-    What was given on the command line arrives under the parameter's name, what was not as None.
+    The command receives each option under the parameter's name, or None if the option is absent.
     """
     annotations = get_type_hints(VAE.__init__)
     descriptions = _descriptions(inspect.getdoc(VAE) or "")
@@ -53,17 +53,18 @@ def vae_options(command: Function) -> Function:
         text, default = descriptions[name], PARAMETERS[name].default
         if kind is bool:
             flag += "/--no-" + name.replace("_", "-")
-            default = name if default else f"no {name}"
+            default = name if default else f"no-{name}"
         if default is not None:
             text += f"  [default: {_spelled(default)}]"
-        flags = (flag, "--seed") if name == "random_state" else (flag,)  # as other commands say
+        # Other commands call the seed --seed, so --random-state has this second name.
+        flags = (flag, "--seed") if name == "random_state" else (flag,)
         option = click.option(*flags, name, type=kind, default=None, metavar=metavar, help=text)
         command = option(command)
     return command
 
 
 def _click_type(annotation: Any) -> tuple[Any, str | None]:
-    """Return the option's type for a parameter's annotation, and the placeholder of its value."""
+    """Return the type of an option and the placeholder of its value, from an annotation."""
     kinds = _members(annotation)
     texts = any(get_origin(kind) is Literal for kind in kinds)
     if any(get_origin(kind) is tuple and str not in get_args(kind) for kind in kinds):
@@ -82,20 +83,21 @@ def _click_type(annotation: Any) -> tuple[Any, str | None]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """Return the members of a union, of those within it too."""
+    """Return the members of a union and of the unions within it."""
     if get_origin(annotation) in (Union, UnionType):
         return [member for part in get_args(annotation) for member in _members(part)]
     return [annotation]
 
 
 def _spelled(value: Any) -> str:
-    """A value as one writes it on the command line."""
+    """Return a value as it is typed on the command line."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _descriptions(docstring: str) -> dict[str, str]:
-    """The first paragraph of each parameter's description in a NumPy style docstring."""
-    section = re.split(r"^\w+\n-+\n", docstring, flags=re.MULTILINE)[1]  # Parameters comes first
+    """Return the first paragraph on each parameter of a NumPy style docstring, by name."""
+    # Parameters is the first section.
+    _, section, *_ = re.split(r"^\w+\n-+\n", docstring, flags=re.MULTILINE)
     found = {}
     for names, body in re.findall(r"^(\w.*?) ?:.*\n((?:(?: .*)?\n)+)", section, re.MULTILINE):
         paragraph = body.strip().split("\n\n")[0]

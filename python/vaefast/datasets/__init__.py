@@ -1,4 +1,4 @@
-"""Data to train on: built in, by name, or from a file or a folder."""
+"""Data to train on: built in, downloaded, or read from a file or a folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .tables import load_csv
 
 __all__ = ["Dataset", "fashion_mnist", "load", "mnist", "names", "strokes"]
 
-# The data sets that have a name: a new one is added here.
+# Data sets by name. Add a new one here.
 _NAMED: dict[str, Callable[[], Dataset]] = {
     "strokes": strokes,
     "mnist": mnist,
     "fashion-mnist": fashion_mnist,
 }
 
-# Other files are read as IDX: their names vary too much.
+# IDX files are not listed here, because they have no usual suffix.
 _BY_SUFFIX: dict[str, Callable[[Path], Dataset]] = {
     ".npy": load_npy,
     ".npz": load_npz,
@@ -32,7 +32,7 @@ _BY_SUFFIX: dict[str, Callable[[Path], Dataset]] = {
 
 
 def names() -> list[str]:
-    """The data sets that `load` knows by name."""
+    """Return the names of the data sets that `load` knows."""
     return list(_NAMED)
 
 
@@ -42,34 +42,39 @@ def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None =
     Parameters
     ----------
     source : str or path
-        A name (see `names`), or a path:
+        A name that `names` returns, or a path to one of:
 
-        - `.npy`: rows; uint8 and float32 are memory-mapped.
-        - `.npz`: rows `X`, `images`, `data` or `x_train`, or the only array; optionally labels `y`,
-          `labels` or `y_train`, test rows `x_test` and their labels `y_test`.
-        - `.csv`, `.tsv`: numbers between commas, semicolons or tabs, with or without a header.
+        - `.npy` file: the rows. Arrays of uint8 and float32 are memory-mapped.
+        - `.npz` file: the rows are `X`, `images`, `data` or `x_train`, or the only array. Optional
+          are the labels `y`, `labels` or `y_train`, the test rows `x_test` and the test labels
+          `y_test`.
+        - `.csv` or `.tsv` file: numbers separated by commas, semicolons or tabs, with or without a
+          header.
         - any other file: IDX, gzipped or not.
-        - a folder with the four IDX files of MNIST.
-        - a folder of images, or of sub-folders of images, whose names become the labels. All grey:
-          (n, h, w); any colour: (n, h, w, 3).
+        - folder with the four IDX files of MNIST.
+        - folder of images, or of sub-folders of images whose names become the labels. `X` has the
+          shape (n, h, w) if all images are grey, else (n, h, w, 3).
 
-        A name wins over a file of that name in this folder: for the file write `./mnist`.
-    image_size : (int, int), optional
-        For a folder of images, the height and width that each is cropped and resized to. Without
-        it the images must have one size.
+        A name takes precedence over a file in the current folder. Write `./mnist` to read a file
+        called mnist.
+    image_size : (int, int), default=None
+        Height and width in pixels to which each image of a folder is cropped and resized. None
+        requires all images to have the same size.
 
     Returns
     -------
     Dataset
-        `X` is uint8 or float32; other kinds of numbers become float32.
+        `X` is uint8 or float32. Numbers of other types become float32.
 
     Raises
     ------
     FileNotFoundError
-        There is no such data set and no such path.
+        `source` is neither the name of a data set nor an existing path.
     ValueError
-        A file is truncated, corrupt or of an unknown kind, or does not hold rows of numbers. The
-        message names the file and what is wrong with it.
+        A file is truncated, corrupt or of an unknown type, or does not hold rows of numbers; the
+        message names the file and the problem. Or `image_size` cannot be used.
+    TypeError
+        `source` is neither a string nor a path.
     OSError
         A file cannot be opened or downloaded.
     """
@@ -81,7 +86,7 @@ def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None =
     named = isinstance(source, str) and source in _NAMED
     image_size = _checked_size(image_size)
     if image_size and (named or path.is_file()):
-        raise ValueError(f"image_size is for folders of images, and {source} is not a folder")
+        raise ValueError(f"image_size is for folders of images, but {source} is not a folder")
     if named:
         return _NAMED[str(source)]()
     if path.is_dir():
@@ -89,8 +94,8 @@ def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None =
     if path.is_file():
         return _load_file(path)
     raise FileNotFoundError(
-        f"{source}: no such file or folder, and no data set of that name. "
-        f"The names are {', '.join(_NAMED)}."
+        f"{source}: there is no such file or folder, and no data set of that name. "
+        f"The data sets are {', '.join(_NAMED)}."
     )
 
 
@@ -100,9 +105,9 @@ def _load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
         return folders.load_folder(folder, image_size)
     missing = [name for role, name in FILES.items() if role not in idx_files]
     if missing:
-        raise ValueError(f"{folder}: holds IDX files, but not {', '.join(missing)}")
+        raise ValueError(f"{folder}: the folder holds IDX files, but not {', '.join(missing)}")
     if image_size:
-        raise ValueError(f"image_size is for folders of images, and {folder} holds IDX files")
+        raise ValueError(f"image_size is for folders of images, but {folder} holds IDX files")
     return load_idx_files(idx_files, str(folder))
 
 
@@ -111,18 +116,19 @@ def _load_file(path: Path) -> Dataset:
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix](path)
     if suffix in folders.SUFFIXES:
-        raise ValueError(f"{path}: is a single image; expected a folder of images")
+        raise ValueError(f"{path}: the file is a single image, expected a folder of images")
     with path.open("rb") as file:
         start = file.read(2)
     if suffix == ".gz" or "idx" in path.name or start == b"\0\0":
         return load_idx(path)
     raise ValueError(
-        f"{path}: unknown kind of file; expected {', '.join(_BY_SUFFIX)}, IDX (gzipped or not), "
+        f"{path}: unknown type of file, expected {', '.join(_BY_SUFFIX)}, IDX (gzipped or not), "
         "or a folder of images"
     )
 
 
 def _checked_size(image_size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return the size as two positive ints, or None if none was given."""
     if image_size is None:
         return None
     try:
@@ -132,6 +138,6 @@ def _checked_size(image_size: tuple[int, int] | None) -> tuple[int, int] | None:
         valid = False
     if not valid:
         raise ValueError(
-            f"image_size: expected two whole numbers, (height, width), got {image_size!r}"
+            f"image_size: expected two whole numbers above 0, (height, width), got {image_size!r}"
         )
     return height, width

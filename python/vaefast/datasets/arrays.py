@@ -1,4 +1,4 @@
-"""NumPy's own files: one array (.npy) or several by name (.npz). Pickles are never read."""
+"""NumPy files: one array (.npy) or several named arrays (.npz). Pickles are never read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .dataset import Array, Dataset, as_labels, as_rows, check_same_features
 
-# What the arrays of a .npz file are for, by their names in lower case.
+# Accepted names of the arrays of a .npz file, in lower case, by role.
 _ROLES = {
     "X": ("x", "images", "data", "x_train"),
     "y": ("y", "labels", "y_train"),
@@ -19,14 +19,20 @@ _ROLES = {
 
 
 def load_npy(path: Path) -> Dataset:
-    """The rows in a .npy file: uint8 and float32 stay on the disk, as a memory map."""
+    """Return the rows of a .npy file. Arrays of uint8 and float32 are memory-mapped.
+
+    Raises
+    ------
+    ValueError
+        The file is truncated or corrupt, or does not hold rows of numbers.
+    """
     with path.open("rb") as file:
         magic = file.read(6)
     if magic != b"\x93NUMPY":
-        raise ValueError(f"{path}: not a .npy file, or truncated: it lacks the mark of one")
+        raise ValueError(f"{path}: not a .npy file, or truncated: the signature is missing")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # whatever NumPy makes of damaged bytes
+    except Exception as error:  # NumPy raises many types for damaged bytes
         raise ValueError(
             f"{path}: truncated, corrupt, or not an array of numbers ({error})"
         ) from error
@@ -34,11 +40,17 @@ def load_npy(path: Path) -> Dataset:
 
 
 def load_npz(path: Path) -> Dataset:
-    """The rows, labels and test rows in a .npz file, by the names of its arrays.
+    """Return the rows, the labels and the test rows of a .npz file.
 
-    The training rows are `X`, `images`, `data` or `x_train`, or else the only array there is; their
-    labels `y`, `labels` or `y_train`; the test rows `x_test`, their labels `y_test`. Other arrays
-    are not read. Upper and lower case are the same.
+    The training rows are `X`, `images`, `data` or `x_train`, or the only array in the file. Their
+    labels are `y`, `labels` or `y_train`. The test rows are `x_test`, with the labels `y_test`.
+    Names are not case-sensitive. Other arrays are ignored.
+
+    Raises
+    ------
+    ValueError
+        The file is truncated or corrupt, its arrays have other names or two names for one role, or
+        an array does not hold rows of numbers or one label for each row.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -58,19 +70,21 @@ def load_npz(path: Path) -> Dataset:
         if "y_test" in arrays:
             y_test = as_labels(arrays["y_test"], len(X_test), where["y_test"])
     elif "y_test" in arrays:
-        raise ValueError(f"{path}: has labels of test rows, {chosen['y_test']!r}, but no 'x_test'")
+        raise ValueError(
+            f"{path}: there are labels of test rows, {chosen['y_test']!r}, but no 'x_test'"
+        )
     return Dataset(str(path), X, y=y, X_test=X_test, y_test=y_test)
 
 
 def _by_role(names: list[str], path: Path) -> dict[str, str]:
-    """Which array is used for what."""
+    """Return the name of the array for each role."""
     chosen = {}
     for role, known in _ROLES.items():
         matches = [name for name in names if name.lower() in known]
         if len(matches) > 1:
             raise ValueError(
                 f"{path}: expected one of {', '.join(known)}, got {', '.join(matches)}. "
-                "Save the file with one of them."
+                "Save the file again with only one of them."
             )
         if matches:
             chosen[role] = matches[0]
@@ -78,17 +92,18 @@ def _by_role(names: list[str], path: Path) -> dict[str, str]:
         if len(names) != 1 or chosen:
             raise ValueError(
                 f"{path}: no array is named X, images, data or x_train; "
-                f"it holds {', '.join(names) or 'no arrays'}"
+                f"the file holds {', '.join(names) or 'no arrays'}"
             )
         chosen["X"] = names[0]
     return chosen
 
 
 def _read_member(path: Path, name: str) -> Array:
+    """Return one array of a .npz file; ValueError if it cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             array: Array = archive[name]
-    except Exception as error:  # whatever zipfile, zlib and NumPy make of damaged bytes
+    except Exception as error:  # zipfile, zlib and NumPy raise many types for damaged bytes
         raise ValueError(
             f"{path}, array {name!r}: truncated, corrupt, or not an array of numbers or text "
             f"({error})"

@@ -1,4 +1,4 @@
-"""What every reader returns, and the rules for its arrays."""
+"""The data set that every reader returns, and checks of the arrays in it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Rows to train on, and what is known about them.
+    """Rows to train on, with labels and test rows where the source has them.
 
     Attributes
     ----------
     name : str
-        The name or the path that was loaded.
-    X : ndarray
-        Training rows, (n, d), or images, (n, h, w) or (n, h, w, c). uint8 or float32.
-    y : ndarray or None
-        Labels of `X`, (n,): int64, floats or strings.
-    X_test, y_test : ndarray or None
-        Rows held back for testing, and their labels.
-    factors, factors_test : mapping of str to ndarray, or None
-        How each row of `X` and `X_test` was drawn, (n,) each. Only `strokes` has them.
-    columns : tuple of str or None
+        Name or path that was loaded.
+    X : ndarray of shape (n, d), (n, h, w) or (n, h, w, c), uint8 or float32
+        Training rows or images.
+    y : ndarray of shape (n,) or None, default=None
+        Labels of `X`: int64, floats or strings.
+    X_test : ndarray or None, default=None
+        Rows or images held out for testing, in the form of `X`.
+    y_test : ndarray or None, default=None
+        Labels of `X_test`, in the form of `y`.
+    factors : mapping of str to ndarray of shape (n,), or None, default=None
+        Factors from which each row of `X` was drawn. Only `strokes` sets them.
+    factors_test : mapping of str to ndarray, or None, default=None
+        Factors of `X_test`, in the form of `factors`.
+    columns : tuple of str or None, default=None
         Names of the columns of `X`, from the header of a CSV file.
     """
 
@@ -53,9 +57,21 @@ class Dataset:
 
 
 def as_rows(array: Array, where: str) -> Array:
-    """`array` as uint8 or float32 rows; any other kind of number becomes float32.
+    """Return an array as uint8 or float32 rows. Numbers of other types become float32.
 
-    `where` names the array in errors. NaN and infinity pass: the model reports them.
+    NaN and infinity pass, because the model checks for them.
+
+    Parameters
+    ----------
+    array : ndarray
+        Rows or images.
+    where : str
+        Name of the array in error messages.
+
+    Raises
+    ------
+    ValueError
+        The array does not hold numbers, or does not have the shape of rows or images.
     """
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{where}: expected numbers, got {_kind(array)}")
@@ -66,12 +82,18 @@ def as_rows(array: Array, where: str) -> Array:
         )
     if array.dtype in (np.uint8, np.float32) and array.dtype.isnative:
         return array
-    with np.errstate(over="ignore"):  # too large for float32 becomes infinity
+    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite
         return array.astype(np.float32)
 
 
 def as_labels(array: Array, n: int, where: str) -> Array:
-    """`array` as the labels of n rows: whole numbers become int64."""
+    """Return an array as the labels of n rows. Integers and booleans become int64.
+
+    Raises
+    ------
+    ValueError
+        The array does not hold one number or string for each row. The message begins with `where`.
+    """
     if array.dtype.kind not in "biufU":
         raise ValueError(f"{where}: expected labels (numbers or strings), got {_kind(array)}")
     if array.shape != (n,):
@@ -83,13 +105,15 @@ def as_labels(array: Array, n: int, where: str) -> Array:
 
 
 def check_same_features(X: Array, X_test: Array, where: str) -> None:
-    """Training and test rows must have the same shape."""
+    """Raise ValueError unless training and test rows have the same shape."""
     if X.shape[1:] != X_test.shape[1:]:
         raise ValueError(
-            f"{where}: each training row has shape {X.shape[1:]}, each test row {X_test.shape[1:]}"
+            f"{where}: each training row has shape {X.shape[1:]}, but each test row has shape "
+            f"{X_test.shape[1:]}"
         )
 
 
 def _kind(array: Array) -> str:
+    """Return what an array holds, for an error message."""
     kinds = {"U": "strings", "S": "bytes", "O": "Python objects", "c": "complex numbers"}
     return kinds.get(array.dtype.kind, str(array.dtype))

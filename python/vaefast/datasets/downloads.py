@@ -1,4 +1,4 @@
-"""Well-known data sets that are looked for on this machine, else downloaded."""
+"""Well-known data sets, read from this machine or downloaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .idx import FILES, find_idx_files, load_idx_files
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the four gzipped IDX files of a data set are, and their MD5 sums by role."""
+    """URL of the four gzipped IDX files of a data set, and the MD5 checksum of each by role."""
 
     url: str
     md5: dict[str, str]
@@ -41,16 +41,23 @@ _SOURCES = {
 
 
 def mnist() -> Dataset:
-    """MNIST: 60,000 + 10,000 handwritten digits, uint8 (n, 28, 28), with labels 0 to 9.
+    """Load MNIST, images of handwritten digits.
 
-    The four IDX files, gzipped or not, are looked for in the folder `mnist` of the folder that the
-    environment variable VAEFAST_DATA names, then in `mnist` in the user's cache; else they are
-    downloaded there and their checksums compared.
+    The four IDX files may be gzipped or not. They are searched for in `$VAEFAST_DATA/mnist`, if
+    that environment variable is set, and then in the folder `mnist` of the user's cache for
+    vaefast. If they are in neither, they are downloaded into the cache and their checksums are
+    verified.
+
+    Returns
+    -------
+    Dataset
+        `X` uint8 (60000, 28, 28), `y` int64 (60000,) from 0 to 9, `X_test` uint8 (10000, 28, 28)
+        and `y_test` int64 (10000,).
 
     Raises
     ------
     OSError
-        The files are not here and could not be downloaded; it says where to put them.
+        The files were not found and could not be downloaded. The message says where to put them.
     ValueError
         A file is truncated or corrupt.
     """
@@ -58,15 +65,32 @@ def mnist() -> Dataset:
 
 
 def fashion_mnist() -> Dataset:
-    """Fashion-MNIST: 60,000 + 10,000 pictures of clothes, uint8 (n, 28, 28), with labels 0 to 9.
+    """Load Fashion-MNIST, images of clothes.
 
-    Found and downloaded as `mnist` is, in the folder `fashion-mnist`. The labels are, in order:
-    T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
+    The labels 0 to 9 stand for T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag
+    and ankle boot. The four IDX files may be gzipped or not. They are searched for in
+    `$VAEFAST_DATA/fashion-mnist`, if that environment variable is set, and then in the folder
+    `fashion-mnist` of the user's cache for vaefast. If they are in neither, they are downloaded
+    into the cache and their checksums are verified.
+
+    Returns
+    -------
+    Dataset
+        `X` uint8 (60000, 28, 28), `y` int64 (60000,) from 0 to 9, `X_test` uint8 (10000, 28, 28)
+        and `y_test` int64 (10000,).
+
+    Raises
+    ------
+    OSError
+        The files were not found and could not be downloaded. The message says where to put them.
+    ValueError
+        A file is truncated or corrupt.
     """
     return _load("fashion-mnist")
 
 
 def _load(name: str) -> Dataset:
+    """Return a data set from the first folder that has all four files, else download them."""
     import pooch
 
     cache = Path(pooch.os_cache("vaefast")) / name
@@ -80,7 +104,7 @@ def _load(name: str) -> Dataset:
 
 
 def _download(name: str, cache: Path, folders: list[Path]) -> dict[str, Path]:
-    """The four files, in the cache. Those there already with the right checksum are kept."""
+    """Return the four files in the cache. Files with the right checksum are kept."""
     import pooch
 
     source = _SOURCES[name]
@@ -95,7 +119,7 @@ def _download(name: str, cache: Path, folders: list[Path]) -> dict[str, Path]:
                 path=cache,
                 progressbar=True,
             )
-        except (OSError, ValueError) as error:  # ValueError: another checksum
+        except (OSError, ValueError) as error:  # ValueError: the checksum differs
             choice = (
                 ""
                 if len(folders) > 1

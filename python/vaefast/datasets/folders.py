@@ -1,4 +1,4 @@
-"""A folder of images: each file is a row, each sub-folder a class."""
+"""Folders of images: each file is a row, and each sub-folder is a class."""
 
 from __future__ import annotations
 
@@ -13,37 +13,47 @@ from .dataset import Array, Dataset
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = frozenset(  # files with others are skipped
+SUFFIXES = frozenset(  # files with another suffix are skipped
     [".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
 )
-_ORIENTATION = 0x0112  # EXIF tag; from 5 on, the camera was held upright and the sides are swapped
+_ORIENTATION = 0x0112  # EXIF tag; values from 5 on mean that width and height are swapped
 
 
 def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
-    """The images of a folder, in the order of their names.
+    """Return the images of a folder, in the order of their names.
 
-    Images that are grey in every pixel, whatever their format, give X uint8 (n, h, w); a single
-    one with colour makes all of them RGB, (n, h, w, 3). Transparent parts are laid on white, the
-    camera's orientation is undone, 16 bits become 8, and of an animation the first frame counts.
+    `X` is uint8 (n, h, w) if every pixel of every image is grey. A single image with colour makes
+    it (n, h, w, 3), RGB. Transparent pixels are blended with white, the EXIF orientation is
+    applied, 16 bits per channel become 8, and only the first frame of an animation is read.
 
-    With `image_size` (height, width) each image is cropped around its centre to that shape and
-    resized. Without it all must have one size already: nobody's images are cropped or scaled by
-    surprise.
+    Images may also lie in sub-folders, one level deep, whose names become the labels.
 
-    When the images are in sub-folders, one level deep, the sub-folders' names are the labels.
+    Parameters
+    ----------
+    folder : Path
+        Folder to read.
+    image_size : (int, int) or None
+        Height and width in pixels. Each image is cropped around the centre to these proportions and
+        resized. None requires all images to have the same size, so that no image is cropped or
+        scaled without being asked for.
+
+    Raises
+    ------
+    ValueError
+        There are no images, they differ in size, or a file cannot be read.
     """
     files = _images_in(folder)
     by_class = {d.name: _images_in(d) for d in sorted(folder.iterdir()) if _is_class(d)}
     labelled = [(path, name) for name, paths in by_class.items() for path in paths]
     if files and labelled:
         raise ValueError(
-            f"{folder}: holds images ({files[0].name}) and sub-folders of images "
-            f"({labelled[0][1]}); expected one or the other"
+            f"{folder}: the folder holds both images ({files[0].name}) and sub-folders of images "
+            f"({labelled[0][1]}), expected only one of the two"
         )
     if not files and not labelled:
         raise ValueError(
-            f"{folder}: holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}, "
-            "in it or in its sub-folders"
+            f"{folder}: the folder holds no images; expected files ending in "
+            f"{', '.join(sorted(SUFFIXES))}, in this folder or one level below"
         )
     files = files or [path for path, _ in labelled]
     y = np.array([name for _, name in labelled]) if labelled else None
@@ -52,7 +62,7 @@ def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     X: Array = np.empty((len(files), height, width), np.uint8)
     for i, path in enumerate(files):
         pixels = read_image(path, (height, width))
-        if pixels.ndim == 3 and X.ndim == 3:  # the first one with colour
+        if pixels.ndim == 3 and X.ndim == 3:  # the first image with colour
             X = np.repeat(X[..., None], 3, axis=-1)
         X[i] = pixels if pixels.ndim == X.ndim - 1 else pixels[..., None]
     return Dataset(str(folder), X, y=y)
@@ -71,21 +81,21 @@ def _is_class(path: Path) -> bool:
 
 
 def _common_size(folder: Path, files: list[Path]) -> tuple[int, int]:
-    """The (height, width) that all the files have."""
+    """Return the (height, width) that all files share; ValueError if they differ."""
     sizes = Counter(_size(path) for path in files)
     if len(sizes) > 1:
-        most = [f"{h} x {w} ({count} of them)" for (h, w), count in sizes.most_common(3)]
+        most = [f"{h} x {w} ({count} of {len(files)})" for (h, w), count in sizes.most_common(3)]
         (height, width), _ = sizes.most_common(1)[0]
         raise ValueError(
             f"{folder}: the images have {len(sizes)} sizes, height x width: {', '.join(most)}"
-            f"{', ...' if len(sizes) > 3 else ''}. Give the size that all of them should get, such "
-            f"as image_size=({height}, {width})"
+            f"{', ...' if len(sizes) > 3 else ''}. Choose one size for all images, such as "
+            f"image_size=({height}, {width})"
         )
     return next(iter(sizes))
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """(height, width) as shown, from the head of the file alone."""
+    """Return (height, width) with the EXIF orientation applied. Only the header is read."""
     from PIL import Image
 
     try:
@@ -98,7 +108,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def read_image(path: Path, size: tuple[int, int]) -> Array:
-    """The pixels of an image file, uint8, (height, width) or (height, width, 3)."""
+    """Return the pixels of an image file, uint8, (height, width) or (height, width, 3)."""
     from PIL import Image, ImageOps
 
     try:
@@ -112,7 +122,7 @@ def read_image(path: Path, size: tuple[int, int]) -> Array:
 
 
 def _grey_or_rgb(image: Image.Image) -> Image.Image:
-    """`image` in the mode L when it is grey in every pixel, else in the mode RGB."""
+    """Return an image in the mode L if every pixel is grey, else in the mode RGB."""
     from PIL import Image
 
     if image.mode in ("1", "L") and not image.has_transparency_data:
@@ -120,10 +130,10 @@ def _grey_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 0xFFFF:
-            raise ValueError("its values need more than 16 bits")
+            raise ValueError("the values need more than 16 bits")
         return Image.fromarray(np.rint(values / 257).astype(np.uint8))
     if image.mode == "F":
-        raise ValueError("its values are floating-point; save them in a .npy file instead")
+        raise ValueError("the values are floating-point; save them in a .npy file instead")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -133,7 +143,7 @@ def _grey_or_rgb(image: Image.Image) -> Image.Image:
 
 
 def _unreadable(path: Path, error: Exception) -> Exception:
-    """The error for an image that Pillow can't read, whatever Pillow makes of damaged bytes."""
+    """Return the error for an image that Pillow cannot read, whatever error Pillow raised."""
     if isinstance(error, (FileNotFoundError, PermissionError)):
         return error
     why = str(error).replace(f" '{path}'", "")

@@ -1,7 +1,8 @@
 """IDX files, the format of MNIST: http://yann.lecun.com/exdb/mnist/.
 
-Two zero bytes, a code of the type, the number of dimensions, each dimension as a big-endian
-uint32, then the values, big-endian. Images have the magic number 2051, labels 2049.
+A file begins with two zero bytes, the code of the type and the number of dimensions. Each dimension
+follows as a big-endian uint32, and then come the values, also big-endian. The first four bytes are
+the magic number, which is 2051 for images and 2049 for labels.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 _GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 1 << 20  # bytes
 
-# The four files of MNIST and its kin, and what each holds.
+# The four files of MNIST and of data sets like it, by the field of `Dataset` that each one fills.
 FILES = {
     "X": "train-images-idx3-ubyte",
     "y": "train-labels-idx1-ubyte",
@@ -31,12 +32,14 @@ FILES = {
 
 
 def read_idx(path: str | os.PathLike[str]) -> Array:
-    """The array in an IDX file, gzipped or not, in the byte order of this machine.
+    """Return the array of an IDX file, gzipped or not, in the byte order of this machine.
 
     Raises
     ------
     ValueError
-        The file is no IDX file, is truncated or corrupt, or is longer than its header says.
+        The file is not an IDX file, is truncated or corrupt, or is longer than the header says.
+    OSError
+        The file cannot be opened.
     """
     with open(path, "rb") as file:
         zipped = file.read(2) == _GZIP_MAGIC
@@ -49,12 +52,13 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
 
 def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str]) -> Array:
+    """Return the array that the bytes of a stream describe. `path` is for error messages."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 32:
         raise ValueError(
-            f"{path}: not an IDX file: expected it to begin with two zero bytes, the code of a "
-            "type and a number of dimensions (00 00 08 03 for images), "
-            + (f"got {magic.hex(' ')}" if magic else "but it is empty")
+            f"{path}: not an IDX file: expected two zero bytes, the code of a type and the number "
+            "of dimensions at the start (00 00 08 03 for images), "
+            + (f"got {magic.hex(' ')}" if magic else "but the file is empty")
         )
     dtype, ndim = np.dtype(_TYPES[magic[2]]), magic[3]
     header = stream.read(4 * ndim)
@@ -63,8 +67,8 @@ def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str]) -> Ar
     shape = tuple(int(size) for size in np.frombuffer(header, ">u4"))
     expected = math.prod(shape) * dtype.itemsize
 
-    # Block by block up to the end: what the header promises may be far more than there is, and
-    # gzip compares its checksum at the end.
+    # Reads block by block, because a damaged header may announce far more data than there is, and
+    # to the end, because gzip verifies the checksum there.
     data = bytearray()
     while len(data) <= expected and (block := stream.read(_BLOCK)):
         data += block
@@ -72,23 +76,23 @@ def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str]) -> Ar
         state = "truncated" if len(data) < expected else "too long"
         got = f"{len(data)}" if len(data) < expected else "more"
         raise ValueError(
-            f"{path}: {state}: its header says {' x '.join(map(str, shape))} values of "
-            f"{dtype.itemsize} bytes, {expected} bytes in all, but {got} follow it"
+            f"{path}: {state}: the header says {' x '.join(map(str, shape))} values of "
+            f"{dtype.itemsize} bytes, {expected} bytes in all, but {got} follow"
         )
     try:
         array = np.frombuffer(data, dtype).reshape(shape)
-    except ValueError as error:  # no values, and dimensions too large for an array
+    except ValueError as error:  # no values, but dimensions beyond the limits of NumPy
         raise ValueError(f"{path}: an array of shape {shape} is too large ({error})") from error
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def load_idx(path: Path) -> Dataset:
-    """One IDX file of rows or images."""
+    """Return the rows or images of one IDX file."""
     return Dataset(str(path), as_rows(read_idx(path), str(path)))
 
 
 def find_idx_files(folder: Path) -> dict[str, Path]:
-    """Those of the four `FILES` that are in a folder, gzipped or not."""
+    """Return those of the four `FILES` that are in a folder, gzipped or not, by role."""
     found = {}
     for role, name in FILES.items():
         for path in (folder / name, folder / f"{name}.gz"):
@@ -99,7 +103,7 @@ def find_idx_files(folder: Path) -> dict[str, Path]:
 
 
 def load_idx_files(files: dict[str, Path], name: str) -> Dataset:
-    """Training and test images with their labels, out of the four files."""
+    """Return the training and test images of four IDX files, with their labels."""
     arrays = {role: read_idx(path) for role, path in files.items()}
     X = as_rows(arrays["X"], str(files["X"]))
     X_test = as_rows(arrays["X_test"], str(files["X_test"]))

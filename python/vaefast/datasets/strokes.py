@@ -1,8 +1,8 @@
-"""The built-in data: digits drawn as pen strokes.
+"""The built-in data set: digits drawn as pen strokes.
 
-Each digit is a set of smooth curves in two styles. An image blends the styles, bends the plane
-a little (the wobble), scales, slants and places the curves, and inks every pixel by its distance
-to the nearest point of them.
+Each digit is a set of smooth curves in two styles. An image blends the two styles, bends the plane
+a little (the wobble), and then scales, slants and places the curves. The distance of a pixel to the
+nearest point of a curve determines the ink of the pixel.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from .dataset import Array, Dataset
 
 SIDE = 28  # pixels
 CHUNK = 512  # images drawn at once
-SPACING = 0.8  # pixels between neighbouring points of a curve, at most about
+SPACING = 0.8  # approximate largest distance between neighbouring points of a curve, pixels
 
-# Curves run smoothly through their points, (x, y) with y down, in a box about 12 wide and 20 high.
-# A curve that ends where it starts is closed. Both styles have the same curves and points.
+# A curve runs smoothly through points (x, y), where y points down, in a box about 12 wide and 20
+# high. It is closed if it ends where it starts. Both styles of a digit have the same number of
+# curves and of points, so that they can be blended.
 _Curve = tuple[tuple[float, float], ...]
 _Glyph = tuple[_Curve, ...]
 
@@ -90,49 +91,57 @@ _GLYPHS: tuple[tuple[_Glyph, _Glyph], ...] = (
 )
 # fmt: on
 
-# Drawing factors, each uniform in its range, in the order of the random numbers. Even the largest
-# drawing leaves the border of the image black. The ranges are narrow enough for two latent
-# dimensions to tell the digits apart, wide enough that a model has something to learn.
+# Factors of a drawing, each uniform in a range, in the order of the random numbers. Even the
+# largest drawing leaves the border of the image black. The ranges are narrow enough that two latent
+# dimensions can tell the digits apart, and wide enough that a model has something to learn.
 _RANGES = {
-    "style": (0.0, 1.0),  # from the first style of the glyph to the second
+    "style": (0.0, 1.0),  # 0 is the first style of the glyph, 1 the second
     "slant": (-5.0, 20.0),  # degrees, to the right
     "size": (17.0, 20.0),  # height, pixels
-    "aspect": (0.95, 1.1),  # width, relative to the glyph's own
-    "x": (-0.5, 0.5),  # centre of the drawing from the centre of the image, pixels, right
-    "y": (-0.5, 0.5),  # down
-    "thickness": (2.2, 3.6),  # of the pen, pixels
-    "wobble": (0.0, 0.7),  # displacement by the bending, pixels, at most
+    "aspect": (0.95, 1.1),  # width, relative to that of the glyph
+    "x": (-0.5, 0.5),  # offset of the drawing from the centre of the image, pixels to the right
+    "y": (-0.5, 0.5),  # the same, pixels down
+    "thickness": (2.2, 3.6),  # width of the pen, pixels
+    "wobble": (0.0, 0.7),  # largest displacement by the bending, pixels
 }
 _NUISANCES = 4  # directions and phases of the bending
 
 
 def strokes(n: int = 30_000, *, n_test: int = 2_000, random_state: int | None = 0) -> Dataset:
-    """Digits drawn as pen strokes: 28x28 grey images, white ink on black.
+    """Draw digits as pen strokes: grey images of 28 x 28 pixels, white ink on black.
 
     Parameters
     ----------
-    n, n_test : int
-        How many images to draw for training and for testing.
-    random_state : int or None
-        Seed. The first k images of a larger draw are the draw of k; the test images do not depend
-        on `n`. None draws other images at each call.
+    n : int, default=30_000
+        Number of training images.
+    n_test : int, default=2_000
+        Number of test images.
+    random_state : int or None, default=0
+        Seed. The first k training images are the same for every n >= k, and the test images do not
+        depend on `n`. None draws other images at each call.
 
     Returns
     -------
     Dataset
-        `X` uint8 (n, 28, 28), `y` int64 (n,) from 0 to 9, `X_test`, `y_test`, and the
-        `factors` of `X` and `factors_test` of `X_test`, float32 (n,) each, independent and uniform:
+        `X` uint8 (n, 28, 28), `y` int64 (n,) from 0 to 9, and test rows of the same form. The
+        `factors` of `X` and the `factors_test` of `X_test` are float32 (n,) each, independent and
+        uniform:
 
         ========= =============================================================== ============
-        style     from one way to write the digit to another                      0 to 1
-        slant     degrees, to the right                                           -5 to 20
+        style     blend of two ways to write the digit                            0 to 1
+        slant     slant to the right, degrees                                     -5 to 20
         size      height of the drawing before the wobble, pixels                 17 to 20
-        aspect    width, relative to the digit's own                              0.95 to 1.1
-        x, y      centre of the drawing from that of the image, pixels right,     -0.5 to 0.5
-                  down
-        thickness of the pen, pixels                                              2.2 to 3.6
+        aspect    width, relative to the undistorted digit                        0.95 to 1.1
+        x         offset of the drawing from the centre, pixels to the right      -0.5 to 0.5
+        y         offset of the drawing from the centre, pixels down              -0.5 to 0.5
+        thickness width of the pen, pixels                                        2.2 to 3.6
         wobble    largest displacement of the pen along an axis, pixels           0 to 0.7
         ========= =============================================================== ============
+
+    Raises
+    ------
+    ValueError
+        `n`, `n_test` or `random_state` is not a non-negative integer.
     """
     try:
         train_seed, test_seed = np.random.SeedSequence(random_state).spawn(2)
@@ -154,6 +163,7 @@ def strokes(n: int = 30_000, *, n_test: int = 2_000, random_state: int | None = 
 
 
 def _count(name: str, value: int) -> int:
+    """Return a number of images as an int; ValueError if it is not a non-negative integer."""
     try:
         count = operator.index(value)
     except TypeError:
@@ -164,8 +174,8 @@ def _count(name: str, value: int) -> int:
 
 
 def _draw(n: int, seed: np.random.SeedSequence) -> tuple[Array, Array, dict[str, Array]]:
-    """Images (n, 28, 28), labels (n,) and factors of n digits."""
-    # One row of random numbers for each image: a longer draw begins with the shorter one.
+    """Return the images (n, 28, 28), the labels (n,) and the factors of n digits."""
+    # Each image has a row of random numbers, so a longer draw begins with the shorter one.
     u = np.random.default_rng(seed).random((n, 1 + len(_RANGES) + _NUISANCES))
     labels = (u[:, 0] * 10).astype(np.int64)
     factors = {
@@ -185,11 +195,11 @@ def _draw(n: int, seed: np.random.SeedSequence) -> tuple[Array, Array, dict[str,
 
 
 def _pen_path(digit: int, factors: dict[str, Array], turns: Array) -> tuple[Array, Array]:
-    """Points of the curves in the image: x and y, (points, images) each, in pixels."""
+    """Return the points of the curves in the images: x and y, (points, images) each, in pixels."""
     first, second = _sampled(digit)  # (2, points, 1) each
     x, y = first + factors["style"] * (second - first)
 
-    # Bend the plane, not the curves: what touches or closes before does so after.
+    # Bends the plane and not the single curves, so that curves that touch or close still do.
     size, wobble = factors["size"], factors["wobble"]
     aim_x, aim_y, phase_x, phase_y = turns
     wave = np.float32(2.5)  # radians per half height
@@ -209,20 +219,20 @@ def _pen_path(digit: int, factors: dict[str, Array], turns: Array) -> tuple[Arra
 
 
 def _ink(x: Array, y: Array, thickness: Array) -> Array:
-    """Images, uint8 (images, 28, 28), of pen paths: x and y, (points, images) each."""
-    # The images are the last axis, so that every step runs over long stretches of memory.
+    """Return images, uint8 (images, 28, 28), of pen paths x and y, (points, images) each."""
+    # The images are the last axis, so that every operation runs over long contiguous memory.
     pixel = np.arange(SIDE, dtype=np.float32)[:, None]
     nearest = np.full((SIDE, SIDE, x.shape[1]), np.inf, np.float32)  # squared distance
     distance = np.empty_like(nearest)
     reach = thickness.max() / 2 + 1
     for point_x, point_y in zip(x, y, strict=True):
-        # Only the pixels that this point may ink in some image.
+        # Restricts the work to the pixels that this point may ink in some image.
         columns, rows = _around(point_x, reach), _around(point_y, reach)
         dx, dy = (pixel[columns] - point_x) ** 2, (pixel[rows] - point_y) ** 2
         here = distance[rows, columns]
         np.add(dy[:, None], dx[None], out=here)
         np.minimum(nearest[rows, columns], here, out=nearest[rows, columns])
-    # Full ink inside the pen, none outside, a slope of one pixel around its edge.
+    # The ink falls from full to none within one pixel around the edge of the pen.
     np.sqrt(nearest, out=nearest)
     np.subtract(thickness / 2 + np.float32(0.5), nearest, out=nearest)
     np.clip(nearest, 0, 1, out=nearest)
@@ -231,14 +241,14 @@ def _ink(x: Array, y: Array, thickness: Array) -> Array:
 
 
 def _around(positions: Array, reach: float) -> slice:
-    """The pixels within reach of any of these positions."""
+    """Return the range of pixels within reach of any of these positions."""
     return slice(max(0, int(positions.min() - reach)), int(positions.max() + reach) + 2)
 
 
 @cache
 def _sampled(digit: int) -> tuple[Array, Array]:
-    """Points along both styles of a digit, float32 (2, points, 1), y from about -1 to 1."""
-    scale = _RANGES["size"][1] / 20  # pixels per unit of the glyphs, at most
+    """Return points along both styles of a digit, float32 (2, points, 1), y from about -1 to 1."""
+    scale = _RANGES["size"][1] / 20  # largest number of pixels per unit of a glyph
     sampled: tuple[list[Array], list[Array]] = ([], [])
     for curves in zip(*_GLYPHS[digit], strict=True):
         knots = [np.array(curve, float) for curve in curves]
@@ -255,7 +265,7 @@ def _sampled(digit: int) -> tuple[Array, Array]:
 
 
 def _through(knots: Array, steps: Array) -> Array:
-    """Catmull-Rom spline through knots (k, 2), with steps[i] points in its i-th span."""
+    """Return a Catmull-Rom spline through knots (k, 2), with steps[i] points in the i-th span."""
     closed = len(knots) > 2 and np.array_equal(knots[0], knots[-1])
     before = knots[-2] if closed else 2 * knots[0] - knots[1]
     after = knots[1] if closed else 2 * knots[-1] - knots[-2]

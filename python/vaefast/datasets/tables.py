@@ -1,4 +1,4 @@
-"""Tables of numbers as text: CSV, with or without a header."""
+"""CSV files of numbers, with or without a header."""
 
 from __future__ import annotations
 
@@ -16,28 +16,34 @@ from .dataset import Dataset
 
 SUFFIXES = (".csv", ".tsv")
 GAPS = ("", "NA", "N/A", "null")  # cells without a value
-_ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that spreadsheets put in front
+_ENCODING = "utf-8-sig"  # UTF-8, with or without the byte order mark that spreadsheets write
 
 
 def load_csv(path: Path) -> Dataset:
-    """The rows of a CSV file: values between commas, semicolons or tabs, all of them numbers.
+    """Return the rows of a CSV file of numbers.
 
-    The first row is a header when none of its cells is a number. The separator is the first of
-    semicolon, tab and comma that the first row has. An empty cell is a missing value, NaN; so is
-    one that says NA, N/A, null or nan.
+    The first row is a header if none of its cells is a number. The separator is a semicolon if the
+    first row has one, else a tab if it has one, else a comma. An empty cell is a missing value and
+    becomes NaN, and so does a cell with NA, N/A, null or nan.
+
+    Raises
+    ------
+    ValueError
+        The file is empty or not UTF-8 text, a cell is not a number, or rows differ in length. The
+        message gives the line and the column.
     """
     delimiter = _delimiter(path)
     with _rows(path, delimiter) as rows:
         line, first = next(rows, (0, None))
         if first is None:
-            raise ValueError(f"{path}: is empty")
+            raise ValueError(f"{path}: the file is empty")
         header = None if any(map(_is_number, first)) else tuple(cell.strip() for cell in first)
         if header and next(rows, None) is None:
-            raise ValueError(f"{path}: has no rows of numbers, only {first} on line {line}")
+            raise ValueError(f"{path}: there are no rows of numbers, only {first} on line {line}")
         if header and "" in header:
             raise ValueError(
                 f"{path}, line {line}: column {header.index('') + 1} has no name in the header. "
-                "(Where pandas wrote the rows' index, leave it out: "
+                "(If pandas wrote the row index into this column, save the frame without it: "
                 "frame.to_csv(path, index=False).)"
             )
     try:
@@ -46,16 +52,17 @@ def load_csv(path: Path) -> Dataset:
         wrong = _what_is_wrong(path, delimiter, header)
         if wrong is not None:
             raise ValueError(wrong) from error
-        X = _load(path, delimiter, line if header else 0, _number_or_nan)  # slower, cell by cell
+        X = _load(path, delimiter, line if header else 0, _number_or_nan)  # slower: cell by cell
     if header and len(header) != X.shape[1]:
         raise ValueError(
-            f"{path}, line {line}: the header has {len(header)} columns, the rows have {X.shape[1]}"
+            f"{path}, line {line}: the header has {len(header)} columns, but the rows have "
+            f"{X.shape[1]}"
         )
     return Dataset(str(path), X, columns=header)
 
 
 def read_cells(path: Path) -> Iterator[list[str]]:
-    """The rows of a file that `load_csv` has read, in its own words, without the header."""
+    """Yield the rows of a file that `load_csv` has read, as text, without the header."""
     with _rows(path, _delimiter(path)) as rows:
         for number, (_, cells) in enumerate(rows):
             if number or any(map(_is_number, cells)):
@@ -65,8 +72,9 @@ def read_cells(path: Path) -> Iterator[list[str]]:
 def _load(
     path: Path, delimiter: str, skip: int, convert: Callable[[str], float] | None = None
 ) -> NDArray[np.float32]:
+    """Return the numbers of a file after `skip` lines. `convert` turns a cell into a number."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # too large becomes infinity
+        warnings.simplefilter("ignore", RuntimeWarning)  # numbers beyond float32 become infinite
         return np.loadtxt(
             path,
             dtype=np.float32,
@@ -90,7 +98,7 @@ def _is_gap(cell: str) -> bool:
 
 @contextmanager
 def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """The rows that are not blank, each with the number of its line."""
+    """Give an iterator over the rows that are not blank, each after the number of the line."""
     with path.open(encoding=_ENCODING, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
@@ -102,6 +110,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]
 
 
 def _delimiter(path: Path) -> str:
+    """Return the separator, as the first row shows it."""
     try:
         with path.open(encoding=_ENCODING) as file:
             first = next((line for line in file if line.strip()), "")
@@ -111,7 +120,10 @@ def _delimiter(path: Path) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    """Whether NumPy reads a cell as a number: float() takes 1_000 and other scripts' digits too."""
+    """Return whether NumPy reads a cell as a number.
+
+    float() alone would not do: it also accepts 1_000, and digits that are not ASCII.
+    """
     try:
         float(cell)
     except ValueError:
@@ -120,7 +132,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _what_is_wrong(path: Path, delimiter: str, header: tuple[str, ...] | None) -> str | None:
-    """The first row or cell of a CSV file that is not as it should be."""
+    """Return a message about the first wrong row or cell of a CSV file, or None if all are fine."""
     width = len(header) if header else None
     with _rows(path, delimiter) as rows:
         if header:
@@ -134,7 +146,7 @@ def _what_is_wrong(path: Path, delimiter: str, header: tuple[str, ...] | None) -
                     column = f"column {number}" + (f" ({header[number - 1]})" if header else "")
                     return (
                         f"{path}, line {line}, {column}: expected a number, got {cell!r}. "
-                        "(A missing value is an empty cell or NA. Columns of text and dates are "
-                        "for vaefast.tables.)"
+                        "(A missing value is an empty cell or NA. To train on text or dates, "
+                        "encode them with vaefast.tables.)"
                     )
     return None

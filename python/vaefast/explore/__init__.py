@@ -1,4 +1,4 @@
-"""A page to walk through a model's latent space: one HTML file with the decoder inside."""
+"""Write a web page that explores a model's latent space: one HTML file with the decoder inside."""
 
 from __future__ import annotations
 

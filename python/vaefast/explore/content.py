@@ -1,6 +1,6 @@
-"""What the page knows of a model and its data, as one object of plain JSON.
+"""The content of the page: a model and its data as one JSON object.
 
-Numbers go as base64: {"type": "float32" or "float16", "base64": ...}, little-endian.
+Arrays of numbers are little-endian base64: {"type": "float32" or "float16", "base64": ...}.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .plane import page_map
 
 Array = NDArray[Any]
 
-# How the page makes E[x|z] of the decoder's output, by a function's name in decoder.js. A
-# likelihood that the page is to draw is added here.
+# Names of the functions in decoder.js that turn the decoder's output into E[x|z]. The page can
+# draw only likelihoods that are listed here.
 MEANS = {
     "bernoulli": "sigmoid",
     "continuous_bernoulli": "continuous_bernoulli",
@@ -30,9 +30,9 @@ MEANS = {
     **dict.fromkeys(("poisson", "negative_binomial"), "exp"),
 }
 
-POINTS = 2_000
-PROBES = 128  # codes that ranges, strengths and rounding are measured at
-FINE = 0.25 / 255  # float16 weights must stay this close, of the range from black to white
+POINTS = 2_000  # points on the map, at most
+PROBES = 128  # codes at which ranges, strengths and rounding errors are measured
+TOLERANCE = 0.25 / 255  # largest rounding error of float16 weights, as a share of black to white
 
 
 def page_content(
@@ -44,22 +44,22 @@ def page_content(
     directions: Mapping[str, ArrayLike] | None,
     source: str,
 ) -> dict[str, Any]:
-    """Return all that the page shows, ready for json.dumps."""
+    """Return the content of the page, ready for json.dumps."""
     model = vae.model_
     mean = _mean_function(model)
     latent_dim, shape = model.latent_dim, model.feature_shape
     rng = np.random.default_rng(0)
     prior = rng.standard_normal((PROBES, latent_dim), dtype=np.float32)
     names = _columns(columns or model.names, shape)
-    arrows = _directions(directions or {}, latent_dim)
+    vectors = _directions(directions or {}, latent_dim)
     codes = points = None
-    words = ""
+    points_text = ""
     start = prior[0] if latent_dim > 2 else np.zeros(latent_dim, np.float32)
     if X is not None:
         codes, points = _points(model, X, labels, rng)
         start = codes[0]
         some = f"{points['n']:,} of " if points["n"] < points["of"] else ""
-        words = f"Points: where the encoder puts {some}the {points['of']:,} {source}. "
+        points_text = f"The points are the codes of {some}the {points['of']:,} {source}. "
     probes = prior if codes is None else codes[:PROBES]
     decoded = model.decode(probes)
     low_high = _range(model, X, decoded)
@@ -75,32 +75,32 @@ def page_content(
         "strength": strength.tolist(),
         "order": order.tolist(),
         "limit": 3.0 if codes is None else max(3.0, math.ceil(np.abs(codes).max())),
-        "map": page_map(codes, order.tolist(), words),
+        "map": page_map(codes, order.tolist(), points_text),
         "points": points,
         "centre": _floats(np.zeros(latent_dim) if codes is None else codes.mean(0)),
         "start": _floats(start),
-        "directions": arrows,
+        "directions": vectors,
     }
 
 
-def model_in_words(vae: VAE) -> str:
-    """Return some sentences on the model, for people."""
+def describe_model(vae: VAE) -> str:
+    """Return a short description of the model."""
     model = vae.model_
     shape, net = model.feature_shape, "-".join(map(str, _sizes(model)))
     if is_image_shape(shape):
         colour = {1: "grey", 3: "colour", 4: "colour"}[shape[2] if len(shape) == 3 else 1]
-        what = f"{colour} pictures of {shape[0]} x {shape[1]} pixels"
+        rows, row = f"{colour} images of {shape[0]} x {shape[1]} pixels", "an image"
     else:
-        what = f"rows of {math.prod(shape):,} numbers, drawn as bars"
+        rows, row = f"rows of {math.prod(shape):,} numbers, which the page draws as bars", "a row"
     numbers = f"{model.latent_dim:,} number{'s' if model.latent_dim > 1 else ''}"
     return (
-        f"A model that learned {what}. It develops each from a code of {numbers}, by a decoder of "
-        f"the widths {net}. The likelihood is {model.params['likelihood']}."
+        f"The model was trained on {rows}. Its decoder turns a code of {numbers} into {row}, "
+        f"through layers of widths {net}. The likelihood is {model.params['likelihood']}."
     )
 
 
 def _sizes(model: FittedModel) -> list[int]:
-    """Return the widths of the decoder, from the latent space to the features."""
+    """Return the widths of the decoder's layers, from the latent space to the features."""
     tensors = model.weights()
     hidden = [tensors[f"decoder.{i}.bias"].size for i in range(_depth(tensors))]
     return [model.latent_dim, *hidden, model.features]
@@ -112,37 +112,37 @@ def _depth(tensors: Mapping[str, Array]) -> int:
 
 def _mean_function(model: FittedModel) -> str:
     if model.conditions is not None:
-        raise ValueError("the page cannot draw a conditional model: its decoder needs y")
-    found = " and ".join(name for name, _ in model.columns)
-    if found not in MEANS:
+        raise ValueError("the page cannot draw a conditional model, because its decoder needs y")
+    likelihood = " and ".join(name for name, _ in model.columns)
+    if likelihood not in MEANS:
         raise ValueError(
             f"the page can draw models whose likelihood is {' or '.join(MEANS)}, "
-            f"but that of this model is {found}"
+            f"but the likelihood of this model is {likelihood}"
         )
-    return MEANS[found]
+    return MEANS[likelihood]
 
 
 def _decoder(
     model: FittedModel, mean: str, probes: Array, low_high: tuple[float, float]
 ) -> dict[str, Any]:
-    """The decoder's weights, as float16 where nobody can see the difference."""
+    """Return the decoder, with float16 weights if the difference is too small to see."""
     tensors = model.weights()
     layers = [*(f"decoder.{i}" for i in range(_depth(tensors))), "output"]
     names = [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
     flat = np.concatenate([tensors[name].ravel() for name in names])
-    with np.errstate(over="ignore"):  # what becomes infinite fails the comparison
+    with np.errstate(over="ignore"):  # infinite weights fail the comparison below
         rounded = {
             name: tensor.astype(np.float16).astype(np.float32) if name in names else tensor
             for name, tensor in tensors.items()
         }
     error = np.abs(model.with_weights(rounded).decode(probes) - model.decode(probes)).max()
-    fine = error <= FINE * (low_high[1] - low_high[0])  # False for NaN
+    is_close = error <= TOLERANCE * (low_high[1] - low_high[0])  # False for NaN
     return {
         "sizes": _sizes(model),
         "activation": model.params["activation"],
         "mean": mean,
         "n_weights": flat.size,
-        "weights": _floats(flat, "float16" if fine else "float32"),
+        "weights": _floats(flat, "float16" if is_close else "float32"),
     }
 
 
@@ -160,7 +160,7 @@ def _points(
 
 
 def _range(model: FittedModel, X: ArrayLike | None, decoded: Array) -> tuple[float, float]:
-    """The values that are drawn as black and as white, or as the bottom and the top of bars."""
+    """Return the values at black and white, or at the bottom and the top of the bars."""
     if model.params["likelihood"] == "bernoulli":
         return 0.0, 1.0
     if is_image_shape(model.feature_shape):
@@ -171,17 +171,17 @@ def _range(model: FittedModel, X: ArrayLike | None, decoded: Array) -> tuple[flo
 
 
 def _strength(model: FittedModel, probes: Array) -> NDArray[np.float64]:
-    """How far one standard deviation of the prior along each dimension moves the picture.
+    """Return how much each latent dimension changes the picture, (latent_dim,).
 
-    The root of the mean square, over codes and features, of half the difference between one step
-    on and one step back: (latent_dim,).
+    The change is half the difference between the pictures one standard deviation of the prior
+    forward and one back, as the root mean square over codes and features.
     """
-    some = probes[: max(1, min(32, 4096 // probes.shape[1]))]
+    codes = probes[: max(1, min(32, 4096 // probes.shape[1]))]
     strength = np.empty(probes.shape[1])
     for dimension in range(probes.shape[1]):
         step = np.zeros(probes.shape[1], np.float32)
         step[dimension] = 1
-        change = model.decode(some + step) - model.decode(some - step)
+        change = model.decode(codes + step) - model.decode(codes - step)
         strength[dimension] = np.sqrt(np.mean(np.square(change / 2, dtype=np.float64)))
     return strength
 
@@ -203,7 +203,7 @@ def _directions(directions: Mapping[str, ArrayLike], latent_dim: int) -> list[di
         if array.dtype.kind not in "iuf" or array.shape != (latent_dim,):
             raise ValueError(
                 f"the direction {name!r} must be {latent_dim} numbers, one for each latent "
-                f"dimension; it is {array.dtype} of shape {array.shape}"
+                f"dimension, got {array.dtype} of shape {array.shape}"
             )
         if not np.isfinite(array).all() or not array.any():
             raise ValueError(f"the direction {name!r} must be finite and not all zeros")

@@ -1,4 +1,4 @@
-// What the page was given, and the decoder: a chain of dense layers on typed arrays.
+// The content of the page, and the decoder: a chain of dense layers on typed arrays.
 
 const model = JSON.parse(document.getElementById("model").textContent);
 
@@ -14,7 +14,7 @@ function float16(bits) {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-// little-endian, as every browser's typed arrays are
+// Typed arrays are little-endian in every browser, as the packed numbers are.
 function floats({ type, base64 }) {
   const { buffer } = bytes(base64);
   return type === "float16" ? Float32Array.from(new Uint16Array(buffer), float16)
@@ -23,7 +23,7 @@ function floats({ type, base64 }) {
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-// Abramowitz & Stegun 7.1.26: within 1.5e-7
+// Abramowitz & Stegun 7.1.26; the absolute error is at most 1.5e-7.
 function erf(x) {
   const t = 1 / (1 + 0.3275911 * Math.abs(x));
   const sum = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741
@@ -31,7 +31,7 @@ function erf(x) {
   return Math.sign(x) * (1 - sum * Math.exp(-x * x));
 }
 
-// Activations of the hidden layers, and the mean of a likelihood from the decoder's output.
+// Activations of the hidden layers, and functions that turn the decoder's output into E[x|z].
 const functions = {
   relu: (x) => Math.max(x, 0),
   tanh: Math.tanh,
@@ -47,12 +47,12 @@ const functions = {
     : 1 / (1 - Math.exp(-x)) - 1 / x),
 };
 
-// out = x weight + bias; weight is (inputs, outputs), row-major
+// Computes out = x weight + bias, where weight is (inputs, outputs), row-major.
 function product({ inputs, outputs, weight, bias, out }, x) {
   out.set(bias);
   for (let i = 0; i < inputs; i++) {
     const factor = x[i], row = i * outputs;
-    if (factor === 0) continue; // relu leaves many
+    if (factor === 0) continue; // relu makes many zeros
     for (let j = 0; j < outputs; j++) out[j] += factor * weight[row + j];
   }
 }

@@ -1,4 +1,4 @@
-"""Labels of the map's points: classes of a few kinds, or a scale of numbers."""
+"""The labels of the map's points: a few classes, or numbers on a scale."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-CLASSES = 20  # more different numbers are a scale, of more different words the rarest are "other"
+# With more distinct labels than this, numbers become a scale, and the rarest texts become "other".
+CLASSES = 20
 
 
 def page_labels(labels: ArrayLike, n: int, chosen: NDArray[Any]) -> dict[str, Any]:
-    """Return the labels of the chosen of n rows, in the page's form."""
+    """Return the labels of the chosen rows, out of n, as the page reads them."""
     array = np.asarray(labels)
     if array.shape != (n,):
         raise ValueError(f"labels must have the shape ({n},), one for each row, got {array.shape}")
@@ -23,9 +24,9 @@ def page_labels(labels: ArrayLike, n: int, chosen: NDArray[Any]) -> dict[str, An
     texts = [str(name) for name in names.tolist()]
     if len(names) > CLASSES:
         kept = np.sort(np.argsort(-counts, kind="stable")[: CLASSES - 1])
-        place = np.full(len(names), CLASSES - 1)
-        place[kept] = np.arange(CLASSES - 1)
-        texts, index = [*(texts[i] for i in kept), "other"], place[index]
+        new_index = np.full(len(names), CLASSES - 1)
+        new_index[kept] = np.arange(CLASSES - 1)
+        texts, index = [*(texts[i] for i in kept), "other"], new_index[index]
     return {"names": texts, "index": _base64(index.astype(np.uint8))}
 
 
@@ -35,7 +36,7 @@ def _scale(values: NDArray[np.float32]) -> dict[str, Any]:
     low, high = float(finite.min()), float(finite.max())
     return {
         "low": low,
-        "high": high if high > low else low + 1,  # float32 may see no difference
+        "high": high if high > low else low + 1,  # the page divides by high - low
         "values": {"type": "float32", "base64": _base64(values)},
     }
 

@@ -1,51 +1,52 @@
-// The map: a plane through the latent space, with points, pictures, and the pointer on it.
+// The map: a plane through the latent space, with points, pictures and the pointer.
 
 const ground = document.getElementById("ground"), overlay = document.getElementById("pointer");
 const { centre, axes, half } = model.map;
 const points = model.points && { ...model.points, codes: floats(model.points.codes) };
-const chosenClasses = new Set(); // none: all are shown
-const GRID = 13; // pictures along a side
+const chosenClasses = new Set(); // an empty set shows all classes
+const GRID = 13; // pictures along each side of the map
 
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const pointCode = (i) => points.codes.slice(i * model.latent_dim, (i + 1) * model.latent_dim);
-// code -> (u, v) in the plane
+// Returns the (u, v) of a code in the plane.
 const project = (code) => axes.map((axis) => dot(axis, code) - dot(axis, centre));
-// the code above (u, v) that keeps what `code` has beside the plane
+// Moves a code to (u, v) within the plane. Its component outside the plane stays as it is.
 function moveInPlane(code, u, v) {
   const [u0, v0] = project(code);
   return code.map((value, i) => value + (u - u0) * axes[0][i] + (v - v0) * axes[1][i]);
 }
 const places = points && Array.from({ length: points.n }, (_, i) => {
   const [u, v] = project(pointCode(i));
-  // one dimension alone leaves the height free: points are spread to be seen
+  // With one latent dimension the height is free, so points are spread to avoid overlaps.
   return [u, model.latent_dim === 1 ? half * 0.6 * (((i * 0.618034) % 1) - 0.5) : v];
 });
 
-let side = 0; // of the map, in CSS pixels
+let side = 0; // side of the map, in CSS pixels
 const toPixel = ([u, v]) => [(u / half + 1) * side / 2, (1 - v / half) * side / 2];
 const toPlane = (x, y) => [(2 * x / side - 1) * half, (1 - 2 * y / side) * half];
 
 function nearestPoint(u, v) {
-  let best = -1, least = Infinity;
+  let nearest = -1, least = Infinity;
   places.forEach(([pu, pv], i) => {
     const distance = (pu - u) ** 2 + (pv - v) ** 2;
-    if (distance < least && isShown(i)) [best, least] = [i, distance];
+    if (distance < least && isShown(i)) [nearest, least] = [i, distance];
   });
-  return best;
+  return nearest;
 }
 
-function sized(canvas) {
+// Fits a canvas to its size on the screen, clears it and returns its context.
+function cleared(canvas) {
   const pixels = devicePixelRatio || 1;
   side = canvas.clientWidth;
-  const wanted = Math.round(side * pixels);
-  if (canvas.width !== wanted) canvas.width = canvas.height = wanted;
+  const needed = Math.round(side * pixels);
+  if (canvas.width !== needed) canvas.width = canvas.height = needed;
   const context = canvas.getContext("2d");
   context.setTransform(pixels, 0, 0, pixels, 0, 0);
   context.clearRect(0, 0, side, side);
   return context;
 }
 
-// circle, square and triangle in turn: a class is known by colour and shape
+// Classes take a circle, a square or a triangle in turn, so shape and colour identify them.
 function mark(context, index, x, y, radius) {
   context.beginPath();
   if (index % 3 === 0) context.arc(x, y, radius, 0, 2 * Math.PI);
@@ -71,14 +72,14 @@ function describePoint(i) {
 }
 
 function drawGround() {
-  const context = sized(ground);
+  const context = cleared(ground);
   const withPictures = document.getElementById("show-pictures").checked;
   if (withPictures && pictures.sheet) context.drawImage(pictures.sheet, 0, 0, side, side);
   drawRings(context, withPictures);
   if (points && document.getElementById("show-points").checked) drawPoints(context, withPictures);
 }
 
-// one, two and three standard deviations of the prior around the latent space's zero
+// Draws circles of one, two and three standard deviations of the prior around its mean.
 function drawRings(context, withPictures) {
   const [x, y] = toPixel(project(new Float32Array(model.latent_dim)));
   context.strokeStyle = withPictures ? "rgb(128 128 128 / 0.5)" : colour("line");
@@ -94,11 +95,11 @@ function drawRings(context, withPictures) {
 
 function drawPoints(context, withPictures) {
   const radius = Math.min(Math.max(side / 170, 2.2), 4) * (points.n > 1200 ? 0.8 : 1);
-  const draw = (i, shade) => {
+  const draw = (i, fill) => {
     const [x, y] = toPixel(places[i]);
-    context.fillStyle = shade;
+    context.fillStyle = fill;
     mark(context, classOf ? classOf[i] : 0, x, y, radius);
-    if (withPictures) context.stroke(); // to be seen on black and on white
+    if (withPictures) context.stroke(); // visible on black and on white
   };
   context.lineWidth = 0.75;
   context.strokeStyle = "#ffffff";
@@ -113,22 +114,22 @@ function drawPoints(context, withPictures) {
   context.globalAlpha = 1;
 }
 
-// Pictures all over the plane; it may move with a slider, so they are drawn in slices of a frame.
-const pictures = { sheet: null, beside: null, task: 0 };
-function developPictures(code) {
+// Pictures cover the plane. A slider can move the plane, so each frame draws only a part of them.
+const pictures = { sheet: null, plane: null, task: 0 };
+function drawPictures(code) {
   if (!document.getElementById("show-pictures").checked) return;
-  const beside = Array.from(moveInPlane(code, 0, 0));
-  const same = (value, i) => Math.abs(value - pictures.beside[i]) < 1e-3;
-  if (pictures.beside && beside.every(same)) return;
-  pictures.beside = beside;
+  const plane = Array.from(moveInPlane(code, 0, 0)); // the point that identifies the plane
+  const isSame = (value, i) => Math.abs(value - pictures.plane[i]) < 1e-3;
+  if (pictures.plane && plane.every(isSame)) return;
+  pictures.plane = plane;
   cancelAnimationFrame(pictures.task);
   const tile = document.createElement("canvas"), next = document.createElement("canvas");
   const cell = Math.ceil(ground.width / GRID);
   next.width = next.height = cell * GRID;
   const context = next.getContext("2d");
   let index = 0;
-  const slice = () => {
-    const end = performance.now() + 8; // milliseconds: half a frame
+  const drawSome = () => {
+    const end = performance.now() + 8; // 8 ms are half a frame at 60 Hz
     while (index < GRID * GRID && performance.now() < end) {
       const column = index % GRID, row = Math.floor(index / GRID);
       const u = ((column + 0.5) / GRID * 2 - 1) * half, v = (1 - (row + 0.5) / GRID * 2) * half;
@@ -137,21 +138,21 @@ function developPictures(code) {
       context.drawImage(tile, column * cell + (cell - w) / 2, row * cell + (cell - h) / 2, w, h);
       index += 1;
     }
-    if (index < GRID * GRID) pictures.task = requestAnimationFrame(slice);
+    if (index < GRID * GRID) pictures.task = requestAnimationFrame(drawSome);
     else {
       pictures.sheet = next;
       drawGround();
     }
   };
-  slice();
+  drawSome();
 }
 
-// Where the kept code is, where the pointer looks, and the way from A to B.
-function drawOverlay(kept, looked, ends) {
-  const context = sized(overlay);
+// Draws the kept code, the hovered code and the line from A to B.
+function drawOverlay(kept, hovered, ends) {
+  const context = cleared(overlay);
   const outlined = (draw) => {
-    for (const [line, shade] of [[4, colour("ground")], [2, colour("accent")]]) {
-      Object.assign(context, { lineWidth: line, strokeStyle: shade });
+    for (const [lineWidth, strokeStyle] of [[4, colour("ground")], [2, colour("accent")]]) {
+      Object.assign(context, { lineWidth, strokeStyle });
       draw();
     }
   };
@@ -184,11 +185,11 @@ function drawOverlay(kept, looked, ends) {
     }
     context.stroke();
   });
-  if (!looked) return;
-  const [lx, ly] = toPixel(project(looked));
+  if (!hovered) return;
+  const [hx, hy] = toPixel(project(hovered));
   outlined(() => {
     context.beginPath();
-    context.arc(lx, ly, 5, 0, 2 * Math.PI);
+    context.arc(hx, hy, 5, 0, 2 * Math.PI);
     context.stroke();
   });
 }

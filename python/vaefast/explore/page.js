@@ -1,48 +1,48 @@
-// What is shown: one code is kept, another may be looked at; the picture and the map follow.
+// The state of the page: the kept code and the hovered code. The picture and the map follow them.
 
 const byId = (id) => document.getElementById(id);
-const followers = []; // called with the shown code, once a frame
+const followers = []; // functions that each frame calls with the shown code
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 let kept = floats(model.start);
-let looked = null; // under a pointer that only hovers
-let note = ""; // what is known of the shown code, such as a point's label
+let hovered = null; // the code under a pointer that is not pressed
+let note = ""; // remark on the shown code, such as a point's label
 let keptNote = "";
-let waiting = false;
+let frameRequested = false;
 
-// Keep this code. `by` tells whose doing it was, so that the others can follow.
-function keep(code, by, words = "") {
+// Keeps a code. `source` names the control that set it, so that the other controls can reset.
+function keep(code, source, remark = "") {
   kept = Float32Array.from(code);
-  looked = null;
-  note = keptNote = words;
-  for (const stop of keep.stops) stop(by);
+  hovered = null;
+  note = keptNote = remark;
+  for (const onKeep of keep.listeners) onKeep(source);
   refresh();
 }
-keep.stops = [];
+keep.listeners = [];
 
-function look(code, words = "") {
-  looked = code;
-  note = code ? words : keptNote;
+function hover(code, remark = "") {
+  hovered = code;
+  note = code ? remark : keptNote;
   refresh();
 }
 
 function refresh() {
-  if (waiting) return;
-  waiting = true;
+  if (frameRequested) return;
+  frameRequested = true;
   requestAnimationFrame(() => {
-    waiting = false;
+    frameRequested = false;
     render();
   });
 }
 
 function render() {
-  const code = looked || kept;
+  const code = hovered || kept;
   paint(byId("picture"), decode(code), barSize());
   const place = project(code).map((value) => value.toFixed(2).replace("-", "\u2212"));
   model.map.names.forEach((_, i) => { byId("place").children[2 * i + 1].textContent = place[i]; });
   byId("note").textContent = note;
-  drawOverlay(kept, looked, morphEnds());
-  developPictures(kept);
+  drawOverlay(kept, hovered, morphEnds());
+  drawPictures(kept);
   followers.forEach((follow) => follow(code));
 }
 
@@ -52,8 +52,8 @@ function announce(text) {
 
 // ---------------------------------------------------------------- the picture's size
 
-// The largest print that leaves room for its caption, and for the map on a phone.
-function layPrint() {
+// Makes the picture as large as its caption allows, and on a phone as the map allows.
+function sizePicture() {
   const small = innerWidth <= 820;
   const room = small ? 132 : Math.min(byId("print").clientWidth * 0.54, innerHeight * 0.36, 300);
   const scale = Math.min(room / width, room / height);
@@ -68,16 +68,17 @@ function barSize() {
   return { width: clientWidth * pixels, height: clientHeight * pixels, font: 11 * pixels };
 }
 
-function develop() {
-  const sheet = byId("print");
-  sheet.classList.remove("developing");
-  void sheet.offsetWidth; // starts the animation anew
-  sheet.classList.add("developing");
+// Fades the picture in.
+function fadeIn() {
+  const section = byId("print");
+  section.classList.remove("developing");
+  void section.offsetWidth; // the forced layout restarts the animation
+  section.classList.add("developing");
 }
 
 // ---------------------------------------------------------------- the map's pointer
 
-const onMap = (value) => Math.min(Math.max(value, -half), half); // a drag may leave it
+const onMap = (value) => Math.min(Math.max(value, -half), half); // a drag may leave the map
 
 function underPointer(event) {
   const box = overlay.getBoundingClientRect();
@@ -90,15 +91,15 @@ function underPointer(event) {
 overlay.addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
   overlay.setPointerCapture(event.pointerId);
-  const [code, words] = underPointer(event);
-  keep(code, "map", words);
+  const [code, remark] = underPointer(event);
+  keep(code, "map", remark);
 });
 overlay.addEventListener("pointermove", (event) => {
-  const [code, words] = underPointer(event);
-  if (event.buttons & 1) keep(code, "map", words);
-  else if (!isPlaying()) look(code, words);
+  const [code, remark] = underPointer(event);
+  if (event.buttons & 1) keep(code, "map", remark);
+  else if (!isPlaying()) hover(code, remark);
 });
-overlay.addEventListener("pointerleave", () => look(null));
+overlay.addEventListener("pointerleave", () => hover(null));
 
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 overlay.addEventListener("keydown", (event) => {
@@ -115,20 +116,20 @@ overlay.addEventListener("keydown", (event) => {
 
 byId("random").addEventListener("click", () => {
   keep(randomCode(), "random", "Drawn at random");
-  develop();
-  announce("A picture drawn at random");
+  fadeIn();
+  announce("The picture was drawn at random");
 });
 byId("centre").addEventListener("click", () => {
   keep(floats(model.centre), "centre");
-  develop();
-  announce("The picture in the middle");
+  fadeIn();
+  announce("The picture is at the middle of the latent space");
 });
 
-// ---------------------------------------------------------------- what the map shows
+// ---------------------------------------------------------------- the map's content
 
 for (const id of ["show-points", "show-pictures"]) {
   byId(id).addEventListener("change", () => {
-    pictures.beside = null;
+    pictures.plane = null;
     drawGround();
     refresh();
   });
@@ -177,10 +178,10 @@ function buildLegend() {
 }
 
 function drawAll() {
-  layPrint();
+  sizePicture();
   buildLegend();
   drawGround();
-  pictures.beside = null;
+  pictures.plane = null;
   redrawTools();
   refresh();
 }

@@ -1,4 +1,4 @@
-"""The page as a file: the template with its style, scripts and the model filled in."""
+"""Write the page: the template filled with the style, the scripts and the model."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike
 
 from .._system.files import atomic_write
 from ..vae import VAE
-from .content import model_in_words, page_content
+from .content import describe_model, page_content
 
-SCRIPTS = ("decoder.js", "paint.js", "map.js", "page.js", "tools.js")  # each uses those before it
+# The order matters: each script uses the scripts before it.
+SCRIPTS = ("decoder.js", "paint.js", "map.js", "page.js", "tools.js")
 
 
 def write_page(
@@ -31,34 +32,40 @@ def write_page(
     title: str = "vaefast",
     source: str = "rows",
 ) -> None:
-    """Write a page that develops pictures from a model's latent space, in the browser.
+    """Write a web page that explores a model's latent space.
 
-    The file holds the decoder's weights and all scripts: it needs no server and no network.
+    The page decodes codes in the browser. The file holds the decoder's weights and all scripts, and
+    needs no server and no network.
 
     Parameters
     ----------
     vae : VAE
-        A fitted model. Rows that are no images are drawn as bars.
-    path : path
-        The file to write: it is the old one or the whole new one.
-    X : array-like, optional
-        Rows like those that the model was fitted on. At most 2,000 of them, drawn at random, become
-        points of the map.
-    labels : (n,) array, optional
-        Labels of X. Up to 20 different ones colour the points as classes, more numbers as a scale.
-    columns : sequence of str, optional
-        Names of the features of rows that are no images.
-    directions : mapping of str to array, optional
-        Vectors of shape (latent_dim,), each of which gets a slider.
-    title, source : str
-        What to call the model, and the rows of X.
+        Fitted model. Rows that are not images are drawn as bars.
+    path : str or os.PathLike
+        File to write. A failed write leaves an existing file unchanged.
+    X : array-like of shape (n, d), or n images, or None, default=None
+        Rows with the features of the fit. Their codes are the points of the map. If there are more
+        than 2,000 rows, 2,000 of them are drawn at random.
+    labels : array-like of shape (n,) or None, default=None
+        Labels of X. Up to 20 distinct labels colour the points as classes. More distinct numbers
+        colour them on a scale; of more distinct texts, the rarest become "other".
+    columns : sequence of str or None, default=None
+        Names of the features, for rows that are not images. None takes the names that the model
+        was fitted with, if any.
+    directions : mapping of str to array-like of shape (latent_dim,), or None, default=None
+        Directions by name. Each gets a slider.
+    title : str, default="vaefast"
+        Name of the model on the page.
+    source : str, default="rows"
+        Name of the rows of X on the page.
 
     Raises
     ------
     NotFittedError
         The model is not fitted.
     ValueError, TypeError
-        The page cannot draw this likelihood, or X, labels or directions do not fit the model.
+        The model is conditional, the page cannot draw its likelihood, or X, labels, columns or
+        directions do not fit the model.
     OSError
         The file cannot be written.
     """
@@ -67,13 +74,13 @@ def write_page(
     script = "".join(map(_read, SCRIPTS))
     fields = {
         "title": html.escape(title),
-        "what": "picture" if content["kind"] == "image" else "row of a table, drawn as bars,",
-        "about": html.escape(model_in_words(vae)),
+        "row": "picture" if content["kind"] == "image" else "row of a table, drawn as bars",
+        "about": html.escape(describe_model(vae)),
         "map_text": html.escape(content["map"]["text"]),
         "weights": f"{content['decoder']['n_weights']:,}",
         "policy": _policy(style, script),
         "style": style,
-        # "<" would let a label end the element
+        # A "<" in a label could end the script element.
         "model": json.dumps(content, allow_nan=False).replace("<", "\\u003c"),
         "script": script,
     }
@@ -87,7 +94,7 @@ def _read(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """What the browser may load: nothing, but for these two texts and the icon's data URL."""
+    """Return a policy that allows this style, this script and data URLs (the icon), no more."""
     allowed = {
         "default-src": "'none'",
         "style-src": _hash(style),

@@ -1,19 +1,19 @@
-// A decoded row on a canvas: a picture, or bars where rows are no images. Colours of the page.
+// Paints a decoded row on a canvas, as an image or as bars; holds the colours of the page.
 
 const scheme = matchMedia("(prefers-color-scheme: dark)");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
 
-// Ten colours that, with the three shapes that they go with (map.js), the colour-blind can tell.
+// Ten colours. With the three shapes of map.js, colour-blind readers can tell classes apart.
 const COLOURS = {
   light: ["#b87a00", "#2f9bd6", "#00805c", "#c9b400", "#1f4fa8", "#c24a00", "#b84f8c", "#2b2523",
     "#6b3fc4", "#8c8580"],
   dark: ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#4a7fd8", "#d55e00", "#cc79a7", "#f4ece6",
     "#a06bff", "#8c8580"],
 };
-const PAPER = "#fdfbf9", ABOVE = "#b3301b", BELOW = "#5d5552"; // of bars, on a print's white
+const PAPER = "#fdfbf9", ABOVE = "#b3301b", BELOW = "#5d5552"; // bars on white paper
 const classColour = (index) => COLOURS[scheme.matches ? "dark" : "light"][index % 10];
 
-// Viridis, without the end that would be lost on the background.
+// Viridis. scaleColour omits the end that is too close to the background.
 const VIRIDIS = [[68, 1, 84], [70, 50, 127], [54, 92, 141], [39, 127, 142], [31, 161, 135],
   [74, 194, 109], [159, 218, 58], [253, 231, 37]];
 function scaleColour(share) {
@@ -26,7 +26,7 @@ const isImage = model.kind === "image";
 const [height, width, channels = 1] = isImage ? model.shape : [3, 4];
 const ratio = width / height;
 
-// The size is the canvas's own: pixels of the picture, or for bars whatever is sharp on the page.
+// Sets the canvas to the pixels of the image, or to the given size for bars.
 function paint(canvas, values, bars = { width: 120, height: 90 }) {
   if (isImage) paintImage(canvas, values);
   else paintBars(canvas, values, bars);
@@ -41,8 +41,8 @@ function paintImage(canvas, values) {
   const [low, high] = model.range, scale = 255 / (high - low);
   for (let pixel = 0; pixel < width * height; pixel++) {
     for (let c = 0; c < 4; c++) {
-      const channel = channels === 1 && c < 3 ? 0 : c; // grey is all three colours
-      image.data[4 * pixel + c] = channel < channels // clamps and rounds
+      const channel = channels === 1 && c < 3 ? 0 : c; // grey sets all three colours
+      image.data[4 * pixel + c] = channel < channels // the array clamps and rounds
         ? (values[pixel * channels + channel] - low) * scale : 255;
     }
   }
@@ -57,7 +57,7 @@ function shortened(context, text, room) {
   return cut();
 }
 
-// One bar for each feature, from zero; names below where there is room for them.
+// Draws one bar for each feature, from zero, with its name below if there is room.
 function paintBars(canvas, values, size) {
   Object.assign(canvas, size);
   const context = canvas.getContext("2d"), [low, high] = model.range;
@@ -90,7 +90,7 @@ function paintBars(canvas, values, size) {
   });
 }
 
-// A small picture of a code.
+// Paints a code as a small picture.
 function thumbnail(canvas, code) {
   paint(canvas, decode(code));
   return canvas;

@@ -1,4 +1,4 @@
-"""The plane of the map: the latent space itself, or what shows most of it."""
+"""The plane of the map: a two-dimensional latent space itself, or a projection of a larger one."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from numpy.typing import NDArray
 
 from ..latent import plane
 
-HALF = 3.2  # of the map's side, at least: nearly all of the prior
-INSIDE = 0.998  # of the points' coordinates
+HALF = 3.2  # smallest half side of the map; P(|z| < 3.2) = 0.9986 under the prior
+INSIDE = 0.998  # share of the points' coordinates that the map must show
 
 
-def page_map(codes: NDArray[Any] | None, order: list[int], words: str) -> dict[str, Any]:
-    """Return centre, two orthonormal axes and half the side in latent units, names and a text.
+def page_map(codes: NDArray[Any] | None, order: list[int], points_text: str) -> dict[str, Any]:
+    """Return the map's centre, two orthonormal axes, half its side, axis names and description.
+
+    Lengths are in units of the latent space.
 
     Parameters
     ----------
-    codes : (n, latent_dim) array or None
-        Of the points.
+    codes : ndarray of shape (n, latent_dim) or None
+        Codes of the points.
     order : list of int
-        The dimensions, the strongest first.
-    words : str
-        On the points, for the text.
+        Latent dimensions, the strongest first.
+    points_text : str
+        Sentence about the points, for the description.
     """
     latent_dim = len(order)
     centre, axes = np.zeros(latent_dim), np.zeros((2, latent_dim))
@@ -33,9 +35,9 @@ def page_map(codes: NDArray[Any] | None, order: list[int], words: str) -> dict[s
         share = shown_plane.variance_ratio.sum()
         names = ["Component 1", "Component 2"]
         text = (
-            f"The map is the plane along which the {latent_dim:,} numbers of the codes vary most "
-            f"(principal components, {share:.0%} of their variance). Whatever lies beside "
-            "it stays as it is while the pointer moves, and changes with the sliders."
+            f"The map is the plane of the first two principal components of the codes. It holds "
+            f"{share:.0%} of the variance of the {latent_dim:,} latent dimensions. The pointer "
+            "moves within the plane; the sliders also move out of it."
         )
     else:
         shown = order[:2] if latent_dim > 2 else list(range(latent_dim))
@@ -43,9 +45,10 @@ def page_map(codes: NDArray[Any] | None, order: list[int], words: str) -> dict[s
         names = [f"Dimension {dimension + 1}" for dimension in shown]
         text = f"The map shows {' and '.join(names).lower()} of the latent space"
         if latent_dim > 2:
-            text += ", which change the picture most; the others have sliders."
+            text += ", which change the picture most. The other dimensions have sliders."
         else:
-            text += "." if latent_dim == 2 else "; up and down mean nothing."
+            text += "." if latent_dim == 2 else ". The vertical position has no meaning."
+    rings = "The circles are one, two and three standard deviations of the prior."
     half = HALF
     if codes is not None:
         half = max(half, 1.05 * float(np.quantile(np.abs((codes - centre) @ axes.T), INSIDE)))
@@ -54,5 +57,5 @@ def page_map(codes: NDArray[Any] | None, order: list[int], words: str) -> dict[s
         "axes": axes.tolist(),
         "half": half,
         "names": names,
-        "text": f"{text} {words}Circles: one, two and three standard deviations of the prior.",
+        "text": f"{text} {points_text}{rings}",
     }

@@ -1,4 +1,4 @@
-// The tools: a slider for each dimension and direction, the morph, the breeding; then the start.
+// The tools: sliders for dimensions and directions, the morph, breeding; and the start of the page.
 
 const show = (value) => value.toFixed(2).replace("-", "\u2212");
 
@@ -13,7 +13,7 @@ function openTab(tab) {
     other.tabIndex = open ? 0 : -1;
     byId(other.getAttribute("aria-controls")).hidden = !open;
   }
-  refresh(); // the map shows the ends of an open morph
+  refresh(); // the map shows A and B while the morph tab is open
 }
 tabs.forEach((tab) => {
   tab.addEventListener("click", () => openTab(tab));
@@ -43,34 +43,36 @@ function slider(id, name, remark, limit) {
     label.append(small);
   }
   box.append(label, output, input);
-  input.addEventListener("keydown", (event) => { // with step "any" a browser's own step is coarse
-    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (!way) return;
+  // With step "any", the browser's own steps are too coarse.
+  input.addEventListener("keydown", (event) => {
+    const sign = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!sign) return;
     event.preventDefault();
-    input.value = Number(input.value) + way * limit / (event.shiftKey ? 8 : 40);
+    input.value = Number(input.value) + sign * limit / (event.shiftKey ? 8 : 40);
     input.dispatchEvent(new Event("input"));
   });
   return { box, input, output };
 }
 
-const FIRST = 8; // sliders that are shown at once
+const FIRST = 8; // sliders that are shown at first
 const dimensions = model.order.map((dimension) => {
-  const dead = model.strength[dimension] < 0.02 * Math.max(...model.strength);
-  const remark = dead ? "hardly any effect" : "";
-  const made = slider(`z${dimension}`, `Dimension ${dimension + 1}`, remark, model.limit);
-  made.input.addEventListener("input", () => {
+  const isWeak = model.strength[dimension] < 0.02 * Math.max(...model.strength);
+  const remark = isWeak ? "hardly any effect" : "";
+  const control = slider(`z${dimension}`, `Dimension ${dimension + 1}`, remark, model.limit);
+  control.input.addEventListener("input", () => {
     const code = kept.slice();
-    code[dimension] = Number(made.input.value);
+    code[dimension] = Number(control.input.value);
     keep(code, "dimension");
   });
-  byId("dimension-sliders").append(made.box);
-  return { dimension, ...made };
+  byId("dimension-sliders").append(control.box);
+  return { dimension, ...control };
 });
 
 function showDimensions(all) {
   dimensions.forEach(({ box }, rank) => { box.hidden = !all && rank >= FIRST; });
   byId("more").setAttribute("aria-expanded", all);
-  byId("more").textContent = all ? `Only the first ${FIRST}` : `All ${dimensions.length}`;
+  byId("more").textContent = all ? `Show the first ${FIRST}`
+    : `Show all ${dimensions.length}`;
 }
 byId("more").hidden = dimensions.length <= FIRST;
 byId("order-text").hidden = dimensions.length === 1;
@@ -80,9 +82,9 @@ byId("more").addEventListener("click", () => {
 
 followers.push((code) => {
   for (const { dimension, input, output } of dimensions) {
-    const away = Math.abs(code[dimension]);
-    if (away > input.max) { // a child, or a draw, further out than the slider goes
-      input.max = Math.ceil(away);
+    const distance = Math.abs(code[dimension]);
+    if (distance > input.max) { // a child or a random code may lie beyond the slider's end
+      input.max = Math.ceil(distance);
       input.min = -input.max;
     }
     if (document.activeElement !== input || Math.abs(input.value - code[dimension]) > 1e-6) {
@@ -95,38 +97,38 @@ followers.push((code) => {
 // ---------------------------------------------------------------- directions
 
 const directions = model.directions.map(({ name, vector }, i) => {
-  const made = slider(`direction${i}`, name, "", 3);
-  let pushed = 0;
-  made.input.value = 0;
-  made.output.textContent = show(0);
-  made.input.addEventListener("input", () => {
-    const to = Number(made.input.value);
-    const code = kept.map((value, d) => value + (to - pushed) * vector[d]);
-    pushed = to;
-    made.output.textContent = made.input.ariaValueText = show(to);
+  const control = slider(`direction${i}`, name, "", 3);
+  let current = 0;
+  control.input.value = 0;
+  control.output.textContent = show(0);
+  control.input.addEventListener("input", () => {
+    const target = Number(control.input.value);
+    const code = kept.map((value, d) => value + (target - current) * vector[d]);
+    current = target;
+    control.output.textContent = control.input.ariaValueText = show(target);
     keep(code, "direction", keptNote);
   });
-  byId("direction-sliders").append(made.box);
+  byId("direction-sliders").append(control.box);
   return () => {
-    made.input.value = pushed = 0;
-    made.output.textContent = show(0);
+    control.input.value = current = 0;
+    control.output.textContent = show(0);
   };
 });
-// another picture starts unpushed
-keep.stops.push((by) => by !== "direction" && directions.forEach((reset) => reset()));
+// The sliders return to 0 when another control changes the picture.
+keep.listeners.push((source) => source !== "direction" && directions.forEach((reset) => reset()));
 byId("tab-directions").hidden = !directions.length;
 
 // ---------------------------------------------------------------- morph
 
-const FRAMES = 9, SECONDS = 4; // from A to B
-const ends = { a: kept, b: points ? unlike(kept) : randomCode() };
-let at = 0, way = 1, last = 0, playing = false;
+const FRAMES = 9, SECONDS = 4; // frames and duration from A to B
+const ends = { a: kept, b: points ? farPoint(kept) : randomCode() };
+let position = 0, sign = 1, last = 0, playing = false;
 
-// of a few points the one farthest away
-function unlike(code) {
-  const few = Array.from({ length: Math.min(points.n, 40) }, (_, i) => pointCode(i));
+// Returns the code of the farthest of the first 40 points.
+function farPoint(code) {
+  const codes = Array.from({ length: Math.min(points.n, 40) }, (_, i) => pointCode(i));
   const distance = (other) => Math.hypot(...other.map((value, i) => value - code[i]));
-  return few.reduce((best, other) => (distance(other) > distance(best) ? other : best));
+  return codes.reduce((far, other) => (distance(other) > distance(far) ? other : far));
 }
 
 const isPlaying = () => playing;
@@ -136,7 +138,7 @@ const frames = Array.from({ length: FRAMES }, (_, i) => {
   const button = document.createElement("button"), canvas = document.createElement("canvas");
   const percent = Math.round(i / (FRAMES - 1) * 100);
   button.type = "button";
-  button.setAttribute("aria-label", `Frame ${i + 1} of ${FRAMES}: ${percent} % B`);
+  button.setAttribute("aria-label", `Frame ${i + 1} of ${FRAMES}: ${percent} % of B`);
   button.append(canvas);
   button.addEventListener("click", () => {
     pause();
@@ -153,12 +155,13 @@ function drawStrip() {
 }
 
 function moveTo(share) {
-  at = share;
-  byId("morph-at").value = at;
+  position = share;
+  byId("morph-at").value = position;
   frames.forEach(({ button }, i) => {
-    button.setAttribute("aria-current", i === Math.round(at * (FRAMES - 1)));
+    button.setAttribute("aria-current", i === Math.round(position * (FRAMES - 1)));
   });
-  keep(mix(ends.a, ends.b, at), "morph", `${Math.round(at * 100)} % from A to B`);
+  const percent = Math.round(position * 100);
+  keep(mix(ends.a, ends.b, position), "morph", `${percent} % from A to B`);
 }
 
 function pause() {
@@ -175,18 +178,18 @@ function play() {
   requestAnimationFrame(tick);
 }
 
-// to and fro, slower at the ends
+// Plays the morph from A to B and back at a constant speed.
 function tick(now) {
   if (!playing) return;
-  const moved = at + way * Math.max(now - last, 0) / 1000 / SECONDS;
+  const moved = position + sign * Math.max(now - last, 0) / 1000 / SECONDS;
   last = now;
-  if (moved >= 1) way = -1;
-  if (moved <= 0) way = 1;
+  if (moved >= 1) sign = -1;
+  if (moved <= 0) sign = 1;
   moveTo(Math.min(Math.max(moved, 0), 1));
   requestAnimationFrame(tick);
 }
 
-keep.stops.push((by) => by !== "morph" && playing && pause());
+keep.listeners.push((source) => source !== "morph" && playing && pause());
 byId("play").addEventListener("click", () => (playing ? pause() : play()));
 byId("morph-at").addEventListener("input", (event) => {
   pause();
@@ -205,17 +208,17 @@ for (const end of ["a", "b"]) {
 // ---------------------------------------------------------------- breed
 
 const CHILDREN = 12;
-let generation = 0, litter = [];
+let generation = 0, children = [];
 const parents = new Set();
 
-const cots = Array.from({ length: CHILDREN }, (_, i) => {
+const childTiles = Array.from({ length: CHILDREN }, (_, i) => {
   const button = document.createElement("button"), canvas = document.createElement("canvas");
   button.type = "button";
   button.append(canvas);
   button.addEventListener("click", () => {
     if (!parents.delete(i)) {
       parents.add(i);
-      keep(litter[i], "breed", `Generation ${generation}, picture ${i + 1}`);
+      keep(children[i], "breed", `Generation ${generation}, picture ${i + 1}`);
     }
     drawParents();
   });
@@ -224,48 +227,51 @@ const cots = Array.from({ length: CHILDREN }, (_, i) => {
 });
 
 function drawParents() {
-  cots.forEach(({ button }, i) => {
+  childTiles.forEach(({ button }, i) => {
     button.setAttribute("aria-label", `Picture ${i + 1} of generation ${generation}`);
     button.setAttribute("aria-pressed", parents.has(i));
   });
   byId("next").disabled = !parents.size;
   const chosen = parents.size === 1 ? "1 parent" : `${parents.size} parents`;
   byId("breed-text").textContent = `Generation ${generation}. `
-    + (parents.size ? `${chosen} picked: breed, or pick more.`
+    + (parents.size ? `You picked ${chosen}. Breed them, or pick more.`
       : "Pick the pictures that you like. A child takes each number of its code from one of two "
-        + "parents, and mutates.");
+        + "parents, and then mutates.");
 }
 
-function born(codes) {
-  litter = codes;
+function showGeneration(codes) {
+  children = codes;
   generation += 1;
   parents.clear();
-  drawLitter();
+  drawChildren();
   drawParents();
-  announce(`Generation ${generation} is here: ${CHILDREN} pictures`);
+  announce(`Generation ${generation} has ${CHILDREN} pictures`);
 }
 
-function drawLitter() {
-  litter.forEach((code, i) => thumbnail(cots[i].canvas, code));
+function drawChildren() {
+  children.forEach((code, i) => thumbnail(childTiles[i].canvas, code));
 }
 
-// Each number from one of two parents; then a mutation that leaves a code of the prior's kind one.
+// Takes each number from one of two parents and mutates it. A mutation keeps the standard normal
+// distribution of a code from the prior.
 function child() {
   const chosen = [...parents], mutation = Number(byId("mutation").value);
-  const mother = Math.floor(Math.random() * chosen.length);
-  const father = (mother + 1 + Math.floor(Math.random() * (chosen.length - 1))) % chosen.length;
-  return litter[chosen[mother]].map((value, d) => {
-    const inherited = Math.random() < 0.5 ? value : litter[chosen[father]][d];
+  const first = Math.floor(Math.random() * chosen.length);
+  const second = (first + 1 + Math.floor(Math.random() * (chosen.length - 1))) % chosen.length;
+  return children[chosen[first]].map((value, d) => {
+    const inherited = Math.random() < 0.5 ? value : children[chosen[second]][d];
     return Math.sqrt(1 - mutation ** 2) * inherited + mutation * normal();
   });
 }
 
 function startBreeding() {
   generation = 0;
-  born(Array.from({ length: CHILDREN }, randomCode));
+  showGeneration(Array.from({ length: CHILDREN }, randomCode));
 }
 
-byId("next").addEventListener("click", () => born(Array.from({ length: CHILDREN }, child)));
+byId("next").addEventListener("click", () => {
+  showGeneration(Array.from({ length: CHILDREN }, child));
+});
 byId("restart").addEventListener("click", startBreeding);
 byId("mutation").addEventListener("input", showMutation);
 function showMutation() {
@@ -276,7 +282,7 @@ function showMutation() {
 
 function redrawTools() {
   drawStrip();
-  drawLitter();
+  drawChildren();
 }
 
 showDimensions(false);
@@ -285,8 +291,9 @@ openTab(tabs[0]);
 startBreeding();
 drawAll();
 scheme.addEventListener("change", drawAll);
-let laidWidth = innerWidth;
-addEventListener("resize", () => { // on a phone the height changes while one scrolls
-  if (innerWidth !== laidWidth) drawAll();
-  laidWidth = innerWidth;
+let drawnWidth = innerWidth;
+// Only a new width redraws the page: on a phone, scrolling changes the height.
+addEventListener("resize", () => {
+  if (innerWidth !== drawnWidth) drawAll();
+  drawnWidth = innerWidth;
 });

@@ -1,7 +1,7 @@
-"""What one does with a latent space: morph, traverse, move along an attribute, breed, map.
+"""Functions that explore a latent space: morph, traverse, shift, breed, map, find neighbours.
 
-Functions of a fitted model and of arrays. Rows are what `VAE.fit` takes, of tables or images;
-codes are points of the latent space, (n, latent_dim). `vaefast.images` makes pictures of the
+They take a fitted model and arrays. Rows have the form that `VAE.fit` takes, rows of a table or
+images. Codes are points of the latent space, of shape (n, latent_dim). `vaefast.pictures` draws the
 results.
 """
 

@@ -1,4 +1,4 @@
-"""Crossover and mutation of codes: new rows from parents, generation after generation."""
+"""New rows by crossover and mutation of the codes of parents, over one or more generations."""
 
 from __future__ import annotations
 
@@ -23,22 +23,32 @@ def breed(
     mutation: float = 0.3,
     random_state: RandomState = None,
 ) -> Floats:
-    """Return children of the parents: rows decoded from crossed and mutated codes.
+    """Return children of parent rows, decoded from codes that `cross` makes.
 
     Parameters
     ----------
     vae : VAE
         A fitted model.
     parents : array-like of shape (k, d), or k images
-        At least one. Of one alone the children are mutants.
-    n : int
-        How many children.
-    mutation, random_state
-        As for `cross`.
+        At least one parent. The children of a single parent differ only by mutation.
+    n : int, default=8
+        Number of children.
+    mutation : float, default=0.3
+        Strength of the mutation, from 0 (crossover only) to 1 (samples of the prior that are
+        independent of the parents).
+    random_state : int, Generator, RandomState or None, default=None
+        Seed. None is a fresh seed.
 
     Returns
     -------
-    ndarray of float32, (n, d) or n images
+    ndarray of shape (n, d) or n images, float32
+
+    Raises
+    ------
+    NotFittedError
+        The model is not fitted yet.
+    ValueError, TypeError
+        The model is conditional, the parents do not fit it, or an argument is out of range.
     """
     codes = codes_of(vae, parents, "parents")
     return vae.inverse_transform(cross(codes, n, mutation, random_state))
@@ -47,26 +57,32 @@ def breed(
 def cross(
     codes: ArrayLike, n: int = 8, mutation: float = 0.3, random_state: RandomState = None
 ) -> Floats:
-    """Return codes of children: crossover of two parents, then mutation.
+    """Return codes of children, by crossover of two parents and mutation.
 
-    Each child has two different parents among the given codes, drawn at random, and each of its
-    numbers from one or the other (uniform crossover). A mutation m then makes its code z into
-    sqrt(1 - m^2) z + m e, with e from the prior: codes that follow the prior follow it still.
+    Each child gets two different parents, drawn at random, and takes each coordinate from one of
+    the two (uniform crossover). With mutation m the code z becomes sqrt(1 - m^2) z + m e, where e
+    is drawn from the prior. Codes that follow the prior therefore still follow it.
 
     Parameters
     ----------
     codes : array-like of shape (k, latent_dim)
-        Of the parents; at least one.
-    n : int
-        How many children.
-    mutation : float
-        From 0, only crossover, to 1, a sample of the prior that owes nothing to its parents.
-    random_state : int, Generator, RandomState or None
-        Seed; None: a fresh one.
+        Codes of at least one parent.
+    n : int, default=8
+        Number of children.
+    mutation : float, default=0.3
+        Strength m of the mutation, from 0 (crossover only) to 1 (samples of the prior that are
+        independent of the parents).
+    random_state : int, Generator, RandomState or None, default=None
+        Seed. None is a fresh seed.
 
     Returns
     -------
-    ndarray of float32, (n, latent_dim)
+    ndarray of shape (n, latent_dim), float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        The codes are not finite numbers of shape (k, latent_dim), or an argument is out of range.
     """
     parents = check_codes(codes, "codes")
     n = check_integer(n, "n")
@@ -76,7 +92,7 @@ def cross(
     random = np.random.default_rng(seed_from(random_state))
     k = len(parents)
     mother = random.integers(k, size=n)
-    father = (mother + random.integers(1, max(k, 2), size=n)) % k  # another one, where there is
+    father = (mother + random.integers(1, max(k, 2), size=n)) % k  # not the mother if k > 1
     of_mother = random.random((n, parents.shape[1])) < 0.5
     child = np.where(of_mother, parents[mother], parents[father])
     noise = random.standard_normal(child.shape)
@@ -92,26 +108,39 @@ def evolve(
     mutation: float = 0.3,
     random_state: RandomState = None,
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Breed generation after generation; chance chooses two of each to be the next one's parents.
+    """Return several generations of children, each bred from two rows of the one before.
+
+    The two parents are drawn at random from each generation.
 
     Parameters
     ----------
     vae : VAE
         A fitted model.
     parents : array-like of shape (k, d), or k images
-        Of the first generation; at least one.
-    generations : int
-        How many.
-    n : int
-        Children in each, at least two.
-    mutation, random_state
-        As for `cross`.
+        At least one parent of the first generation.
+    generations : int, default=6
+        Number of generations.
+    n : int, default=8
+        Number of children in each generation, at least 2.
+    mutation : float, default=0.3
+        Strength of the mutation, from 0 (crossover only) to 1 (samples of the prior that are
+        independent of the parents).
+    random_state : int, Generator, RandomState or None, default=None
+        Seed. None is a fresh seed.
 
     Returns
     -------
-    children : ndarray of float32, (generations, n, d) or (generations, n) images
-    chosen : ndarray of int64, (generations - 1, 2)
-        The numbers of the two, in each generation but the last, whose children are the next.
+    children : ndarray of shape (generations, n, d) or (generations, n) images, float32
+        The children of each generation.
+    chosen : ndarray of shape (generations - 1, 2), int64
+        Indices of the two children of each generation that are the parents of the next one.
+
+    Raises
+    ------
+    NotFittedError
+        The model is not fitted yet.
+    ValueError, TypeError
+        The model is conditional, the parents do not fit it, or an argument is out of range.
     """
     codes = codes_of(vae, parents, "parents")
     generations = check_integer(generations, "generations")

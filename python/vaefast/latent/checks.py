@@ -1,4 +1,4 @@
-"""Checks of rows and codes that the functions of this package share."""
+"""Checks of rows and codes, shared by the functions of this package."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ Floats = NDArray[np.float32]
 
 
 def code_of(vae: VAE, row: ArrayLike, name: str) -> Floats:
-    """Return the mean of q(z|x), (latent_dim,), of a single row: (d,) or one image."""
+    """Return the mean of q(z|x), (latent_dim,), for a single row, (d,) or one image.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The row does not fit the model. The message calls the row `name`.
+    """
     n_features, array = vae.n_features_in_, np.asarray(row)
     if array.shape not in (vae.feature_shape_, (n_features,)) and len(vae.feature_shape_) > 1:
-        hint = f"; its first is {name}[0]" if array.shape[1:] == vae.feature_shape_ else ""
+        hint = f"; the first one is {name}[0]" if array.shape[1:] == vae.feature_shape_ else ""
         raise ValueError(
             f"{name} has shape {array.shape}, expected one image of shape "
             f"{vae.feature_shape_}{hint}"
@@ -30,22 +36,23 @@ def code_of(vae: VAE, row: ArrayLike, name: str) -> Floats:
 
 
 def codes_of(vae: VAE, rows: ArrayLike, name: str) -> Floats:
-    """Return the means of q(z|x), (n, latent_dim); errors call the rows `name`."""
+    """Return the means of q(z|x), (n, latent_dim). Error messages call the rows `name`."""
     check_unconditional(vae)
     return vae.model_.encode(rows, name=name)[0]
 
 
 def check_unconditional(vae: VAE) -> None:
-    """Raise ValueError if the model is conditional: what y a point between two rows has is open."""
+    """Raise ValueError if the model is conditional: a point between two rows has no defined y."""
     if vae.model_.conditions is not None:
         raise ValueError(
-            "the model is conditional, and this function knows no y: take vae.transform(X, y), "
-            "latent.path or latent.cross on the codes, and vae.inverse_transform(codes, y)"
+            "the model is conditional, but this function takes no y: encode with "
+            "vae.transform(X, y), use latent.path or latent.cross on the codes, and decode with "
+            "vae.inverse_transform(codes, y)"
         )
 
 
 def check_codes(codes: ArrayLike, name: str) -> Floats:
-    """Return codes as finite float32 of shape (n, latent_dim)."""
+    """Return codes as float32, (n, latent_dim); ValueError or TypeError if they are unusable."""
     rows, shape = to_matrix(codes, name)
     if len(shape) != 1:
         raise ValueError(
@@ -57,7 +64,7 @@ def check_codes(codes: ArrayLike, name: str) -> Floats:
 
 
 def check_numbers(values: ArrayLike, name: str) -> Floats:
-    """Return a list of finite numbers as float32 of shape (n,)."""
+    """Return numbers as float32, (n,); ValueError or TypeError if they are unusable."""
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}, expected a list of numbers")

@@ -1,4 +1,4 @@
-"""The dimensions of a latent space: how much each says, and what it changes."""
+"""The dimensions of a latent space: how much a model uses each one, and what it changes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,30 @@ if TYPE_CHECKING:
 
 
 def dimension_kl(vae: VAE, X: ArrayLike) -> NDArray[np.float64]:
-    """Return how much each dimension says about the rows, (latent_dim,), in nats per row.
+    """Return how much each latent dimension says about the rows, in nats per row.
 
-    It is the mean over rows of KL(q(z_j|x) || p(z_j)) for each dimension j; the sum is the KL of
-    `VAE.evaluate`. A dimension near 0 is one that the model does not use. The strongest first:
-    ``dimension_kl(vae, X).argsort()[::-1]``.
+    The value for dimension j is the mean over rows of KL(q(z_j|x) || p(z_j)) (Kingma & Welling
+    2014, appendix B). The sum over dimensions is the `kl` of `VAE.evaluate`. The model does not use
+    a dimension whose value is near 0. ``dimension_kl(vae, X).argsort()[::-1]`` lists the dimensions
+    with the strongest first.
+
+    Parameters
+    ----------
+    vae : VAE
+        A fitted model.
+    X : array-like of shape (n, d), or n images
+        Rows to measure.
+
+    Returns
+    -------
+    ndarray of shape (latent_dim,), float64
+
+    Raises
+    ------
+    NotFittedError
+        The model is not fitted yet.
+    ValueError, TypeError
+        The model is conditional, or X does not fit it.
     """
     check_unconditional(vae)
     return kl_per_dimension(*vae.encode(X))
@@ -34,22 +53,29 @@ def traverse(
     start: ArrayLike | None = None,
     values: ArrayLike = (-3, -2, -1, 0, 1, 2, 3),
 ) -> Floats:
-    """Decode codes that differ in one dimension at a time.
+    """Return rows decoded from codes that differ in one latent dimension at a time.
 
     Parameters
     ----------
     vae : VAE
         A fitted model.
-    dimensions : sequence of int, optional
-        The k dimensions, counted from 0; by default all.
-    start : array-like of shape (d,) or one image, optional
-        The row whose code the other dimensions keep; by default the origin, the prior's mean.
-    values : array-like of shape (m,)
-        What the dimension becomes; under the prior its standard deviation is 1.
+    dimensions : sequence of int, default=None
+        The k dimensions to change, counted from 0. None is all dimensions.
+    start : array-like of shape (d,) or one image, default=None
+        Row whose code the unchanged dimensions keep. None is the origin, the mean of the prior.
+    values : array-like of shape (m,), default=(-3, -2, -1, 0, 1, 2, 3)
+        Values that the changed dimension takes. The prior has mean 0 and standard deviation 1.
 
     Returns
     -------
-    ndarray of float32, (k, m, d) or (k, m) images
+    ndarray of shape (k, m, d) or (k, m) images, float32
+
+    Raises
+    ------
+    NotFittedError
+        The model is not fitted yet.
+    ValueError, TypeError
+        The model is conditional, `start` does not fit it, or an argument cannot be used.
     """
     latent_dim = vae.model_.latent_dim
     origin = np.zeros(latent_dim, np.float32) if start is None else code_of(vae, start, "start")

@@ -1,4 +1,4 @@
-"""Attributes as directions in the latent space."""
+"""Attributes of rows as directions in the latent space."""
 
 from __future__ import annotations
 
@@ -14,27 +14,33 @@ if TYPE_CHECKING:
 
 
 def direction(vae: VAE, X_with: ArrayLike, X_without: ArrayLike) -> Floats:
-    """Return the direction in which codes gain an attribute, from examples of it.
+    """Return the direction in which codes gain an attribute, learned from examples.
 
-    It points from the mean code of the rows without the attribute to that of the rows with it
-    (Larsen et al. 2016). The more the two groups are alike in all else, the purer the attribute.
+    The direction points from the mean of the codes of the rows without the attribute to the mean of
+    the codes of the rows with it (Larsen et al. 2016). Groups that are alike in everything else
+    give a direction that changes little else.
 
     Parameters
     ----------
     vae : VAE
         A fitted model.
-    X_with, X_without : array-like of shape (n, d), or n images
-        Rows that have the attribute, and rows that do not; at least one of each.
+    X_with : array-like of shape (n, d), or n images
+        At least one row that has the attribute.
+    X_without : array-like of shape (m, d), or m images
+        At least one row that does not have the attribute.
 
     Returns
     -------
-    ndarray of float32, (latent_dim,)
-        As long as one standard deviation, along it, of the codes of both groups together.
+    ndarray of shape (latent_dim,), float32
+        The direction. The length is one standard deviation of the codes of both groups along it.
 
     Raises
     ------
-    ValueError
-        A group is empty, or the two have the same mean code.
+    NotFittedError
+        The model is not fitted yet.
+    ValueError, TypeError
+        The model is conditional, the rows do not fit it, a group is empty, or the codes of both
+        groups have the same mean.
     """
     groups = []
     for name, rows in (("X_with", X_with), ("X_without", X_without)):
@@ -47,7 +53,8 @@ def direction(vae: VAE, X_with: ArrayLike, X_without: ArrayLike) -> Floats:
     length = np.linalg.norm(way)
     if length < 1e-6:
         raise ValueError(
-            "X_with and X_without have the same mean code: nothing tells them apart in this model"
+            "the codes of X_with and X_without have the same mean: this model does not tell the "
+            "two groups apart"
         )
     unit = way / length
     deviation = np.std(np.concatenate(groups) @ unit)
@@ -61,29 +68,35 @@ def shift(
     direction: ArrayLike,
     strengths: ArrayLike = (-2, -1, 0, 1, 2),
 ) -> Floats:
-    """Move rows along a direction, in steps.
+    """Return rows moved along a direction of the latent space, in steps.
 
     Parameters
     ----------
     vae : VAE
         A fitted model.
     X : array-like of shape (n, d), or n images
-        The rows to move.
+        Rows to move.
     direction : array-like of shape (latent_dim,)
-        As the function `direction` returns it.
-    strengths : array-like of shape (k,)
-        How far, in lengths of the direction: standard deviations of the codes along it. At 0 is
-        the row as the model reconstructs it.
+        Direction to move in, such as the function `direction` returns.
+    strengths : array-like of shape (k,), default=(-2, -1, 0, 1, 2)
+        Factors of the direction that are added to each code. 0 is the reconstruction of the row.
 
     Returns
     -------
-    ndarray of float32, (n, k, d) or (n, k) images
+    ndarray of shape (n, k, d) or (n, k) images, float32
+
+    Raises
+    ------
+    NotFittedError
+        The model is not fitted yet.
+    ValueError, TypeError
+        The model is conditional, X or `direction` does not fit it, or a number is not finite.
     """
     codes = codes_of(vae, X, "X")
     way = check_numbers(direction, "direction")
     if len(way) != codes.shape[1]:
         raise ValueError(
-            f"direction has {len(way)} numbers, but this model has {codes.shape[1]} latent "
+            f"direction has {len(way)} numbers, but the model has {codes.shape[1]} latent "
             "dimensions"
         )
     moved = codes[:, None] + check_numbers(strengths, "strengths")[:, None] * way

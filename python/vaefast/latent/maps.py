@@ -1,4 +1,4 @@
-"""Maps: the plane or the surface of two dimensions that shows most of a latent space."""
+"""Maps of a latent space in two dimensions: a plane through the codes, or UMAP."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Plane(NamedTuple):
 
     Attributes
     ----------
-    origin : ndarray of float32, (latent_dim,)
-        The code at the coordinates (0, 0).
-    axes : ndarray of float32, (2, latent_dim)
-        The steps that one unit of each coordinate makes; orthonormal.
-    variance_ratio : ndarray of float64, (2,)
-        The part of the codes' variance along each axis.
+    origin : ndarray of shape (latent_dim,), float32
+        Code at the coordinates (0, 0).
+    axes : ndarray of shape (2, latent_dim), float32
+        Orthonormal steps in the latent space, one for each unit of a coordinate.
+    variance_ratio : ndarray of shape (2,), float64
+        Share of the total variance of the codes along each axis.
     """
 
     origin: Floats
@@ -31,59 +31,115 @@ class Plane(NamedTuple):
     variance_ratio: NDArray[np.float64]
 
     def project(self, codes: ArrayLike) -> Floats:
-        """Return the coordinates, (n, 2), of the points of the plane nearest to codes."""
+        """Return the coordinates of the points of the plane that are nearest to codes.
+
+        Parameters
+        ----------
+        codes : array-like of shape (n, latent_dim)
+            Points of the latent space.
+
+        Returns
+        -------
+        ndarray of shape (n, 2), float32
+
+        Raises
+        ------
+        ValueError, TypeError
+            The codes are not finite numbers of shape (n, latent_dim).
+        """
         offsets: Floats = check_codes(codes, "codes") - self.origin
         points: Floats = np.dot(offsets, self.axes.T)
         return points
 
     def at(self, points: ArrayLike) -> Floats:
-        """Return the codes, (n, latent_dim), at coordinates (n, 2)."""
+        """Return the codes at coordinates of the plane.
+
+        Parameters
+        ----------
+        points : array-like of shape (n, 2)
+            Coordinates in the plane.
+
+        Returns
+        -------
+        ndarray of shape (n, latent_dim), float32
+
+        Raises
+        ------
+        ValueError, TypeError
+            The points are not finite numbers of shape (n, 2).
+        """
         codes: Floats = self.origin + check_codes(points, "points") @ self.axes
         return codes
 
 
 def plane(codes: ArrayLike) -> Plane:
-    """Return the plane to draw a map in: that of the first two principal components of codes.
+    """Return the plane of the first two principal components of codes, to draw a map in.
 
-    A latent space of two dimensions is a plane already: its own axes are kept.
+    A latent space of two dimensions keeps the axes and the origin that it has.
 
     Parameters
     ----------
     codes : array-like of shape (n, latent_dim)
-        At least two, of at least two dimensions: ``vae.transform(X)``.
+        At least two codes of at least two dimensions, such as ``vae.transform(X)``.
+
+    Returns
+    -------
+    Plane
+        The plane. The coordinate with the largest absolute value of each axis is positive.
+
+    Raises
+    ------
+    ValueError, TypeError
+        There are fewer than two codes or dimensions, or the codes are not finite numbers.
     """
     z = check_codes(codes, "codes")
     n, latent_dim = z.shape
     if latent_dim < 2:
         raise ValueError(
-            "a map needs at least 2 latent dimensions, these codes have 1: traverse it instead"
+            "a map needs at least 2 latent dimensions, but these codes have 1: use traverse instead"
         )
     if n < 2:
-        raise ValueError("codes holds one code: a map needs at least two")
+        raise ValueError("codes holds one code, but a map needs at least two")
     total = max(float(z.var(axis=0, dtype=np.float64).sum()), np.finfo(float).tiny)
     if latent_dim == 2:
         origin, axes = np.zeros(2, np.float32), np.eye(2, dtype=np.float32)
         along = z.var(axis=0, dtype=np.float64)
     else:
         origin = z.mean(axis=0)
-        # The eigenvectors of the covariance: an SVD of a small matrix, however many codes.
+        # The eigenvectors come from the covariance, a small matrix for any number of codes.
         _, along, directions = np.linalg.svd(np.cov(z, rowvar=False, ddof=0))
         axes = directions[:2]
-        # An eigenvector has no sign of its own: its largest number becomes positive.
+        # The sign of an eigenvector is arbitrary. It is chosen so that the coordinate with the
+        # largest absolute value is positive.
         largest = np.abs(axes).argmax(axis=1)
         axes = axes * np.sign(axes[[0, 1], largest])[:, None]
     return Plane(origin.astype(np.float32), axes.astype(np.float32), along[:2] / total)
 
 
 def umap(codes: ArrayLike, random_state: RandomState = None) -> Floats:
-    """Lay codes out in two dimensions, (n, 2), so that neighbours stay neighbours (McInnes 2018).
+    """Return a map of codes in which neighbours stay neighbours (UMAP, McInnes et al. 2018).
 
-    Far distances and directions mean nothing in such a map. Needs umap-learn.
+    Large distances and directions have no meaning in such a map. The function needs umap-learn:
+    ``pip install 'vaefast[umap]'``.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n, latent_dim)
+        Codes to map, such as ``vae.transform(X)``.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed. None is a fresh seed.
+
+    Returns
+    -------
+    ndarray of shape (n, 2), float32
+        Coordinates of the codes.
 
     Raises
     ------
     MissingExtraError
         umap-learn is not installed.
+    ValueError, TypeError
+        The codes are not finite numbers of shape (n, latent_dim).
     """
     z = check_codes(codes, "codes")
     try:

@@ -1,4 +1,4 @@
-"""Ways through the latent space from one row to another."""
+"""Paths through the latent space from one row to another."""
 
 from __future__ import annotations
 
@@ -26,26 +26,37 @@ def morph(
     through: Iterable[ArrayLike] = (),
     how: str = "linear",
 ) -> Floats:
-    """Change one row smoothly into another: decode the codes between theirs.
+    """Return rows that change smoothly from one row into another.
+
+    The rows are decoded from codes on the path between the codes of the given rows.
 
     Parameters
     ----------
     vae : VAE
         A fitted model.
-    a, b : array-like of shape (d,) or one image
-        The row to start from and the one to end with.
-    steps : int
-        Rows from one given row to the next, both ends included.
-    through : sequence of rows
+    a : array-like of shape (d,) or one image
+        Row to start from.
+    b : array-like of shape (d,) or one image
+        Row to end with.
+    steps : int, default=10
+        Number of rows from one given row to the next, both included; at least 2.
+    through : iterable of rows, default=()
         Rows to visit on the way, in this order.
-    how : str
-        linear or spherical, see `path`.
+    how : {"linear", "spherical"}, default="linear"
+        Shape of the path between two codes, as `path` describes it.
 
     Returns
     -------
-    ndarray of float32, m rows
-        For k given rows m is ``(k - 1) * (steps - 1) + 1``. Each given row is there, as the model
-        reconstructs it, ``steps - 1`` after the one before.
+    ndarray of shape (m, d) or m images, float32
+        For k given rows m is ``(k - 1) * (steps - 1) + 1``. The reconstructions of the given rows
+        are among them, every ``steps - 1`` rows.
+
+    Raises
+    ------
+    NotFittedError
+        The model is not fitted yet.
+    ValueError, TypeError
+        The model is conditional, a row does not fit it, or an argument cannot be used.
     """
     rows = {"a": a, **{f"through[{i}]": row for i, row in enumerate(through)}, "b": b}
     codes = np.stack([code_of(vae, row, name) for name, row in rows.items()])
@@ -53,29 +64,37 @@ def morph(
 
 
 def path(codes: ArrayLike, steps: int = 10, how: str = "linear") -> Floats:
-    """Return the codes on the way through k given ones, in equal steps.
+    """Return the codes on a path through k given codes, in equal steps.
 
     Parameters
     ----------
     codes : array-like of shape (k, latent_dim)
-        At least two.
-    steps : int
-        Codes from one given code to the next, both ends included: at least two.
-    how : str
-        linear: straight lines. spherical: the direction from the origin turns at a constant rate
-        (slerp, Shoemake 1985) while the distance from it changes linearly. The codes of a prior
-        of many dimensions lie at about one distance from the origin; such a way stays there,
-        a straight line cuts through the middle, where few codes are (White 2016). Where there
-        is no one way to turn - a code at the origin, two opposite codes - the way is straight.
+        At least two codes.
+    steps : int, default=10
+        Number of codes from one given code to the next, both included; at least 2.
+    how : {"linear", "spherical"}, default="linear"
+        Shape of the path between two codes. linear is a straight line. spherical turns the
+        direction from the origin at a constant rate (slerp, Shoemake 1985), while the distance from
+        the origin changes linearly.
+
+        In many dimensions the codes of the prior lie at about the same distance from the origin. A
+        spherical path stays at that distance, but a straight line passes through the middle, where
+        there are few codes (White 2016). The path is straight if the turn is not defined, which is
+        so for a code at the origin and for two opposite codes.
 
     Returns
     -------
-    ndarray of float32, ((k - 1) * (steps - 1) + 1, latent_dim)
+    ndarray of shape ((k - 1) * (steps - 1) + 1, latent_dim), float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        There are fewer than two codes, they are not finite numbers, or an argument cannot be used.
     """
     stops = check_codes(codes, "codes").astype(np.float64)
     if len(stops) < 2:
-        raise ValueError("codes holds one code: a path needs at least two")
-    share = np.linspace(0, 1, check_integer(steps, "steps", low=2))[:, None]  # of a leg
+        raise ValueError("codes holds one code, but a path needs at least two")
+    share = np.linspace(0, 1, check_integer(steps, "steps", low=2))[:, None]
     check_choice(how, "how", WAYS)
     leg = _spherical if how == "spherical" else _linear
     legs = [leg(a, b, share)[:-1] for a, b in zip(stops[:-1], stops[1:], strict=True)]
@@ -85,6 +104,7 @@ def path(codes: ArrayLike, steps: int = 10, how: str = "linear") -> Floats:
 def _linear(
     a: NDArray[np.float64], b: NDArray[np.float64], share: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Return the points, (steps, latent_dim), at these shares of the straight line from a to b."""
     way: NDArray[np.float64] = (1 - share) * a + share * b
     return way
 
@@ -92,12 +112,13 @@ def _linear(
 def _spherical(
     a: NDArray[np.float64], b: NDArray[np.float64], share: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Return the points, (steps, latent_dim), at these shares of the turn from a to b."""
     lengths = np.linalg.norm([a, b], axis=1)
     if lengths.min() == 0:
         return _linear(a, b, share)
     toward_a, toward_b = a / lengths[0], b / lengths[1]
     angle = np.arccos(np.clip(toward_a @ toward_b, -1, 1))
-    if np.sin(angle) < 1e-6:  # the same direction or the opposite one
+    if np.sin(angle) < 1e-6:  # equal or opposite directions
         return _linear(a, b, share)
     turned = np.sin((1 - share) * angle) * toward_a + np.sin(share * angle) * toward_b
     length = (1 - share) * lengths[0] + share * lengths[1]

@@ -1,4 +1,4 @@
-"""The closest rows of a data set, found exactly."""
+"""Exact search for the nearest rows of a data set."""
 
 from __future__ import annotations
 
@@ -8,45 +8,50 @@ from numpy.typing import ArrayLike, NDArray
 from .._input.matrix import Matrix, to_matrix
 from .._input.validation import check_integer, check_values
 
-_BLOCK = 1 << 22  # numbers of float64 that a block of rows or of distances may have: 32 MiB
-_QUERIES = 1024  # rows whose neighbours are looked for at a time
+_BLOCK = 1 << 22  # float64 numbers in a block of rows or of distances, at most: 32 MiB
+_QUERIES = 1024  # rows whose neighbours are searched for at once
 
 
 def nearest(
     X: ArrayLike, rows: ArrayLike, n: int = 5
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Find the rows of X that are closest to each of `rows`, by Euclidean distance.
+    """Return the rows of X that are nearest to each of `rows`, by Euclidean distance.
 
-    Whether a sample is new or a copy shows beside the closest training rows. Nothing is
-    approximated: every pair is compared, in blocks that need some 100 MiB. Rows are compared
-    number by number, images pixel by pixel; to compare what a model makes of them, pass codes:
+    The nearest training rows show whether a sample is new or a copy. The search is exact: it
+    compares every pair, in blocks that need about 100 MiB. Rows are compared number by number, and
+    images pixel by pixel. To compare rows as a model sees them, pass codes:
     ``nearest(vae.transform(X), vae.transform(rows))``.
 
     Parameters
     ----------
     X : array-like of shape (k, d), or k images
-        The rows to look among, at least n. uint8 is read as X / 255.
+        Rows to search, at least n. uint8 is read as X / 255.
     rows : array-like of shape (m, d), or m images
-        The rows to find neighbours of.
-    n : int
-        How many neighbours of each.
+        Rows whose neighbours are wanted. uint8 is read as rows / 255.
+    n : int, default=5
+        Number of neighbours of each row.
 
     Returns
     -------
-    distances : ndarray of float64, (m, n)
-        Of the neighbours, the closest first.
-    indices : ndarray of int64, (m, n)
-        Their numbers in X.
+    distances : ndarray of shape (m, n), float64
+        Distances of the neighbours, in ascending order.
+    indices : ndarray of shape (m, n), int64
+        Row numbers of the neighbours in X.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The rows are not finite numbers, differ in shape from those of X, or X has fewer than n.
     """
     data, shape = to_matrix(X, "X")
     queries, other = to_matrix(rows, "rows")
     if data.shape[1] != queries.shape[1] or (len(shape) > 1 and len(other) > 1 and shape != other):
-        raise ValueError(f"rows has rows of shape {other}, but X of shape {shape}")
+        raise ValueError(f"rows has rows of shape {other}, but X has rows of shape {shape}")
     for values, name in ((data, "X"), (queries, "rows")):
         check_values(values, name=name)
     n = check_integer(n, "n")
     if n > len(data):
-        raise ValueError(f"n={n} neighbours were asked for, but X has only {len(data)} rows")
+        raise ValueError(f"n={n} neighbours were requested, but X has only {len(data)} rows")
     parts = [
         _nearest(data, _floats(queries[start : start + _QUERIES]), n)
         for start in range(0, len(queries), _QUERIES)
@@ -58,10 +63,10 @@ def nearest(
 def _nearest(
     data: Matrix, queries: NDArray[np.float64], n: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Distances and numbers of the n rows of data nearest to each query."""
+    """Return the distances and the numbers of the n rows of data nearest to each query."""
     step = max(1, _BLOCK // max(data.shape[1], len(queries)))
     lengths = np.sum(queries**2, axis=1)[:, None]
-    best = np.empty((len(queries), 0))  # squared distances, so far
+    best = np.empty((len(queries), 0))  # squared distances of the nearest rows so far
     found = np.empty((len(queries), 0), dtype=np.int64)
     for start in range(0, len(data), step):
         block = _floats(data[start : start + step])
@@ -73,7 +78,7 @@ def _nearest(
             keep = np.argpartition(best, n - 1, axis=1)[:, :n]
             best = np.take_along_axis(best, keep, axis=1)
             found = np.take_along_axis(found, keep, axis=1)
-    # The squares above lost digits where two rows are almost equal.
+    # The distances are computed again, because the expanded squares lose digits for close rows.
     distances = np.stack(
         [
             np.linalg.norm(_floats(data[numbers]) - query, axis=1)
@@ -85,5 +90,6 @@ def _nearest(
 
 
 def _floats(rows: Matrix) -> NDArray[np.float64]:
+    """Return rows as float64, with uint8 divided by 255."""
     floats = rows.astype(np.float64)
     return floats / 255 if rows.dtype == np.uint8 else floats

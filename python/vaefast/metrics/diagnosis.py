@@ -1,4 +1,4 @@
-"""How a model uses its latent space: what each unit says, and how far q(z) is from the prior.
+"""Diagnosis of a latent space: the information of each unit, and the distance of q(z) to the prior.
 
 The aggregate posterior q(z) is the mean of the posteriors q(z|x) over the rows.
 """
@@ -15,35 +15,38 @@ from ..errors import CollapseWarning
 
 Floats = NDArray[np.float64]
 
-ACTIVE = 0.01  # a unit is active whose posterior mean varies by more than this (Burda et al. 2016)
-POINTS = 512  # of the grid on which densities are compared
-ROWS = 2048  # whose densities are computed at a time
-SHOWN = 50  # units in the table
-STEPS = 1000  # early in training a KL near 0 is common and passes
-FEW = 10  # in this many units one active is few
+ACTIVE = 0.01  # variance of the posterior mean above which a unit is active (Burda et al. 2016)
+POINTS = 512  # points of the grid on which densities are compared
+ROWS = 2048  # rows whose densities are computed at once
+SHOWN = 50  # units in the printed table, at most
+STEPS = 1000  # fewer steps give no warning: early in training a KL near 0 is common
+FEW = 10  # fewer than one active unit in this many gives a warning
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
-    """What `VAE.diagnose` found; `print` shows it as a table.
+    """Result of `VAE.diagnose`. `print` shows it as a table, with the largest KL first.
 
     Attributes
     ----------
     n_rows : int
-        Rows that were looked at.
-    kl : ndarray of shape (latent_dim,)
-        Mean over the rows of the KL of q(z_k|x) from the prior, nats. The sum is the `kl` of
-        `VAE.evaluate`.
-    information, distance : ndarray of shape (latent_dim,)
-        The two parts of `kl` (Hoffman & Johnson 2016): the mutual information of row and z_k,
-        which is at most log(n_rows), and the KL of the aggregate posterior q(z_k) from the prior,
-        in nats. Posteriors narrower than 1/511 of the range of z_k count as that wide.
-    mean_variance : ndarray of shape (latent_dim,)
-        Variance over the rows of the posterior mean.
-    mean : ndarray of shape (latent_dim,)
-        Mean of z under q(z); 0 under the prior.
-    covariance : ndarray of shape (latent_dim, latent_dim)
-        Covariance of z under q(z); the identity under the prior.
+        Number of rows that were diagnosed.
+    kl : ndarray of shape (latent_dim,), float64
+        KL(q(z_k|x) || p(z_k)) of each unit, mean over the rows, in nats. The sum over units is the
+        `kl` of `VAE.evaluate`.
+    information : ndarray of shape (latent_dim,), float64
+        Mutual information of the row and z_k in nats, at most log(n_rows). It is the first of the
+        two parts of `kl` (Hoffman & Johnson 2016).
+    distance : ndarray of shape (latent_dim,), float64
+        KL(q(z_k) || p(z_k)) of the aggregate posterior in nats, the second part of `kl`. It is
+        computed on a grid over the range of z_k. A posterior narrower than one step of the grid,
+        1/511 of the range, counts as one step wide.
+    mean_variance : ndarray of shape (latent_dim,), float64
+        Variance of the posterior mean over the rows.
+    mean : ndarray of shape (latent_dim,), float64
+        Mean of z under q(z). It is 0 under the prior.
+    covariance : ndarray of shape (latent_dim, latent_dim), float64
+        Covariance of z under q(z). It is the identity under the prior.
     """
 
     n_rows: int
@@ -56,12 +59,12 @@ class Diagnosis:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Which units are active: `mean_variance` above 0.01 (Burda et al. 2016)."""
+        """Whether each unit is active: `mean_variance` is above 0.01 (Burda et al. 2016)."""
         return self.mean_variance > ACTIVE
 
     @property
     def active_units(self) -> int:
-        """How many units are active."""
+        """Number of active units."""
         return int(self.active.sum())
 
     def __str__(self) -> str:
@@ -79,14 +82,24 @@ class Diagnosis:
                 + ("" if self.active[k] else "  inactive")
             )
         if len(order) > SHOWN:
-            lines.append(f"and {len(order) - SHOWN} more of KL {self.kl[order[SHOWN]]:.3f} or less")
+            lines.append(
+                f"and {len(order) - SHOWN} more with KL {self.kl[order[SHOWN]]:.3f} or less"
+            )
         return "\n".join(lines)
 
     __repr__ = __str__
 
 
 def diagnose(mu: NDArray[np.float32], logvar: NDArray[np.float32]) -> Diagnosis:
-    """Return what the posteriors of some rows, (n, latent_dim) each, say of the latent space."""
+    """Return a diagnosis of the latent space from the posteriors of rows.
+
+    Parameters
+    ----------
+    mu : ndarray of shape (n, latent_dim), float32
+        Means of the posteriors.
+    logvar : ndarray of shape (n, latent_dim), float32
+        Logarithms of the variances of the posteriors.
+    """
     n = len(mu)
     kl = kl_per_dimension(mu, logvar)
     sigma = np.exp(logvar / 2)
@@ -106,41 +119,46 @@ def diagnose(mu: NDArray[np.float32], logvar: NDArray[np.float32]) -> Diagnosis:
 
 
 def kl_per_dimension(mu: NDArray[np.float32], logvar: NDArray[np.float32]) -> Floats:
-    """Return the mean KL of each unit from the prior, (latent_dim,), nats (K&W, appendix B)."""
+    """Return the mean KL of each unit, (latent_dim,), nats (Kingma & Welling 2014, appendix B)."""
     mu, logvar = mu.astype(np.float64), logvar.astype(np.float64)
     return np.asarray((mu**2 + np.expm1(logvar) - logvar).mean(0) / 2)
 
 
 def active_units(mu: NDArray[np.float32]) -> int:
-    """Return how many units have a posterior mean that varies over the rows by more than 0.01."""
+    """Return the number of units whose posterior mean has a variance above 0.01 over the rows."""
     return int((mu.var(0, dtype=np.float64) > ACTIVE).sum())
 
 
 def warn_of_collapse(active: int, latent_dim: int, steps: int) -> None:
-    """Warn if training was long enough to tell, and fewer than one unit in ten is active.
+    """Warn if fewer than one unit in ten is active after at least 1,000 training steps.
 
-    A model that needs fewer units than it has leaves the others to the prior, which is no harm;
-    so only a nearly empty latent space is worth a word.
+    Some inactive units do no harm: a model that needs fewer units than it has leaves the others to
+    the prior. Only a nearly empty latent space deserves a warning.
+
+    Warns
+    -----
+    CollapseWarning
+        The latent space is nearly empty. The message lists remedies.
     """
     if steps < STEPS or active * FEW >= latent_dim:
         return
     warnings.warn(
-        f"posterior collapse: {active} of {latent_dim} latent units are active, the others say "
-        "nothing about the rows. What helps: a smaller beta or a warm-up, as with "
-        "beta=schedules.LinearWarmup(epochs=10); free_bits=0.1; wider or more hidden layers; for "
-        "likelihood='gaussian' a smaller sigma. If the rows are noise, there is nothing to say. "
-        "diagnose(X) shows the units one by one.",
+        f"posterior collapse: {active} of {latent_dim} latent units are active; the others say "
+        "nothing about the rows. Try a smaller beta or a warm-up, as with "
+        "beta=schedules.LinearWarmup(epochs=10); free_bits=0.1; wider or more hidden layers; and, "
+        "for likelihood='gaussian', a smaller sigma. If the rows are noise, there is nothing to "
+        "learn. diagnose(X) shows the units one by one.",
         CollapseWarning,
         stacklevel=3,
     )
 
 
 def _distance(mu: NDArray[np.float32], sigma: NDArray[np.float32]) -> float:
-    """KL of the mixture of the normals N(mu_i, sigma_i^2) from N(0, 1), by sums over a grid."""
+    """Return the KL of the mixture of N(mu_i, sigma_i^2) from N(0, 1), by a sum over a grid."""
     low, high = float((mu - 6 * sigma).min()), float((mu + 6 * sigma).max())
     grid = np.linspace(low, high, POINTS)
     step = grid[1] - grid[0]
-    width = np.maximum(sigma, np.float32(step))[:, None]  # narrower ones would fall between points
+    width = np.maximum(sigma, np.float32(step))[:, None]  # narrower peaks would fall between points
     points, centres = grid.astype(np.float32), mu[:, None]
     density = np.zeros(POINTS)
     for first in range(0, len(mu), ROWS):
@@ -148,7 +166,7 @@ def _distance(mu: NDArray[np.float32], sigma: NDArray[np.float32]) -> float:
         density += (np.exp(-(((points - centres[rows]) / width[rows]) ** 2) / 2) / width[rows]).sum(
             0
         )
-    share = density / density.sum()  # of the mixture in each interval of the grid
+    share = density / density.sum()  # probability of each interval of the grid
     inside = share > 0
     log_q = np.log(share[inside] / step)
     log_p = -(grid[inside] ** 2 + np.log(2 * np.pi)) / 2

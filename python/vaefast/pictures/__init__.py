@@ -1,7 +1,7 @@
 """Pictures: sheets and strips of images, animations, learning curves and maps.
 
-Functions take arrays, such as `VAE.sample` returns, and return Pillow images or matplotlib figures.
-Curves and maps need matplotlib: ``pip install 'vaefast[plot]'``.
+The functions take arrays, such as those that `VAE.sample` returns, and return Pillow images or
+matplotlib figures. Curves and maps need matplotlib: ``pip install 'vaefast[plot]'``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Animations: GIF and WebP files of images that follow each other."""
+"""Animations: GIF and WebP files of a sequence of images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._system.files import atomic_write
 from .images import pixels_of
 
 SUFFIXES = (".gif", ".webp")
-LARGEST_FRAME = 224  # pixels: small images are enlarged up to this side
+LARGEST_FRAME = 224  # pixels; longest side of an enlarged image
 
 
 def save_animation(
@@ -26,28 +26,37 @@ def save_animation(
     back: bool = True,
     black_white: tuple[float, float] = (0.0, 1.0),
 ) -> None:
-    """Write images as an animation that plays again and again.
+    """Write images as an animation that repeats forever.
 
     Parameters
     ----------
-    images : (n, h, w) or (n, h, w, c) array of float or uint8
-        The frames. Small ones are enlarged by a whole factor.
+    images : array-like of shape (n, h, w) or (n, h, w, c), float or uint8
+        Frames, with c = 1 (grey), 3 (RGB) or 4 (RGBA) channels. Small images are enlarged by a
+        whole factor.
     path : path
-        The file to write, .gif or .webp.
-    seconds : float
-        How long a frame is shown.
-    hold : collection of int
-        The frames that are shown ten times as long.
-    back : bool
-        Play the frames backwards after, so that the end joins the beginning.
-    black_white : (float, float)
-        As for `images.sheet`.
+        The file, with the suffix .gif or .webp. It is replaced as a whole or not at all.
+    seconds : float, default=0.06
+        Duration of a frame in seconds.
+    hold : collection of int, default=()
+        Indices of frames that are shown ten times as long.
+    back : bool, default=True
+        Whether to play the frames backwards after the last one, so that the end joins the start.
+    black_white : (float, float), default=(0.0, 1.0)
+        Values of float images that become black and white. Values outside are clipped. uint8 is
+        shown unchanged.
+
+    Raises
+    ------
+    ValueError
+        The images have a wrong shape or dtype, or the suffix cannot be written.
+    OSError
+        The file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: an animation is a {' or '.join(SUFFIXES)} file.")
+        raise ValueError(f"{path}: an animation must be a {' or '.join(SUFFIXES)} file")
     if path.suffix.lower() == ".webp" and not features.check("webp"):
-        raise ValueError(f"{path}: this Pillow cannot write WebP; write a .gif file.")
+        raise ValueError(f"{path}: the installed Pillow cannot write WebP; write a .gif file")
     pixels = pixels_of(images, black_white)
     order = list(range(len(pixels)))
     if back:
@@ -62,13 +71,13 @@ def save_animation(
             save_all=True,
             append_images=rest,
             duration=milliseconds,
-            loop=0,  # forever
-            quality=90,  # of WebP
+            loop=0,  # repeats forever
+            quality=90,  # for WebP
         )
 
 
 def _frame(pixels: npt.NDArray[np.uint8], factor: int) -> Image.Image:
-    """One image (h, w, c), larger by a whole factor; grey stays grey, which a GIF keeps exactly."""
+    """Return an image (h, w, c), enlarged. Grey stays grey, because a GIF stores grey exactly."""
     frame = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     size = frame.width * factor, frame.height * factor
     return frame.resize(size, Image.Resampling.BICUBIC)

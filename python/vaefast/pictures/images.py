@@ -1,4 +1,4 @@
-"""Pictures of images and of what a model makes of them, drawn with Pillow alone."""
+"""Sheets and strips of images, drawn with Pillow alone."""
 
 from __future__ import annotations
 
@@ -15,25 +15,39 @@ if TYPE_CHECKING:
     from ..vae import VAE
 
 GUTTER = 2  # pixels between two images
-BREAK = 10  # pixels more between columns set apart
-EDGE = 8  # pixels around a picture with words, and between its words and images
-CAPTION = 18  # pixels that a line of words needs
+BREAK = 10  # extra pixels between columns that are set apart
+EDGE = 8  # pixels around a picture with text, and between text and images
+CAPTION = 18  # height of a line of text, pixels
 BACKGROUND = (52, 52, 56)
 TEXT = (225, 225, 230)
 FRAME = (255, 176, 46)
-LARGEST_TILE = 96  # pixels: small images are enlarged up to this side...
-LARGEST_SHEET = 1200  # ... as long as the sheet is no wider than this
+LARGEST_TILE = 96  # pixels; longest side of an enlarged image
+LARGEST_SHEET = 1200  # pixels; largest width of a sheet of enlarged images
 
 
 def is_image_shape(shape: Sequence[int]) -> bool:
-    """Whether rows of this shape can be shown: (h, w), or (h, w, c) with 1, 3 or 4 channels."""
+    """Return whether rows of a shape can be drawn as images.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of one row. An image is (h, w), or (h, w, c) with 1, 3 or 4 channels.
+    """
     return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
 
 
 def value_range(images: npt.ArrayLike) -> tuple[float, float]:
-    """The values to show as black and as white: (0, 1), or where it is wider the data's range.
+    """Return the values to draw as black and as white.
 
-    Missing values, NaN, are passed over.
+    Parameters
+    ----------
+    images : array-like, float or uint8
+        Images of any shape. NaN, which stands for missing values, is ignored.
+
+    Returns
+    -------
+    (float, float)
+        (0.0, 1.0) for uint8 and for values within [0, 1], else the smallest and the largest value.
     """
     images = np.asarray(images)
     known = images if images.dtype == np.uint8 else images[~np.isnan(images)]
@@ -46,19 +60,25 @@ def value_range(images: npt.ArrayLike) -> tuple[float, float]:
 
 
 def pixels_of(images: npt.ArrayLike, black_white: tuple[float, float]) -> npt.NDArray[np.uint8]:
-    """(n, h, w[, c]) of float or uint8 as (n, h, w, c) of uint8."""
+    """Return images, (n, h, w[, c]) of float or uint8, as uint8 pixels, (n, h, w, c).
+
+    Raises
+    ------
+    ValueError
+        The images have another shape or dtype, or there are none.
+    """
     images = np.asarray(images)
     if images.ndim not in (3, 4) or not is_image_shape(images.shape[1:]) or not images.size:
         raise ValueError(
-            "images must have the shape (n, h, w) or (n, h, w, c) with c = 1, 3 or 4 "
-            f"and none of them 0, got {images.shape}."
+            "images must have shape (n, h, w), or (n, h, w, c) with c = 1, 3 or 4, and must not be "
+            f"empty, got {images.shape}"
         )
     if images.dtype != np.uint8:
         if images.dtype.kind != "f":
-            raise ValueError(f"images must be float or uint8, got {images.dtype}.")
+            raise ValueError(f"images must be float or uint8, got {images.dtype}")
         low, high = black_white
         unit = np.clip((images - low) / (high - low), 0, 1)
-        images = np.rint(np.nan_to_num(unit, nan=0.5) * 255).astype(np.uint8)  # a gap: mid-grey
+        images = np.rint(np.nan_to_num(unit, nan=0.5) * 255).astype(np.uint8)  # NaN is mid-grey
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
@@ -72,24 +92,30 @@ def sheet(
 
     Parameters
     ----------
-    images : (n, h, w) or (n, h, w, c) array of float or uint8
-        c is 1 (grey), 3 (RGB) or 4 (RGBA). Small images are enlarged by a whole factor.
-    columns : int, optional
-        Images in a row; by default the sheet is about square.
-    black_white : (float, float)
-        The float values that become black and white. Values beyond them are clipped;
-        uint8 is shown as it is.
+    images : array-like of shape (n, h, w) or (n, h, w, c), float or uint8
+        Images with c = 1 (grey), 3 (RGB) or 4 (RGBA) channels. Small images are enlarged by a
+        whole factor.
+    columns : int or None, default=None
+        Number of images in a row. None makes the sheet about square.
+    black_white : (float, float), default=(0.0, 1.0)
+        Values of float images that become black and white. Values outside are clipped. uint8 is
+        shown unchanged.
 
     Returns
     -------
     PIL.Image.Image
-        In mode RGB.
+        The sheet, in mode RGB.
+
+    Raises
+    ------
+    ValueError
+        The images have a wrong shape or dtype, or `columns` is negative.
     """
     pixels = pixels_of(images, black_white)
     count, height, width = pixels.shape[:3]
     columns = columns or math.ceil(math.sqrt(count))
     if columns < 1:
-        raise ValueError(f"columns must be at least 1, got {columns}.")
+        raise ValueError(f"columns must be at least 1, got {columns}")
     columns = min(columns, count)
     return _grid(pixels, columns, _enlargement(height, width, columns), GUTTER)
 
@@ -100,25 +126,34 @@ def comparison(
     *,
     black_white: tuple[float, float] = (0.0, 1.0),
 ) -> Image.Image:
-    """Draw originals in rows of up to ten, and below each row what the model made of them.
+    """Draw originals in rows of up to ten, and the results of a model below each row.
 
     Parameters
     ----------
-    originals, results : (n, h, w) or (n, h, w, c) array of float or uint8
-        As for `sheet`, of one shape.
-    black_white : (float, float)
-        As for `sheet`.
+    originals : array-like of shape (n, h, w) or (n, h, w, c), float or uint8
+        Images with c = 1 (grey), 3 (RGB) or 4 (RGBA) channels. Small images are enlarged by a
+        whole factor.
+    results : array-like of the shape of `originals`, float or uint8
+        Images that belong to the originals, such as reconstructions.
+    black_white : (float, float), default=(0.0, 1.0)
+        Values of float images that become black and white. Values outside are clipped. uint8 is
+        shown unchanged.
 
     Returns
     -------
     PIL.Image.Image
-        In mode RGB.
+        The picture, in mode RGB.
+
+    Raises
+    ------
+    ValueError
+        The images have a wrong or different shape, or a wrong dtype.
     """
     above, below = pixels_of(originals, black_white), pixels_of(results, black_white)
     if above.shape != below.shape:
         raise ValueError(
-            "originals and results must have one shape, "
-            f"got {np.shape(originals)} and {np.shape(results)}."
+            "originals and results must have the same shape, "
+            f"got {np.shape(originals)} and {np.shape(results)}"
         )
     count, height, width = above.shape[:3]
     columns = max(1, min(count, 10, LARGEST_SHEET // width))
@@ -142,35 +177,42 @@ def strips(
     framed: Collection[tuple[int, int]] = (),
     black_white: tuple[float, float] = (0.0, 1.0),
 ) -> Image.Image:
-    """Draw rows of images below each other, with words.
+    """Draw rows of images below each other, with text.
 
     Parameters
     ----------
-    rows : sequence of sequences of (h, w) or (h, w, c) arrays of float or uint8
-        The images of each row, all of one shape; a row can be an array (n, h, w[, c]) and can be
-        shorter than others.
-    names : sequence of str, optional
-        What to write at the left of each row; may have several lines.
-    heads : sequence of str, optional
-        What to write above each column.
-    captions : sequence of sequences of str, optional
-        What to write below each image.
-    breaks : sequence of int
-        The columns that a wider gap sets apart from the column before.
-    framed : collection of (row, column)
-        The images to draw a frame around.
-    black_white : (float, float)
-        As for `sheet`.
+    rows : iterable of iterables of arrays of shape (h, w) or (h, w, c), float or uint8
+        Images of each row, all of the same height and width. A row may be an array of shape
+        (n, h, w) or (n, h, w, c), and may be shorter than others. Small images are enlarged by a
+        whole factor.
+    names : sequence of str, default=()
+        Text at the left of each row. It may have several lines.
+    heads : sequence of str, default=()
+        Text above each column.
+    captions : sequence of sequences of str, default=()
+        Text below each image, row by row.
+    breaks : sequence of int, default=()
+        Indices of columns that a wider gap separates from the column before.
+    framed : collection of (int, int), default=()
+        Row and column of each image that gets a frame.
+    black_white : (float, float), default=(0.0, 1.0)
+        Values of float images that become black and white. Values outside are clipped. uint8 is
+        shown unchanged.
 
     Returns
     -------
     PIL.Image.Image
-        In mode RGB.
+        The picture, in mode RGB.
+
+    Raises
+    ------
+    ValueError
+        The images have a wrong shape or dtype, or differ in size.
     """
     tiles = [[pixels_of(np.asarray(image)[None], black_white)[0] for image in row] for row in rows]
     shapes = {tile.shape[:2] for row in tiles for tile in row}
     if len(shapes) != 1:
-        raise ValueError(f"the images of all rows must have one size, got {sorted(shapes)}.")
+        raise ValueError(f"the images of all rows must have one size, got {sorted(shapes)}")
     ((height, width),) = shapes
     columns = max(len(row) for row in tiles)
     factor = _enlargement(height, width, columns)
@@ -211,15 +253,39 @@ def strips(
 def manifold(
     vae: VAE, n: int = 20, *, black_white: tuple[float, float] = (0.0, 1.0)
 ) -> Image.Image:
-    """Decode an n by n grid of a latent space of two dimensions into one seamless sheet.
+    """Draw the images that a model decodes from a grid of codes, without gaps between them.
 
-    The grid lies at the quantiles (i + 1/2) / n of the standard normal, so every image stands for
-    the same share of the prior. The first coordinate grows to the right, the second to the top.
+    The coordinates of the grid are the quantiles (i + 1/2) / n of the standard normal, so each
+    image stands for the same share of the prior (Kingma & Welling 2014, figure 4). The first
+    coordinate increases to the right, and the second to the top.
+
+    Parameters
+    ----------
+    vae : VAE
+        A fitted model of images with two latent dimensions.
+    n : int, default=20
+        Number of images in each row and in each column.
+    black_white : (float, float), default=(0.0, 1.0)
+        Values of the images that become black and white. Values outside are clipped.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The picture, in mode RGB.
+
+    Raises
+    ------
+    NotFittedError
+        The model is not fitted yet.
+    ValueError
+        The model does not have two latent dimensions or is not a model of images, or n is below 1.
     """
     if vae.latent_dim != 2:
-        raise ValueError(f"a manifold needs 2 latent dimensions, this model has {vae.latent_dim}.")
+        raise ValueError(
+            f"a manifold needs 2 latent dimensions, but this model has {vae.latent_dim}"
+        )
     if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}.")
+        raise ValueError(f"n must be at least 1, got {n}")
     z = np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)], dtype=np.float32)
     grid = np.stack(np.meshgrid(z, z[::-1]), axis=-1).reshape(n * n, 2)
     pixels = pixels_of(vae.inverse_transform(grid), black_white)
@@ -228,12 +294,12 @@ def manifold(
 
 
 def _enlargement(height: int, width: int, columns: int) -> int:
-    """The whole factor that makes small images comfortable to look at on a sheet of columns."""
+    """Return the whole factor that enlarges small images on a sheet with this many columns."""
     return max(1, min(LARGEST_TILE // max(height, width), LARGEST_SHEET // (columns * width)))
 
 
 def _grid(pixels: npt.NDArray[np.uint8], columns: int, factor: int, gutter: int) -> Image.Image:
-    """(n, h, w, c) images side by side, each larger by a whole factor."""
+    """Return a picture of images, (n, h, w, c), side by side, each enlarged by a whole factor."""
     count, height, width = pixels.shape[:3]
     step_x, step_y = width * factor + gutter, height * factor + gutter
     rows = math.ceil(count / columns)
@@ -246,13 +312,13 @@ def _grid(pixels: npt.NDArray[np.uint8], columns: int, factor: int, gutter: int)
 
 
 def _tile(pixels: npt.NDArray[np.uint8], factor: int) -> Image.Image:
-    """One image (h, w, c), larger by a whole factor."""
+    """Return an image, (h, w, c), enlarged by a whole factor."""
     tile = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     return tile.resize((tile.width * factor, tile.height * factor), Image.Resampling.BICUBIC)
 
 
 def _labelled(strips: list[Image.Image]) -> Image.Image:
-    """Set strips of two rows below each other, their rows named at the left."""
+    """Return a picture of strips below each other, with the two rows of each named at the left."""
     names = "original", "model"
     font = ImageFont.load_default(13)
     margin = math.ceil(max(font.getlength(name) for name in names)) + 16

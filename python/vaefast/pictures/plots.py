@@ -1,4 +1,4 @@
-"""Curves and maps. They need matplotlib, the extra `plot`."""
+"""Learning curves and maps, drawn with matplotlib: ``pip install 'vaefast[plot]'``."""
 
 from __future__ import annotations
 
@@ -15,23 +15,35 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE = "#2a6fbb", "#d1662b"
-DECODED = 18  # images on the longer side of the decoded region of a map
+DECODED = 18  # number of images along the longer side of the decoded region of a map
 
 
 def loss_curve(history: Mapping[str, Sequence[float | None]]) -> Figure:
-    """Plot a training history, `VAE.history_`: ELBO, reconstruction and KL in nats per row.
+    """Plot the ELBO, the reconstruction term and the KL of a training, in nats per row.
 
-    Each has its own panel and scale, for they differ by an order of magnitude.
+    Each of the three has a panel with a separate scale, because they differ by orders of magnitude.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        History of the training, in the form of `VAE.history_`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure, with three panels.
 
     Raises
     ------
     MissingExtraError
         matplotlib is not installed.
+    ValueError
+        The history has no epochs.
     """
     columns = {key: np.array(values, dtype=float) for key, values in history.items()}
-    epochs, validation = columns["epoch"], columns["validation"]  # None became NaN
+    epochs, validation = columns["epoch"], columns["validation"]  # dtype=float turns None into NaN
     if not len(epochs):
-        raise ValueError("there is nothing to plot: the history has no full epoch.")
+        raise ValueError("there is nothing to plot: the history has no full epoch")
     figure = _figure(11, 3.6)
     panels = {
         "elbo": "ELBO (higher is better)",
@@ -63,36 +75,44 @@ def latent_map(
     axis_names: tuple[str, str] = ("first latent dimension", "second latent dimension"),
     black_white: tuple[float, float] = (0.0, 1.0),
 ) -> Figure:
-    """Plot where rows lie in a latent space of two dimensions, and what it holds where.
+    """Plot rows as points in a latent space of two dimensions, with decoded images beside them.
 
     Parameters
     ----------
-    mu : (n, 2) array of float
-        The rows' means, the first that `VAE.encode` returns; or the coordinates of codes of more
-        dimensions in a plane, ``vaefast.latent.plane(mu).project(mu)``.
-    labels : (n,) array, optional
-        Colours the points: up to 20 different labels as classes with a legend, more of them as a
-        scale of numbers.
-    decode : function, optional
-        Makes images of places (m, 2), such as `VAE.inverse_transform`. They are drawn beside the
-        points, over the same region.
-    axis_names : (str, str)
-        What the two coordinates are.
-    black_white : (float, float)
-        As for `sheet`, for the decoded images.
+    mu : array-like of shape (n, 2)
+        Posterior means of the rows, the first array that `VAE.encode` returns. For more than two
+        latent dimensions, pass coordinates in a plane: ``vaefast.latent.plane(mu).project(mu)``.
+    labels : array-like of shape (n,) or None, default=None
+        Labels that colour the points. Up to 20 different labels are classes with a legend; more
+        are drawn on a continuous colour scale.
+    decode : callable or None, default=None
+        Function from points, (m, 2), to images, such as `VAE.inverse_transform`. The images are
+        drawn beside the points, over the same region. None draws no images.
+    axis_names : (str, str), default=("first latent dimension", "second latent dimension")
+        Labels of the two axes.
+    black_white : (float, float), default=(0.0, 1.0)
+        Values of decoded images that become black and white. Values outside are clipped.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure, with one panel, or two if `decode` is given.
 
     Raises
     ------
     MissingExtraError
         matplotlib is not installed.
+    ValueError
+        `mu` or `labels` has a wrong shape, or `decode` does not return images.
     """
     mu = np.asarray(mu)
     if mu.ndim != 2 or mu.shape[1] != 2:
-        raise ValueError(f"mu must have the shape (n, 2), got {mu.shape}.")
+        raise ValueError(f"mu must have shape (n, 2), got {mu.shape}")
     figure = _figure(7.2 if decode is None else 13.5, 6)
     axes = figure.add_subplot(1, 1 if decode is None else 2, 1)
     panels = [axes]
-    # Points of one class often come in a row: in random order none of them covers the others.
+    # The order is random, because points of one class often follow each other and the last class
+    # would cover the others.
     order = np.random.default_rng(0).permutation(len(mu))
     x, y = mu[order].T
     style: dict[str, Any] = {"s": float(np.clip(30_000 / max(len(mu), 1), 4, 25)), "linewidths": 0}
@@ -116,7 +136,7 @@ def latent_map(
 
 
 def _square_around(points: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """The (low, high) of both coordinates, of equal length, that hold all points but outliers."""
+    """Return (low, high) of both coordinates: a square around all points but outliers, (2, 2)."""
     low, high = np.quantile(points, [0.001, 0.999], axis=0)
     half = 1.05 * max((high - low).max() / 2, 1e-6)
     middle = (low + high) / 2
@@ -129,7 +149,7 @@ def _draw_decoded(
     region: npt.NDArray[np.float64],
     black_white: tuple[float, float],
 ) -> None:
-    """Fill a region with the images decoded at the middles of its cells, undistorted."""
+    """Fill a region with undistorted images, decoded at the centres of a grid of cells."""
     middle = region.mean(axis=1, dtype=np.float32)
     height, width = images.pixels_of(decode(middle[None]), black_white).shape[1:3]
     columns = max(1, round(DECODED * min(1, height / width)))
@@ -149,9 +169,10 @@ def _draw_decoded(
 def _scatter_labelled(
     axes: Any, x: np.ndarray, y: np.ndarray, labels: np.ndarray, order: np.ndarray, style: Any
 ) -> None:
+    """Draw points in the colours of their labels. `order` is the order of the points x and y."""
     if labels.shape != x.shape:
         raise ValueError(
-            f"labels must have the shape {x.shape}, one for each row of mu, got {labels.shape}."
+            f"labels must have shape {x.shape}, one for each row of mu, got {labels.shape}"
         )
     from matplotlib import colormaps
 
@@ -175,7 +196,7 @@ def _scatter_labelled(
 
 
 def _figure(width: float, height: float) -> Figure:
-    """A figure of this size in inches, apart from pyplot and its state."""
+    """Return a figure of this size in inches, independent of the state of pyplot."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Tables of mixed columns as numbers for a model, and back."""
+"""Tables of mixed columns, encoded as numbers for a model and decoded again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns that are NumPy arrays or lists."""
+"""Columns that are NumPy arrays or lists, read as series and written back."""
 
 from __future__ import annotations
 
@@ -22,24 +22,43 @@ from .series import (
 
 
 def from_values(name: Name, column: Any) -> Series:
-    """A column of a dict: an array, or what becomes one, or a list, where None is missing."""
+    """Return a column of a dict as a series. In a list, None marks a missing value.
+
+    Raises
+    ------
+    TypeError
+        The column is neither a list nor an array, is a masked array, or holds unsupported values.
+    ValueError
+        The column does not have one dimension.
+    """
     if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
         raise TypeError(f"column {name!r} is {column!r}, expected a list or an array of values")
     if isinstance(column, np.ma.MaskedArray):
-        raise TypeError(f"column {name!r} is a masked array: mark missing values by NaN or None")
+        raise TypeError(f"column {name!r} is a masked array: mark missing values with NaN or None")
     if hasattr(column, "__array__"):
         return from_array(name, np.asarray(column))
     series = from_objects(name, np.fromiter(column, dtype=object, count=len(column)))
     if series.dtype.kind == "number":
         return Series(series.values, Dtype("number", "float64"))
     if series.dtype.kind == "category" or series.missing.any():
-        return series  # as objects: NumPy's text ends at a zero, its integers have no gaps
+        # The dtype stays object: NumPy text drops trailing NUL characters, and NumPy integers and
+        # booleans have no missing values.
+        return series
     return from_array(name, np.asarray(column))
 
 
 def from_array(name: Name, array: Array) -> Series:
+    """Return a NumPy array as a series.
+
+    Raises
+    ------
+    TypeError
+        The dtype is not supported, or an object array holds unsupported values.
+    ValueError
+        The array does not have one dimension.
+    """
     if array.ndim != 1:
-        raise ValueError(f"column {name!r} has shape {array.shape}, expected one value for a row")
+        raise ValueError(f"column {name!r} has shape {array.shape}, expected one value per row")
     letter = array.dtype.kind
     if letter == "O":
         return from_objects(name, array)
@@ -49,20 +68,26 @@ def from_array(name: Name, array: Array) -> Series:
         unit, count = np.datetime_data(array.dtype)
         if unit not in PER_SECOND or count != 1:
             raise unsupported(
-                name, array.dtype, f"; turn it into one of these units: {', '.join(PER_SECOND)}"
+                name, array.dtype, f"; convert it to one of the units {', '.join(PER_SECOND)}"
             )
         values = to_seconds(array.astype(np.int64), unit)
         values[np.isnat(array)] = np.nan
         return Series(values, Dtype("date" if letter == "M" else "duration", str(array.dtype)))
     kinds = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
     if letter not in kinds:
-        raise unsupported(name, array.dtype, "; change it with astype")
+        raise unsupported(name, array.dtype, "; convert it with astype")
     return Series(array.astype(np.float64), Dtype(kinds[letter], str(array.dtype)))
 
 
 def from_objects(name: Name, array: Array) -> Series:
-    """A column of Python objects: all text, all booleans or all numbers, where not missing."""
-    pandas = sys.modules.get("pandas")  # it has missing values of its own
+    """Return an array of Python objects as a series.
+
+    Raises
+    ------
+    TypeError
+        The values that are not missing are neither all text, all booleans nor all numbers.
+    """
+    pandas = sys.modules.get("pandas")  # pandas.isna also knows pandas.NA and NaT
     missing = (
         pandas.isna(array)
         if pandas
@@ -75,13 +100,13 @@ def from_objects(name: Name, array: Array) -> Series:
             for row, value in enumerate(array)
             if not missing[row] and not _kind(type(value))
         )
-        hint = "; turn dates into datetime64" if hasattr(odd, "year") else ""
+        hint = "; convert dates to datetime64" if hasattr(odd, "year") else ""
         raise unsupported(name, f"a {type(odd).__name__} in row {row}", hint)
     if kinds == {"integer", "number"}:
         kinds = {"number"}
     if len(kinds) > 1:
         mixed = " and ".join(sorted(KINDS[kind] for kind in kinds))
-        raise unsupported(name, f"{mixed} side by side", ", all of one kind")
+        raise unsupported(name, f"a mixture of {mixed}", ", all of one kind")
     kind = kinds.pop() if kinds else "nothing"
     if kind == "category":
         values = np.full(len(array), None, dtype=object)
@@ -97,7 +122,8 @@ def _is_missing(value: object) -> bool:
 
 
 def _kind(of: type) -> str:
-    """What values of a type are, "" if none of `KINDS`. To Python a bool is an int as well."""
+    """Return the kind of the values of a type, or "" if the type is not supported."""
+    # "boolean" comes before "integer", because bool is a subclass of int.
     types: dict[str, type | tuple[type, ...]] = {
         "category": str,
         "boolean": (bool, np.bool_),
@@ -110,18 +136,25 @@ def _kind(of: type) -> str:
 def _float(value: Any) -> float:
     try:
         return float(value)
-    except OverflowError:  # a whole number beyond 1.8e308
+    except OverflowError:  # an int beyond 1.8e308, the largest float64
         return np.inf
 
 
 def to_array(name: Name, column: Series) -> Array:
+    """Return a series as an array of the NumPy dtype that the column had.
+
+    Raises
+    ------
+    ValueError
+        A value is missing, and the dtype has no missing values.
+    """
     values, dtype, missing = column.values, np.dtype(column.dtype.name), column.missing
     if dtype.kind == "O":
         return to_objects(values, missing, column.dtype.kind)
     if dtype.kind in "biuU" and missing.any():
         raise ValueError(
-            f"column {name!r} is {dtype}, which has no missing values, but row {missing.argmax()} "
-            "is NaN: fill it first, with the model's impute for example"
+            f"column {name!r} has dtype {dtype}, which cannot hold missing values, but row "
+            f"{missing.argmax()} is NaN: fill it first, for example with VAE.impute"
         )
     if dtype.kind == "b":
         booleans: Array = values >= 0.5
@@ -135,7 +168,7 @@ def to_array(name: Name, column: Series) -> Array:
 
 
 def to_objects(values: Array, missing: Array, kind: str) -> Array:
-    """Python's own values, None where missing."""
+    """Return values as an array of Python objects, with None for missing values."""
     objects = np.full(len(values), None, dtype=object)
     there = values[~missing]
     if kind == "boolean":

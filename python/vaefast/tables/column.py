@@ -1,4 +1,4 @@
-"""One column of a frame: learned, written as numbers, and read back from them."""
+"""One column of a frame: the learned encoding as numbers, and the decoding."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .series import KINDS, Array, Dtype, Name, Scalar, Series
 MAX_CATEGORIES = 1000
 Unseen = Literal["error", "missing"]
 
-_CONSTANT = "constant"  # in place of a likelihood: there is nothing to model
-_DENSITIES = ("gaussian", "laplace", "student_t")  # of standardised values
+_CONSTANT = "constant"  # takes the place of a likelihood: there is nothing to model
+_DENSITIES = ("gaussian", "laplace", "student_t")  # likelihoods of standardized values
 _COUNTS = ("poisson", "negative_binomial")
-_UNIT = ("bernoulli", "continuous_bernoulli")  # of values within [0, 1]
+_UNIT = ("bernoulli", "continuous_bernoulli")  # likelihoods of values in [0, 1]
 _NUMBERS = (*_DENSITIES, *_COUNTS, *_UNIT, "categorical")
 
-# The likelihoods that a kind of column may have; the first is the default.
+# The likelihoods that each kind of column may have. The first one is the default.
 _LIKELIHOODS = {
     "number": _NUMBERS,
     "integer": _NUMBERS,
@@ -31,28 +31,33 @@ _LIKELIHOODS = {
     "instant": _DENSITIES,
     "duration": _DENSITIES,
 }
-_HUGE = 1e100  # numbers beyond it, or closer together than its inverse, are not standardised
-_MOST = 8  # categories that a message lists
+_HUGE = 1e100  # largest absolute value that is standardized; 1e-100 is the smallest range
+_MOST = 8  # categories that an error message lists, at most
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a frame, and how it is written as `width` columns of numbers.
+    """One column of a frame, and the encoding of this column as `width` columns of numbers.
 
     Attributes
     ----------
     name : str or int
-        Its name in the frame.
+        Name of the column in the frame.
     dtype : Dtype
-        Its type there.
+        Type of the column in the frame.
     likelihood : str
-        Of its block; "constant" for a column of one value, which takes no part in X.
-    mean, scale : float
-        x = (value - mean) / scale; 0 and 1 where values stay as they are. Dates are seconds.
-    categories : tuple
-        The values of a categorical column, in the order of its block, or of a constant one.
-    step : float
-        Seconds that dates or durations come back as whole multiples of; 0: of none.
+        Likelihood of the encoded values, or "constant" for a column with a single value, which X
+        leaves out.
+    mean : float, default=0.0
+        Mean in x = (value - mean) / scale. Dates and durations are in seconds.
+    scale : float, default=1.0
+        Standard deviation in x = (value - mean) / scale. Mean 0 and scale 1 leave values unchanged.
+    categories : tuple, default=()
+        Values of a categorical column, in the order of the one-hot columns, or the single value of
+        a constant column.
+    step : float, default=0.0
+        Decoded dates and durations are rounded to whole multiples of this number of seconds. 0
+        turns rounding off.
     """
 
     name: Name
@@ -65,40 +70,62 @@ class Column:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, (str, int)):
-            raise TypeError(f"{self._called}: a column's name must be text or a whole number")
+            raise TypeError(f"{self._called}: the name must be a string or a whole number")
         known = self.dtype.kind in _LIKELIHOODS
         if not known or self.likelihood not in (*_LIKELIHOODS[self.dtype.kind], _CONSTANT):
-            raise ValueError(f"{self._called}: no {self.likelihood} for {self.dtype.kind!r}")
+            raise ValueError(
+                f"{self._called}: likelihood {self.likelihood!r} does not fit a column of the kind "
+                f"{self.dtype.kind!r}"
+            )
         if not (math.isfinite(self.step) and self.step >= 0):
-            raise ValueError(f"{self._called}: step {self.step}")
+            raise ValueError(f"{self._called}: step={self.step!r} must be finite and at least 0")
         if not (math.isfinite(self.mean) and math.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f"{self._called}: mean {self.mean} and scale {self.scale}")
+            raise ValueError(
+                f"{self._called}: mean={self.mean!r} and scale={self.scale!r} must be finite, and "
+                "scale must be greater than 0"
+            )
         for category in self.categories:
             if not _is_plain(category):
                 raise ValueError(
-                    f"{self._called}: the category {category!r} is a {type(category).__name__}, "
-                    "expected text, finite numbers or booleans; turn the column into text first"
+                    f"{self._called}: the category {category!r} has type "
+                    f"{type(category).__name__}, expected text, a finite number or a boolean; "
+                    "convert the column to text first"
                 )
         if len(set(self.categories)) != len(self.categories):
-            raise ValueError(f"{self._called}: a category is there twice")
+            raise ValueError(f"{self._called}: two categories are equal")
         n = len(self.categories)
         if not {_CONSTANT: n == 1, "categorical": n > 1}.get(self.likelihood, n == 0):
-            raise ValueError(f"{self._called}: {n} categories for {self.likelihood}")
+            raise ValueError(f"{self._called}: {n} categories do not go with {self.likelihood!r}")
 
     @classmethod
     def learn(cls, name: Name, series: Series, likelihood: str | None) -> Column:
-        """How to write a column: standardised, one-hot, or as it is."""
+        """Learn how to encode a column: standardized, one-hot, or unchanged.
+
+        Parameters
+        ----------
+        name : str or int
+            Name of the column.
+        series : Series
+            Values of the column.
+        likelihood : str or None
+            Likelihood of the column. None is the default of this kind of column.
+
+        Raises
+        ------
+        ValueError
+            The values cannot be encoded, or the likelihood does not fit them.
+        """
         called, kind = f"column {name!r}", series.dtype.kind
         there = series.values[~series.missing]
         if len(there) == 0:
-            raise ValueError(f"{called} holds missing values only: drop it")
+            raise ValueError(f"{called} holds missing values only: drop the column")
         _check_finite(name, series)
         choices = _LIKELIHOODS[kind]
         likelihood = likelihood or choices[0]
         if likelihood not in choices:
             raise ValueError(
-                f"{called} holds {KINDS[kind]}, for which there is no likelihood {likelihood!r}; "
-                f"there are {', '.join(choices)}"
+                f"{called}: likelihood {likelihood!r} does not fit {KINDS[kind]}; allowed: "
+                f"{', '.join(choices)}"
             )
         if likelihood == "categorical":
             categories = _categories(called, series, there)
@@ -114,9 +141,9 @@ class Column:
         spread = high - low
         if spread < 1 / _HUGE or max(-low, high) > _HUGE:
             raise ValueError(
-                f"{called} ranges from {low:g} to {high:g}, which can't be standardised: rescale it"
+                f"{called} ranges from {low:g} to {high:g} and cannot be standardized: rescale it"
             )
-        within = (there - low) / spread  # in [0, 1]: no square over- or underflows
+        within = (there - low) / spread  # in [0, 1], so that no square overflows or underflows
         mean, scale = low + spread * within.mean(), spread * within.std()
         return cls(
             name, series.dtype, likelihood, float(mean), float(scale), step=_step(kind, there)
@@ -124,20 +151,33 @@ class Column:
 
     @property
     def width(self) -> int:
-        """How many columns of numbers it is written as."""
+        """Number of columns of numbers that encode this column."""
         if self.likelihood == _CONSTANT:
             return 0
         return len(self.categories) if self._one_hot else 1
 
     @property
     def names(self) -> list[str]:
-        """A readable name for each of them."""
+        """A readable name for each of the `width` columns of numbers."""
         if not self._one_hot:
             return [str(self.name)] * self.width
         return [f"{self.name}={category}" for category in self.categories]
 
     def encode(self, series: Series, unseen: Unseen) -> NDArray[np.float32]:
-        """The values as (n, width) numbers, NaN where missing."""
+        """Return values as numbers, (n, width), with NaN for missing values.
+
+        Parameters
+        ----------
+        series : Series
+            Values to encode.
+        unseen : {"error", "missing"}
+            Whether a category that was not learned raises an error or is encoded as missing.
+
+        Raises
+        ------
+        ValueError
+            The values are not of the kind that was learned, or one of them cannot be encoded.
+        """
         kind, missing = series.dtype.kind, series.missing
         numbers = {"number", "integer"}
         if missing.all():
@@ -145,7 +185,7 @@ class Column:
         if kind != self.dtype.kind and not {kind, self.dtype.kind} <= numbers:
             raise ValueError(
                 f"{self._called} held {KINDS[self.dtype.kind]} when the table was learned, "
-                f"now it holds {KINDS[kind]}"
+                f"but now holds {KINDS[kind]}"
             )
         _check_finite(self.name, series)
         if self.categories:
@@ -154,12 +194,26 @@ class Column:
         self._check_domain(values)
         with np.errstate(over="ignore"):
             X = ((values - self.mean) / self.scale).astype(np.float32)
-        what = f"is too far from the mean {self._shown(self.mean)} to be standardised"
+        what = f"is too far from the mean {self._shown(self.mean)} to be encoded as float32"
         self._refuse(np.isinf(X), values, what)
         return X[:, None]
 
     def decode(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> Series:
-        """The (n, width) numbers as values."""
+        """Return the values that encoded numbers, (n, width), represent.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, width), float64
+            Encoded values, or probabilities of categories and booleans.
+        rng : Generator or None
+            Source of randomness for drawing categories and booleans. None takes the most probable
+            value.
+
+        Raises
+        ------
+        ValueError
+            X holds numbers that the likelihood cannot have.
+        """
         if self.categories:
             values = self._decode_categories(X, rng)
         else:
@@ -175,12 +229,12 @@ class Column:
         return Series(values, self.dtype, self.categories)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the column as plain data, for JSON."""
         return asdict(self) | {"categories": list(self.categories)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Column:
-        """The column that `to_dict` wrote."""
+        """Return the column that `to_dict` described."""
         fields = {**data, "dtype": Dtype(**data["dtype"])}
         return cls(**fields | {"categories": tuple(data["categories"])})
 
@@ -200,7 +254,10 @@ class Column:
             words = list(map(self._shown, self.categories[:_MOST]))
             if len(self.categories) > _MOST:
                 words.append(f"and {len(self.categories) - _MOST} more")
-            what = f"is new to the table, which learned {', '.join(words)}"
+            what = (
+                f"is a new value; the table learned {', '.join(words)} (unseen='missing' encodes "
+                "new values as missing)"
+            )
             self._refuse((codes < 0) & ~missing, series.values, what)
         X = np.zeros((len(codes), self.width), dtype=np.float32)
         if self._one_hot:
@@ -216,15 +273,15 @@ class Column:
         return values
 
     def _codes(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> NDArray[np.intp]:
-        """The most probable category of each row, or one drawn, (n,); -1 where missing."""
+        """Return the most probable or a drawn category of each row, (n,); -1 if it is missing."""
         missing = np.asarray(np.isnan(X).all(axis=1))
         known = np.where(missing[:, None], 1.0, X)
-        fine = (known >= 0).all(axis=1) & (known.sum(axis=1) > 0)  # NaN is not
+        fine = (known >= 0).all(axis=1) & (known.sum(axis=1) > 0)  # False for NaN
         if not fine.all():
             row = int(fine.argmin())
             raise ValueError(
-                f"{self._called}, row {row}: expected {self.width} probabilities in X, or all of "
-                f"them NaN where the value is missing, got {known[row].tolist()}"
+                f"{self._called}, row {row}: expected {self.width} probabilities in X with a sum "
+                f"above 0, or only NaN for a missing value, got {known[row].tolist()}"
             )
         codes: NDArray[np.intp] = known.argmax(axis=1)
         if rng:
@@ -234,23 +291,25 @@ class Column:
         return codes
 
     def _check_domain(self, values: Array, whole: bool = True) -> None:
-        """Refuse numbers that the likelihood can't have; NaN passes."""
+        """Raise ValueError if the likelihood cannot have one of the values. NaN passes."""
         if self.likelihood in _COUNTS:
-            self._refuse(values < 0, values, f"is below 0, but {self.likelihood} is of counts")
+            self._refuse(values < 0, values, f"is below 0, but {self.likelihood} needs counts")
             if whole:
-                odd = values % 1 > 0  # not of NaN
-                self._refuse(odd, values, f"is not whole, but {self.likelihood} is of counts")
+                odd = values % 1 > 0  # False for NaN
+                what = f"is not a whole number, but {self.likelihood} needs counts"
+                self._refuse(odd, values, what)
         elif self.likelihood in _UNIT:
             outside = (values < 0) | (values > 1)
-            self._refuse(outside, values, f"is outside [0, 1], where {self.likelihood} is defined")
+            self._refuse(outside, values, f"is outside [0, 1], the range of {self.likelihood}")
 
     def _refuse(self, wrong: Any, values: Array, what: str) -> None:
+        """Raise ValueError about the first row where `wrong` is True, if there is one."""
         if wrong.any():
             row = int(wrong.argmax())
             raise ValueError(f"{self._called}, row {row}: {self._shown(values[row])} {what}")
 
     def _shown(self, value: Any) -> str:
-        """A value in words: a date as a date, a whole number without a point."""
+        """Return a value as text: a date as a date, a whole number without a decimal point."""
         kind = self.dtype.kind
         if kind in ("date", "instant"):
             return str(np.datetime64(round(value * 1000), "ms"))
@@ -262,7 +321,7 @@ class Column:
 
 
 def _step(kind: str, seconds: Array) -> float:
-    """The longest of day, hour, minute and second that dates or durations are whole numbers of."""
+    """Return the longest of day, hour, minute and second that divides all values, else 0."""
     if kind not in ("date", "instant", "duration"):
         return 0.0
     return next((s for s in (86400.0, 3600.0, 60.0, 1.0) if not (seconds % s).any()), 0.0)
@@ -272,23 +331,23 @@ def _check_finite(name: Name, series: Series) -> None:
     if series.dtype.kind != "category" and np.isinf(series.values).any():
         row = int(np.isinf(series.values).argmax())
         raise ValueError(
-            f"column {name!r}, row {row}: {series.values[row]} (or beyond 1.8e308), expected "
-            "finite values; mark missing ones by NaN"
+            f"column {name!r}, row {row}: expected a finite number, got {series.values[row]} "
+            "(infinite, or beyond 1.8e308); mark missing values with NaN"
         )
 
 
 def _categories(called: str, series: Series, there: Array) -> tuple[Scalar, ...]:
-    """The categories that the column's type declares, or else the values in it, sorted."""
+    """Return the categories that the dtype declares, else the values that occur, sorted."""
     convert = {"integer": int, "boolean": bool}.get(series.dtype.kind)
     found = series.categories or sorted(set(there.tolist()))
     if len(found) > MAX_CATEGORIES:
         raise ValueError(
-            f"{called} has {len(found):,} categories, more than {MAX_CATEGORIES:,}: drop it, put "
-            "rare ones together, or turn it into numbers if that is what they are"
+            f"{called} has {len(found):,} categories, expected at most {MAX_CATEGORIES:,}: drop "
+            "the column, merge rare categories, or convert the values to numbers"
         )
     return tuple(map(convert, found)) if convert else tuple(found)
 
 
 def _is_plain(value: object) -> bool:
-    """Whether JSON can hold a category."""
+    """Return whether JSON can hold a category."""
     return type(value) in (str, int, bool) or (type(value) is float and math.isfinite(value))

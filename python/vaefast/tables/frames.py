@@ -1,4 +1,4 @@
-"""Columns out of a pandas or polars frame, or a dict of columns, and back into one."""
+"""Columns read from a pandas frame, a polars frame or a dict, and written back to one."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ LIBRARIES = ("pandas", "polars", "dict")
 
 
 def read(frame: object) -> tuple[str, dict[Name, Series]]:
-    """The library of a frame, and its columns by name.
+    """Return the library that a frame comes from, and the columns by name.
 
     Raises
     ------
     TypeError
-        It is no frame, or a column holds something else than `KINDS`.
+        `frame` is not a frame, or a column holds values of none of the `KINDS`.
     ValueError
-        There are no columns or no rows, columns of one name or of different lengths.
+        The frame has no columns or no rows, or columns share a name or differ in length.
     """
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
     if pandas and isinstance(frame, pandas.DataFrame):
         if frame.columns.nlevels > 1:
-            raise ValueError("the columns have names of several levels: join them into one first")
+            raise ValueError("the column index has several levels: join them into one level first")
         twice = frame.columns[frame.columns.duplicated()].tolist()
         if twice:
-            raise ValueError(f"two columns have the name {twice[0]!r}: rename one")
+            raise ValueError(f"two columns are named {twice[0]!r}: rename one of them")
         library, columns = "pandas", dict(frame.items())
     elif polars and isinstance(frame, polars.DataFrame):
         library, columns = "polars", {column.name: column for column in frame}
@@ -58,7 +58,9 @@ def read(frame: object) -> tuple[str, dict[Name, Series]]:
 
 
 def write(library: str, columns: Mapping[Name, Series]) -> Any:
-    """A frame of the library made of columns; whole numbers are rounded, all fit their types.
+    """Return a frame of a library with these columns.
+
+    Whole numbers are rounded. A number beyond the range of the type becomes the nearest one within.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def write(library: str, columns: Mapping[Name, Series]) -> Any:
         module = importlib.import_module(library)
     except ImportError as error:
         raise ImportError(
-            f"the table was learned from a {library} frame, and to make one needs {library}: "
+            f"the table was learned from a {library} frame, so decoding needs {library}: "
             f"pip install {library}"
         ) from error
     if library == "polars":

@@ -1,4 +1,7 @@
-"""Columns of pandas frames. pandas is imported by those who pass one."""
+"""Columns of pandas frames, read as series and written back.
+
+This module does not import pandas: only callers who use pandas frames need the package.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,13 @@ from .series import Array, Dtype, Name, Series, fit, unsupported
 
 
 def from_pandas(name: Name, column: Any) -> Series:
+    """Return a column of a pandas frame as a series.
+
+    Raises
+    ------
+    TypeError
+        The dtype is not supported.
+    """
     pandas = sys.modules["pandas"]
     types, dtype = pandas.api.types, column.dtype
     if isinstance(dtype, np.dtype):
@@ -34,16 +44,24 @@ def from_pandas(name: Name, column: Any) -> Series:
         if test(dtype) and isinstance(getattr(dtype, "numpy_dtype", None), np.dtype):
             values = column.to_numpy(dtype=np.float64, na_value=np.nan)
             return Series(values, Dtype(kind, str(dtype)))
-    raise unsupported(name, dtype, "; change it, for example with astype('str')")
+    raise unsupported(name, dtype, "; convert it, for example with astype('str')")
 
 
 def _objects(column: Any) -> Array:
+    """Return the values of a column as objects, with None for missing values."""
     objects: Array = column.astype(object).to_numpy(copy=True)
     objects[column.isna().to_numpy()] = None
     return objects
 
 
 def to_pandas(pandas: Any, name: Name, column: Series) -> Any:
+    """Return a series as a column of a pandas frame.
+
+    Raises
+    ------
+    ValueError
+        A value is missing, and the dtype has no missing values.
+    """
     values, described = column.values, column.dtype
     if described.name == "category":
         index = pandas.Index(column.categories, dtype=described.categories)

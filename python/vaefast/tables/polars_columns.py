@@ -1,4 +1,7 @@
-"""Columns of polars frames. polars is imported by those who pass one."""
+"""Columns of polars frames, read as series and written back.
+
+This module does not import polars: only callers who use polars frames need the package.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,13 @@ _TEXT = ("String", "Categorical", "Enum")
 
 
 def from_polars(name: Name, column: Any) -> Series:
+    """Return a column of a polars frame as a series.
+
+    Raises
+    ------
+    TypeError
+        The dtype is not supported.
+    """
     polars = sys.modules["polars"]
     dtype, label = column.dtype, type(column.dtype).__name__
     if label == "Null":
@@ -36,12 +46,19 @@ def from_polars(name: Name, column: Any) -> Series:
     elif label in _NUMBERS:
         kind = "integer" if "Int" in label else "number"
     else:
-        raise unsupported(name, dtype, "; change it with cast")
+        raise unsupported(name, dtype, "; convert it with cast")
     numbers = column.cast(polars.Float64).fill_null(np.nan).to_numpy(writable=True)
     return Series(numbers, Dtype(kind, label))
 
 
 def to_polars(polars: Any, name: str, column: Series) -> Any:
+    """Return a series as a column of a polars frame.
+
+    Raises
+    ------
+    ValueError
+        The type of the column is not a polars type.
+    """
     values, described = column.values, column.dtype
     label, unit = described.name, described.unit or ""
     if label in _TEXT:
@@ -62,6 +79,6 @@ def to_polars(polars: Any, name: str, column: Series) -> Any:
         whole = dtype = polars.Boolean
         values = np.where(np.isnan(values), np.nan, values >= 0.5)
     else:
-        raise ValueError(f"column {name!r} is of a type unknown to polars: {label!r}")
+        raise ValueError(f"column {name!r} has type {label!r}, which polars does not know")
     numbers = polars.Series(name, values, dtype=polars.Float64).fill_nan(None)
     return numbers.cast(whole).cast(dtype)

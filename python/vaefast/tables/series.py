@@ -1,4 +1,4 @@
-"""One column of a frame, whatever library it came from."""
+"""One column of a frame, in one form for all libraries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Name = str | int
 Scalar = str | int | float | bool
 
-# What a column holds, in the words of error messages.
+# Kinds of columns, and how error messages describe the values.
 KINDS = {
     "number": "numbers",
     "integer": "whole numbers",
@@ -38,20 +38,22 @@ _EXPECTED = "expected numbers, booleans, text, categories, dates or durations"
 
 @dataclass(frozen=True)
 class Dtype:
-    """What a frame's library needs, plain data, to make a column of the same type again.
+    """Type of a column, as plain data from which a frame with the same type can be made.
 
     Attributes
     ----------
     kind : str
-        One of `KINDS`.
+        One of the `KINDS`.
     name : str
-        The type's name: NumPy's for a dict, pandas', or polars'.
-    unit, zone : str or None
-        Of a polars date or duration.
-    ordered : bool
-        Whether a pandas category is.
-    categories : str or None
-        The dtype of the categories of a pandas category.
+        Name of the type in NumPy (for a dict), pandas or polars.
+    unit : str or None, default=None
+        Time unit of a polars date or duration.
+    zone : str or None, default=None
+        Time zone of a polars date.
+    ordered : bool, default=False
+        Whether a pandas category is ordered.
+    categories : str or None, default=None
+        Dtype of the categories of a pandas category.
     """
 
     kind: str
@@ -64,10 +66,18 @@ class Dtype:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One column: float64 (n,), NaN where missing; of a category objects, None where missing.
+    """Values of one column, and the type that they had in the frame.
 
-    Booleans are 0 and 1; dates are seconds since 1970 (with a time zone: UTC), durations seconds.
-    `categories` are those that the dtype itself declares, in its order.
+    Attributes
+    ----------
+    values : ndarray of shape (n,)
+        float64 with NaN for missing values; objects with None for missing values if the kind is
+        "category". Booleans are 0 and 1, durations are seconds, and dates are seconds since
+        1970-01-01, in UTC if they have a time zone.
+    dtype : Dtype
+        Type of the column.
+    categories : tuple or None, default=None
+        Categories that the type declares, in the declared order.
     """
 
     values: Array
@@ -76,38 +86,40 @@ class Series:
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """Bool (n,)."""
+        """Whether each value is missing, bool of shape (n,)."""
         if self.dtype.kind == "category":
             return np.fromiter((value is None for value in self.values), bool, len(self.values))
         return np.isnan(self.values)
 
 
 def unsupported(name: Name, what: object, hint: str = "") -> TypeError:
-    return TypeError(f"column {name!r} holds {what}: {_EXPECTED}{hint}")
+    """Return the error for a column that holds something else than the `KINDS`."""
+    return TypeError(f"column {name!r} holds {what}, {_EXPECTED}{hint}")
 
 
 def to_seconds(ticks: NDArray[np.int64], unit: str) -> NDArray[np.float64]:
+    """Return ticks of a time unit as seconds."""
     per = PER_SECOND[unit]
     if per < 1:
         return ticks.astype(np.float64) * round(1 / per)
-    whole, rest = np.divmod(ticks, np.int64(per))  # exact: ticks may not fit into a float64
+    whole, rest = np.divmod(ticks, np.int64(per))  # in int64: float64 rounds beyond 2**53
     return whole.astype(np.float64) + rest / per
 
 
 def to_ticks(seconds: Array, unit: str, bits: int = 64) -> NDArray[np.float64]:
-    """Whole numbers, NaN where missing, that an integer of so many bits can hold."""
-    high = np.nextafter(2.0 ** (bits - 1), 0)  # -2 ** 63 is NaT
+    """Return seconds as whole ticks of a time unit within the range of an integer; NaN stays."""
+    high = np.nextafter(2.0 ** (bits - 1), 0)  # the range is symmetric, because -2**63 means NaT
     limited: NDArray[np.float64] = np.clip(np.rint(seconds * PER_SECOND[unit]), -high, high)
     return limited
 
 
 def fit(values: Array, dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """The numbers nearest to values that a type can hold; NaN stays."""
+    """Return the nearest numbers that a NumPy dtype can hold; NaN stays."""
     if dtype.kind == "f":
         high = float(np.finfo(dtype).max)
         low = -high
     else:
         values = np.rint(values)
         low = float(np.iinfo(dtype).min)
-        high = float(np.nextafter(np.iinfo(dtype).max + 1.0, 0))  # cut to max when converted
+        high = float(np.nextafter(np.iinfo(dtype).max + 1.0, 0))  # astype truncates it to max
     return np.clip(values, low, high).astype(np.float64, copy=False)

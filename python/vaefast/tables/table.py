@@ -1,4 +1,4 @@
-"""A whole frame as one array: the blocks of its columns side by side."""
+"""A whole frame as one array: the encoded columns side by side."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from .series import Name, Series
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """How a frame of mixed columns is written as numbers for a model, and read back from them.
+    """Encoder of frames with mixed columns, and decoder of the numbers that a model returns.
 
-    A frame is a pandas or polars DataFrame, or a dict of columns (lists or arrays of equal
-    length; they come back as arrays).
+    A frame is a pandas DataFrame, a polars DataFrame, or a dict of columns. The columns of a dict
+    are lists or arrays of equal length, and are decoded as arrays.
 
-    Numbers, dates and durations are standardised by the mean and standard deviation of the values
-    that are there. Booleans become 0 and 1, text and categories one-hot blocks, counts stay as
-    they are. A column of only one value takes no part in X: there is nothing to model. Missing
-    values (None, NaN, NaT, NA, null) become NaN, for categories in the whole block.
+    Numbers, dates and durations are standardized with the mean and the standard deviation of the
+    known values (with divisor n). Booleans become 0 and 1, text and categories become one-hot
+    blocks, and counts stay unchanged. A column with a single value is left out of X, because there
+    is nothing to model. Missing values (None, NaN, NaT, NA, null) become NaN, and a missing
+    category becomes NaN in the whole block.
 
     Attributes
     ----------
     library : str
-        Where the frame came from: pandas, polars or dict.
+        Library of the frame that was learned: pandas, polars or dict.
     sources : tuple of Column
-        What was learned of each column of the frame.
+        Encoding of each column of the frame.
 
     Examples
     --------
@@ -64,35 +65,46 @@ class Table:
         likelihoods: Mapping[Name, str] | None = None,
         counts: Iterable[Name] = (),
     ) -> Table:
-        """Learn from a frame how to write frames like it.
+        """Learn how to encode frames with the columns of this one.
 
         Parameters
         ----------
         frame : pandas.DataFrame, polars.DataFrame or dict of columns
-            At least one row and one column.
-        likelihoods : mapping of column name to str, optional
-            For numbers: gaussian (the default), laplace or student_t, standardised; poisson or
-            negative_binomial for counts, bernoulli or continuous_bernoulli for values in [0, 1],
-            as they are; or categorical. For dates and durations: gaussian, laplace or student_t.
-            For booleans: bernoulli or categorical.
-        counts : iterable of column names, optional
-            Short for the likelihood poisson; one in `likelihoods` goes first.
+            Frame with at least one row and one column.
+        likelihoods : mapping of column name to str, default=None
+            Likelihoods of columns, for those that should not have the default.
+
+            Numbers: gaussian (the default), laplace or student_t, which are standardized; poisson
+            or negative_binomial for counts, bernoulli or continuous_bernoulli for values in
+            [0, 1], which stay unchanged; or categorical. Dates and durations: gaussian (the
+            default), laplace or student_t. Booleans: bernoulli (the default) or categorical. Text
+            and categories: categorical.
+        counts : iterable of column names, default=()
+            Columns that get the likelihood poisson. An entry of `likelihoods` takes precedence.
+
+        Returns
+        -------
+        Table
+            The encoder of such frames.
 
         Raises
         ------
         ValueError
-            No columns or rows, nothing but missing values in a column, infinite values, more than
-            1,000 categories, a likelihood that doesn't fit; the message names the column.
+            The frame has no rows or no columns, or every column has a single value. Or a column
+            has only missing values, an infinite value, more than 1,000 categories, or a likelihood
+            that does not fit; the message names the column.
         TypeError
-            It is no frame, or a column holds something else, such as lists.
+            `frame` is not a frame, or a column holds unsupported values, such as lists.
         """
         if isinstance(counts, str):
-            raise TypeError(f"counts={counts!r} must be a list of column names: [{counts!r}]")
+            raise TypeError(f"counts={counts!r} must be a list of column names, like [{counts!r}]")
         chosen = dict.fromkeys(counts, "poisson") | dict(likelihoods or {})
         library, columns = read(frame)
         for name in chosen:
             if name not in columns:
-                raise ValueError(f"there is no column {name!r} to choose a likelihood for")
+                raise ValueError(
+                    f"the frame has no column {name!r}, which likelihoods or counts names"
+                )
         return cls(
             library,
             tuple(Column.learn(name, series, chosen.get(name)) for name, series in columns.items()),
@@ -100,9 +112,9 @@ class Table:
 
     @property
     def columns(self) -> list[tuple[str, int]]:
-        """The likelihoods of the blocks of X in order, each with its number of columns.
+        """Likelihoods of the blocks of X from left to right, each with a number of columns.
 
-        Neighbours of one likelihood are one block, but for categorical ones.
+        Adjacent columns with the same likelihood form one block, except for categorical ones.
         """
         blocks: list[tuple[str, int]] = []
         for source in self.sources:
@@ -116,80 +128,87 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """A readable name for each column of X: ``age``, ``city=Oslo``, ``city=Rome``."""
+        """A readable name for each column of X, such as ``age`` or ``city=Oslo``."""
         return [name for source in self.sources for name in source.names]
 
     @property
     def width(self) -> int:
-        """The number of columns of X."""
+        """Number of columns of X."""
         return sum(source.width for source in self.sources)
 
     def encode(self, frame: Any, *, unseen: Unseen = "error") -> NDArray[np.float32]:
-        """Write a frame as numbers.
+        """Return a frame as numbers for a model.
 
         Parameters
         ----------
         frame : pandas.DataFrame, polars.DataFrame or dict of columns
-            The columns that the table was learned from, in any order, of any of these libraries.
-        unseen : {"error", "missing"}
-            What a category is that the table didn't learn.
+            Frame with the columns that the table learned, in any order. The library may differ
+            from that of the learned frame.
+        unseen : {"error", "missing"}, default="error"
+            Treatment of a category that the table did not learn, and of a second value in a column
+            that had only one: error raises ValueError; missing encodes it as a missing value.
 
         Returns
         -------
         ndarray of shape (n, width), float32
+            The encoded rows, with NaN for missing values.
 
         Raises
         ------
         ValueError
-            Columns are missing or not known; a column holds another kind of values than the
-            table learned, an infinite one, an unseen category, or one that its likelihood can't
-            have. The message names column, row and value.
+            The frame lacks a column or has an unknown one. Or a column holds another kind of
+            values than before, an infinite value, an unseen category, or a value that the
+            likelihood cannot have; the message names the column, the row and the value.
         TypeError
-            As for `learn`.
+            `frame` is not a frame, or a column holds unsupported values, such as lists.
         """
         check_choice(unseen, "unseen", ("error", "missing"))
         columns = read(frame)[1]
         expected = [source.name for source in self.sources]
         for what, names in (
             ("lacks columns that the table learned", [n for n in expected if n not in columns]),
-            ("has columns that the table doesn't know", [n for n in columns if n not in expected]),
+            ("has columns that the table did not learn", [n for n in columns if n not in expected]),
         ):
             if names:
                 raise ValueError(f"the frame {what}: {', '.join(map(repr, names))}")
         return np.hstack([source.encode(columns[source.name], unseen) for source in self.sources])
 
     def decode(self, X: ArrayLike, *, random_state: int | np.random.Generator | None = None) -> Any:
-        """Read a frame from numbers, such as a model's reconstructions or samples.
+        """Return the frame that rows of X represent, such as reconstructions or samples of a model.
 
         Parameters
         ----------
         X : array-like of shape (n, width)
-            As `encode` writes them; where a block is categorical or bernoulli, probabilities.
-        random_state : int, Generator or None
-            None: the most probable category, and True from a probability of 1/2 on. Otherwise
-            both are drawn by their probabilities. Numbers are never drawn.
+            Rows in the form that `encode` returns. Categorical and bernoulli columns may hold
+            probabilities.
+        random_state : int, Generator or None, default=None
+            Seed for drawing categories and booleans with their probabilities. None takes the most
+            probable category, and True from a probability of 1/2 on. Numbers are never drawn.
 
         Returns
         -------
         pandas.DataFrame, polars.DataFrame or dict of arrays
-            Like the frame learned from: order, names and types of its columns. Whole numbers are
-            rounded, and what is beyond a type's range becomes its end. NaN becomes a missing
-            value.
+            Frame with the order, names and types of the learned columns. Whole numbers are rounded,
+            and a number beyond the range of the type becomes the nearest one within. NaN becomes a
+            missing value.
 
         Raises
         ------
         ValueError
-            X has another shape, infinite values, probabilities outside [0, 1], or NaN for a
+            X has another shape, an infinite value, a probability outside [0, 1], or NaN in a
             column whose type has no missing values.
         ImportError
-            The library of the frame is not installed.
+            The library of the learned frame is not installed.
         """
         array = np.asarray(X, dtype=np.float64)
         if array.ndim != 2 or array.shape[1] != self.width:
             raise ValueError(f"X has shape {array.shape}, expected (n, {self.width})")
         if np.isinf(array).any():
             row, place = np.argwhere(np.isinf(array))[0]
-            raise ValueError(f"X is infinite in row {row}, column {place} ({self.names[place]})")
+            raise ValueError(
+                f"X is infinite in row {row}, column {place} ({self.names[place]}), expected "
+                "finite numbers, or NaN for missing values"
+            )
         rng = None
         if isinstance(random_state, np.random.Generator):
             rng = random_state
@@ -203,22 +222,27 @@ class Table:
         return write(self.library, columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """The table as plain data, for JSON."""
+        """Return the table as plain data, for JSON."""
         return {"library": self.library, "columns": [s.to_dict() for s in self.sources]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Table:
-        """The table that `to_dict` wrote.
+        """Return the table that `to_dict` described.
+
+        Parameters
+        ----------
+        data : mapping
+            Plain data in the form that `to_dict` returns.
 
         Raises
         ------
         ValueError
-            It is something else.
+            `data` does not describe a table.
         """
         try:
             return cls(data["library"], tuple(map(Column.from_dict, data["columns"])))
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"this is no table that to_dict wrote: {error!r}") from error
+            raise ValueError(f"data does not describe a table: {error!r}") from error
 
     def __repr__(self) -> str:
         blocks = ", ".join(f"{likelihood} {width}" for likelihood, width in self.columns)
