@@ -1,4 +1,4 @@
-"""The detector of anomalies: thresholds, scikit-learn's manners, and which features are odd."""
+"""The anomaly detector: thresholds, contributions of features, scikit-learn conventions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import vaefast
-from vaefast import VAE, AnomalyDetector, datasets
+from vaefast import VAE, AnomalyDetector, NotFittedError, datasets, load
 
 D = 8
 
 
 def small(**params: object) -> VAE:
-    """A model of tables that trains in no time."""
+    """Return an unfitted model of tables that trains quickly."""
     defaults = {"hidden_layer_sizes": (16,), "epochs": 30, "batch_size": 32, "random_state": 0}
     defaults |= {"likelihood": "gaussian", "learning_rate": 0.01}
     return VAE(**{**defaults, "verbose": False, **params})
@@ -26,7 +26,7 @@ def small(**params: object) -> VAE:
 
 @pytest.fixture(scope="module")
 def X() -> np.ndarray:
-    """Standardised rows near a plane."""
+    """Standardized rows near a plane."""
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((600, 2)) @ rng.standard_normal((2, D))
     rows += 0.1 * rng.standard_normal(rows.shape)
@@ -86,7 +86,7 @@ def test_a_copy_of_an_unfitted_model_is_trained(X):
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
 def test_contributions_add_up_to_the_density_of_the_row_at_its_mean(likelihood, X):
-    """Against scipy's densities; around its mean z costs more, as the model's own term says."""
+    """The reconstruction term, which averages over z, is larger than the density at the mean."""
     from scipy import stats
 
     rows = X if likelihood == "gaussian" else (X > 0).astype(np.float32)
@@ -121,7 +121,7 @@ def test_a_missing_value_contributes_nothing_whatever_sigma_is(sigma, X):
 
 
 def test_contributions_of_a_mixed_table_add_up(X):
-    """To -log p(x|z) at the mean of the posterior, whatever the likelihoods of the columns."""
+    """The sum is -log p(x | z) at the mean of the posterior, for any mixture of likelihoods."""
     rng = np.random.default_rng(3)
     kinds = np.eye(3)[rng.integers(0, 3, len(X))]
     rows = np.column_stack([X, rng.poisson(3, (len(X), 2)), kinds]).astype(np.float32)
@@ -131,7 +131,7 @@ def test_contributions_of_a_mixed_table_add_up(X):
     found = AnomalyDetector(vae).fit(rows).contributions(rows)
     at_the_mean, _ = vae.model_.core.score(vae.model_.reader.read(rows), 0, deterministic=True)
     np.testing.assert_allclose(found.sum(axis=1), at_the_mean, rtol=1e-4, atol=1e-4)
-    assert (found[1:, D + 2 :] != 0).sum(axis=1).max() == 1  # at the row's own category
+    assert (found[1:, D + 2 :] != 0).sum(axis=1).max() == 1  # in the column of the row's category
     np.testing.assert_array_equal(found[0, D + 2 :], 0)
 
 
@@ -175,7 +175,7 @@ def test_contributions_of_images_are_images_and_finite():
     vae = VAE(hidden_layer_sizes=(32,), epochs=20, batch_size=16, random_state=0, verbose=False)
     detector = AnomalyDetector(vae.fit(digits)).fit(digits)
     spoiled = digits[:50].copy()
-    spoiled[:, :6, :6] = 255  # a corner that no digit inks
+    spoiled[:, :6, :6] = 255  # no digit has ink in this corner
     found = detector.contributions(spoiled)
     assert found.shape == spoiled.shape
     assert np.isfinite(found).all()
@@ -184,7 +184,7 @@ def test_contributions_of_images_are_images_and_finite():
     np.testing.assert_allclose(flat, found, rtol=1e-5, atol=1e-6)
 
 
-# ------------------------------------------------------------------ scikit-learn's manners
+# ------------------------------------------------------------------ scikit-learn conventions
 
 
 def test_it_is_an_estimator_of_scikit_learn(detector, X):
@@ -202,7 +202,7 @@ def test_parameters_of_the_model_are_reached_by_name():
     assert params["vae__latent_dim"] == detector.vae.latent_dim == 3
     assert params["contamination"] == 0.2
     assert set(detector.get_params(deep=False)) == {"vae", "contamination", "n_samples"}
-    with pytest.raises(ValueError, match="'share' is unknown; there are vae, contamination"):
+    with pytest.raises(ValueError, match="'share' is unknown; expected one of vae, contamin"):
         detector.set_params(share=1)
     assert repr(detector) == f"AnomalyDetector(vae={detector.vae!r}, contamination=0.2)"
     detector.set_params(vae__latent_dim=5, vae=small())
@@ -215,7 +215,7 @@ def test_it_can_be_kept(detector, X):
 
 
 @pytest.mark.parametrize("method", ["score_samples", "decision_function", "predict"])
-def test_an_unfitted_one_says_so(method, X):
+def test_an_unfitted_detector_raises_not_fitted(method, X):
     with pytest.raises(vaefast.NotFittedError, match="AnomalyDetector is not fitted yet"):
         getattr(AnomalyDetector(small()), method)(X)
 
@@ -231,3 +231,37 @@ def test_a_bad_share_is_refused_before_training(share, X):
 def test_a_model_of_another_kind_is_refused(X):
     with pytest.raises(TypeError, match="must be a VAE"):
         AnomalyDetector(StandardScaler()).fit(X)
+
+
+# ------------------------------------------------------------------ files, and PyOD's names
+
+
+def test_a_detector_comes_back_from_one_file(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    vae = VAE(2, (8,), likelihood="gaussian", epochs=2, random_state=0, verbose=False).fit(rows)
+    detector = AnomalyDetector(vae, 0.1, n_samples=3).fit(rows[:40])
+    path = tmp_path / "detector.safetensors"
+    detector.save(path)
+    again = AnomalyDetector.load(path)
+    assert (again.contamination, again.n_samples, again.offset_) == (0.1, 3, detector.offset_)
+    np.testing.assert_array_equal(again.predict(rows), detector.predict(rows))
+    np.testing.assert_array_equal(again.labels_, detector.labels_)
+    assert load(path).score(rows) == vae.score(rows)
+    vae.save(path)
+    with pytest.raises(ValueError, match="is a model, but not a detector"):
+        AnomalyDetector.load(path)
+    with pytest.raises(NotFittedError):
+        AnomalyDetector(vae).save(path)
+
+
+def test_the_names_of_pyod_have_its_directions():
+    rows = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    vae = VAE(2, (8,), likelihood="gaussian", epochs=2, random_state=0, verbose=False).fit(rows)
+    detector = AnomalyDetector(vae, 0.1).fit(rows)
+    np.testing.assert_array_equal(detector.decision_scores_, -detector.score_samples(rows))
+    assert detector.threshold_ == -detector.offset_
+    np.testing.assert_array_equal(detector.labels_ == 1, detector.predict(rows) == -1)
+    assert detector.labels_.sum() == 8
+    assert detector.n_features_in_ == 3
+    with pytest.raises(NotFittedError):
+        _ = AnomalyDetector(vae).labels_

@@ -1,4 +1,4 @@
-"""`vaefast train`: what it writes and says, its options, kinds of data; and the command itself."""
+"""`vaefast train`: files, output, options and kinds of data; and the `vaefast` command itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 
-# --- What it writes and says ---
+# --- Files and output ---
 
 
 def test_train_writes_the_model_its_history_and_pictures(digits_run: Path, digits_file: Path):
@@ -88,7 +88,7 @@ def test_train_on_more_latent_dimensions_leaves_the_map_out(digits_file: Path, t
     pytest.importorskip("matplotlib")
     output = succeed("train", digits_file, "--out", tmp_path / "run", "--latent-dim", 3, *SMALL)
     assert names(tmp_path / "run") == set(outputs.FILES) - {"manifold.png", "map.png"}
-    assert "Left out manifold.png, map.png: made with --latent-dim 2 only" in output
+    assert "Left out manifold.png, map.png: it needs --latent-dim 2" in output
 
 
 def test_train_on_a_table_leaves_out_pictures_of_images(
@@ -117,7 +117,7 @@ def test_train_without_matplotlib_says_how_to_get_the_curves(
 def test_ctrl_c_writes_the_model_trained_so_far(digits_file: Path, tmp_path: Path, monkeypatch):
     fit = VAE.fit
 
-    def interrupted_fit(self, X, y=None, *, validation=None):
+    def interrupted_fit(self, X, y=None, *, validation=None, checkpoint=None):
         def press_ctrl_c(vae, record):
             signal.raise_signal(signal.SIGINT)
 
@@ -134,11 +134,12 @@ def test_ctrl_c_writes_the_model_trained_so_far(digits_file: Path, tmp_path: Pat
     assert "samples.png" in names(tmp_path / "run")
 
 
-# --- Its options ---
+# --- Options ---
 
 
 def test_every_parameter_of_vae_is_an_option_of_train():
     own = {"data", "out", "force", "validation", "image_size"}
+    own |= {"checkpoint", "checkpoint_every", "resume"}
     parameters = inspect.signature(VAE).parameters
     options = {param.name: param for param in cli.main.commands["train"].params}
     assert set(options) - own == set(parameters)
@@ -155,7 +156,7 @@ def test_every_parameter_has_one_section_of_the_help():
     assert sorted(names) == sorted(PARAMETERS)
 
 
-def test_options_reach_the_parameters_as_what_they_are(monkeypatch):
+def test_options_reach_the_parameters_with_their_types(monkeypatch):
     class Stop(ValueError):
         pass
 
@@ -185,10 +186,10 @@ def test_options_reach_the_parameters_as_what_they_are(monkeypatch):
     message = fail("train", *spelled.split())
     assert message == f"Error: {given!r}"
     assert fail("train", "--sigma", "per_feature") == "Error: {'sigma': 'per_feature'}"
-    assert fail("train") == "Error: {}"  # what is not given is left to VAE
+    assert fail("train") == "Error: {}"  # VAE supplies the defaults
 
 
-def test_help_tells_all_there_is_to_know():
+def test_help_is_complete():
     output = succeed("train", "--help")
     text = " ".join(output.split())
     assert "--hidden-layer-sizes" in text
@@ -214,7 +215,7 @@ def test_help_tells_all_there_is_to_know():
 # --- Kinds of data ---
 
 
-def test_images_with_gaps_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_images_with_missing_values_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     X = np.random.default_rng(0).random((60, 6, 6), dtype=np.float32)
     X[::3, :2, :2] = np.nan
@@ -222,14 +223,14 @@ def test_images_with_gaps_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     succeed("train", "gaps.npy", "--missing", "mask", "--epochs", "1", "--out", "run")
     assert "reconstructions.png" in names(tmp_path / "run")
     succeed("reconstruct", "run", "gaps.npy")
-    assert "holds nan" in fail("nearest", "run", "gaps.npy")  # there is no distance to a gap
+    assert "holds nan" in fail("nearest", "run", "gaps.npy")  # a missing value has no distance
 
 
-def test_a_conditional_model_is_told_the_labels(digits_file: Path, tmp_path: Path):
+def test_a_conditional_model_is_conditioned_on_the_labels(digits_file: Path, tmp_path: Path):
     run = tmp_path / "run"
     output = succeed("train", digits_file, "--conditional", "--out", run, *SMALL)
     assert "bernoulli, conditional, adam" in output
-    assert "manifold.png: a conditional model has one for each label" in output
+    assert "manifold.png: a conditional model has a different manifold for each label" in output
     assert {"reconstructions.png", "samples.png", "map.png"} <= names(run)
     data, vae = datasets.load(digits_file), vaefast.load(run / "model.safetensors")
     expected = vae.evaluate(data.X_test, data.y_test)
@@ -241,13 +242,13 @@ def test_a_conditional_model_is_told_the_labels(digits_file: Path, tmp_path: Pat
     with Image.open(threes) as picture:
         np.testing.assert_array_equal(np.asarray(picture), np.asarray(drawn))
     out = ["--out", tmp_path / "none.png"]
-    assert "add --label, a label out of 0, 1" in fail("sample", run, *out, code=2)
-    assert "'x' is no label of the model" in fail("sample", run, "-y", "x", *out, code=2)
+    assert "add --label, one of the labels 0, 1" in fail("sample", run, *out, code=2)
+    assert "expected one of the labels 0, 1" in fail("sample", run, "-y", "x", *out, code=2)
     assert "conditional model" in fail("map", run, digits_file)
     assert "conditional model" in fail("explore", run, "--no-open", "--out", tmp_path / "e.html")
 
 
-def test_a_conditional_model_may_be_told_numbers(tmp_path: Path):
+def test_a_conditional_model_may_be_conditioned_on_numbers(tmp_path: Path):
     X, y = np.random.default_rng(0).random((2, 40, 2), dtype=np.float32)
     np.savez(tmp_path / "one.npz", X=X, y=y[:, 0])
     run, out = tmp_path / "run", tmp_path / "rows.csv"
@@ -292,8 +293,66 @@ def test_info_and_version():
     assert vaefast.__version__ in succeed("--version")
 
 
+def test_the_package_runs_as_a_module():
+    args = [sys.executable, "-m", "vaefast", "--version"]
+    result = subprocess.run(args, capture_output=True, text=True)
+    assert result.stdout == f"python -m vaefast {vaefast.__version__}\n", result.stderr
+
+
 def test_the_command_starts_light():
     heavy = "PIL", "matplotlib", "tqdm", "pooch", "safetensors"
     code = f"import sys, vaefast.cli; print([m for m in {heavy} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert loaded.stdout == "[]\n", loaded.stderr
+
+
+# --- Checkpoints and signals ---
+
+LONG = ["--hidden-layer-sizes", "64", "--batch-size", "8", "--random-state", "1", "--no-verbose"]
+
+
+def start(*args: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "vaefast", "train", *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+
+
+@pytest.mark.parametrize("every", [["--checkpoint"], ["--checkpoint-every", "50steps"]])
+def test_a_killed_run_is_resumed_to_the_same_model(every, digits_file, tmp_path):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    options = [*LONG, "--epochs", 12, *every]
+    succeed("train", digits_file, "--out", whole, *LONG, "--epochs", 12)
+    process = start(digits_file, "--out", run, *options)
+    wait_for(run / "checkpoint.safetensors", process)
+    process.kill()
+    process.communicate()
+    output = succeed("train", digits_file, "--out", run, *options, "--resume")
+    assert "Wrote" in output
+    one, other = (vaefast.load(folder).model_ for folder in (run, whole))
+    for name, tensor in one.weights().items():
+        np.testing.assert_array_equal(tensor, other.weights()[name])
+    assert not (run / "checkpoint.safetensors").exists()
+    message = fail("train", digits_file, "--out", run, *options, "--resume", code=2)
+    assert "removes it when it is finished" in message
+
+
+def test_resume_needs_a_folder(digits_file):
+    assert "add --out FOLDER" in fail("train", digits_file, "--resume", code=2)
+    message = fail("train", digits_file, "--checkpoint-every", "5hours", code=2)
+    assert "expected 5, 1000steps or 10min, got '5hours'" in message
+
+
+def test_sigterm_writes_the_model_so_far(digits_file, tmp_path):
+    run = tmp_path / "run"
+    process = start(digits_file, "--out", run, *LONG, "--epochs", 100_000, "--checkpoint")
+    wait_for(run / "checkpoint.safetensors", process)
+    process.terminate()
+    output, error = process.communicate()
+    assert process.returncode == 143, error
+    assert "Interrupted after" in output
+    assert vaefast.load(run).n_iter_ >= 1
+    assert (run / "checkpoint.safetensors").exists()

@@ -1,9 +1,11 @@
-"""Models on disk: what comes back, and what is refused."""
+"""Model files: round trips, continued training, and files that are refused."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import pickle
 import re
 import subprocess
@@ -23,19 +25,20 @@ from safetensors.numpy import load_file, save_file
 import vaefast
 from vaefast import VAE, optimizers
 from vaefast._engine import building, container
+from vaefast._system import files
 from vaefast.schedules import Cosine, LinearWarmup, MultiStep, Plateau
 
 N, D = 40, 6
 
 
 def small(**params: Any) -> VAE:
-    """A model that trains in no time."""
+    """Return an unfitted model that trains quickly."""
     defaults = {"hidden_layer_sizes": (8,), "epochs": 2, "batch_size": 16, "random_state": 0}
     return VAE(**{**defaults, "verbose": False, **params})
 
 
 def spoiled_message(path: Path) -> str:
-    """What loading says of a file that it refuses; it must name the file."""
+    """Assert that loading fails and names the file; return the message."""
     with pytest.raises(ValueError) as caught:
         vaefast.load(path)
     assert str(path) in str(caught.value)
@@ -61,7 +64,7 @@ def saved(vae: VAE, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def path(tmp_path: Path, saved: bytes) -> Path:
-    """A model file to spoil."""
+    """A model file for the tests to damage."""
     path = tmp_path / "model.safetensors"
     path.write_bytes(saved)
     return path
@@ -241,6 +244,52 @@ def test_places_where_nothing_can_be_saved_are_named(vae, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_home_folder_is_spelled_as_the_shell_does(vae, X, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    vae.save("~/model.safetensors")
+    assert (tmp_path / "model.safetensors").exists()
+    assert vaefast.load("~/model.safetensors").score(X) == vae.score(X)
+
+
+def test_a_symbolic_link_is_written_through(vae, X, tmp_path):
+    target, link = tmp_path / "target.safetensors", tmp_path / "link.safetensors"
+    target.write_bytes(b"an old one")
+    link.symlink_to(target)
+    vae.save(link)
+    assert link.is_symlink()
+    assert vaefast.load(target).score(X) == vae.score(X)
+
+
+def test_a_stream_takes_and_gives_a_model(vae, X, tmp_path):
+    stream = io.BytesIO()
+    vae.save(stream)
+    stream.seek(0)
+    assert vaefast.load(stream).score(X) == vae.score(X)
+    with pytest.raises(ValueError, match="the stream is truncated"):
+        vaefast.load(io.BytesIO(b"half"))
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        vae.save(file)
+    assert vaefast.load(tmp_path / "model.safetensors").score(X) == vae.score(X)
+
+
+def test_what_a_killed_process_left_is_removed(vae, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    prefix = files.temporary_prefix()
+    stale = tmp_path / f"{prefix}{ended.pid}-0123.safetensors"
+    kept = [
+        tmp_path / f"{prefix}{os.getpid()}-0123.safetensors",  # its process runs
+        tmp_path / f".vaefast-0-{ended.pid}-0123.safetensors",  # of another host
+        tmp_path / f"{prefix}notes.txt",
+        tmp_path / ".vaefast",
+    ]
+    for path in (stale, *kept):
+        path.touch()
+    vae.save(tmp_path / "model.safetensors")
+    assert not stale.exists()
+    assert all(path.exists() for path in kept)
+
+
 # ------------------------------------------------------------------ damage
 
 
@@ -297,7 +346,7 @@ def test_a_file_that_is_no_model_is_refused(content, tmp_path):
 
 
 class Bomb:
-    """Unpickling it makes a file."""
+    """An object whose unpickling creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -322,11 +371,11 @@ def test_another_safetensors_file_is_refused(tmp_path):
         assert "not a model that vaefast saved" in spoiled_message(path)
 
 
-# ------------------------------------------------------------------ forged: the checksum is right
+# ------------------------------------------------------------------ forged files, right checksum
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The parts in the header, and the tensors."""
+    """Return the parts in the header, and the tensors."""
     raw = path.read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     return json.loads(header["__metadata__"]["parts"]), load_file(path)

@@ -1,4 +1,4 @@
-"""Bad input: a clear error, nothing lost."""
+"""Bad input raises a clear error and leaves the model as it was."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ N, D = 40, 6
 
 
 def small(**params: Any) -> VAE:
-    """A model that trains in no time."""
+    """Return an unfitted model that trains quickly."""
     defaults = {"hidden_layer_sizes": (8,), "epochs": 2, "batch_size": 16, "random_state": 0}
     return VAE(**{**defaults, "verbose": False, **params})
 
@@ -32,7 +32,7 @@ def good() -> np.ndarray:
 def with_value(value: float, row: int, *column: int, shape: tuple[int, ...] = (N, D)) -> np.ndarray:
     X = good().reshape(shape)
     X[(row, *column)] = value
-    X[-1] = value  # a later one, not the first
+    X[-1] = value  # the message must name the first one
     return X
 
 
@@ -48,9 +48,9 @@ def assert_as_before(vae: VAE, before: dict[str, Any]) -> None:
     assert vae.score(good()) == small().fit(good()).score(good())
 
 
-# ------------------------------------------------------------------ the table
+# ------------------------------------------------------------------ bad data
 
-# What is passed, the error's type, and what its message says.
+# The data, the type of the error, and its message.
 DATA: dict[str, tuple[Any, type[Exception], str]] = {
     "NaN": (with_value(np.nan, 7, 3), ValueError, r"X holds nan in row 7, column 3 .*Drop or fill"),
     "infinity": (with_value(np.inf, 9, 0), ValueError, "X holds inf in row 9, column 0"),
@@ -60,7 +60,7 @@ DATA: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "too large for float32": (
         with_value(1, 3, 2).astype(np.float64) * np.where(np.arange(N) == 3, 1e300, 1)[:, None],
-        ValueError, "row 3, column 0 .*infinite also if beyond 3.4e38",
+        ValueError, "row 3, column 0 .*infinite or beyond 3.4e38",
     ),
     "None among numbers": ([[0.5, None] * 3, [0.5] * 6], ValueError, "nan in row 0, column 1"),
     "range": (
@@ -69,11 +69,11 @@ DATA: dict[str, tuple[Any, type[Exception], str]] = {
         ".*uint8.*gaussian",
     ),
     "a little too large": (with_value(1.0001, 3, 3), ValueError, "ranges from .* to 1.0001"),
-    "no rows": (np.zeros((0, D)), ValueError, r"X has no rows: its shape is \(0, 6\)"),
-    "no columns": (np.zeros((3, 0)), ValueError, r"X has no columns: its shape is \(3, 0\)"),
-    "no pixels": (np.zeros((3, 4, 0)), ValueError, "X has no columns"),
+    "no rows": (np.zeros((0, D)), ValueError, r"X has 0 sample\(s\) \(shape=\(0, 6\)\)"),
+    "no columns": (np.zeros((3, 0)), ValueError, r"X has 0 feature\(s\) \(shape=\(3, 0\)\)"),
+    "no pixels": (np.zeros((3, 4, 0)), ValueError, r"X has 0 feature\(s\)"),
     "an empty list": ([], ValueError, r"shape \(0,\), expected \(n, features\) or images"),
-    "one row": (good()[0], ValueError, r"X has shape \(6,\), expected .*one row is X\[None\]"),
+    "one row": (good()[0], ValueError, r"X has shape \(6,\), expected .*Reshape your data: X\[None\] is"),
     "five axes": (np.zeros((1,) * 5), ValueError, r"X has shape \(1, 1, 1, 1, 1\), expected"),
     "a number": (0.5, ValueError, r"X has shape \(\), expected"),
     "nothing": (None, TypeError, "X is None, expected an array of numbers"),
@@ -84,7 +84,7 @@ DATA: dict[str, tuple[Any, type[Exception], str]] = {
     "objects": ([[object()]], TypeError, "X holds objects, expected numbers"),
     "a dictionary": ({"a": 1}, TypeError, "X holds objects, expected numbers"),
     "a generator": ((row for row in good()), TypeError, "X holds objects, expected numbers"),
-    "complex": (good() * 1j, TypeError, "X holds complex64, expected numbers"),
+    "complex": (good() * 1j, ValueError, "X holds complex64. Complex data"),
     "dates": (np.zeros((2, 2), "M8[s]"), TypeError, "X holds datetime64.*expected numbers"),
     "records": (np.zeros((2, 2), [("a", "f4")]), TypeError, "expected numbers"),
     "an int beyond floats": ([[10**400]], TypeError, "X holds objects.*too large"),
@@ -128,7 +128,7 @@ def test_bad_validation_rows_are_refused_by_that_name(case, vae):
 @pytest.mark.parametrize(
     ("fitted_on", "X", "message"),
     [
-        ((N, D), (3, 5), r"rows of shape \(5,\), but the model was fitted on 6 features"),
+        ((N, D), (3, 5), "has 5 features, but VAE is expecting 6 features as input"),
         ((N, D), (3, 2, 4), r"rows of shape \(2, 4\), but the model was fitted on 6 features"),
         ((N, 2, 3), (3, 3, 2), r"shape \(3, 2\), but .* fitted on images of shape \(2, 3\)"),
         ((N, 2, 3), (3, 7), r"shape \(7,\), but .* fitted on images of shape \(2, 3\)"),
@@ -152,8 +152,8 @@ def test_rows_of_another_shape_are_refused(fitted_on, X, message):
     [
         (np.zeros((3, 3)), ValueError, r"Z has rows of shape \(3,\), expected \(2,\)"),
         (np.zeros((3, 2, 1)), ValueError, r"Z has rows of shape \(2, 1\), expected \(2,\)"),
-        (np.zeros(2), ValueError, r"Z has shape \(2,\).*one row is Z\[None\]"),
-        (np.zeros((0, 2)), ValueError, "Z has no rows"),
+        (np.zeros(2), ValueError, r"Z has shape \(2,\).*Z\[None\] is one row"),
+        (np.zeros((0, 2)), ValueError, "Z has 0 sample"),
         ([[0, np.nan]], ValueError, "Z holds nan in row 0, column 1"),
         ([[0, 1e39]], ValueError, "Z holds inf in row 0, column 1"),
         ([["0", "1"]], TypeError, "Z holds <U1, expected numbers"),
@@ -178,7 +178,7 @@ def test_a_bad_seed_is_refused(random_state, vae):
 
 
 def test_a_bad_value_is_named_in_a_later_chunk_too(monkeypatch):
-    """Large arrays are checked piece by piece; rows are counted through."""
+    """Large arrays are checked in chunks, and rows are numbered across the chunks."""
     monkeypatch.setattr(validation, "_CHUNK", 4 * D)
     for value, message in [
         (np.nan, "holds nan in row 27, column 4"),
@@ -198,14 +198,14 @@ def test_a_row_wider_than_a_chunk_is_checked(monkeypatch):
         validation.check_values(with_value(np.nan, 3, 4), "gaussian")
 
 
-def test_a_gaussian_is_warned_of_columns_that_were_not_standardised(vae):
+def test_a_gaussian_warns_of_columns_that_are_not_standardized(vae):
     raw = np.random.default_rng(0).normal(0, 300, (20, D)).astype(np.float32)
     with pytest.warns(UserWarning, match=r"as large as \d+.*StandardScaler"):
         vae.set_params(likelihood="gaussian").fit(raw)
-    vae.fit(raw / 300)  # warns of nothing
+    vae.fit(raw / 300)  # no warning
 
 
-def test_a_column_of_gaps_alone_is_warned_of():
+def test_a_column_of_missing_values_alone_is_warned_of():
     X = good()
     X[:, 2] = np.nan
     with pytest.warns(UserWarning, match="column 2 of X has no value in any row"):
@@ -264,7 +264,7 @@ NAMES = {
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_name_lists_those_there_are(name, value, vae):
     before = dict(vae.__dict__)
-    error, message = ValueError, rf"{name}=.* is unknown; there are {', '.join(NAMES[name])}"
+    error, message = ValueError, rf"{name}=.* is unknown; expected one of {', '.join(NAMES[name])}"
     if name == "sigma" and not isinstance(value, str):
         if value == 3:
             return  # a sigma
@@ -328,7 +328,7 @@ def test_bad_callbacks_are_refused_before_training(callbacks, vae):
 
 
 def test_a_net_beyond_memory_is_a_clean_error(vae, monkeypatch):
-    """The refusal is played: some systems grant any amount, and end the process that uses it."""
+    """The test fakes the MemoryError, because some systems grant any amount of memory."""
 
     def refuse(**shape: Any) -> None:
         raise MemoryError("std::bad_alloc")
@@ -341,7 +341,7 @@ def test_a_net_beyond_memory_is_a_clean_error(vae, monkeypatch):
     assert_as_before(vae, {**before, "hidden_layer_sizes": (9,)})
 
 
-# What people and programs pass by mistake; no size between the small and the absurd.
+# Values that people and programs pass by mistake. Sizes are small or absurd, with nothing between.
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -365,7 +365,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.lists(SCALARS, max_size=3)
 def test_no_parameters_do_more_than_work_or_raise(params):
     params.pop("verbose", None)
     if isinstance(params.get("epochs"), int) and params["epochs"] > 20:
-        del params["epochs"]  # valid, and long
+        del params["epochs"]  # valid, but it would train for long
     X = good()
     vae = small(epochs=1).set_params(**params)
     try:

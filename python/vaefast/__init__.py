@@ -11,12 +11,14 @@ from . import datasets, latent, metrics, optimizers, schedules
 from ._system.environment import info
 from ._version import __version__
 from .anomaly import AnomalyDetector
+from .checkpoint import Checkpoint
 from .errors import CollapseWarning, DivergenceError, NotFittedError
 from .vae import VAE, from_bytes, load
 
 __all__ = [
     "VAE",
     "AnomalyDetector",
+    "Checkpoint",
     "CollapseWarning",
     "DivergenceError",
     "NotFittedError",

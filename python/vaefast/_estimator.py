@@ -1,48 +1,169 @@
-"""What scikit-learn and its users expect of an estimator's parameters."""
+"""Base of the estimators: parameters, output and metadata as scikit-learn and its users expect.
+
+scikit-learn stays optional: it is imported when it asks for its own objects.
+"""
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._input.validation import check_choice
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+UNCHANGED = "$UNCHANGED$"  # scikit-learn's own mark of a request that stays as it is
+
+
+def parameter_names(cls: type) -> list[str]:
+    """Return the names of a constructor's parameters."""
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    return [name for name in signature.parameters if name != "self"]
+
 
 class Estimator:
-    """Keeps each argument of its constructor as an attribute of the same name, and no more."""
+    """Base of estimators whose constructor only stores each argument under the same name."""
 
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+    METADATA: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # arguments beyond X and y, by method
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name."""
-        return {name: getattr(self, name) for name in self._parameter_names()}
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Present for scikit-learn, and without effect here.
+
+        Returns
+        -------
+        dict of str to object
+        """
+        return {name: getattr(self, name) for name in parameter_names(type(self))}
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name."""
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : object
+            New values.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            There is no parameter of such a name. No parameter is set in that case.
+        """
         for name in params:
-            check_choice(name, "parameter", self._parameter_names())
+            check_choice(name, "parameter", parameter_names(type(self)))
         for name, value in params.items():
             setattr(self, name, value)
+        return self
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose the container that `transform` returns.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            "default" is a NumPy array. None changes nothing.
+
+        Returns
+        -------
+        self
+        """
+        if transform is not None:
+            check_choice(transform, "transform", ("default", "pandas", "polars"))
+            self._sklearn_output_config = {"transform": transform}  # the name that clone copies
+        return self
+
+    def in_output(self, array: Any, X: Any) -> Any:
+        """Return an array, or the frame that `set_output` or scikit-learn's settings ask for."""
+        container = getattr(self, "_sklearn_output_config", {}).get("transform")
+        if container is None and (sklearn := sys.modules.get("sklearn")) is not None:
+            container = sklearn.get_config()["transform_output"]
+        if container in (None, "default"):
+            return array
+        names = list(self.get_feature_names_out())
+        if container == "polars":
+            import polars
+
+            return polars.DataFrame(array, schema=names)
+        import pandas
+
+        index = X.index if isinstance(X, pandas.DataFrame | pandas.Series) else None
+        return pandas.DataFrame(array, index=index, columns=names)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """Return the names of the columns that `transform` returns."""
+        raise NotImplementedError
+
+    def get_metadata_routing(self) -> Any:
+        """Return which arguments of which methods scikit-learn's meta-estimators pass on."""
+        from sklearn.utils.metadata_routing import MetadataRequest
+
+        found = getattr(self, "_metadata_request", None)
+        if found is not None:
+            return found
+        request = MetadataRequest(owner=type(self).__name__)
+        for method, names in self.METADATA.items():
+            for name in names:
+                getattr(request, method).add_request(param=name, alias=None)
+        return request
+
+    def set_fit_request(self, **requests: Any) -> Self:
+        """Choose the arguments of `fit` that meta-estimators pass on, such as exposure=True."""
+        return self._request("fit", requests)
+
+    def set_partial_fit_request(self, **requests: Any) -> Self:
+        """Choose the arguments of `partial_fit` that meta-estimators pass on."""
+        return self._request("partial_fit", requests)
+
+    def set_score_request(self, **requests: Any) -> Self:
+        """Choose the arguments of `score` that meta-estimators pass on."""
+        return self._request("score", requests)
+
+    def _request(self, method: str, requests: Mapping[str, Any]) -> Self:
+        routing = self.get_metadata_routing()
+        for name, alias in requests.items():
+            check_choice(name, f"{method} argument", self.METADATA.get(method, ()))
+            if alias != UNCHANGED:
+                getattr(routing, method).add_request(param=name, alias=alias)
+        self._metadata_request = routing  # the name that clone copies
         return self
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self).__init__).parameters
         params = self.get_params(deep=False)
-        changed = {k: v for k, v in params.items() if repr(v) != repr(defaults[k].default)}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
+        changed = {
+            name: value
+            for name, value in params.items()
+            if repr(value) != repr(defaults[name].default)
+        }
+        shown = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+        return f"{type(self).__name__}({shown})"
+
+    def _repr_html_(self) -> str | None:
+        """Return scikit-learn's diagram of the estimator, where scikit-learn is loaded."""
+        if "sklearn" not in sys.modules:
+            return None
+        from sklearn.utils import estimator_html_repr
+
+        return str(estimator_html_repr(self))
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn, where it is installed, wants to know of an estimator."""
+        """Return the tags by which scikit-learn knows the estimator as a transformer."""
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
             estimator_type=None,
             target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(),
+            transformer_tags=TransformerTags(preserves_dtype=["float32"]),
             input_tags=InputTags(three_d_array=True),
         )

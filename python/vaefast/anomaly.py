@@ -1,48 +1,68 @@
-"""Anomalies: the rows that a VAE finds least likely, with scikit-learn's manners of outliers.
+"""Anomaly detection: the rows that a VAE finds least likely.
 
-Of a conditional model y goes with X everywhere, and of rates per unit their exposure.
+`AnomalyDetector` has the methods of the outlier detectors of scikit-learn.
 """
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._engine.container import Part, pack
+from ._engine.storage import parts_of, read_parts
 from ._estimator import Estimator
 from ._input.validation import check_integer, check_number
-from .errors import NotFittedError
-from .vae import VAE
+from ._system.files import atomic_write
+from .errors import not_fitted
+from .vae import VAE, from_bytes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-OF_VAE = "vae__"  # begins a parameter of the VAE
+__all__ = ["AnomalyDetector"]
+
+FREE = ("n_threads", "verbose")  # parameters of a fitted VAE that may be set
+OF_VAE = "vae__"  # prefix of the parameters of the VAE
 
 
 class AnomalyDetector(Estimator):
-    """Tells the rows apart whose score, the ELBO or log p(x), is unusually low.
+    """Detector of rows whose score, the ELBO or log p(x), is unusually low.
 
     Parameters
     ----------
     vae : VAE
-        A fitted one is used as it is, and `fit` sets the threshold alone: best on rows that it was
-        not trained on. Of one that is not fitted, `fit` trains a copy.
-    contamination : float
-        Share of the rows of `fit` that count as anomalies, at most 0.5.
-    n_samples : int or None
-        None scores rows by their ELBO; a number by log p(x), estimated from so many importance
-        samples: closer, and so many times slower (see `VAE.log_likelihood`).
+        The model that scores rows. If it is fitted, `fit` only sets the threshold, preferably on
+        rows that the model was not trained on. If it is not fitted, `fit` also trains a copy of it.
+    contamination : float, default=0.01
+        Share of the rows of `fit` that count as anomalies, above 0 and at most 0.5.
+    n_samples : int or None, default=None
+        Number of importance samples for each row. The score is then an estimate of log p(x) (Burda
+        et al. 2016, eq. 8): closer than the ELBO, at this many times the cost. None scores rows by
+        the ELBO.
 
     Attributes
     ----------
     vae_ : VAE
         The fitted model.
     offset_ : float
-        The threshold: rows with a lower score are anomalies, nats.
+        Threshold in nats. Rows with a lower score are anomalies.
+    decision_scores_ : ndarray of shape (n,), float64
+        Negative scores of the rows of `fit`, as PyOD has them: higher is more abnormal.
+    threshold_ : float
+        Threshold of `decision_scores_`, -offset_: rows above it are anomalies.
+    labels_ : ndarray of shape (n,), int64
+        1 for the anomalies among the rows of `fit` and 0 for the others, as PyOD has them. The
+        labels of `predict` are -1 and 1.
+    n_features_in_ : int
+        Number of features of one row.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if the VAE was fitted on named columns.
 
     Examples
     --------
@@ -54,8 +74,11 @@ class AnomalyDetector(Estimator):
     10
     """
 
+    METADATA = {"fit": ("exposure",), "score": ("exposure",)}
+
     vae_: VAE
     offset_: float
+    decision_scores_: NDArray[np.float64]
 
     def __init__(
         self, vae: VAE, contamination: float = 0.01, *, n_samples: int | None = None
@@ -65,81 +88,341 @@ class AnomalyDetector(Estimator):
         self.n_samples = n_samples
 
     def fit(self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None) -> Self:
-        """Set the threshold so that the least likely rows of X lie below it.
+        """Set the threshold, and train the VAE first if it is not fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows whose least likely share, `contamination`, lies below the threshold.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if a fitted VAE was trained with one.
+
+        Returns
+        -------
+        AnomalyDetector
+            This estimator.
 
         Raises
         ------
         ValueError, TypeError
-            A parameter or the data is not usable.
+            A parameter or the data can't be used.
+        DivergenceError
+            The loss became infinite or NaN while the VAE was trained.
         """
         share = check_number(self.contamination, "contamination", above=0)
         if share > 0.5:
             raise ValueError(f"contamination={share!r} must be at most 0.5")
-        if not isinstance(self.vae, VAE):
-            raise TypeError(f"vae={self.vae!r} must be a VAE")
         if self.n_samples is not None:
             check_integer(self.n_samples, "n_samples")
-        fitted = hasattr(self.vae, "model_")
-        vae = self.vae if fitted else deepcopy(self.vae).fit(X, y, exposure=exposure)
-        self.offset_ = float(np.percentile(self._scores(vae, X, y, exposure), 100 * share))
+        vae = _unfrozen(self.vae)
+        if not hasattr(vae, "model_"):
+            vae = deepcopy(vae).fit(X, y, exposure=exposure)
+        scores = self._scores(vae, X, y, exposure)
+        self.offset_ = float(np.percentile(scores, 100 * share))
+        self.decision_scores_ = -scores
         self.vae_ = vae
         return self
 
     def score_samples(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Return the score of each row, (n,), in nats: the lower, the more abnormal."""
+        """Return the score of each row: the ELBO, or log p(x) with `n_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Scores in nats. Lower is more abnormal.
+
+        Raises
+        ------
+        NotFittedError
+            The detector is not fitted yet.
+        ValueError, TypeError
+            X, y or exposure do not fit the model.
+        """
         return self._scores(self._fitted(), X, y, exposure)
 
     def decision_function(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Return how far above the threshold each row is, (n,), in nats: anomalies are below 0."""
+        """Return the score of each row minus the threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Differences in nats. Anomalies are below 0.
+
+        Raises
+        ------
+        NotFittedError
+            The detector is not fitted yet.
+        ValueError, TypeError
+            X, y or exposure do not fit the model.
+        """
         return self.score_samples(X, y, exposure=exposure) - self.offset_
 
     def predict(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.int64]:
-        """Return -1 for anomalies and 1 for all other rows, (n,)."""
+        """Return which rows are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one.
+
+        Returns
+        -------
+        ndarray of shape (n,), int64
+            -1 for anomalies and 1 for all other rows.
+
+        Raises
+        ------
+        NotFittedError
+            The detector is not fitted yet.
+        ValueError, TypeError
+            X, y or exposure do not fit the model.
+        """
         return np.where(self.decision_function(X, y, exposure=exposure) < 0, -1, 1)
 
     def fit_predict(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.int64]:
-        """Fit on X and return what `predict` says of its rows."""
+        """Fit on X and return which of the rows are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows whose least likely share, `contamination`, lies below the threshold.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if a fitted VAE was trained with one.
+
+        Returns
+        -------
+        ndarray of shape (n,), int64
+            -1 for anomalies and 1 for all other rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or the data can't be used.
+        DivergenceError
+            The loss became infinite or NaN while the VAE was trained.
+        """
         return self.fit(X, y, exposure=exposure).predict(X, y, exposure=exposure)
 
     def contributions(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float32]:
-        """Return what each feature adds to the reconstruction term, (n, d) or images, in nats.
+        """Return the contribution of each feature to the reconstruction term of each row.
 
-        The sum over a row is -log p(x|z) at the mean z of its posterior. A feature also costs
-        something in a usual row, so what stands out is the difference from usual rows:
+        The sum over a row is -log p(x|z) at the posterior mean of z. Features contribute in usual
+        rows too, so look at the difference from usual rows:
         ``contributions(X) - contributions(X_usual).mean(axis=0)``.
 
-        A missing value adds nothing. What a categorical variable adds stands at the column of the
-        row's own category.
+        A missing value contributes nothing. The contribution of a categorical variable appears in
+        the column of the category that the row has.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or images, or frame
+            Rows with the features of the fit.
+        y : label or array-like, default=None
+            Condition of a conditional model: one for each row of X, or one for all rows.
+        exposure : array-like of shape (n,), default=None
+            Exposure of each row, needed if the fit had one.
+
+        Returns
+        -------
+        ndarray of shape (n, d) or images, float32
+            Contributions in nats.
+
+        Raises
+        ------
+        NotFittedError
+            The detector is not fitted yet.
+        ValueError, TypeError
+            X, y or exposure do not fit the model.
         """
         model = self._fitted().model_
         return model.contributions(model.reader.read_to_score(X, y, exposure))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name, and with `deep` those of the VAE as vae__NAME."""
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of the VAE, under the names vae__NAME.
+
+        Returns
+        -------
+        dict of str to object
+        """
         params = super().get_params()
         if deep and isinstance(self.vae, VAE):
             params |= {f"{OF_VAE}{name}": value for name, value in self.vae.get_params().items()}
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; vae__NAME is one of the VAE."""
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : object
+            New values. vae__NAME sets the parameter NAME of the VAE.
+
+        Returns
+        -------
+        AnomalyDetector
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            There is no parameter of such a name.
+        """
         of_vae = {name: value for name, value in params.items() if name.startswith(OF_VAE)}
         super().set_params(**{name: params[name] for name in params.keys() - of_vae.keys()})
+        if not of_vae:
+            return self
+        if not isinstance(self.vae, VAE):
+            raise ValueError(f"vae={self.vae!r} must be a VAE for {next(iter(of_vae))} to be set")
+        fixed = [name for name in of_vae if name.removeprefix(OF_VAE) not in FREE]
+        if hasattr(self.vae, "model_") and fixed:
+            raise ValueError(
+                f"{fixed[0]} can't be set: the VAE of this detector is fitted and stays as it is. "
+                "Pass a VAE that is not fitted: AnomalyDetector(clone(vae))."
+            )
         self.vae.set_params(**{k.removeprefix(OF_VAE): value for k, value in of_vae.items()})
         return self
 
+    @property
+    def threshold_(self) -> float:
+        """Threshold of `decision_scores_`: rows above it are anomalies, nats."""
+        self._fitted()
+        return -self.offset_
+
+    @property
+    def labels_(self) -> NDArray[np.int64]:
+        """1 for the anomalies among the rows of `fit` and 0 for the others."""
+        self._fitted()
+        return (self.decision_scores_ > self.threshold_).astype(np.int64)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features of one row."""
+        return self._fitted().n_features_in_
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns, if the VAE was fitted on named columns."""
+        return self._fitted().feature_names_in_
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the VAE and the threshold to one file; `AnomalyDetector.load` reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file. It is replaced as a whole or not at all. `vaefast.load` reads the VAE alone.
+
+        Raises
+        ------
+        NotFittedError
+            The detector is not fitted yet.
+        OSError
+            The file can't be written.
+        """
+        parts = parts_of(self._fitted().model_, training=False)
+        parts["detector"] = Part(
+            version=1,
+            fields={
+                "contamination": float(self.contamination),
+                "n_samples": self.n_samples,
+                "offset": self.offset_,
+            },
+            tensors={"decision_scores": self.decision_scores_},
+        )
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(pack(parts))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a detector that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        AnomalyDetector
+            A fitted detector.
+
+        Raises
+        ------
+        FileNotFoundError
+            The file does not exist.
+        ValueError
+            The file is truncated, edited, of a later version, or no detector.
+        """
+        data = Path(path).expanduser().read_bytes()
+        parts = read_parts(data, str(path))
+        if "detector" not in parts:
+            raise ValueError(f"{path} is a model, but not a detector: vaefast.load reads it")
+        fields = parts["detector"].fields
+        detector = cls(from_bytes(data), fields["contamination"], n_samples=fields["n_samples"])
+        detector.vae_ = detector.vae
+        detector.offset_ = float(fields["offset"])
+        detector.decision_scores_ = parts["detector"].tensors["decision_scores"]
+        return detector
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted detector with the same VAE if it is fitted, else with a clone of it.
+
+        scikit-learn's own clone would drop what a fitted VAE has learned, and `fit` would train it
+        again on the rows of the threshold.
+        """
+        from sklearn.base import clone
+
+        fitted = hasattr(_unfrozen(self.vae), "model_")
+        vae = self.vae if fitted else clone(self.vae)
+        twin = type(self)(**{**self.get_params(deep=False), "vae": vae})
+        for name in ("_metadata_request", "_sklearn_output_config"):
+            if hasattr(self, name):
+                setattr(twin, name, deepcopy(getattr(self, name)))
+        return twin
+
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn, where it is installed, wants to know of an estimator."""
+        """Return the tags by which scikit-learn knows the estimator as an outlier detector."""
         from sklearn.utils import InputTags, Tags, TargetTags
 
         return Tags(
@@ -153,7 +436,7 @@ class AnomalyDetector(Estimator):
 
     def _fitted(self) -> VAE:
         if not hasattr(self, "vae_"):
-            raise NotFittedError("this AnomalyDetector is not fitted yet: call fit(X) first")
+            raise not_fitted("AnomalyDetector")
         return self.vae_
 
     def _scores(
@@ -164,3 +447,11 @@ class AnomalyDetector(Estimator):
         return vae.log_likelihood(
             X, y, exposure=exposure, n_samples=self.n_samples, verbose=False
         ).rows
+
+
+def _unfrozen(vae: Any) -> VAE:
+    """Return a VAE, taken out of scikit-learn's FrozenEstimator if it is in one."""
+    inner = getattr(vae, "estimator", vae)
+    if not isinstance(inner, VAE):
+        raise TypeError(f"vae={vae!r} must be a VAE")
+    return inner

@@ -1,19 +1,39 @@
-"""The errors and warnings that are vaefast's own; all others are those of Python."""
+"""Errors and warnings that vaefast defines. All others are built into Python."""
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
+__all__ = ["CollapseWarning", "DivergenceError", "MissingExtraError", "NotFittedError"]
+
 
 class DivergenceError(RuntimeError):
-    """Training left the finite numbers; the model keeps the weights of the last epoch before."""
+    """The loss became infinite or NaN. The model keeps the weights of the last epoch before."""
 
 
 class NotFittedError(ValueError, AttributeError):
-    """The model has no weights yet: call ``fit`` first."""
+    """The estimator is not fitted yet. Call ``fit`` first."""
+
+
+def not_fitted(name: str) -> NotFittedError:
+    """Return the error of an unfitted estimator, which is scikit-learn's too if that is loaded."""
+    message = f"this {name} is not fitted yet: call fit(X) first"
+    exceptions: Any = sys.modules.get("sklearn.exceptions")
+    if exceptions is None:
+        return NotFittedError(message)
+
+    class Both(NotFittedError, exceptions.NotFittedError):  # type: ignore[misc]
+        def __reduce__(self) -> Any:
+            return NotFittedError, self.args
+
+    Both.__name__ = Both.__qualname__ = "NotFittedError"
+    return Both(message)
 
 
 class CollapseWarning(UserWarning):
-    """Training ended with latent units that say next to nothing about the rows."""
+    """Training ended with a latent space that says almost nothing about the rows."""
 
 
 class MissingExtraError(ImportError):
-    """A package that only some functions need is not installed."""
+    """An optional package is not installed. The message names the extra to install."""

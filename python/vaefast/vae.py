@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import typing as types
 from ._engine.building import check_held
+from ._engine.checkpointing import Checkpointer, resume
 from ._engine.fitted import FittedModel
+from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._engine.training import TrainingConfig, train
-from ._estimator import Estimator
+from ._estimator import Estimator, parameter_names
 from ._input.reader import Reader
 from ._input.rows import Rows, matrix_of
 from ._input.seeds import seed_from
@@ -27,13 +30,16 @@ from ._input.validation import (
     warn_of_scale,
 )
 from ._system.files import atomic_write
-from .errors import DivergenceError, NotFittedError
+from .checkpoint import Checkpoint
+from .errors import DivergenceError, not_fitted
 from .metrics import Diagnosis, LogLikelihood
 from .metrics.diagnosis import diagnose, warn_of_collapse
 from .optimizers import Name as OptimizerName
 from .optimizers import Optimizer
 from .schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
 from .typing import RandomState, Record
+
+__all__ = ["VAE", "Callback", "from_bytes", "load"]
 
 ADJUSTABLE = ("learning_rate", "beta", "capacity", "batch_size", "verbose")  # by partial_fit
 Floats = NDArray[np.float32]
@@ -224,8 +230,9 @@ class VAE(Estimator):
         exposure: ArrayLike | None = None,
         validation: Any = None,
         callbacks: Iterable[Callback] = (),
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     ) -> VAE:
-        """Train from fresh weights.
+        """Train from fresh weights, or from a checkpoint.
 
         Parameters
         ----------
@@ -243,6 +250,10 @@ class VAE(Estimator):
         callbacks : iterable of callable, default=()
             Functions called as ``f(vae, record)`` after each epoch, where `record` holds the
             epoch's entries of `history_`. Training ends when one of them returns True.
+        checkpoint : Checkpoint, path or None, default=None
+            Where and how often to write the state of the training, and whether to continue from
+            there; a path alone writes after each epoch and continues if the file exists. `epochs`
+            is the total.
 
         Returns
         -------
@@ -252,9 +263,12 @@ class VAE(Estimator):
         Raises
         ------
         ValueError, TypeError
-            A parameter or the data can't be used. A model that was fitted before stays as it was.
+            A parameter or the data can't be used, or the checkpoint belongs to another training. A
+            model that was fitted before stays as it was.
         DivergenceError
             The loss became infinite or NaN. The weights are those of the last epoch before that.
+        OSError
+            The checkpoint can't be read or written.
 
         Warns
         -----
@@ -263,7 +277,8 @@ class VAE(Estimator):
         """
         functions = check_callbacks(callbacks)
         early_stopping = self.patience is not None
-        model = self._start((X, y, exposure), validation, functions, self.epochs, early_stopping)
+        data = (X, y, exposure)
+        model = self._start(data, validation, functions, self.epochs, early_stopping, checkpoint)
         if not model.interrupted and not model.deterministic:  # without a KL nothing collapses
             best = int(np.argmax(model.history["validation"])) if early_stopping else -1
             active = model.history["active_units"][best]
@@ -329,10 +344,11 @@ class VAE(Estimator):
         callbacks: Sequence[Callback],
         epochs: int,
         early_stopping: bool,
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     ) -> FittedModel:
-        """Train from fresh weights. An earlier fit is replaced only once everything is checked."""
+        """Train from fresh weights or a checkpoint; replace an earlier fit once all is checked."""
         seed = seed_from(self.random_state)
-        params = {name: getattr(self, name) for name in VAE._parameter_names()}
+        params = {name: getattr(self, name) for name in parameter_names(VAE)}
         config = self._config(self.epochs, epochs, early_stopping)
         reader, rows = Reader.learn(params, *data)
         watched = _validation_rows(validation, reader)
@@ -341,8 +357,20 @@ class VAE(Estimator):
         warn_of_empty_columns(matrix_of(rows), reader.names)
         if self.likelihood == "gaussian":
             warn_of_scale(matrix_of(rows))
-        self._model = FittedModel.start(params, reader, rows, seed)
-        self._train(self._model, rows, config, watched, callbacks)
+        state, checkpointer = TrainingState(), None
+        if checkpoint is not None:
+            if not isinstance(checkpoint, Checkpoint):
+                checkpoint = Checkpoint(checkpoint)
+            state.fingerprint = fingerprint(rows, watched)
+            checkpointer = Checkpointer(checkpoint)
+        if checkpoint is not None and checkpoint.resume and checkpoint.file.exists():
+            self._model, state = resume(checkpoint.file, params, state.fingerprint)
+            left = 0 if state.finished else config.epochs - self._model.n_iter
+            config = replace(config, epochs=left)
+        else:
+            self._model = FittedModel.start(params, reader, rows, seed)
+        if config.epochs:
+            self._train(self._model, rows, config, watched, callbacks, state, checkpointer)
         return self._model
 
     def _train(
@@ -352,13 +380,23 @@ class VAE(Estimator):
         config: TrainingConfig,
         validation: Rows | None,
         callbacks: Sequence[Callback],
+        state: TrainingState | None = None,
+        checkpointer: Checkpointer | None = None,
     ) -> None:
         def bind(callback: Callback) -> Callable[[Record], object]:
             return lambda record: callback(self, record)
 
         bound = [bind(callback) for callback in callbacks]
         try:
-            train(model, rows, config, validation=validation, callbacks=bound)
+            train(
+                model,
+                rows,
+                config,
+                validation=validation,
+                callbacks=bound,
+                state=state,
+                checkpointer=checkpointer,
+            )
         except DivergenceError:
             model.reset_optimizer()
             raise
@@ -407,7 +445,7 @@ class VAE(Estimator):
         """
         return self.model_.encode(X, y)
 
-    def transform(self, X: ArrayLike, y: Any = None) -> Floats:
+    def transform(self, X: ArrayLike, y: Any = None) -> Any:
         """Return the latent features of each row: the mean of q(z|x).
 
         Parameters
@@ -420,6 +458,7 @@ class VAE(Estimator):
         Returns
         -------
         ndarray of shape (n, latent_dim), float32
+            A frame after `set_output`.
 
         Raises
         ------
@@ -428,9 +467,9 @@ class VAE(Estimator):
         ValueError, TypeError
             X or y do not fit the model.
         """
-        return self.model_.encode(X, y)[0]
+        return self.in_output(self.model_.encode(X, y)[0], X)
 
-    def fit_transform(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Floats:
+    def fit_transform(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Any:
         """Fit on X and return its latent features.
 
         Parameters
@@ -507,7 +546,7 @@ class VAE(Estimator):
             X or y do not fit the model, or n is not a whole number of at least 1.
         """
         if n is None:
-            return self.inverse_transform(self.transform(X, y), y)
+            return self.inverse_transform(self.encode(X, y)[0], y)
         rng = np.random.default_rng(seed_from(random_state))
         return self.model_.interpretations(X, y, check_integer(n, "n"), rng)
 
@@ -746,13 +785,13 @@ class VAE(Estimator):
 
     # ---------------------------------------------------------------- storage
 
-    def save(self, path: str | os.PathLike[str], training: bool = False) -> None:
+    def save(self, path: str | os.PathLike[str] | IO[bytes], training: bool = False) -> None:
         """Write parameters, weights and history to a safetensors file; `vaefast.load` reads it.
 
         Parameters
         ----------
-        path : path
-            The file. It is replaced as a whole or not at all.
+        path : path or binary stream
+            The file. It is replaced as a whole or not at all. ~ stands for the home folder.
         training : bool, default=False
             Whether to save the optimizer's state too; with Adam the file has three times the size.
             Training then continues from the file to the same bits as if it had never stopped. Save
@@ -766,6 +805,9 @@ class VAE(Estimator):
             The file can't be written.
         """
         data = self.to_bytes(training)
+        if not isinstance(path, str | os.PathLike):
+            path.write(data)
+            return
         with atomic_write(path) as temporary:
             temporary.write_bytes(data)
 
@@ -790,7 +832,7 @@ class VAE(Estimator):
     def model_(self) -> FittedModel:
         """The fitted network: its weights, the reader of its rows, its seed and its provenance."""
         if not self._is_fitted():
-            raise NotFittedError("this VAE is not fitted yet: call fit(X) first")
+            raise not_fitted("VAE")
         return self._model
 
     @model_.setter
@@ -841,6 +883,12 @@ class VAE(Estimator):
 
     # ---------------------------------------------------------------- protocols
 
+    METADATA = {
+        "fit": ("exposure", "validation", "callbacks", "checkpoint"),
+        "partial_fit": ("exposure", "validation", "callbacks"),
+        "score": ("exposure",),
+    }
+
     def _is_fitted(self) -> bool:
         return hasattr(self, "_model")
 
@@ -858,13 +906,13 @@ class VAE(Estimator):
 Callback: TypeAlias = Callable[[VAE, Record], object]
 
 
-def load(path: str | os.PathLike[str]) -> VAE:
+def load(path: str | os.PathLike[str] | IO[bytes]) -> VAE:
     """Read a model that `VAE.save` wrote.
 
     Parameters
     ----------
-    path : path
-        The file, or the folder that `vaefast train` wrote it to.
+    path : path or binary stream
+        The file, or the folder that `vaefast train` wrote it to. ~ stands for the home folder.
 
     Returns
     -------
@@ -880,7 +928,9 @@ def load(path: str | os.PathLike[str]) -> VAE:
     ValueError
         The file is truncated, edited, of a later version, or no model.
     """
-    path = Path(path)
+    if not isinstance(path, str | os.PathLike):
+        return _from_bytes(path.read(), VAE, getattr(path, "name", "the stream"))
+    path = Path(path).expanduser()
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.exists():

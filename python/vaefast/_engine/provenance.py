@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _core
 from .._input.rows import Rows, matrix_of
@@ -47,15 +49,20 @@ class Provenance:
     def of(cls, rows: Rows) -> Provenance:
         """Return the provenance of a fit on these rows that starts now."""
         matrix = matrix_of(rows)
-        digest = hashlib.sha256()
-        step = max(1, _CHUNK // max(matrix[0].nbytes, 1))
-        for first in range(0, len(matrix), step):
-            digest.update(np.ascontiguousarray(matrix[first : first + step]).data)
         return cls(
             version=__version__,
             isa=_core.ISA,
             date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            data_sha256=digest.hexdigest(),
+            data_sha256=sha256_of(matrix),
             data_shape=matrix.shape,
             data_dtype=str(matrix.dtype),
         )
+
+
+def sha256_of(matrix: NDArray[Any]) -> str:
+    """Return the SHA-256 of the values of an array, in C order."""
+    digest = hashlib.sha256()
+    step = max(1, _CHUNK // max(matrix[:1].nbytes, 1))
+    for first in range(0, len(matrix), step):
+        digest.update(np.ascontiguousarray(matrix[first : first + step]).data)
+    return digest.hexdigest()

@@ -20,7 +20,15 @@ from .provenance import Provenance
 from .specs import as_data, from_data
 from .version_1 import parts_from_version_1
 
-KNOWN = {"model": 1, "weights": 1, "history": 1, "optimizer": 1, "provenance": 1}  # versions
+KNOWN = {  # parts, and the version of each
+    "model": 1,
+    "weights": 1,
+    "history": 1,
+    "optimizer": 1,
+    "provenance": 1,
+    "training": 1,  # of a checkpoint; the model can be used without it, as without the next one
+    "detector": 1,
+}
 UNUSABLE = AttributeError, KeyError, RecursionError, TypeError, ValueError
 
 
@@ -44,17 +52,25 @@ def from_bytes(data: bytes, source: str) -> FittedModel:
     ValueError
         The content is truncated, edited, of a later version, or no model.
     """
+    parts = read_parts(data, source)
+    try:
+        return model_from(parts)
+    except UNUSABLE as error:
+        raise ValueError(f"{source} does not hold a usable model: {error}") from error
+
+
+def read_parts(data: bytes, source: str) -> dict[str, Part]:
+    """Return the parts of a file, of any version of the format; see `from_bytes`."""
     version, header, tensors = unpack(data, source)
     try:
-        read_parts = parts_from if version == VERSION else parts_from_version_1
-        return model_from(read_parts(header, tensors))
+        return (parts_from if version == VERSION else parts_from_version_1)(header, tensors)
     except UNUSABLE as error:
         raise ValueError(f"{source} does not hold a usable model: {error}") from error
 
 
 def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
     """Return a model as parts; with `training` also the optimizer's moments and steps."""
-    params = {name: _plain(value) for name, value in model.params.items()}
+    params = {name: plain(value) for name, value in model.params.items()}
     if not isinstance(params["random_state"], (int, type(None))):
         params["random_state"] = None  # the model keeps its seed; a generator's state isn't its own
     parts = {
@@ -78,8 +94,17 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
     return parts
 
 
-def model_from(parts: Mapping[str, Part]) -> FittedModel:
+def model_from(
+    parts: Mapping[str, Part], overrides: Mapping[str, Any] | None = None
+) -> FittedModel:
     """Return the model that `parts_of` described.
+
+    Parameters
+    ----------
+    parts : mapping of str to Part
+        The parts of a file.
+    overrides : mapping or None, default=None
+        Parameters that replace those of the file, such as the number of threads.
 
     Raises
     ------
@@ -94,6 +119,7 @@ def model_from(parts: Mapping[str, Part]) -> FittedModel:
             )
     fields = parts["model"].fields
     params = {name: _from_plain(value) for name, value in fields["params"].items()}
+    params |= overrides or {}
     shape = [check_integer(size, "feature_shape") for size in fields["feature_shape"]]
     reader = replace(
         Reader.of(params, shape),
@@ -166,7 +192,7 @@ def _feature_names(data: Any, shape: Sequence[int]) -> FeatureNames | None:
     return tuple(data)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a parameter as JSON can hold it."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
@@ -175,7 +201,7 @@ def _plain(value: Any) -> Any:
     if (data := as_data(value)) is not None:
         return data
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, (str, int, float, type(None))):
         return value
     raise TypeError(f"cannot save {value!r} of type {type(value).__name__}")

@@ -17,9 +17,11 @@ from ..errors import DivergenceError
 from ..metrics.diagnosis import active_units, kl_per_dimension
 from ..schedules import BetaSchedule, Plateau, RateSchedule
 from ..typing import Record
+from .checkpointing import Checkpointer
 from .fitted import SCORING_SEED, FittedModel
 from .history import RECORD_KEYS
 from .progress import Progress
+from .state import EpochState, TrainingState
 
 Figure = float | Callable[[float, int], float]  # a number, or a function of epochs done and planned
 
@@ -50,11 +52,14 @@ def train(
     *,
     validation: Rows | None,
     callbacks: Sequence[Callable[[Record], object]],
+    state: TrainingState | None = None,
+    checkpointer: Checkpointer | None = None,
 ) -> None:
     """Train a model on all rows, `config.epochs` times, and add to its history.
 
     Epochs and steps continue those that the model has done. Training ends early when a callback
-    returns True, and at Ctrl-C. With `patience` the weights of the best epoch are restored.
+    returns True, and at Ctrl-C. With `patience` the weights of the best epoch are restored. A
+    `state` that a checkpoint held continues within its epoch.
 
     Raises
     ------
@@ -62,63 +67,78 @@ def train(
         The loss is no longer finite. The weights are those of the last epoch before that.
     """
     core, history = model.core, model.history
-    best_elbo, best_epoch, best = -np.inf, model.n_iter, None
+    state = TrainingState(best_epoch=model.n_iter) if state is None else state
     monitored = _monitored(rows if validation is None else validation, model.features)
     model.interrupted = False
     with Progress(model.n_iter, config.epochs, len(rows), config.verbose) as progress:
         done = model.n_iter
         try:
             for epoch in range(done + 1, done + config.epochs + 1):
-                rate = _rate(config, history)
-                record = _train_epoch(model, rows, config, rate, epoch, validation, progress)
+                loop = _Loop(model, rows, config, validation, state, checkpointer, progress)
+                record = _train_epoch(loop, epoch, _rate(config, history))
                 mu, logvar = core.encode(monitored)
                 kl = kl_per_dimension(mu, logvar) * (not model.deterministic)
                 record["kl_per_dimension"] = kl.tolist()
                 record["active_units"] = active_units(mu)
                 for key in RECORD_KEYS:
                     history[key].append(record[key])
-                done = epoch
+                done, state.epoch = epoch, None
                 progress.finish_epoch(record)
                 answers = [callback(dict(record)) for callback in callbacks]
                 stop = [isinstance(a, (bool, np.bool_)) and bool(a) for a in answers]
                 if config.patience is not None:
-                    if record["validation"] > best_elbo:
-                        best_elbo, best_epoch, best = record["validation"], epoch, core.tensors()
-                    stop.append(epoch - best_epoch >= config.patience)
+                    if record["validation"] > state.best_elbo:
+                        state.best_elbo, state.best_epoch = record["validation"], epoch
+                        state.best = core.tensors()
+                    stop.append(epoch - state.best_epoch >= config.patience)
                 if any(stop):
                     break
+                if checkpointer is not None:
+                    checkpointer.after_epoch(model, state)
         except KeyboardInterrupt:
             model.interrupted = True
             for values in history.values():  # a record that was being written
                 del values[done:]
-    if best is not None and not model.interrupted:
-        core.set_tensors(best)
+    if model.interrupted:
+        return
+    if state.best is not None:
+        core.set_tensors(state.best)
+    if checkpointer is not None:
+        state.finished = True
+        checkpointer.write(model, state)
 
 
-def _train_epoch(
-    model: FittedModel,
-    rows: Rows,
-    config: TrainingConfig,
-    learning_rate: Figure,
-    epoch: int,
-    validation: Rows | None,
-    progress: Progress,
-) -> Record:
+@dataclass(frozen=True)
+class _Loop:
+    """What an epoch needs."""
+
+    model: FittedModel
+    rows: Rows
+    config: TrainingConfig
+    validation: Rows | None
+    state: TrainingState
+    checkpointer: Checkpointer | None
+    progress: Progress
+
+
+def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
     """Take one step on each batch of the shuffled rows; return the epoch's record."""
-    start = time.perf_counter()
+    model, rows, config, state = loop.model, loop.rows, loop.config, loop.state
     core, n = model.core, len(rows)
     size = min(config.batch_size, n)
-    before = core.tensors()
+    if state.epoch is None:
+        state.epoch = EpochState(before=core.tensors())
+    sums = state.epoch
+    start = time.perf_counter() - sums.seconds
     order = permutation(n, model.seed, epoch)
     # A schedule is a function of the epochs done before each batch, and of nothing else.
     done = epoch - 1 + np.arange(0, n, size) / n
     rates, betas = (_along(f, done, config) for f in (learning_rate, config.beta))
     capacities = None if config.capacity is None else _along(config.capacity, done, config)
-    reconstruction = kl = bound = 0.0
-    taken, at_once = 0, 1  # batches
-    while taken < len(done):
-        now = slice(taken, taken + at_once)
-        batches = order[taken * size : (taken + at_once) * size]
+    at_once = 1  # batches
+    while sums.taken < len(done):
+        now = slice(sums.taken, sums.taken + at_once)
+        batches = order[sums.taken * size : (sums.taken + at_once) * size]
         began = time.perf_counter()
         losses = core.steps(
             rows,
@@ -131,36 +151,39 @@ def _train_epoch(
             None if capacities is None else capacities[now],
         )
         for batch_reconstruction, batch_kl, batch_bound in losses.tolist():
-            reconstruction += batch_reconstruction
-            kl += batch_kl
-            bound += batch_bound
-        taken += len(losses)
-        if not math.isfinite(reconstruction + kl + bound):
-            core.set_tensors(before)
-            raise _divergence(epoch, f"at batch {taken}", rates[taken - 1])
-        progress.advance(len(batches), reconstruction, kl)
+            sums.reconstruction += batch_reconstruction
+            sums.kl += batch_kl
+            sums.bound += batch_bound
+        sums.taken += len(losses)
+        if not math.isfinite(sums.reconstruction + sums.kl + sums.bound):
+            core.set_tensors(sums.before)
+            raise _divergence(epoch, f"at batch {sums.taken}", rates[sums.taken - 1])
+        loop.progress.advance(len(batches), sums.reconstruction, sums.kl)
+        if loop.checkpointer is not None:
+            sums.seconds = time.perf_counter() - start
+            loop.checkpointer.after_steps(len(losses), model, state)
         speed_up = POLL_SECONDS / max(time.perf_counter() - began, 1e-9)
         at_once = max(1, min(2 * at_once, int(speed_up * at_once)))
     rate, beta = float(rates[-1]), float(betas[-1])
-    last_batch = rows[order[(taken - 1) * size :][:CHECKED]]
+    last_batch = rows[order[(sums.taken - 1) * size :][:CHECKED]]
     if not _is_finite(core, last_batch, model.deterministic):  # no loss has seen the last step
-        core.set_tensors(before)
+        core.set_tensors(sums.before)
         raise _divergence(epoch, "after its last batch", rate)
     record: Record = {
         "epoch": epoch,
-        "elbo": -(reconstruction + kl) / n,
-        "reconstruction": reconstruction / n,
-        "kl": kl / n,
-        "bound": bound / n,
+        "elbo": -(sums.reconstruction + sums.kl) / n,
+        "reconstruction": sums.reconstruction / n,
+        "kl": sums.kl / n,
+        "bound": sums.bound / n,
         "validation": None,
         "beta": beta,
         "learning_rate": rate,
         "seconds": 0.0,
     }
-    if validation is not None:
-        record["validation"] = model.evaluate(validation)["elbo"]
+    if loop.validation is not None:
+        record["validation"] = model.evaluate(loop.validation)["elbo"]
         if not np.isfinite(record["validation"]):
-            core.set_tensors(before)
+            core.set_tensors(sums.before)
             raise _divergence(epoch, "on the validation rows", rate)
     record["seconds"] = time.perf_counter() - start
     return record

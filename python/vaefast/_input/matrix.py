@@ -48,16 +48,22 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
         raise ValueError(f"{name} is not a rectangular array: {error}") from error
     if array.dtype == object:
         array = _from_objects(array, name)
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} holds {array.dtype}. Complex data not supported: pass real data")
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} holds {array.dtype}, expected numbers. {_ENCODES}")
     if array.ndim not in (2, 3, 4):
-        hint = f"; one row is {name}[None], one column {name}[:, None]" if array.ndim == 1 else ""
+        hint = ""
+        if array.ndim == 1:
+            hint = f". Reshape your data: {name}[None] is one row, {name}[:, None] one column"
         raise ValueError(
             f"{name} has shape {array.shape}, expected (n, features) or images (n, h, w[, c]){hint}"
         )
     if 0 in array.shape:
-        empty = "rows" if array.shape[0] == 0 else "columns"
-        raise ValueError(f"{name} has no {empty}: its shape is {array.shape}")
+        empty = "sample" if array.shape[0] == 0 else "feature"
+        raise ValueError(
+            f"{name} has 0 {empty}(s) (shape={array.shape}) while a minimum of 1 is required."
+        )
     if array.dtype != np.float32 and array.dtype != np.uint8:
         with np.errstate(over="ignore"):  # check_values reports what becomes infinite
             array = array.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Checks of what users pass: data, and the parameters of a model. They explain; the core trusts."""
+"""Checks of data and parameters, with messages for users. The core relies on these checks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .matrix import Matrix
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-MAX_WIDTH = 1 << 20  # of a layer: a million, far beyond use, keeps the core's arithmetic in range
-LARGE = 100.0  # beyond this, data were hardly standardised
-STANDARDISE = "standardise them first, for example with sklearn.preprocessing.StandardScaler"
-_CHUNK = 1 << 22  # numbers that are checked at a time: Ctrl-C is heard in between
+MAX_WIDTH = 1 << 20  # largest width of a layer; keeps sizes in the core from overflow
+LARGE = 100.0  # larger values suggest that the data was not standardized
+STANDARDIZE = "standardize them first, for example with sklearn.preprocessing.StandardScaler"
+_CHUNK = 1 << 22  # numbers that one call checks; Python polls for Ctrl-C between two calls
 
 
 def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -> None:
@@ -26,10 +26,12 @@ def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -
 
     Parameters
     ----------
-    rows : ndarray of shape (n, d)
-        As `to_matrix` returns them. uint8 needs no check.
-    likelihood : str, optional
-        One whose values lie within [0, 1].
+    rows : ndarray of shape (n, d), float32 or uint8
+        Rows that `to_matrix` returned. uint8 passes without a check.
+    likelihood : str or None, default=None
+        Likelihood whose values must lie within [0, 1]. None allows any finite values.
+    name : str, default="X"
+        Name of the rows in error messages.
     """
     if rows.dtype == np.uint8:
         return
@@ -37,9 +39,9 @@ def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -
     if math.isnan(low):  # a value is NaN or infinite
         row, column = _first_not_finite(rows)
         raise ValueError(
-            f"{name} holds {rows[row, column]} in row {row}, column {column} (counted from 0; the "
-            "first such value; infinite also if beyond 3.4e38). Drop or fill such values; a model "
-            "with missing='mask' takes NaN in X."
+            f"{name} holds {rows[row, column]} in row {row}, column {column} (counted from 0), the "
+            "first value that is NaN, infinite or beyond 3.4e38. Drop or fill such values; a model "
+            "with missing='mask' accepts NaN in X."
         )
     if likelihood is not None and (low < 0 or high > 1):
         raise ValueError(
@@ -49,49 +51,68 @@ def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -
         )
 
 
-def warn_of_scale(rows: Matrix, name: str = "X", remedy: str = STANDARDISE) -> None:
-    """Warn of columns that a gaussian likelihood learns badly: sigma and weights start near 1."""
+def warn_of_scale(rows: Matrix, name: str = "X", remedy: str = STANDARDIZE) -> None:
+    """Warn about values of a size that a gaussian likelihood learns badly.
+
+    The scale sigma of a fresh model is 1, far from the size of such values.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d), float32 or uint8
+        Rows that `to_matrix` returned. uint8 never causes a warning.
+    name : str, default="X"
+        Name of the rows in the warning.
+    remedy : str, default=STANDARDIZE
+        Advice at the end of the warning.
+
+    Warns
+    -----
+    UserWarning
+        The largest finite value is above 100.
+    """
     if rows.dtype == np.uint8:
         return
     low, high = _range(rows)
-    if math.isnan(low):  # gaps, where they are allowed
+    if math.isnan(low):  # missing values, where they are allowed
         low, high = float(np.nanmin(rows, initial=0)), float(np.nanmax(rows, initial=0))
     largest = max(-low, high)
     if LARGE < largest < math.inf:
         warnings.warn(
-            f"{name} has values as large as {largest:g}. likelihood='gaussian' trains well on "
-            f"columns of mean 0 and standard deviation 1: {remedy}.",
+            f"{name} has values as large as {largest:g}. likelihood='gaussian' trains best on "
+            f"columns with mean 0 and standard deviation 1: {remedy}.",
             UserWarning,
             stacklevel=4,
         )
 
 
 def warn_of_empty_columns(rows: Matrix, names: Sequence[str] | None) -> None:
-    """Warn of columns of gaps alone: nothing is learned of them."""
+    """Warn about columns with missing values only, about which nothing can be learned."""
     if rows.dtype == np.uint8 or not np.isnan(rows[0]).any():
         return
     empty = np.flatnonzero(np.isnan(rows).all(axis=0)).tolist()
     if empty:
         first = f"column {empty[0]}" + (f" ({names[empty[0]]})" if names else "")
         more = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""
+        have, them = ("have", "them") if more else ("has", "it")
         warnings.warn(
-            f"{first}{more} of X has no value in any row: what the model says of it is noise. "
-            "Drop it.",
+            f"{first}{more} of X {have} no value in any row, so what the model returns for {them} "
+            f"is noise. Drop {them}.",
             UserWarning,
             stacklevel=4,
         )
 
 
 def _range(rows: NDArray[Any]) -> tuple[float, float]:
-    """The least and the largest number, or NaN twice if one of them is not finite."""
+    """Return the smallest and the largest number, or NaN twice if any number is not finite."""
     if rows.size <= _CHUNK:
         return value_range(rows)
     step = max(1, _CHUNK // rows.shape[1])
     ranges = np.array([value_range(rows[i : i + step]) for i in range(0, len(rows), step)])
-    return float(ranges[:, 0].min()), float(ranges[:, 1].max())  # NaN where one of them is
+    return float(ranges[:, 0].min()), float(ranges[:, 1].max())  # NaN if one of the chunks has NaN
 
 
 def _first_not_finite(rows: Matrix) -> tuple[int, int]:
+    """Return the row and the column of the first number that is not finite."""
     step = max(1, _CHUNK // rows.shape[1])
     chunks = (
         (first, ~np.isfinite(rows[first : first + step])) for first in range(0, len(rows), step)
@@ -109,19 +130,29 @@ def check_features(
     flat = len(shape) == 1 and rows.shape[1] == features
     if shape == expected or flat or (len(expected) == 1 and rows.shape[1] == features):
         return
+    if len(shape) == len(expected) == 1:  # in the words that scikit-learn's checks look for
+        raise ValueError(
+            f"{name} has {shape[0]} features, but VAE is expecting {features} features as input"
+        )
     what = f"{features} features" if len(expected) == 1 else f"images of shape {expected}"
     one = f"; for a single image pass {name}[None]" if (len(rows), *shape) == expected else ""
     raise ValueError(f"{name} has rows of shape {shape}, but the model was fitted on {what}{one}")
 
 
 def check_choice(value: object, name: str, choices: Sequence[str]) -> None:
-    """Raise ValueError unless value is one of the names in choices."""
+    """Raise ValueError unless `value` is one of the names in `choices`."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown; there are {', '.join(choices)}")
+        raise ValueError(f"{name}={value!r} is unknown; expected one of {', '.join(choices)}")
 
 
 def check_integer(value: object, name: str, low: int = 1, high: int | None = None) -> int:
-    """Return value as an int of at least `low` and, where given, at most `high`."""
+    """Return `value` as an int from `low` to `high`. None sets no upper limit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `value` is not an integer, or is outside the limits. The message calls it `name`.
+    """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name}={value!r} must be a whole number")
     if value < low:
@@ -139,14 +170,21 @@ def check_number(
     low: float | None = None,
     below: float | None = None,
 ) -> float:
-    """Return value as a finite float: > `above`, >= `low` and < `below`, each where given."""
+    """Return `value` as a finite float that is > `above`, >= `low` and < `below`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `value` is not a number, or is outside those of the limits that are set. The message calls
+        it `name`.
+    """
     if isinstance(value, (bool, np.bool_)) or not isinstance(
         value, (int, float, np.integer, np.floating)
     ):
         raise TypeError(f"{name}={value!r} must be a number")
     try:
         number = float(value)
-    except OverflowError:  # an int beyond 1.8e308
+    except OverflowError:  # an int beyond 1.8e308, the largest float64
         number = np.inf
     if not np.isfinite(number):
         raise ValueError(f"{name}={value!r} must be finite")
@@ -160,7 +198,13 @@ def check_number(
 
 
 def check_sizes(value: object, name: str) -> tuple[int, ...]:
-    """Return the widths of hidden layers as a tuple; a single int is one layer."""
+    """Return the widths of hidden layers as a tuple. A single int is one layer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `value` is not a sequence of positive integers. The message calls it `name`.
+    """
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
@@ -171,7 +215,13 @@ def check_sizes(value: object, name: str) -> tuple[int, ...]:
 
 
 def check_callbacks(value: Iterable[Function]) -> list[Function]:
-    """Return the functions that value holds as a list."""
+    """Return callbacks as a list of functions.
+
+    Raises
+    ------
+    TypeError
+        `value` is not an iterable of functions.
+    """
     if not isinstance(value, Iterable):
         raise TypeError(f"callbacks={value!r} must be a sequence of functions, such as [function]")
     functions = list(value)

@@ -1,1 +1,1 @@
-"""The machine below: threads, files and versions."""
+"""The machine that vaefast runs on: threads, files and versions."""

@@ -1,10 +1,12 @@
-"""Writing files whole or not at all, and the folders that a run is written to."""
+"""Files that are written as a whole or not at all, and the folders of a run."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import itertools
 import os
+import platform
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,65 +16,104 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what was written there becomes `path` at the end.
+    """Yield a temporary path, and rename the file written there to `path` at the end.
 
-    After an error `path` is what it was before, and the temporary file is gone.
+    After an error the temporary file is removed, and `path` is unchanged. A symbolic link is kept
+    and its target replaced. Temporary files that a killed process left behind are removed.
 
     Parameters
     ----------
     path : path
-        The file to write. Its folder must exist.
+        The file to write, in an existing folder. ~ stands for the home folder.
 
     Yields
     ------
     pathlib.Path
-        Where to write: in the same folder and with the same suffix as `path`.
+        Temporary file to write to, in the same folder and with the same suffix as `path`.
+
+    Raises
+    ------
+    OSError
+        The folder does not exist, `path` is a folder, or the file cannot be written.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
+    if path.is_symlink():
+        path = path.resolve()
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
-    temporary = path.with_name(f".vaefast-{secrets.token_hex(6)}{path.suffix}")
+    _remove_stale(path.parent)
+    temporary = path.with_name(
+        f"{temporary_prefix()}{os.getpid()}-{secrets.token_hex(6)}{path.suffix}"
+    )
     try:
         temporary.touch()
-        mode = temporary.stat().st_mode  # some libraries write files that only their owner can read
+        mode = temporary.stat().st_mode  # some libraries restrict a file to the owner
         yield temporary
         temporary.chmod(mode)
-        with temporary.open("rb+") as file:  # on the disk before the old file goes
+        with temporary.open("rb+") as file:  # the data is on the disk before the old file goes
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         if error.errno is None:
             raise
-        raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary's name
+        raise OSError(error.errno, error.strerror, str(path)) from error  # hides the temporary name
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_prefix() -> str:
+    """Return the start of the names of this host's temporary files, for folders that are shared."""
+    host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return f".vaefast-{host}-"
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove temporary files in a folder whose process, on this host, no longer runs."""
+    if os.name != "posix":  # elsewhere os.kill would end the process that it asks for
+        return
+    for path in folder.glob(f"{temporary_prefix()}*"):
+        process = path.name.removeprefix(temporary_prefix()).partition("-")[0]
+        if process.isdigit():
+            try:
+                os.kill(int(process), 0)
+            except ProcessLookupError:
+                path.unlink(missing_ok=True)
+            except (OSError, OverflowError):  # another user's process, or no process number
+                continue
 
 
 @contextmanager
 def output_folder(
     folder: str | os.PathLike[str], names: Iterable[str], force: bool = False
 ) -> Iterator[Path]:
-    """Make sure that files with these names can be written into `folder`, made where it is missing.
+    """Yield a folder, after a check that files with the given names can be written to it.
+
+    A missing folder is created. After an error it is removed again, unless it holds a file.
 
     Parameters
     ----------
     folder : path
-        The folder. After an error a folder made here is removed again, unless it holds a file.
+        The folder.
     names : iterable of str
-        The files that will be written.
-    force : bool
-        Accept a folder that has some of these files already.
+        Names of the files that will be written.
+    force : bool, default=False
+        Whether some of these files may exist already.
+
+    Yields
+    ------
+    pathlib.Path
+        The folder.
 
     Raises
     ------
     FileExistsError
-        Some of the files are there already.
+        Some of the files exist already.
     OSError
-        `folder` cannot be made, is no folder, or cannot be written to.
+        `folder` cannot be created, is not a folder, or cannot be written to.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     present = [name for name in names if (folder / name).exists()]
     if present and not force:
         raise FileExistsError(
@@ -84,17 +125,34 @@ def output_folder(
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "is a file, not a folder", str(folder))
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # can it be written to?
+        with tempfile.TemporaryFile(dir=folder):  # raises unless the folder can be written to
             pass
         yield folder
 
 
 @contextmanager
 def numbered_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]:
-    """Make the folder `parent/name-1`, or with the first number that is free.
+    """Create and yield the folder `parent/name-1`, or the next number that is free.
 
-    Two processes never get the same one. After an error the folder is removed again, unless it
+    Two processes never get the same folder. After an error the folder is removed again, unless it
     holds a file.
+
+    Parameters
+    ----------
+    parent : path
+        Folder in which to create the new one. It is created if it is missing.
+    name : str
+        Name without the number.
+
+    Yields
+    ------
+    pathlib.Path
+        The new folder.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be created.
     """
     parent = Path(parent)
     missing = [path for path in (parent, *parent.parents) if not path.exists()]
@@ -109,11 +167,11 @@ def numbered_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]
 
 @contextmanager
 def _removed_after_error(folders: list[Path]) -> Iterator[None]:
-    """Remove those of these folders, innermost first, that are empty when an error passes."""
+    """Remove the folders that are empty after an error. `folders` lists the innermost first."""
     try:
         yield
     except BaseException:
-        with suppress(OSError):  # not empty, or never made
+        with suppress(OSError):  # not empty, or never created
             for folder in folders:
                 folder.rmdir()
         raise

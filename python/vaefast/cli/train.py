@@ -1,25 +1,31 @@
-"""The command that trains a model: train."""
+"""The command `train`."""
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .. import VAE, DivergenceError
+from .. import VAE, Checkpoint, DivergenceError
 from .._input.reader import Prepared, Reader
 from .._system.files import numbered_folder, output_folder
+from ..checkpoint import Unit
 from .commands import Command
 from .options import force_option
 from .types import height_and_width
+from .types import interval as as_interval
 from .vae_options import vae_options
 
-INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
+TERMINATED = 143  # exit code of a program that SIGTERM ended
+CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is finished
 
 
 @click.command(cls=Command)
@@ -27,14 +33,14 @@ INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The folder to write to.  [default: a fresh one, such as runs/strokes-1]",
+    help="Write to this folder.  [default: a new folder, such as runs/strokes-1]",
 )
 @force_option
 @click.option(
     "--validation",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="FRACTION",
-    help="Watch this part of the training rows after each epoch instead of training on it. "
+    help="Hold out this fraction of the training rows and measure their ELBO after each epoch. "
     "--patience needs it.",
 )
 @click.option(
@@ -43,6 +49,23 @@ INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
     metavar="SIDE|HEIGHT,WIDTH",
     help="Resize the images of a folder to this size in pixels.",
 )
+@click.option(
+    "--checkpoint",
+    is_flag=True,
+    help="Write the state of the training to the folder after each epoch. --resume continues from "
+    "there.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=as_interval,
+    metavar="N|Nsteps|Nmin",
+    help="Write it every N epochs, steps or minutes instead: 5, 1000steps or 10min.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue a training that was killed, in the folder --out, to the same bits.",
+)
 @vae_options
 def train(
     data: str,
@@ -50,16 +73,19 @@ def train(
     force: bool,
     validation: float | None,
     image_size: tuple[int, int] | None,
+    checkpoint: bool,
+    checkpoint_every: tuple[float, Unit] | None,
+    resume: bool,
     **parameters: Any,
 ) -> None:
-    """Train a model; write it and pictures of it into a folder.
+    """Train a model; write it, with pictures, to a folder.
 
-    DATA is the name of a data set (strokes, mnist, fashion-mnist) or a path: IDX, .npy, .npz or
-    CSV, or a folder of images. By default it is strokes, digits that vaefast draws itself.
+    DATA is the name of a data set (strokes, mnist, fashion-mnist), the path of an IDX, .npy, .npz
+    or CSV file, or a folder of images. The default is strokes: digits that vaefast draws itself.
 
-    A data set's own test rows, or else a tenth of the rows, are kept for the test. Ctrl-C ends
-    training early; the model trained so far is written. If the loss becomes infinite or NaN,
-    the model of the epoch before is written.
+    The test uses the test rows of the data set. If it has none, a tenth of the rows is held out.
+    Ctrl-C and SIGTERM end training early and write the model trained so far. If the loss becomes
+    infinite or NaN, the model of the epoch before is written.
 
     \b
     Examples:
@@ -68,36 +94,55 @@ def train(
         vaefast train photos/ --image-size 64 --hidden-layer-sizes 512,256 --latent-dim 32
         vaefast train table.csv --likelihood gaussian --validation 0.1 --patience 5
         vaefast train mnist --conditional
+        vaefast train mnist --epochs 500 --checkpoint --out runs/long
+        vaefast train mnist --epochs 500 --checkpoint --out runs/long --resume
     """
     from .. import datasets
     from . import inputs, outputs
 
     vae = VAE(**{name: value for name, value in parameters.items() if value is not None})
     if vae.patience is not None and validation is None:
-        raise click.UsageError("--patience needs rows to watch: add --validation 0.1, for example.")
-    with _run_folder(out, data, outputs.FILES, force) as folder:
+        raise click.UsageError("--patience needs validation rows: add --validation 0.1.")
+    if resume and out is None:
+        raise click.UsageError("--resume needs the folder of the run: add --out FOLDER.")
+    if resume and out is not None and not (out / CHECKPOINT).exists():
+        raise click.UsageError(
+            f"--resume: {out / CHECKPOINT} does not exist. A run writes it with --checkpoint, and "
+            "removes it when it is finished."
+        )
+    with _run_folder(out, data, outputs.FILES, force or resume) as folder:
         dataset = datasets.load(data, image_size=image_size)
         if vae.conditional and (
             dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
         ):
+            lacking = "rows" if dataset.y is None else "test rows"
             raise click.ClickException(
-                f"--conditional needs labels, and {data} has none. {inputs.LABELS}"
+                f"--conditional needs labels, but the {lacking} of {data} have none. "
+                f"{inputs.LABELS}"
             )
         reader, rows = Reader.learn(vae.get_params(), dataset.X, dataset.y, name=data)
         reader = replace(reader, names=dataset.columns)
-        chosen, watched, test = inputs.split(dataset, validation, parameters["random_state"] or 0)
-        for_validation = "" if watched is None else f", {len(watched):,} for validation"
+        chosen, held_out, test = inputs.split(dataset, validation, parameters["random_state"] or 0)
+        for_validation = "" if held_out is None else f", {len(held_out):,} for validation"
         click.echo(
             f"Data  {data}: {outputs.describe_rows(dataset.X, len(chosen))}{for_validation}, "
             f"{len(test.X):,} for the test{inputs.header_of(dataset)}"
         )
         click.echo(f"Net   {outputs.describe_net(vae, reader.features)}")
         training = rows if len(chosen) == len(rows) else rows[chosen]
-        validating = None if watched is None else Prepared(reader, rows[watched])
-        diverged = _fit(vae, Prepared(reader, training), validating)
+        validating = None if held_out is None else Prepared(reader, rows[held_out])
+        point = None
+        if checkpoint or checkpoint_every or resume:
+            interval: tuple[float, Unit] = checkpoint_every or (1, "epochs")
+            every, unit = interval
+            point = Checkpoint(folder / CHECKPOINT, every, unit=unit, resume=resume)
+        with _termination() as terminated:
+            diverged = _fit(vae, Prepared(reader, training), validating, point)
         outputs.write_model(folder, vae)
+        if point is not None and not vae.interrupted_:
+            point.file.unlink(missing_ok=True)
         if diverged:
-            left_out = outputs.remove_pictures(folder, "the training diverged")
+            left_out = outputs.remove_pictures(folder, "training diverged")
         else:
             click.echo(f"Test  {outputs.describe_scores(vae.evaluate(test.X, test.y))}")
             left_out = outputs.write_pictures(folder, vae, test)
@@ -111,13 +156,34 @@ def train(
     if diverged:
         raise diverged
     if vae.interrupted_:
-        sys.exit(INTERRUPTED)
+        sys.exit(TERMINATED if terminated else INTERRUPTED)
 
 
-def _fit(vae: VAE, training: Any, validation: Any) -> DivergenceError | None:
-    """Train; return the error if the training diverged after the first epoch."""
+@contextmanager
+def _termination() -> Iterator[list[int]]:
+    """Let SIGTERM end training as Ctrl-C does; yield a list that then holds the signal."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # no other may set handlers
+        yield received
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        vae.fit(training, validation=validation)
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fit(
+    vae: VAE, training: Any, validation: Any, checkpoint: Checkpoint | None
+) -> DivergenceError | None:
+    """Train the model; return the error if training diverged after the first epoch."""
+    try:
+        vae.fit(training, validation=validation, checkpoint=checkpoint)
     except DivergenceError as error:
         if not vae.n_iter_:
             raise

@@ -1,7 +1,8 @@
-"""Values of options as people write them: 400,200; mask,0.3; cosine:1e-3."""
+"""Parse the values of options, such as 400,200 or mask,0.3 or cosine:1e-3."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -13,15 +14,17 @@ Number = TypeVar("Number", int, float)
 
 
 def integers(text: str) -> tuple[int, ...]:
-    """400,200 or 400 on the command line, as (400, 200) or (400,)."""
+    """Return 400,200 as (400, 200), and 400 as (400,)."""
     return _numbers(text, int, "whole numbers such as 400,200 or 400")
 
 
 def floats(text: str) -> tuple[float, ...]:
+    """Return 0.9,0.999 as (0.9, 0.999)."""
     return _numbers(text, float, "numbers such as 0.9,0.999")
 
 
 def height_and_width(text: str) -> tuple[int, int]:
+    """Return 64 as (64, 64), and 48,64 as (48, 64)."""
     sides = integers(text)
     if len(sides) > 2 or not sides or min(sides) < 1:
         raise click.BadParameter(f"expected a size in pixels such as 64 or 48,64, got {text!r}.")
@@ -29,7 +32,7 @@ def height_and_width(text: str) -> tuple[int, int]:
 
 
 def value_or_spec(kinds: Sequence[type]) -> Callable[[str], Any]:
-    """Return what turns 4, linear:10 or adamw:weight_decay=0.1 into a value of these kinds."""
+    """Return a parser of texts such as 4, linear:10 or adamw:weight_decay=0.1 for these kinds."""
 
     def convert(text: str) -> Any:
         try:
@@ -40,8 +43,17 @@ def value_or_spec(kinds: Sequence[type]) -> Callable[[str], Any]:
     return convert
 
 
+def interval(text: str) -> tuple[float, str]:
+    """Return 5, 1000steps or 10min as a number and a unit of `Checkpoint`."""
+    units = {"": "epochs", "steps": "steps", "min": "minutes"}
+    match = re.fullmatch(r"([0-9.]+) *([a-z]*)", text)
+    if match is None or match[2] not in units or match[1].count(".") > 1:
+        raise click.BadParameter(f"expected 5, 1000steps or 10min, got {text!r}.")
+    return float(match[1]), units[match[2]]
+
+
 def name_and_number(text: str) -> tuple[str, float]:
-    """mask,0.3 on the command line, as ("mask", 0.3)."""
+    """Return mask,0.3 as ("mask", 0.3)."""
     name, _, number = text.partition(",")
     try:
         return name, float(number)
@@ -52,7 +64,7 @@ def name_and_number(text: str) -> tuple[str, float]:
 
 
 def name_or_columns(text: str) -> str | list[tuple[str, int]]:
-    """gaussian:3,categorical:5 on the command line, as [("gaussian", 3), ("categorical", 5)]."""
+    """Return gaussian:3,categorical:5 as [("gaussian", 3), ("categorical", 5)], or a name alone."""
     if ":" not in text:
         return text
     try:
@@ -64,6 +76,7 @@ def name_or_columns(text: str) -> str | list[tuple[str, int]]:
 
 
 def name_or_number(text: str) -> str | float:
+    """Return 0.1 as a number, and any other text unchanged."""
     try:
         return float(text)
     except ValueError:

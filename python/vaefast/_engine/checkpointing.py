@@ -1,0 +1,113 @@
+"""Checkpoints of a training: written as it runs, and read to continue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import _core
+from .._system.files import atomic_write
+from .._version import __version__
+from ..checkpoint import Checkpoint
+from .container import pack
+from .fitted import FittedModel
+from .state import TrainingState, state_from, state_part
+from .storage import model_from, parts_of, plain, read_parts
+
+FREE = ("n_threads", "verbose")  # parameters that change no bit
+
+
+class Checkpointer:
+    """Writes the state of a training when it is due.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Where and how often.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.steps = 0  # since the last write, like the next one
+        self.written = time.monotonic()
+
+    def after_steps(self, steps: int, model: FittedModel, state: TrainingState) -> None:
+        """Write if so many steps, or minutes, have passed."""
+        self.steps += steps
+        minutes = (time.monotonic() - self.written) / 60
+        passed = {"steps": self.steps, "minutes": minutes}.get(self.checkpoint.unit, 0)
+        if passed >= self.checkpoint.every:
+            self.write(model, state)
+
+    def after_epoch(self, model: FittedModel, state: TrainingState) -> None:
+        """Write if so many epochs have passed."""
+        if self.checkpoint.unit == "epochs" and model.n_iter % self.checkpoint.every == 0:
+            self.write(model, state)
+
+    def write(self, model: FittedModel, state: TrainingState) -> None:
+        """Write a checkpoint now."""
+        parts = parts_of(model, training=True) | {"training": state_part(state)}
+        with atomic_write(self.checkpoint.file) as temporary:
+            temporary.write_bytes(pack(parts))
+        self.steps, self.written = 0, time.monotonic()
+
+
+def resume(
+    path: Path, params: Mapping[str, Any], fingerprint: str
+) -> tuple[FittedModel, TrainingState]:
+    """Return the model and the state of a training to continue.
+
+    Parameters
+    ----------
+    path : path
+        A checkpoint.
+    params : mapping
+        Parameters of the fit that wants to continue.
+    fingerprint : str
+        That of the rows.
+
+    Raises
+    ------
+    ValueError
+        The file is no checkpoint, or belongs to another training; the message names what differs.
+    """
+    parts = read_parts(path.read_bytes(), str(path))
+    if "training" not in parts:
+        raise ValueError(
+            f"{path} is a model, but not a checkpoint: it can't be continued. Choose another path, "
+            "or replace the file with Checkpoint(..., resume=False)."
+        )
+    try:
+        model = model_from(parts, {name: params[name] for name in FREE})
+        state = state_from(parts["training"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold a usable checkpoint: {error}") from error
+    differing = _differences(model, params)
+    if model.provenance.isa != _core.ISA:
+        differing.append(f"the instruction set was {model.provenance.isa} and is {_core.ISA}")
+    if model.provenance.version != __version__:
+        differing.append(f"vaefast was {model.provenance.version} and is {__version__}")
+    if state.fingerprint != fingerprint:
+        differing.append("the rows of X, y, exposure or validation are others")
+    if differing:
+        raise ValueError(
+            f"{path} belongs to another training: {'; '.join(differing)}. Continue with what it "
+            "was started with, or start anew with Checkpoint(..., resume=False)."
+        )
+    return model, state
+
+
+def _differences(model: FittedModel, params: Mapping[str, Any]) -> list[str]:
+    def comparable(name: str, value: Any) -> Any:
+        known = name != "random_state" or isinstance(value, int)  # a generator or None: any seed
+        return plain(value) if known else None
+
+    found = []
+    for name, value in params.items():
+        before, now = comparable(name, model.params[name]), comparable(name, value)
+        any_seed = name == "random_state" and now is None
+        if name not in FREE and not any_seed and before != now:
+            found.append(f"{name} was {model.params[name]!r} and is {value!r}")
+    return found
