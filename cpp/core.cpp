@@ -67,6 +67,16 @@ struct Core::Impl {
     return *training;
   }
 
+  // Returns the trainer, or throws if the noise is given for another number of samples than the trainer would read. The
+  // caller must hold the mutex, because another thread may change the objective.
+  Trainer& trainer_for(const Noise& noise) {
+    const int samples = trainer().objective().samples;
+    if (noise.given && noise.samples != samples)
+      throw std::invalid_argument("eps has " + std::to_string(noise.samples) +
+                                  " samples of z per row, and the objective takes " + std::to_string(samples));
+    return *training;
+  }
+
   std::mutex mutex;
   ThreadPool pool;
   Model model;
@@ -148,22 +158,17 @@ PhaseSeconds Core::phase_seconds() const {
   return impl_->trainer().seconds;
 }
 
-int Core::samples() const {
-  const std::scoped_lock lock(impl_->mutex);
-  return impl_->trainer().objective().samples;
-}
-
 Loss Core::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                 const Noise& noise) {
   const std::scoped_lock lock(impl_->mutex);
-  return impl_->trainer().step(rows, index, count, settings, noise);
+  return impl_->trainer_for(noise).step(rows, index, count, settings, noise);
 }
 
 Loss Core::gradients(const Rows& rows, int n, const StepSettings& settings, const Noise& noise) {
   const std::scoped_lock lock(impl_->mutex);
   std::vector<std::int64_t> index(static_cast<std::size_t>(n));
   for (std::size_t i = 0; i < index.size(); ++i) index[i] = static_cast<std::int64_t>(i);
-  return impl_->trainer().gradients(rows, index.data(), n, settings, noise);
+  return impl_->trainer_for(noise).gradients(rows, index.data(), n, settings, noise);
 }
 
 void Core::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {

@@ -45,13 +45,14 @@ class Core {
   void set_optimizer_steps(std::int64_t steps);
   // The default is the ELBO with one sample and no regularization. set_optimizer() restores the default.
   void set_objective(const Objective& objective, const Regularization& regularization);
-  int samples() const;  // samples of z per row in training
-  // Takes one optimizer step on rows index[0], ..., index[count - 1] and returns the losses, summed over these rows. If
-  // the loss is not finite, the weights do not change.
+  // Takes one optimizer step on rows index[0], ..., index[count - 1] and returns the losses, summed over these rows
+  // with their weights. If the loss is not finite, the weights of the model do not change. Noise that is given for
+  // another number of samples per row than the objective takes throws std::invalid_argument.
   Loss step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings, const Noise& noise);
   // Returns the total of all completed steps since set_optimizer().
   PhaseSeconds phase_seconds() const;
-  // Computes the gradient of the mean loss of rows [0, n), which read() returns for Slot::gradient.
+  // Computes the gradient of the weighted mean loss of rows [0, n), which read() returns for Slot::gradient. Throws as
+  // step() does.
   Loss gradients(const Rows& rows, int n, const StepSettings& settings, const Noise& noise);
 
   // mu, logvar: (n, latent_dim)

@@ -94,7 +94,9 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
       decoder(model.decoder.make_activations(rows * kind.samples, kind.training)),
       posterior(rows, kind.samples, model.shape.latent_dim, model.shape.conditions),
       reconstruction(static_cast<std::size_t>(rows * kind.samples)),
-      weight(static_cast<std::size_t>(rows * kind.samples)),
+      row_weight(static_cast<std::size_t>(rows), 1.f),
+      share(static_cast<std::size_t>(rows * kind.samples)),
+      factor(static_cast<std::size_t>(rows * kind.samples)),
       bound(static_cast<std::size_t>(rows)) {
   const int samples = rows * kind.samples, features = model.shape.features;
   for (int sample = 0; sample < samples; ++sample) data_row[static_cast<std::size_t>(sample)] = sample / kind.samples;
@@ -188,34 +190,39 @@ void weigh_samples(Batch& batch, const Objective& objective, double beta, int fi
   for (int row = first; row < last; ++row) {
     const std::size_t at = static_cast<std::size_t>(row) * k;
     const double *nll = batch.reconstruction.data() + at, *ratio = batch.posterior.log_ratio.data() + at;
-    float* weight = batch.weight.data() + at;
+    float* share = batch.share.data() + at;
     double& bound = batch.bound[static_cast<std::size_t>(row)];
     if (objective.importance) {
       const auto log_weight = [&](int j) { return beta * ratio[j] - nll[j]; };
       double greatest = log_weight(0), sum = 0;
       for (int j = 1; j < k; ++j) greatest = std::max(greatest, log_weight(j));
       for (int j = 0; j < k; ++j) sum += std::exp(log_weight(j) - greatest);
-      for (int j = 0; j < k; ++j) weight[j] = static_cast<float>(std::exp(log_weight(j) - greatest) / sum);
+      for (int j = 0; j < k; ++j) share[j] = static_cast<float>(std::exp(log_weight(j) - greatest) / sum);
       bound = greatest + std::log(sum / k);
     } else {
       bound = -batch.posterior.kl[static_cast<std::size_t>(row)];
       for (int j = 0; j < k; ++j) bound -= nll[j] / k;
-      std::fill_n(weight, k, 1.f / static_cast<float>(k));
+      std::fill_n(share, k, 1.f / static_cast<float>(k));
     }
   }
-  if (k == 1 || !batch.kind.training) return;
-  scale_rows(batch.decoder.delta.back(), batch.weight, first * k, last * k);
-  for (Panels& delta : batch.log_scale_delta) scale_rows(delta, batch.weight, first * k, last * k);
+  if (!batch.kind.training || (k == 1 && !batch.weighted)) return;
+  for (int row = first; row < last; ++row)
+    for (int sample = row * k; sample < (row + 1) * k; ++sample) {
+      const auto at = static_cast<std::size_t>(sample);
+      batch.factor[at] = batch.row_weight[static_cast<std::size_t>(row)] * batch.share[at];
+    }
+  scale_rows(batch.decoder.delta.back(), batch.factor, first * k, last * k);
+  for (Panels& delta : batch.log_scale_delta) scale_rows(delta, batch.factor, first * k, last * k);
 }
 
 void backward(const Model& model, Batch& batch, const Objective& objective, double beta, const Share& share) {
   Posterior& q = batch.posterior;
   model.decoder.backward(batch.decoder, &q.dz, share.times(batch.kind.samples));
   if (objective.importance || objective.gradient != Objective::Gradient::standard)
-    q.backward_samples(batch.weight.data(), beta, objective.gradient, batch.encoder.delta.back(), share.first,
-                       share.last);
+    q.backward_samples(batch.row_weight.data(), batch.share.data(), beta, objective.gradient,
+                       batch.encoder.delta.back(), share.first, share.last);
   else
-    q.backward(batch.encoder.delta.back(), share.first, share.last);
+    q.backward(batch.row_weight.data(), batch.encoder.delta.back(), share.first, share.last);
   model.encoder.backward(batch.encoder, nullptr, share);
 }
 

@@ -43,7 +43,10 @@ struct Batch {
     return nll.data() + static_cast<std::size_t>(part) * rows * kind.samples + sample;
   }
   std::vector<double> reconstruction;  // -log p(x | z) in nats, per sample
-  std::vector<float> weight;           // per sample: its weight in the objective's gradient
+  bool weighted = false;               // row_weight may differ from 1
+  std::vector<float> row_weight;       // per row: its weight in the loss of the batch; the mean is 1
+  std::vector<float> share;            // per sample: its share in the gradient of its row's loss
+  std::vector<float> factor;           // per sample: factor of the deltas of the output
   std::vector<double> bound;           // lower bound of log p(x), per row
 
   // The features of one Columns, copied to separate matrices. Only models that are not finished block by block need it.
@@ -61,11 +64,11 @@ struct Batch {
 void encode(const Model& model, Batch& batch, const Share& share, const Dropout* dropout = nullptr);
 // mu, logvar, eps -> z, reconstruction. `dropout` is null except in training.
 void decode_and_score(const Model& model, Batch& batch, const Share& share, const Dropout* dropout = nullptr);
-// reconstruction, kl -> bound, weight. Multiplies the deltas of the output by the weights.
+// reconstruction, kl -> bound, share. Multiplies the deltas of the output by share and row_weight.
 void weigh_samples(Batch& batch, const Objective& objective, double beta, int first, int last);
 // Multiplies rows [first, last) by their factors.
 void scale_rows(Panels& m, const std::vector<float>& factor, int first, int last);
-// Computes the deltas for the sum of the rows' losses. batch.posterior.kl_weight must be set.
+// Computes the deltas for the weighted sum of the rows' losses. batch.posterior.kl_weight must be set.
 void backward(const Model& model, Batch& batch, const Objective& objective, double beta, const Share& share);
 // z -> E[x | z], in batch.output.
 void decode_mean(const Model& model, Batch& batch, const Share& share);

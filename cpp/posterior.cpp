@@ -79,14 +79,15 @@ void Posterior::sample(int first, int last) {
 }
 
 // d loss / d mu = sum dz + w mu;  d loss / d logvar = sum dz eps sigma / 2 + w (exp(logvar) - 1) / 2, where w is the
-// kl_weight and the sums run over the samples
-void Posterior::backward(Panels& dhead, int first, int last) {
+// kl_weight times the row_weight and the sums run over the samples
+void Posterior::backward(const float* row_weight, Panels& dhead, int first, int last) {
   using namespace simd;
   const Packet half = set(0.5f);
   for (int row = first; row < last; ++row) {
     const std::size_t at = row * stride_;
+    const Packet of_row = set(row_weight[row]);
     for (std::size_t i = 0; i < stride_; i += W) {
-      const Packet sigma = load(sigma_.data() + at + i), weight = load(kl_weight.data() + i);
+      const Packet sigma = load(sigma_.data() + at + i), weight = mul(of_row, load(kl_weight.data() + i));
       store(dmu_.data() + at + i, mul(weight, load(mu_.data() + at + i)));
       store(dlogvar_.data() + at + i, mul(mul(weight, half), sub(mul(sigma, sigma), set(1.f))));
     }
@@ -103,13 +104,14 @@ void Posterior::backward(Panels& dhead, int first, int last) {
   }
 }
 
-// Let g be the gradient of a sample's loss with respect to z. Then d loss / d mu = sum g and
-// d loss / d logvar = sum g eps sigma / 2, where the sums run over the samples. dz already contains w dnll.
-//     standard                g = w (dnll + beta z), and log q adds -beta / 2 to d loss / d logvar
+// Let g be the gradient of a sample's loss with respect to z, s its share, r the row_weight and w = r s. Then
+// d loss / d mu = sum g and d loss / d logvar = sum g eps sigma / 2, where the sums run over the samples. dz already
+// contains w dnll.
+//     standard                g = w (dnll + beta z), and log q adds -r beta / 2 to d loss / d logvar
 //     path                    g = w (dnll + beta (z - eps / sigma))
-//     doubly reparameterized  the g of `path` times 1 + beta (w - 1), which is w for beta = 1
-void Posterior::backward_samples(const float* weight, double beta, Objective::Gradient gradient, Panels& dhead,
-                                 int first, int last) {
+//     doubly reparameterized  the g of `path` times 1 + beta (s - 1), which is s for beta = 1
+void Posterior::backward_samples(const float* row_weight, const float* share, double beta, Objective::Gradient gradient,
+                                 Panels& dhead, int first, int last) {
   using namespace simd;
   const bool standard = gradient == Objective::Gradient::standard;
   const bool squared = gradient == Objective::Gradient::doubly_reparameterized;
@@ -117,12 +119,14 @@ void Posterior::backward_samples(const float* weight, double beta, Objective::Gr
   const Packet direct = set(standard ? static_cast<float>(-0.5 * beta) : 0.f);
   for (int row = first; row < last; ++row) {
     const std::size_t at = row * stride_;
+    const Packet of_row = set(row_weight[row]);
     for (std::size_t i = 0; i < stride_; i += W) {
       store(dmu_.data() + at + i, zero());
-      store(dlogvar_.data() + at + i, direct);
+      store(dlogvar_.data() + at + i, mul(of_row, direct));
     }
     for (int sample = row * samples_; sample < (row + 1) * samples_; ++sample) {
-      const Packet w = set(weight[sample]), again = squared ? fma(b, sub(w, set(1.f)), set(1.f)) : set(1.f);
+      const Packet s = set(share[sample]), w = mul(of_row, s);
+      const Packet again = squared ? fma(b, sub(s, set(1.f)), set(1.f)) : set(1.f);
       float* delta = scratch_.data() + sample * stride_;
       dz.read_row(sample, 0, latent_dim_, delta);
       for (std::size_t i = 0; i < stride_; i += W) {

@@ -33,12 +33,13 @@ class Posterior {
   void read_head(int first, int last);
   // mu, logvar, eps -> z, log_ratio
   void sample(int first, int last);
-  // dz -> d loss / d head, where loss = reconstruction + KL, with the KL in closed form, weighted by kl_weight
-  void backward(Panels& dhead, int first, int last);
-  // The same with the KL estimated from the samples as -log_ratio. `weight` holds a factor for each sample, which dz,
-  // the gradient of the sample's reconstruction, already contains.
-  void backward_samples(const float* weight, double beta, Objective::Gradient gradient, Panels& dhead, int first,
-                        int last);
+  // dz -> d loss / d head, where loss = reconstruction + KL, with the KL in closed form, weighted by kl_weight.
+  // `row_weight` holds a factor for each row, which dz, the gradient of the reconstruction, already contains.
+  void backward(const float* row_weight, Panels& dhead, int first, int last);
+  // The same with the KL estimated from the samples as -log_ratio. `share` holds a factor for each sample. dz contains
+  // both factors.
+  void backward_samples(const float* row_weight, const float* share, double beta, Objective::Gradient gradient,
+                        Panels& dhead, int first, int last);
 
  private:
   void write_gradient(Panels& dhead, int row);

@@ -70,6 +70,7 @@ Loss Trainer::gradients(const Rows& rows, const std::int64_t* index, int count, 
 Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                          const Noise& noise, const ThreadLimit& limit) {
   const double beta = objective_.variational ? settings.beta : 0;
+  weigh_rows(rows, index, count);
   batch_->posterior.kl_weight.fill(static_cast<float>(beta));
   const auto dropout = [&](std::uint32_t first_layer) -> std::optional<Dropout> {
     if (regularization_.dropout == 0) return {};
@@ -108,24 +109,42 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
 
   Loss loss;
   for (int row = 0; row < count; ++row) {
+    const double weight = rows.weights ? rows.weights[index[row]] : 1;
     for (int j = 0; j < objective_.samples; ++j)
-      loss.reconstruction +=
-          batch_->reconstruction[static_cast<std::size_t>(row * objective_.samples + j)] / objective_.samples;
-    loss.kl += batch_->posterior.kl[static_cast<std::size_t>(row)];
-    loss.bound += batch_->bound[static_cast<std::size_t>(row)];
+      loss.reconstruction += weight * (batch_->reconstruction[static_cast<std::size_t>(row * objective_.samples + j)] /
+                                       objective_.samples);
+    loss.kl += weight * batch_->posterior.kl[static_cast<std::size_t>(row)];
+    loss.bound += weight * batch_->bound[static_cast<std::size_t>(row)];
   }
   return loss;
 }
 
-// Free bits: a dimension gets no KL gradient if its mean KL is at most `free_bits` (Kingma et al. 2016). Capacity: the
-// gradient pulls the KL towards the capacity from both sides (Burgess et al. 2018).
+// Divides the caller's weights by their mean over the batch. The weighted mean of the losses is then a sum over the
+// rows divided by `count`, as it is without weights. The division also keeps the sums of gradients, which Adam squares,
+// in the range of float32. Equal weights become exactly 1.
+void Trainer::weigh_rows(const Rows& rows, const std::int64_t* index, int count) {
+  batch_->weighted = rows.weights != nullptr;
+  if (!rows.weights) {
+    std::fill_n(batch_->row_weight.begin(), count, 1.f);
+    return;
+  }
+  double sum = 0;
+  for (int row = 0; row < count; ++row) sum += rows.weights[index[row]];
+  const double scale = count / sum;
+  for (int row = 0; row < count; ++row)
+    batch_->row_weight[static_cast<std::size_t>(row)] = static_cast<float>(scale * rows.weights[index[row]]);
+}
+
+// Free bits: a dimension gets no KL gradient if its weighted mean KL is at most `free_bits` (Kingma et al. 2016).
+// Capacity: the gradient pulls the weighted mean KL towards the capacity from both sides (Burgess et al. 2018).
 void Trainer::weigh_kl(int count, const StepSettings& settings) {
   Posterior& q = batch_->posterior;
   const int latent_dim = model_.shape.latent_dim;
   double total = 0;
   for (int d = 0; d < latent_dim; ++d) {
     double kl = 0;
-    for (int row = 0; row < count; ++row) kl += q.kl_terms(row)[d];
+    for (int row = 0; row < count; ++row)
+      kl += static_cast<double>(batch_->row_weight[static_cast<std::size_t>(row)]) * q.kl_terms(row)[d];
     total += kl;
     if (kl <= objective_.free_bits * count && objective_.free_bits > 0) q.kl_weight.data()[d] = 0;
   }
@@ -134,15 +153,18 @@ void Trainer::weigh_kl(int count, const StepSettings& settings) {
   for (int d = 0; d < latent_dim; ++d) q.kl_weight.data()[d] *= static_cast<float>((away > 0) - (away < 0));
 }
 
-// Computes the sigma that maximizes the likelihood of this batch, sigma^2 = mean of (x - m)^2 (Rybkin et al. 2021), and
-// rescores the batch with it. The batch was scored with the old sigma, as |x - m|^2 / (2 sigma^2) + features (log sigma
-// + log(2 pi) / 2).
+// Computes the sigma that maximizes the weighted likelihood of this batch, sigma^2 = weighted mean of (x - m)^2 (Rybkin
+// et al. 2021), and rescores the batch with it. The batch was scored with the old sigma, as |x - m|^2 / (2 sigma^2) +
+// features (log sigma + log(2 pi) / 2).
 void Trainer::fit_sigma(int count) {
   Columns& c = model_.columns[0];
   const int samples = count * objective_.samples;
   const double old = c.log_scale.value.data()[0], constant = c.count * (old + likelihood::half_log_2pi);
   double sum = 0;
-  for (int i = 0; i < samples; ++i) sum += batch_->reconstruction[static_cast<std::size_t>(i)] - constant;
+  for (int i = 0; i < samples; ++i) {
+    const double weight = batch_->row_weight[static_cast<std::size_t>(i / objective_.samples)];
+    sum += weight * (batch_->reconstruction[static_cast<std::size_t>(i)] - constant);
+  }
   double ratio_of_squares = 2 * sum / samples / c.count;  // new over old
   if (ratio_of_squares < 0) ratio_of_squares = 0;         // rounding error if m equals x
   const double fitted =
@@ -158,9 +180,8 @@ void Trainer::fit_sigma(int count) {
     if (i % objective_.samples == 0) batch_->bound[row] = -batch_->posterior.kl[row];
     batch_->bound[row] -= batch_->reconstruction[static_cast<std::size_t>(i)] / objective_.samples;
   }
-  std::fill_n(batch_->weight.begin(), samples, static_cast<float>(precision));
-  scale_rows(batch_->decoder.delta.back(), batch_->weight, 0, samples);
-  std::fill_n(batch_->weight.begin(), samples, 1.f / static_cast<float>(objective_.samples));  // restored for the KL
+  std::fill_n(batch_->factor.begin(), samples, static_cast<float>(precision));
+  scale_rows(batch_->decoder.delta.back(), batch_->factor, 0, samples);
   // Later batches and scoring use a running mean of sigma^2.
   const double share_of_batch = std::max(1.0 / static_cast<double>(optimizer.steps + 1), 0.01);
   const double square = std::exp(2 * old) * (1 - share_of_batch) + std::exp(2 * fitted) * share_of_batch;

@@ -29,7 +29,7 @@ class Trainer {
 
   // Takes one step on rows index[0], ..., index[count - 1]. If the loss is not finite, the weights do not change.
   Loss step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings, const Noise& noise);
-  // Writes the gradient of the mean loss to every parameter's `gradient`. The weights do not change.
+  // Writes the gradient of the weighted mean loss to every parameter's `gradient`. The weights do not change.
   Loss gradients(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                  const Noise& noise);
 
@@ -37,6 +37,7 @@ class Trainer {
   Loss rows_phase(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                   const Noise& noise, const ThreadLimit& limit);
   void weights_phase(int count, double learning_rate, const ThreadLimit& limit);
+  void weigh_rows(const Rows& rows, const std::int64_t* index, int count);
   void weigh_kl(int count, const StepSettings& settings);
   void fit_sigma(int count);
   void make_room(int count, bool missing);

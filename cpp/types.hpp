@@ -36,12 +36,14 @@ struct Rows {
   bool missing = false;                 // NaN stands for a missing value
   const float* conditions = nullptr;    // (n, Shape::conditions)
   const float* log_exposure = nullptr;  // (n); null means 0
+  const float* weights = nullptr;       // (n): positive weights in the loss of training; null means 1
 };
 
 // The source of a batch's noise: given as (rows, samples, latent_dim) row-major, or drawn from (seed, step).
 struct Noise {
   const float* given = nullptr;
   std::uint64_t seed = 0, step = 0;
+  int samples = 1;  // of `given`
 };
 
 // The objective that training maximizes, and the estimator of its gradient. docs/internals/objectives.md has the
@@ -71,7 +73,8 @@ struct StepSettings {
   std::optional<double> capacity;  // nats: beta |KL - capacity| instead of beta KL (Burgess et al. 2018)
 };
 
-// Sums over the rows of a batch, in nats. `bound` is the lower bound of log p(x): the ELBO or IWAE's bound.
+// Sums over the rows of a batch, in nats, weighted if the rows have weights. `bound` is the lower bound of log p(x):
+// the ELBO or IWAE's bound.
 struct Loss {
   double reconstruction = 0, kl = 0, bound = 0;
 };

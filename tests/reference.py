@@ -19,7 +19,7 @@ decoder once per sample: sample j of row i is row i k + j of every tensor of the
 encoder reads [x, c] and the decoder reads [z, c].
 
 Units. A figure sums over features and over latent dimensions. The figure of a batch is the mean
-over rows. All figures are in nats.
+over rows, weighted if the rows have ``weights`` (n,). All figures are in nats.
 
 Sources. ``docs/internals`` defines the quantities (model.md, likelihoods.md, objectives.md) and
 derives the backward pass (gradients.md). K&W stands for Kingma & Welling (2014), arXiv:1312.6114.
@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from reference_likelihoods import LIKELIHOODS, Array, Columns, Gaussian, blocks
 from reference_network import (
@@ -75,6 +76,8 @@ __all__ = [  # includes names of the other reference files, for the tests
     "log_mean_exp",
     "log_weights",
     "loss",
+    "mean_over_rows",
+    "row_shares",
     "seen_by_encoder",
 ]
 
@@ -111,6 +114,17 @@ def kl_normal(mu: Array, logvar: Array) -> Array:
     have the shape (n, latent_dim).
     """
     return -0.5 * (1 + logvar - mu**2 - np.exp(logvar))
+
+
+def row_shares(n: int, weights: Array | None, dtype: npt.DTypeLike) -> Array:
+    """Return the share of each row in a mean over n rows, (n,): w_i / sum(w), or 1 / n."""
+    w = np.ones(n) if weights is None else weights
+    return np.asarray(w / w.sum(), dtype)
+
+
+def mean_over_rows(a: Array, weights: Array | None) -> Array:
+    """Return sum_i w_i a_i / sum_i w_i over the first axis; without weights, the plain mean."""
+    return np.asarray(row_shares(len(a), weights, a.dtype) @ a)
 
 
 # --- Forward --------------------------------------------------------------------------------------
@@ -221,6 +235,7 @@ def evaluate(
     scale: str | Sequence[str] = "per_feature",
     df: float = 4.0,
     log_exposure: Array | None = None,
+    weights: Array | None = None,
     **net: Any,
 ) -> dict[str, Array]:
     """Compute the tensors of ``forward`` and the terms of every objective, in nats.
@@ -241,6 +256,8 @@ def evaluate(
         Degrees of freedom of student_t.
     log_exposure : array of shape (n,), default=None
         Log of the exposure of each row, added to the outputs of counts.
+    weights : array of shape (n,), default=None
+        Positive weights of the rows in the batch. Only an "optimal" scale depends on them.
     **net
         Further arguments of ``forward``.
 
@@ -271,7 +288,8 @@ def evaluate(
             present = np.asarray(present.all(axis=1, keepdims=True))
         s = params[block.scale] if block.scale else np.zeros_like(out[0])
         if block.mode == "optimal":
-            s = Gaussian.optimal_log_sigma(out, x)
+            w = None if weights is None else np.repeat(weights, k)
+            s = Gaussian.optimal_log_sigma(out, x, w)
         t["nll"][:, c] = present * kind.nll(out, s, x[:, c])
         t["d_out"][:, c] = present * kind.d_out(out, s, x[:, c])
         if block.scale:
@@ -371,21 +389,26 @@ def loss(
     *,
     beta: float = 1.0,
     objective: Objective = ELBO,
+    weights: Array | None = None,
     **model: Any,
 ) -> float:
     """Return the loss that training minimizes, in nats per row.
 
     ELBO         mean over rows of the reconstruction, plus the KL term of ``kl_term``
                  (K&W, equation 8, divided by minus the number of rows, where beta is 1)
-    IWAE         minus the mean over rows of log((1 / k) sum_j w_j), with the weights w of
-                 ``log_weights`` (Burda et al. 2016)
+    IWAE         minus the mean over rows of log((1 / k) sum_j w_j), with the importance weights w
+                 of ``log_weights`` (Burda et al. 2016)
     autoencoder  mean over rows of the reconstruction at z = mu
+
+    With ``weights`` (n,), each mean over rows is the weighted mean of ``mean_over_rows``.
     """
     eps, beta = without_noise(eps, beta, objective)
-    t = evaluate(params, x, eps, **model)
+    t = evaluate(params, x, eps, weights=weights, **model)
     if objective.kind == "iwae":
-        return -float(np.mean(log_mean_exp(beta * t["log_ratio"] - t["nll_rows"])))
-    return float(np.mean(t["nll_rows"])) + kl_term(t["kl"].mean(axis=0), beta, objective)[0]
+        log_w = beta * t["log_ratio"] - t["nll_rows"]
+        return -float(mean_over_rows(log_mean_exp(log_w), weights))
+    reconstruction = float(mean_over_rows(t["nll_rows"].mean(axis=1), weights))
+    return reconstruction + kl_term(mean_over_rows(t["kl"], weights), beta, objective)[0]
 
 
 # --- Backward -------------------------------------------------------------------------------------
@@ -400,6 +423,7 @@ def gradients(
     scale: str | Sequence[str] = "per_feature",
     beta: float = 1.0,
     objective: Objective = ELBO,
+    weights: Array | None = None,
     **model: Any,
 ) -> Params:
     """Return d loss / d parameter, by the name of the parameter (backpropagation).
@@ -411,11 +435,11 @@ def gradients(
     the loss, "stl" sticks the landing (Roeder et al. 2017), and "dreg" is doubly reparameterized
     (Tucker et al. 2018). The gradient of the decoder is the same for all three.
 
-    ``delta`` and the names in d_ hold d loss / d (a tensor), with the factor 1 / n of the mean
-    over rows.
+    ``delta`` and the names in d_ hold d loss / d (a tensor), with the share of each row in the
+    mean over rows: 1 / n, or w_i / sum(w).
     """
     eps, beta = without_noise(eps, beta, objective)
-    t = evaluate(params, x, eps, likelihood=likelihood, scale=scale, **model)
+    t = evaluate(params, x, eps, likelihood=likelihood, scale=scale, weights=weights, **model)
     n, k = t["nll_rows"].shape
     iwae = objective.kind == "iwae"
     grads: Params = {}
@@ -443,10 +467,13 @@ def gradients(
         log_w = beta * t["log_ratio"] - t["nll_rows"]
         share = np.exp(log_w - log_mean_exp(log_w)[:, None]) / k  # softmax of log_w
     share = share.reshape(-1, 1)
+    # Share of each row in the loss of the batch, (n, 1), and of each sample, (n k, 1).
+    row_share = row_shares(n, weights, x.dtype)[:, None]
+    of_batch = share * np.repeat(row_share, k, axis=0)
 
     # Likelihood
-    delta = share * t["d_out"] / n
-    d_scale = (share * t["d_scale"]).sum(axis=0) / n
+    delta = of_batch * t["d_out"]
+    d_scale = (of_batch * t["d_scale"]).sum(axis=0)
     for block in blocks(likelihood, x.shape[1], scale):
         if block.scale and block.mode in ("per_feature", "global"):
             g = d_scale[block.columns]
@@ -461,15 +488,16 @@ def gradients(
     # the KL, or of log q in the IWAE. "stl" and "dreg" pass everything through z and leave out
     # the direct derivative of log q (the score), whose mean under q is 0. "dreg" also corrects for
     # the weights, which depend on z.
-    weight = kl_term(t["kl"].mean(axis=0), beta, objective)[1].astype(x.dtype) / n
+    weight = kl_term(mean_over_rows(t["kl"], weights), beta, objective)[1].astype(x.dtype)
     direct_mu, direct_logvar = np.zeros_like(t["mu"]), np.zeros_like(t["mu"])
     if objective.gradient != "standard":
-        d_z = d_z + share * weight * (t["z"] - t["eps"] / t["sigma"])
+        d_z = d_z + of_batch * weight * (t["z"] - t["eps"] / t["sigma"])
     elif iwae:
-        d_z = d_z + share * weight * t["z"]
-        direct_logvar = direct_logvar - weight / 2
+        d_z = d_z + of_batch * weight * t["z"]
+        direct_logvar = direct_logvar - row_share * weight / 2
     else:
-        direct_mu, direct_logvar = weight * t["mu"], weight * np.expm1(t["logvar"]) / 2
+        direct_mu = row_share * weight * t["mu"]
+        direct_logvar = row_share * weight * np.expm1(t["logvar"]) / 2
     if objective.gradient == "dreg":
         d_z = (1 - beta + beta * share) * d_z  # a weight of share^2 in all where beta is 1
     d_mu = sum_of_samples(d_z) + direct_mu

@@ -140,14 +140,17 @@ class Gaussian(Likelihood):
         return 1 - ((x - out) * np.exp(-s)) ** 2
 
     @classmethod
-    def optimal_log_sigma(cls, out: Array, x: Array) -> Array:
+    def optimal_log_sigma(cls, out: Array, x: Array, weights: Array | None = None) -> Array:
         """Return the best log sigma shared by all rows and features, repeated: (features,).
 
-        sigma^2 = mean of (x - out)^2 minimizes the sum of the nll (Rybkin et al. 2021). The result
-        is clipped to the range of "log_sigma".
+        sigma^2 = mean of (x - out)^2 minimizes the sum of the nll (Rybkin et al. 2021). With
+        ``weights`` (rows,), it is the weighted mean over rows and minimizes the weighted sum. The
+        result is clipped to the range of "log_sigma".
         """
         low, high = SCALE_RANGES[cls.scale]
-        variance = max(float(np.mean((x - out) ** 2)), math.exp(2 * low))
+        squares = ((x - out) ** 2).mean(axis=1)
+        mean = squares.mean() if weights is None else weights @ squares / weights.sum()
+        variance = max(float(mean), math.exp(2 * low))
         return np.full(x.shape[1], min(0.5 * math.log(variance), high), x.dtype)
 
 

@@ -194,7 +194,7 @@ def test_a_model_is_no_checkpoint(X, tmp_path):
 def test_a_bad_checkpoint_is_refused(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         Checkpoint(*arguments)
-    with pytest.raises(ValueError, match="unit='hours' is unknown; there are epochs"):
+    with pytest.raises(ValueError, match="unit='hours' is unknown; expected one of epochs"):
         Checkpoint("a", unit="hours")  # type: ignore[arg-type]
 
 

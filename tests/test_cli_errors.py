@@ -178,7 +178,7 @@ def test_a_warning_is_one_line_without_code(tmp_path: Path, monkeypatch: pytest.
     assert result.exit_code == 0, result.output
     first, second = result.stderr.splitlines()
     assert first.startswith("Warning: column 1 of X has no value in any row")
-    assert second.startswith("Warning: X has values as large as")
+    assert second.startswith("Warning: X has columns far from unit variance")
     assert "3 columns, 6 for the test (no header)" in result.stdout
 
 

@@ -43,6 +43,14 @@ def steps(
     core.steps(X, index, size, rates, betas, 0, 0, capacities)
 
 
+def weigh(core: _core.Core, weights: Any, x: Any = X) -> None:
+    step(core, _core.Data(x, weights=weights))
+
+
+def weights_with(number: float) -> np.ndarray:
+    return np.array([1, 2, 3, number, 5, 6], np.float32)
+
+
 def with_tensor(name: str, tensor: Any) -> Callable[[_core.Core], None]:
     return lambda core: core.set_tensors({**core.tensors(), name: tensor})
 
@@ -80,6 +88,20 @@ BAD_CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "step index 2-d": (lambda c: step(c, index=INDEX.reshape(2, 3)), "one dimension"),
     "step index of floats": (lambda c: step(c, index=INDEX + 0.5), "incompatible"),
     "step eps of another batch": (lambda c: step(c, eps=Z[:4]), r"eps must have shape \(6, 2\)"),
+    "step eps of 3 samples": (lambda c: step(c, eps=noise(1, 6, 3, 2)), "has 3 samples .* takes 1"),
+    "step eps of no sample": (lambda c: step(c, eps=noise(1, 6, 0, 2)), "has 0 samples .* takes 1"),
+    "step eps too wide": (lambda c: step(c, eps=noise(1, 6, 1, 3)), r"shape \(6, samples, 2\)"),
+    "step eps of one axis": (lambda c: step(c, eps=noise(1, 12)), r"eps must have shape \(6, 2\)"),
+    "score eps of samples": (lambda c: c.score(X, 0, noise(1, 6, 2, 2)), r"have shape \(6, 2\)"),
+    "weights too short": (lambda c: weigh(c, THREE.astype(np.float32)), "number for each row"),
+    "weights of two axes": (lambda c: weigh(c, np.ones((6, 1), np.float32)), "number for each row"),
+    "weights of nothing": (lambda c: weigh(c, np.ones(6, np.float32), np.float32(1)), "."),
+    "weights of one number": (lambda c: weigh(c, np.float32(1)), "."),
+    "weights float64": (lambda c: weigh(c, np.ones(6)), "incompatible"),
+    "weights NaN": (lambda c: weigh(c, weights_with(np.nan)), "nan in row 3, expected finite"),
+    "weights infinite": (lambda c: weigh(c, weights_with(np.inf)), "inf in row 3, expected finite"),
+    "weights zero": (lambda c: weigh(c, weights_with(0)), "0.0* in row 3, expected finite, pos"),
+    "weights negative": (lambda c: weigh(c, weights_with(-2)), "-2.0* in row 3, expected finite"),
     "step negative seed": (lambda c: step(c, seed=-1), "incompatible"),
     "step seed beyond 64 bits": (lambda c: step(c, seed=2**64), "incompatible"),
     "steps without rows": (lambda c: steps(c, index=INDEX[:0]), "not be empty"),
@@ -295,6 +317,33 @@ def test_steps_from_two_threads_are_all_taken_whole() -> None:
     want = [alone.step(x, index, 0.01, 1.0, 0, 0, eps) for _ in range(40)]
     assert sorted(losses) == sorted(want)
     assert state(core) == state(alone)
+
+
+def test_a_step_reads_eps_of_its_own_objective_while_another_thread_changes_it() -> None:
+    core = NET.core()
+    want = core.step(X, INDEX, 0.0, 1.0, 0, 0, Z)
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            for samples in (3, 1):
+                core.set_objective(samples=samples)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    taken, refused = [], 0
+    try:
+        for _ in range(3000):
+            try:
+                taken.append(core.step(X, INDEX, 0.0, 1.0, 0, 0, Z))
+            except ValueError as error:
+                assert "has 1 samples of z per row, and the objective takes 3" in str(error)
+                refused += 1
+    finally:
+        done.set()
+        thread.join()
+    assert len(taken) + refused == 3000
+    assert set(taken) <= {want}  # a step with three samples would read numbers beyond eps
 
 
 # --- Forks ----------------------------------------------------------------------------------------

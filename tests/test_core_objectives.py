@@ -30,6 +30,7 @@ class Case:
     conditions: int = 0
     exposure: bool = False
     missing: bool = False
+    weighted: bool = False
     samples: int = 1
     beta: float = 1.0
     hidden: tuple[int, ...] = (33, 20)
@@ -96,12 +97,14 @@ class Case:
         return np.hstack(blocks).astype(np.float32)
 
     def beside(self, n: int = N) -> dict[str, Floats]:
-        """Conditions and exposure, where the case has them."""
+        """Conditions, exposure and weights, where the case has them."""
         out = {}
         if self.conditions:
             out["conditions"] = noise(5, n, self.conditions)
         if self.exposure:
             out["log_exposure"] = noise(6, n)
+        if self.weighted:
+            out["weights"] = np.exp(1.5 * noise(9, n))  # the largest is some 100 times the smallest
         return out
 
     def data(self, n: int = N) -> _core.Data:
@@ -138,7 +141,9 @@ def check_gradients(case: Case, n_threads: int = 1, **given: Any) -> None:
 
     def figures(params: Any, x: Any, eps: Any, beside: Any, given: Any) -> dict[str, Any]:
         more = {**case.settings, **beside, **given, "beta": case.beta, "objective": case.objective}
-        return {k: v.sum() for k, v in reference.figures(params, x, eps, **more).items()}
+        weights = beside.get("weights", 1)
+        rows = reference.figures(params, x, eps, **more)
+        return {name: (weights * figure).sum() for name, figure in rows.items()}
 
     names = ("reconstruction", "kl", "bound")
     reported = {name: np.float64(value) for name, value in zip(names, sums, strict=True)}
@@ -255,12 +260,16 @@ def test_gradients_leave_the_optimal_sigma() -> None:
     np.testing.assert_array_equal(core.tensors()["log_sigma"], before)
 
 
-def test_the_optimal_sigma_of_the_first_batch_is_kept_and_then_a_running_mean() -> None:
-    case = Case("gaussian", scale="optimal")
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_optimal_sigma_of_the_first_batch_is_kept_and_then_a_running_mean(
+    weighted: bool,
+) -> None:
+    case = Case("gaussian", scale="optimal", weighted=weighted)
     core = case.core()
     params = {name: value.astype(np.float64) for name, value in core.tensors().items()}
     t = reference.evaluate(params, case.x(), case.eps(), **case.settings)
-    want = reference_likelihoods.Gaussian.optimal_log_sigma(t["output"], case.x())
+    weights = case.beside().get("weights")
+    want = reference_likelihoods.Gaussian.optimal_log_sigma(t["output"], case.x(), weights)
     core.step(case.data(), np.arange(N), 0.0, 1.0, 0, 0, case.eps())
     np.testing.assert_allclose(core.tensors()["log_sigma"], want, rtol=1e-5)
 
@@ -401,17 +410,19 @@ def test_the_encoder_sees_noise_and_the_likelihood_does_not(kind: str, samples: 
     check_gradients(case, corrupted=corrupted.astype(np.float32))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scale", ["per_feature", "global"])
 @pytest.mark.parametrize("max_norm", [0.5, 1e9])
-def test_clipping(max_norm: float, scale: str) -> None:
-    case = Case("gaussian", scale=scale, regularization={"max_norm": max_norm})
+def test_clipping(max_norm: float, scale: str, weighted: bool) -> None:
+    regularization = {"max_norm": max_norm}
+    case = Case("gaussian", scale=scale, weighted=weighted, regularization=regularization)
     core = case.core()
     params = {name: value.astype(np.float64) for name, value in core.tensors().items()}
     core.step(case.data(), np.arange(N), 0.01, 1.0, 0, 0, case.eps())
 
-    def step(params: Any, x: Any, eps: Any) -> dict[str, Any]:
+    def step(params: Any, x: Any, eps: Any, beside: Any) -> dict[str, Any]:
         params = dict(params)
-        grads = reference.gradients(params, x, eps, **case.settings)
+        grads = reference.gradients(params, x, eps, **case.settings, **beside)
         shared = ("log_sigma",) if scale == "global" else ()
         clipped = reference.clip(grads, max_norm, shared)
         assert (reference.global_norm(grads, shared) > max_norm) == (max_norm < 1)
@@ -421,7 +432,186 @@ def test_clipping(max_norm: float, scale: str) -> None:
 
     got: dict[str, Any] = dict(core.tensors())
     got |= {f"m of {name}": tensor for name, tensor in core.tensors("m").items()}
-    assert_close(got, expected(step, params, case.x(), case.eps()), factor=16)
+    assert_close(got, expected(step, params, case.x(), case.eps(), case.beside()), factor=16)
+
+
+# --- Weights of rows ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "categorical", MIXED])
+def test_weights_with_each_objective(likelihood: Any, objective: str, samples: int) -> None:
+    case = Case(likelihood, weighted=True, samples=samples, objective=OBJECTIVES[objective])
+    check_gradients(case)
+    check_gradients(replace(case, beta=0.3), n_threads=2)
+
+
+@pytest.mark.parametrize("samples", [1, 4])
+@pytest.mark.parametrize("gradient", ["standard", "stl"])
+def test_weights_with_the_optimal_sigma(samples: int, gradient: str) -> None:
+    objective = reference.Objective("elbo", gradient)
+    case = Case("gaussian", scale="optimal", weighted=True, samples=samples, objective=objective)
+    check_gradients(case)
+
+
+@pytest.mark.parametrize("objective", ["free bits", "capacity below", "capacity above"])
+def test_weights_with_a_kl_of_the_batch_and_the_optimal_sigma(objective: str) -> None:
+    check_gradients(
+        Case("gaussian", scale="optimal", weighted=True, objective=OBJECTIVES[objective])
+    )
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace", "negative_binomial"])
+@pytest.mark.parametrize("scale", ["fixed", "global"])
+def test_weights_with_scales_that_are_fixed_or_shared(scale: str, name: str) -> None:
+    check_gradients(Case(name, scale=scale, weighted=True))
+
+
+def test_weights_with_everything_else_that_belongs_to_a_row() -> None:
+    case = Case(MIXED, conditions=3, exposure=True, missing=True, weighted=True)
+    check_gradients(case)
+    check_gradients(replace(case, samples=2, objective=OBJECTIVES["iwae, dreg"]))
+
+
+def test_weights_move_the_kl_of_a_dimension_across_the_free_bits() -> None:
+    case = Case(weighted=True)
+    mu, logvar = case.core().encode(case.data())
+    kl = reference.kl_normal(mu.astype(np.float64), logvar.astype(np.float64))
+    plain, weighted = kl.mean(axis=0), np.average(kl, axis=0, weights=case.beside()["weights"])
+    floor = float((plain + weighted)[0]) / 2
+    assert abs(plain[0] - weighted[0]) > 0.1 * floor
+    check_gradients(replace(case, objective=reference.Objective(free_bits=floor)))
+    for capacity in (plain.sum(), weighted.sum()):
+        for shift in (0.99, 1.01):
+            objective = reference.Objective(capacity=capacity * shift)
+            check_gradients(replace(case, objective=objective))
+
+
+@pytest.mark.parametrize("objective", ["elbo", "autoencoder", "iwae, dreg", "free bits"])
+def test_a_weight_of_2_is_the_row_twice(objective: str) -> None:
+    case = Case("gaussian", samples=2, objective=OBJECTIVES[objective])
+    core, x, eps = case.core(), case.x(), case.eps()
+    twice = np.array([0, 1, 1, 2, 3, 4, 5, 5, 5, 6, 7, 8, 9, 10])
+    weights = np.bincount(twice).astype(np.float32)
+    got = core.gradients(_core.Data(x, weights=weights), eps, 1.0)
+    want = core.gradients(x[twice], eps[twice], 1.0)
+    for name, tensor in want.items():
+        atol = 1e-5 * np.max(np.abs(tensor))
+        np.testing.assert_allclose(got[name], tensor, rtol=0, atol=atol, err_msg=name)
+    losses = core.step(_core.Data(x, weights=weights), np.arange(N), 0.0, 1.0, 0, 0, eps)
+    want_losses = core.step(x[twice], np.arange(len(twice)), 0.0, 1.0, 0, 0, eps[twice])
+    assert losses == pytest.approx(want_losses, rel=1e-6)
+
+
+def three_steps(case: Case, data: _core.Data, x: Floats, n_threads: int = 2) -> tuple[Any, Any]:
+    """Return the losses of three steps, and the bits of every tensor after them."""
+    core = case.core(n_threads)
+    rng = np.random.default_rng(0)
+    capacity = case.objective.capacity
+    losses = [
+        core.step(data, rng.permutation(len(x))[:size], 0.01, 1.0, 7, i, None, capacity)
+        for i, size in enumerate([40, 40, 17])
+    ]
+    slots = {slot: core.tensors(slot) for slot in ("value", "m", "v")}
+    return losses, {(s, name): t.tobytes() for s in slots for name, t in slots[s].items()}
+
+
+BITS = {
+    "mixed": Case(MIXED, missing=True, conditions=3, samples=2),
+    **{name: Case("gaussian", objective=objective) for name, objective in OBJECTIVES.items()},
+    **{f"{name}, k": Case(samples=3, objective=OBJECTIVES[name]) for name in OBJECTIVES},
+    "optimal": Case("gaussian", scale="optimal", samples=2),
+    "global": Case("laplace", scale="global"),
+    "clipping": Case(regularization={"max_norm": 0.1}),
+}
+
+
+@pytest.mark.parametrize("what", BITS)
+def test_equal_weights_give_the_bits_of_no_weights(what: str) -> None:
+    case, n = BITS[what], 60
+    x, beside = case.x(n), case.beside(n)
+
+    def run(**weights: Any) -> tuple[Any, Any]:
+        return three_steps(case, _core.Data(x, missing=case.missing, **beside, **weights), x)
+
+    losses, tensors = run()
+    assert run(weights=np.ones(n, np.float32)) == (losses, tensors)
+    for weight in (0.3, 7.0, 1e-42, 1e30):
+        weights = np.full(n, weight, np.float32)
+        weighted, same = run(weights=weights)
+        assert same == tensors
+        np.testing.assert_allclose(weighted, weights[0] * np.float64(losses), rtol=1e-12)
+
+
+@pytest.mark.parametrize("what", BITS)
+def test_only_the_ratios_of_weights_matter(what: str) -> None:
+    case, n = BITS[what], 60
+    x, beside = case.x(n), case.beside(n)
+    weights = replace(case, weighted=True).beside(n)["weights"]
+
+    def run(weights: Floats) -> tuple[Any, Any]:
+        data = _core.Data(x, missing=case.missing, **beside, weights=weights)
+        return three_steps(case, data, x)
+
+    losses, tensors = run(weights)
+    for power in (2.0**-90, 2.0**90):  # multiplies without rounding
+        scaled, same = run(weights * np.float32(power))
+        assert same == tensors
+        assert (np.array(scaled) / power).tolist() == np.array(losses).tolist()
+    assert run(weights[::-1].copy())[1] != tensors
+    far_apart = np.where(np.arange(n) % 2, 1e-38, 3e38).astype(np.float32)
+    core = case.core()
+    losses = core.step(
+        _core.Data(x, missing=case.missing, **beside, weights=far_apart),
+        np.arange(n),
+        0.01,
+        1.0,
+        7,
+        0,
+        None,
+        case.objective.capacity,
+    )
+    assert np.isfinite(losses).all()
+    assert all(np.isfinite(tensor).all() for tensor in core.tensors().values())
+
+
+def test_steps_weigh_the_rows_that_they_name() -> None:
+    case, n = Case(MIXED, weighted=True, conditions=2, exposure=True), 60
+    index = np.random.default_rng(0).integers(0, n, 50)
+    beside = {name: part[index] for name, part in case.beside(n).items()}
+    chosen = _core.Data(case.x(n)[index], **beside)
+    rates, betas = np.full(3, 0.01), np.ones(3)
+    core, twin, single = case.core(), case.core(), case.core()
+    losses = core.steps(case.data(n), index, 20, rates, betas, 5, 70)
+    assert losses.tolist() == twin.steps(chosen, np.arange(50), 20, rates, betas, 5, 70).tolist()
+    for i in range(3):
+        batch = index[20 * i : 20 * (i + 1)]
+        loss = single.step(case.data(n), batch, 0.01, 1.0, 5, 70 + i)
+        assert list(loss) == losses[i].tolist()
+    for name, tensor in core.tensors().items():
+        for other in (twin, single):
+            assert tensor.tobytes() == other.tensors()[name].tobytes(), name
+
+
+def test_a_batch_without_weights_after_one_with_weights() -> None:
+    case = Case("gaussian", weighted=True)
+    core, plain = case.core(), case.core()
+    core.gradients(case.data(), case.eps(), 1.0)
+    got, want = (c.gradients(case.x(), case.eps(), 1.0) for c in (core, plain))
+    assert all(got[name].tobytes() == want[name].tobytes() for name in want)
+
+
+def test_inference_ignores_weights() -> None:
+    case = Case(MIXED, conditions=2, missing=True)
+    core, plain, weighted = case.core(), case.data(), replace(case, weighted=True).data()
+
+    def results(data: _core.Data) -> list[bytes]:
+        arrays = [*core.encode(data), *core.score(data, 3), core.contributions(data)]
+        arrays += core.log_likelihood(data, 20, 3)
+        return [array.tobytes() for array in arrays]
+
+    assert results(weighted) == results(plain)
 
 
 # --- Threads, and sums over many samples ----------------------------------------------------------
@@ -439,6 +629,13 @@ STEPS = {
         for kind in ("mask", "gaussian", "salt_and_pepper")
     },
     "clipping": Case(regularization={"max_norm": 0.1}),
+    **{
+        f"weights, {name}": Case("gaussian", weighted=True, objective=objective)
+        for name, objective in OBJECTIVES.items()
+    },
+    "weights, mixed": Case(MIXED, weighted=True, missing=True, conditions=3, samples=2),
+    "weights, optimal": Case("gaussian", weighted=True, scale="optimal", samples=2),
+    "weights, clipping": Case(weighted=True, regularization={"max_norm": 0.1}),
 }
 
 

@@ -115,10 +115,11 @@ def test_float32_stays_float32() -> None:
     x, eps, c = (a.astype(np.float32) for a in (x, eps, np.ones((N, 1))))
     model: dict[str, Any] = {"activation": "tanh", "likelihood": ALL, "conditions": c}
     for objective in (ref.ELBO, IWAE, STL, DREG, ref.Objective(free_bits=0.1), AUTOENCODER):
-        model["objective"] = objective
-        grads, rows = ref.gradients(params, x, eps, **model), ref.figures(params, x, eps, **model)
-        tensors = [*grads.values(), *rows.values()]
-        assert {a.dtype for a in tensors} == {np.dtype(np.float32)}
+        for weights in (None, WEIGHTS, WEIGHTS.astype(np.float32)):
+            model |= {"objective": objective, "weights": weights}
+            grads = ref.gradients(params, x, eps, **model)
+            tensors = [*grads.values(), *ref.figures(params, x, eps, **model).values()]
+            assert {a.dtype for a in tensors} == {np.dtype(np.float32)}
 
 
 # --- Columns, scales ------------------------------------------------------------------------------
@@ -306,6 +307,116 @@ def test_exposure_multiplies_the_rate(likelihood: str) -> None:
         r = np.exp(params["log_dispersion"])
         want = stats.nbinom.logpmf(x, r, r / (r + rate))
     np.testing.assert_allclose(t["nll"], -want, rtol=1e-10)
+
+
+# --- Weights of rows ------------------------------------------------------------------------------
+
+WEIGHTS = np.array([0.2, 3.0, 1.0, 7.5, 0.04])
+ESTIMATORS = {**OBJECTIVES, "elbo, stl": STL, "iwae, stl": IWAE_STL, "iwae, dreg": DREG}
+
+
+def weighted_kl(params: ref.Params, x: ref.Array, eps: ref.Array, **model: Any) -> ref.Array:
+    """Return the weighted mean over rows of the KL of each latent dimension, (latent_dim,)."""
+    return np.average(ref.evaluate(params, x, eps, **model)["kl"], axis=0, weights=WEIGHTS)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "categorical", MIXED, ALL])
+def test_weighted_gradients_match_finite_differences(
+    likelihood: Any, objective: ref.Objective
+) -> None:
+    params, x, eps = make_case(likelihood, k=3)
+    model: dict[str, Any] = {"activation": "tanh", "likelihood": likelihood, "beta": 0.7}
+    assert_gradients_match_differences(
+        params, x, eps, objective=objective, weights=WEIGHTS, **model
+    )
+
+
+@pytest.mark.parametrize("scale", ["global", "optimal"])
+def test_weighted_scales_match_finite_differences(scale: str) -> None:
+    params, x, eps = make_case("gaussian", 2)
+    params["log_sigma"][:] = 0.3
+    model: dict[str, Any] = {"activation": "tanh", "likelihood": "gaussian", "beta": 0.5}
+    names: dict[str, Any] = {"shared" if scale == "global" else "fixed": {"log_sigma"}}
+    assert_gradients_match_differences(
+        params, x, eps, scale=scale, weights=WEIGHTS, **names, **model
+    )
+
+
+def test_the_optimal_sigma_is_the_root_of_the_weighted_mean_square() -> None:
+    params, x, eps = make_case("gaussian", 2)
+    model: dict[str, Any] = {"activation": "tanh", "likelihood": "gaussian"}
+    output = ref.forward(params, x, eps, activation="tanh")["output"]
+    squares = ((np.repeat(x, 2, axis=0) - output) ** 2).mean(axis=1)
+    sigma = math.sqrt(np.average(squares, weights=np.repeat(WEIGHTS, 2)))
+    optimal = ref.loss(params, x, eps, scale="optimal", weights=WEIGHTS, **model)
+    params["log_sigma"][:] = math.log(sigma)
+    assert optimal == pytest.approx(ref.loss(params, x, eps, weights=WEIGHTS, **model), rel=1e-13)
+    for other in (0.99, 1.01):
+        params["log_sigma"][:] = math.log(sigma * other)
+        assert ref.loss(params, x, eps, weights=WEIGHTS, **model) > optimal
+
+
+@pytest.mark.parametrize("objective", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_a_weight_of_2_is_the_row_twice(objective: ref.Objective) -> None:
+    params, x, eps = make_case(MIXED, 2)
+    model: dict[str, Any] = {"activation": "elu", "likelihood": MIXED, "objective": objective}
+    twice = [0, 1, 1, 2, 3, 3, 3, 4]
+    counts = np.bincount(twice).astype(float)
+    want = ref.loss(params, x[twice], eps[twice], **model)
+    assert ref.loss(params, x, eps, weights=counts, **model) == pytest.approx(want, rel=1e-13)
+    assert_same(
+        ref.gradients(params, x, eps, weights=counts, **model),
+        ref.gradients(params, x[twice], eps[twice], **model),
+    )
+
+
+def test_a_weight_of_2_is_the_row_twice_for_the_optimal_sigma() -> None:
+    params, x, eps = make_case("gaussian", 2)
+    model: dict[str, Any] = {"activation": "elu", "likelihood": "gaussian", "scale": "optimal"}
+    twice = [0, 0, 1, 2, 3, 4]
+    counts = np.bincount(twice).astype(float)
+    want = ref.loss(params, x[twice], eps[twice], **model)
+    assert ref.loss(params, x, eps, weights=counts, **model) == pytest.approx(want, rel=1e-13)
+    assert_same(
+        ref.gradients(params, x, eps, weights=counts, **model),
+        ref.gradients(params, x[twice], eps[twice], **model),
+    )
+
+
+@pytest.mark.parametrize("objective", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_only_the_ratios_of_weights_matter(objective: ref.Objective) -> None:
+    params, x, eps = make_case("gaussian", 2)
+    model: dict[str, Any] = {"activation": "tanh", "likelihood": "gaussian", "objective": objective}
+    grads = ref.gradients(params, x, eps, weights=WEIGHTS, **model)
+    assert_same(ref.gradients(params, x, eps, weights=1e6 * WEIGHTS, **model), grads)
+    plain = ref.gradients(params, x, eps, **model)
+    assert_same(ref.gradients(params, x, eps, weights=np.full(N, 0.3), **model), plain)
+    assert abs(grads["mu.weight"] - plain["mu.weight"]).max() > 1e-3
+
+
+def test_free_bits_and_capacity_compare_with_the_weighted_mean_of_the_kl() -> None:
+    params, x, eps = make_case("gaussian", 2)
+    model: dict[str, Any] = {"activation": "tanh", "likelihood": "gaussian"}
+    weighted = weighted_kl(params, x, eps, **model)
+    plain = ref.evaluate(params, x, eps, **model)["kl"].mean(axis=0)
+    d = int(np.argmax(abs(weighted - plain)))
+    between = float(weighted[d] + plain[d]) / 2
+    value, slope = ref.kl_term(weighted, 2.0, ref.Objective(free_bits=between))
+    assert value == pytest.approx(2 * np.maximum(weighted, between).sum())
+    assert (slope[d] > 0) == (weighted[d] > plain[d])
+    nll = ref.figures(params, x, eps, **model)["reconstruction"]
+    for objective in (ref.Objective(free_bits=between), ref.Objective(capacity=plain.sum())):
+        want = np.average(nll, weights=WEIGHTS) + ref.kl_term(weighted, 2.0, objective)[0]
+        got = ref.loss(params, x, eps, objective=objective, beta=2.0, weights=WEIGHTS, **model)
+        assert got == pytest.approx(want, rel=1e-13)
+
+
+def test_the_figures_of_rows_do_not_depend_on_weights() -> None:
+    params, x, eps = make_case(MIXED, 2)
+    model: dict[str, Any] = {"activation": "tanh", "likelihood": MIXED}
+    rows = ref.figures(params, x, eps, weights=WEIGHTS, **model)
+    assert_same(rows, ref.figures(params, x, eps, **model), rtol=0)
 
 
 # --- The ELBO: samples, free bits, capacity -------------------------------------------------------

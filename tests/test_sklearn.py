@@ -35,7 +35,13 @@ def X() -> np.ndarray:
 
 
 # Checks of scikit-learn that an estimator can't pass, with the reason.
-EXPECTED_TO_FAIL: dict[str, str] = {}
+EXPECTED_TO_FAIL: dict[type, dict[str, str]] = {
+    VAE: {
+        "check_sample_weight_equivalence_on_dense_data": "a row's noise and batch depend on its "
+        "position, so that a weight of 2 is a row twice in expectation only"
+    },
+    AnomalyDetector: {},
+}
 
 
 @pytest.mark.parametrize("estimator", [small(), AnomalyDetector(small())], ids=["VAE", "detector"])
@@ -43,7 +49,7 @@ EXPECTED_TO_FAIL: dict[str, str] = {}
 def test_every_check_of_scikit_learn_passes(estimator):
     results = check_estimator(estimator, on_fail=None, on_skip=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
-    assert set(failed) == set(EXPECTED_TO_FAIL), failed
+    assert set(failed) == set(EXPECTED_TO_FAIL[type(estimator)]), failed
     assert sum(r["status"] == "passed" for r in results) > 40
 
 

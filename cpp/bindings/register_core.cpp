@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <optional>
 #include <vector>
@@ -33,8 +34,18 @@ struct Data {
   py::array x;
   float divisor = 255;
   bool missing = false;
-  std::optional<Floats> conditions, log_exposure;
+  std::optional<Floats> conditions, log_exposure, weights;
 };
+
+// Throws unless `weights` holds one finite, positive number for each row of x.
+void check_weights(const Floats& weights, const py::array& x) {
+  if (weights.ndim() != 1 || x.ndim() == 0 || weights.shape(0) != x.shape(0))
+    throw std::invalid_argument("weights must have one number for each row of x");
+  for (py::ssize_t i = 0; i < weights.size(); ++i)
+    if (const float weight = weights.data()[i]; !(std::isfinite(weight) && weight > 0))
+      throw std::invalid_argument("weights holds " + std::to_string(weight) + " in row " + std::to_string(i) +
+                                  ", expected finite, positive numbers");
+}
 
 Data data_of(const py::object& x) {
   if (py::isinstance<Data>(x)) return py::cast<Data>(x);
@@ -63,18 +74,24 @@ Rows view(const Core& core, const Data& data) {
   rows.missing = data.missing;
   rows.conditions = conditions ? data.conditions->data() : nullptr;
   rows.log_exposure = data.log_exposure ? data.log_exposure->data() : nullptr;
+  rows.weights = data.weights ? data.weights->data() : nullptr;
   return rows;
 }
 
-// eps: (rows, latent_dim), or (rows, samples, latent_dim) if there are several samples per row.
-Noise noise_of(const Core& core, const std::optional<Floats>& eps, py::ssize_t rows, int samples, std::uint64_t seed,
+// eps: (rows, latent_dim) or (rows, samples, latent_dim). The core compares the number of samples with its objective,
+// which another thread may change at any time.
+Noise noise_of(const Core& core, const std::optional<Floats>& eps, py::ssize_t rows, std::uint64_t seed,
                std::uint64_t step) {
+  if (!eps) return {nullptr, seed, step};
   const int latent_dim = core.shape().latent_dim;
-  if (eps && samples == 1) expect_shape(*eps, "eps", rows, latent_dim);
-  if (eps && samples > 1 &&
-      (eps->ndim() != 3 || eps->shape(0) != rows || eps->shape(1) != samples || eps->shape(2) != latent_dim))
-    throw std::invalid_argument("eps must have shape (rows, samples, latent_dim)");
-  return {eps ? eps->data() : nullptr, seed, step};
+  if (eps->ndim() != 3) {
+    expect_shape(*eps, "eps", rows, latent_dim);
+    return {eps->data(), seed, step};
+  }
+  if (eps->shape(0) != rows || eps->shape(1) > INT_MAX || eps->shape(2) != latent_dim)
+    throw std::invalid_argument("eps must have shape (" + std::to_string(rows) + ", samples, " +
+                                std::to_string(latent_dim) + ")");
+  return {eps->data(), seed, step, static_cast<int>(eps->shape(1))};
 }
 
 py::dict tensors(const Core& core, const std::string& name) {
@@ -130,7 +147,7 @@ std::tuple<double, double, double> step(Core& core, const py::object& x, const I
   const Data data = data_of(x);
   const Rows rows = view(core, data);
   check_indices(index, data.x.shape(0));
-  const Noise noise = noise_of(core, eps, index.size(), core.samples(), seed, step);
+  const Noise noise = noise_of(core, eps, index.size(), seed, step);
   const py::gil_scoped_release release;
   const Loss loss =
       core.step(rows, index.data(), static_cast<int>(index.size()), {learning_rate, beta, capacity}, noise);
@@ -138,7 +155,8 @@ std::tuple<double, double, double> step(Core& core, const py::object& x, const I
 }
 
 // Takes one step for each batch of `batch_size` rows, with the batch's own learning rate, beta and capacity. The first
-// step has the number `step`. Returns the losses, (steps, 3). Stops after the first loss that is not finite.
+// step has the number `step`. Returns the losses, (steps, 3): the weighted sums over each batch that step() returns
+// too. Stops after the first loss that is not finite.
 Doubles steps(Core& core, const py::object& x, const Indices& index, int batch_size, const Doubles& learning_rates,
               const Doubles& betas, std::uint64_t seed, std::uint64_t step, const std::optional<Doubles>& capacities) {
   const Data data = data_of(x);
@@ -173,7 +191,7 @@ py::dict gradients(Core& core, const py::object& x, const std::optional<Floats>&
   const Data data = data_of(x);
   const Rows rows = view(core, data);
   const py::ssize_t n = data.x.shape(0);
-  const Noise noise = noise_of(core, eps, n, core.samples(), seed, step);
+  const Noise noise = noise_of(core, eps, n, seed, step);
   if (n == 0) throw std::invalid_argument("x has no rows");
   {
     const py::gil_scoped_release release;
@@ -211,7 +229,8 @@ std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::
   const Data data = data_of(x);
   const Rows rows = view(core, data);
   const py::ssize_t n = data.x.shape(0);
-  const Noise noise = noise_of(core, eps, n, 1, seed, 0);
+  if (eps) expect_shape(*eps, "eps", n, core.shape().latent_dim);
+  const Noise noise = noise_of(core, eps, n, seed, 0);
   py::array_t<double> reconstruction(n), kl(n);
   double *reconstruction_out = reconstruction.mutable_data(), *kl_out = kl.mutable_data();
   {
@@ -306,10 +325,17 @@ void register_core(py::module_& m) {
   using namespace py::literals;
   py::class_<Data>(m, "Data", py::module_local())
       .def(py::init([](py::array x, float divisor, bool missing, std::optional<Floats> conditions,
-                       std::optional<Floats> log_exposure) {
-             return Data{std::move(x), divisor, missing, std::move(conditions), std::move(log_exposure)};
+                       std::optional<Floats> log_exposure, std::optional<Floats> weights) {
+             if (weights) check_weights(*weights, x);
+             return Data{.x = std::move(x),
+                         .divisor = divisor,
+                         .missing = missing,
+                         .conditions = std::move(conditions),
+                         .log_exposure = std::move(log_exposure),
+                         .weights = std::move(weights)};
            }),
-           "x"_a, "divisor"_a = 255.f, "missing"_a = false, "conditions"_a = py::none(), "log_exposure"_a = py::none());
+           "x"_a, "divisor"_a = 255.f, "missing"_a = false, "conditions"_a = py::none(), "log_exposure"_a = py::none(),
+           "weights"_a = py::none());
   py::class_<Core>(m, "Core", py::module_local())
       .def(py::init(&make_core), "features"_a, "encoder"_a, "latent_dim"_a, "decoder"_a, "activation"_a, "columns"_a,
            "scale"_a, "n_threads"_a, "df"_a = 4.0, "conditions"_a = 0)

@@ -27,7 +27,7 @@ def parameter_names(cls: type) -> list[str]:
 class Estimator:
     """Base of estimators whose constructor only stores each argument under the same name."""
 
-    METADATA: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # arguments beyond X and y, by method
+    _METADATA: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # arguments beyond X and y, by method
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name.
@@ -83,7 +83,7 @@ class Estimator:
             self._sklearn_output_config = {"transform": transform}  # the name that clone copies
         return self
 
-    def in_output(self, array: Any, X: Any) -> Any:
+    def _in_output(self, array: Any, X: Any) -> Any:
         """Return an array, or the frame that `set_output` or scikit-learn's settings ask for."""
         container = getattr(self, "_sklearn_output_config", {}).get("transform")
         if container is None and (sklearn := sys.modules.get("sklearn")) is not None:
@@ -112,7 +112,7 @@ class Estimator:
         if found is not None:
             return found
         request = MetadataRequest(owner=type(self).__name__)
-        for method, names in self.METADATA.items():
+        for method, names in self._METADATA.items():
             for name in names:
                 getattr(request, method).add_request(param=name, alias=None)
         return request
@@ -132,7 +132,7 @@ class Estimator:
     def _request(self, method: str, requests: Mapping[str, Any]) -> Self:
         routing = self.get_metadata_routing()
         for name, alias in requests.items():
-            check_choice(name, f"{method} argument", self.METADATA.get(method, ()))
+            check_choice(name, f"{method} argument", self._METADATA.get(method, ()))
             if alias != UNCHANGED:
                 getattr(routing, method).add_request(param=name, alias=alias)
         self._metadata_request = routing  # the name that clone copies

@@ -74,7 +74,7 @@ class AnomalyDetector(Estimator):
     10
     """
 
-    METADATA = {"fit": ("exposure",), "score": ("exposure",)}
+    _METADATA = {"fit": ("exposure",), "score": ("exposure",)}
 
     vae_: VAE
     offset_: float

@@ -287,6 +287,7 @@ class Plateau:
         Rate at the start.
     patience : int, default=5
         Number of epochs without a better ELBO before a change, and before each further change.
+        PyTorch's ReduceLROnPlateau(patience=p) waits for one epoch more: it acts as p + 1 here.
     factor : float, default=0.1
         Factor of one change, between 0 and 1.
     min_delta : float, default=0.0

@@ -228,6 +228,7 @@ class VAE(Estimator):
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         validation: Any = None,
         callbacks: Iterable[Callback] = (),
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
@@ -245,6 +246,11 @@ class VAE(Estimator):
         exposure : array-like of shape (n,), default=None
             Units that the rates of poisson and negative_binomial refer to, such as hours, or the
             size of a library. None is 1 for each row.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each row, at least 0. The loss of a batch is the weighted mean of its rows, so
+            that only ratios matter, and a weight of 2 acts as a second copy of the row in a step on
+            all rows. Rows of weight 0 are left out: the bits are those without them. None weighs
+            all rows equally.
         validation : array-like or tuple, default=None
             Rows whose ELBO is measured after each epoch: X, (X, y) or (X, y, exposure).
         callbacks : iterable of callable, default=()
@@ -277,7 +283,7 @@ class VAE(Estimator):
         """
         functions = check_callbacks(callbacks)
         early_stopping = self.patience is not None
-        data = (X, y, exposure)
+        data = (X, y, exposure, "X", sample_weight)
         model = self._start(data, validation, functions, self.epochs, early_stopping, checkpoint)
         if not model.interrupted and not model.deterministic:  # without a KL nothing collapses
             best = int(np.argmax(model.history["validation"])) if early_stopping else -1
@@ -291,6 +297,7 @@ class VAE(Estimator):
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         validation: Any = None,
         callbacks: Iterable[Callback] = (),
     ) -> VAE:
@@ -307,6 +314,8 @@ class VAE(Estimator):
             Labels or numbers of a model with conditional=True.
         exposure : array-like of shape (n,), default=None
             Exposure of each row, needed if the first fit had one.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each row, at least 0. The loss of a batch is the weighted mean of its rows.
         validation : array-like or tuple, default=None
             Rows whose ELBO is measured after the epoch: X, (X, y) or (X, y, exposure).
         callbacks : iterable of callable, default=()
@@ -326,12 +335,13 @@ class VAE(Estimator):
         """
         functions = check_callbacks(callbacks)
         if not self._is_fitted():
-            self._start((X, y, exposure), validation, functions, epochs=1, early_stopping=False)
+            data = (X, y, exposure, "X", sample_weight)
+            self._start(data, validation, functions, epochs=1, early_stopping=False)
             return self
         model = self.model_
         check_held({**model.params, "capacity": self.capacity})
         config = self._config(model.params["epochs"], 1, False, model.n_iter)
-        rows = model.reader.read_to_score(X, y, exposure)
+        rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
         watched = _validation_rows(validation, model.reader)
         model.params.update({name: getattr(self, name) for name in ADJUSTABLE})
         self._train(model, rows, config, watched, functions)
@@ -339,7 +349,7 @@ class VAE(Estimator):
 
     def _start(
         self,
-        data: tuple[ArrayLike, Any, ArrayLike | None],
+        data: tuple[ArrayLike, Any, ArrayLike | None, str, ArrayLike | None],
         validation: Any,
         callbacks: Sequence[Callback],
         epochs: int,
@@ -355,8 +365,8 @@ class VAE(Estimator):
         if early_stopping and watched is None:
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
         warn_of_empty_columns(matrix_of(rows), reader.names)
-        if self.likelihood == "gaussian":
-            warn_of_scale(matrix_of(rows))
+        tabular = len(reader.shape) == 1
+        warn_of_scale(matrix_of(rows), reader.columns, tabular=tabular, names=reader.names)
         state, checkpointer = TrainingState(), None
         if checkpoint is not None:
             if not isinstance(checkpoint, Checkpoint):
@@ -467,7 +477,7 @@ class VAE(Estimator):
         ValueError, TypeError
             X or y do not fit the model.
         """
-        return self.in_output(self.model_.encode(X, y)[0], X)
+        return self._in_output(self.model_.encode(X, y)[0], X)
 
     def fit_transform(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Any:
         """Fit on X and return its latent features.
@@ -655,7 +665,14 @@ class VAE(Estimator):
         reconstruction, kl = model.score(model.reader.read_to_score(X, y, exposure))
         return -(reconstruction + kl)
 
-    def score(self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        exposure: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Return the mean ELBO of the rows, in nats per row.
 
         Parameters
@@ -666,6 +683,8 @@ class VAE(Estimator):
             Condition of a conditional model: one for each row of X, or one for all rows.
         exposure : array-like of shape (n,), default=None
             Exposure of each row, needed if the fit had one.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each row in the means, at least 0. None weighs all rows equally.
 
         Returns
         -------
@@ -679,10 +698,16 @@ class VAE(Estimator):
         ValueError, TypeError
             X, y or exposure do not fit the model.
         """
-        return self.evaluate(X, y, exposure=exposure)["elbo"]
+        scores = self.evaluate(X, y, exposure=exposure, sample_weight=sample_weight)
+        return scores["elbo"]
 
     def evaluate(
-        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        exposure: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> dict[str, float]:
         """Return the ELBO of the rows and its two parts, in nats per row.
 
@@ -694,6 +719,8 @@ class VAE(Estimator):
             Condition of a conditional model: one for each row of X, or one for all rows.
         exposure : array-like of shape (n,), default=None
             Exposure of each row, needed if the fit had one.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each row in the means, at least 0. None weighs all rows equally.
 
         Returns
         -------
@@ -709,7 +736,7 @@ class VAE(Estimator):
             X, y or exposure do not fit the model.
         """
         model = self.model_
-        return model.evaluate(model.reader.read_to_score(X, y, exposure))
+        return model.evaluate(model.reader.read_to_score(X, y, exposure, "X", sample_weight))
 
     def log_likelihood(
         self,
@@ -833,6 +860,8 @@ class VAE(Estimator):
         """The fitted network: its weights, the reader of its rows, its seed and its provenance."""
         if not self._is_fitted():
             raise not_fitted("VAE")
+        if self._model.params["n_threads"] != self.n_threads:  # set after the fit
+            self._model.use_threads(self.n_threads)
         return self._model
 
     @model_.setter
@@ -883,10 +912,10 @@ class VAE(Estimator):
 
     # ---------------------------------------------------------------- protocols
 
-    METADATA = {
-        "fit": ("exposure", "validation", "callbacks", "checkpoint"),
-        "partial_fit": ("exposure", "validation", "callbacks"),
-        "score": ("exposure",),
+    _METADATA = {
+        "fit": ("exposure", "sample_weight", "validation", "callbacks", "checkpoint"),
+        "partial_fit": ("exposure", "sample_weight", "validation", "callbacks"),
+        "score": ("exposure", "sample_weight"),
     }
 
     def _is_fitted(self) -> bool:

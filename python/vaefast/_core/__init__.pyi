@@ -27,6 +27,7 @@ class Data:
         missing: bool = False,
         conditions: NDArray[np.float32] | None = None,
         log_exposure: NDArray[np.float32] | None = None,
+        weights: NDArray[np.float32] | None = None,
     ) -> None: ...
 
 Rows = NDArray[np.float32] | NDArray[np.uint8] | Data
@@ -70,6 +71,8 @@ class Core:
     def set_tensors(
         self, values: Mapping[str, NDArray[np.float32]], slot: str = "value"
     ) -> None: ...
+    # The losses of step and steps are reconstruction, KL and bound, as weighted sums over the rows
+    # of the batch.
     def step(
         self,
         x: Rows,

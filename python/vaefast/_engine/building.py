@@ -26,6 +26,7 @@ from ..typing import GradientEstimator, Noise, Objective, Scale
 Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
 
+MAX_DF = 1e6  # more make a difference below 1e-6 nats per feature
 GRADIENTS: dict[str, tuple[GradientEstimator, ...]] = {  # allowed estimators by objective
     "elbo": ("standard", "stl"),
     "iwae": ("standard", "stl", "dreg"),
@@ -73,6 +74,11 @@ def make_core(params: Params, features: int, conditions: int = 0) -> Core:
     if sigma == "optimal" and (params["missing"] == "mask" or params["objective"] == "iwae"):
         raise ValueError("sigma='optimal' goes with neither missing='mask' nor objective='iwae'")
     df = check_number(params["df"], "df", above=0)
+    if df > MAX_DF:
+        raise ValueError(
+            f"df={df:g} must be at most {MAX_DF:g}: beyond that, student_t is gaussian in float32. "
+            "Use likelihood='gaussian'."
+        )
     n_threads = default_threads() if params["n_threads"] is None else params["n_threads"]
     n_threads = check_integer(n_threads, "n_threads", high=MAX_THREADS)
     try:
@@ -121,12 +127,17 @@ def _log_rates(rows: Rows, block: slice) -> NDArray[np.float64]:
     """Return the logarithm of the mean count per unit of exposure of each of these columns."""
     x, log_exposure = matrix_of(rows), rows.log_exposure if isinstance(rows, RowData) else None
     units = np.ones(len(x)) if log_exposure is None else np.exp(log_exposure.astype(np.float64))
+    weights = rows.weights if isinstance(rows, RowData) else None
     counted = np.zeros(block.stop - block.start)
     exposed = np.zeros_like(counted)
     for first in range(0, len(x), 4096):
-        part = x[first : first + 4096, block].astype(np.float64)
+        now = slice(first, first + 4096)
+        part = x[now, block].astype(np.float64)
+        at_risk = units[now, None] * ~np.isnan(part)
+        if weights is not None:
+            part, at_risk = part * weights[now, None], at_risk * weights[now, None]
         counted += np.nansum(part, axis=0)
-        exposed += (units[first : first + 4096, None] * ~np.isnan(part)).sum(axis=0)
+        exposed += at_risk.sum(axis=0)
     seen = exposed > 0  # a column without any value keeps the rate 1
     return np.asarray(np.where(seen, np.log((counted + 0.5) / np.where(seen, exposed, 1)), 0))
 

@@ -139,6 +139,15 @@ class FittedModel:
         core = restore_core(self.params, self.features, tensors, self.reader.width)
         return replace(self, core=core)
 
+    def use_threads(self, n_threads: int | None) -> None:
+        """Work with another number of threads from now on; weights and moments stay."""
+        moments, steps = self.moments(), self.core.optimizer_steps
+        self.params["n_threads"] = n_threads
+        self.reset_optimizer()
+        for slot, tensors in moments.items():
+            self.core.set_tensors(tensors, slot)
+        self.core.optimizer_steps = steps
+
     def reset_optimizer(self) -> None:
         """Forget the optimizer's moments, which may no longer be finite."""
         self.core = self.with_weights(self.weights()).core
@@ -220,9 +229,12 @@ class FittedModel:
         return self.core.score(rows, SCORING_SEED, deterministic=self.deterministic)
 
     def evaluate(self, rows: Rows) -> dict[str, float]:
-        """Return the means of ELBO, reconstruction and KL over the rows, in nats per row."""
-        reconstruction, kl = self.score(rows)
-        parts = {"reconstruction": float(reconstruction.mean()), "kl": float(kl.mean())}
+        """Return the weighted means of ELBO, reconstruction and KL of the rows, nats per row."""
+        weights = rows.weights if isinstance(rows, RowData) else None
+        parts = {
+            name: float(values.mean() if weights is None else np.average(values, weights=weights))
+            for name, values in zip(("reconstruction", "kl"), self.score(rows), strict=True)
+        }
         return {"elbo": -(parts["reconstruction"] + parts["kl"]), **parts}
 
     def contributions(self, rows: Rows) -> Floats:

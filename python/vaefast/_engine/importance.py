@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -42,7 +43,9 @@ def log_likelihood(
     n = len(rows)
     first, step = 0, max(1, FIRST_SAMPLES // n_samples)  # row numbers
     estimates, errors = np.empty(n), np.empty(n)
-    with tqdm(total=n, unit=" rows", disable=not verbose, dynamic_ncols=True) as bar:
+    with tqdm(
+        total=n, unit=" rows", disable=not verbose or sys.stderr is None, dynamic_ncols=True
+    ) as bar:
         while first < n:
             began = time.perf_counter()
             part = slice(first, min(first + step, n))
@@ -52,4 +55,6 @@ def log_likelihood(
             first = part.stop
             speed_up = CALL_SECONDS / max(time.perf_counter() - began, 1e-9)
             step = max(1, min(2 * step, int(speed_up * step)))
+    if n_samples == 1:
+        errors[:] = np.inf  # one sample says nothing about the error
     return LogLikelihood(estimates, errors, n_samples)

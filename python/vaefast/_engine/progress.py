@@ -32,7 +32,7 @@ class Progress:
         self.seen = 0
         self.validation = ""
         self.drawn = 0.0
-        if shown:
+        if shown and sys.stderr is not None:
             from tqdm import tqdm
 
             self.bar = tqdm(
@@ -40,7 +40,7 @@ class Progress:
                 unit=" rows",
                 unit_scale=True,
                 dynamic_ncols=True,
-                mininterval=REDRAW_SECONDS if sys.stderr.isatty() else 10,
+                mininterval=REDRAW_SECONDS if _is_terminal(sys.stderr) else 10,
             )
             self.bar.set_description(f"epoch {self.epoch}/{self.last}", refresh=False)
 
@@ -80,3 +80,9 @@ class Progress:
             + self.validation,
             refresh=False,
         )
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Return whether a stream is a terminal; objects that replace it may not have `isatty`."""
+    isatty = getattr(stream, "isatty", None)
+    return bool(isatty is not None and isatty())

@@ -48,7 +48,7 @@ def fingerprint(rows: Rows, validation: Rows | None) -> str:
             continue
         matrices: list[Any] = [part]
         if isinstance(part, RowData):
-            matrices = [part.x, part.conditions, part.log_exposure]
+            matrices = [part.x, part.conditions, part.log_exposure, part.weights]
         for matrix in matrices:
             if matrix is not None:
                 digest.update(f"{matrix.shape} {matrix.dtype} {sha256_of(matrix)}".encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -82,6 +83,7 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
                 "conditions": None if model.conditions is None else asdict(model.conditions),
                 "feature_names": model.names,
                 "exposed": model.reader.exposed,
+                "divisor": model.reader.divisor,
                 "seed": model.seed,
             },
         ),
@@ -127,6 +129,10 @@ def model_from(
         names=_feature_names(fields["feature_names"], shape),
         exposed=fields["exposed"] is True,
     )
+    if (divisor := fields.get("divisor")) is not None:
+        if divisor not in (1, 255):
+            raise ValueError(f"divisor={divisor!r} must be 1 or 255")
+        reader = replace(reader, divisor=float(divisor))
     core = restore_core(params, reader.features, parts["weights"].tensors, reader.width)
     model = FittedModel(
         core=core,
@@ -177,9 +183,13 @@ def _conditions(data: Mapping[str, Any] | None) -> Conditions | None:
     width, classes = data["width"], data["classes"]
     if classes is not None and (len(classes) != width or not width):
         raise ValueError(f"{len(classes)} classes are not {width} conditions")
-    return Conditions(
-        check_integer(width, "conditions"), None if classes is None else tuple(classes)
-    )
+    means, scales = (tuple(map(float, data.get(name, ()))) for name in ("means", "scales"))
+    if any(len(numbers) not in (0, width) for numbers in (means, scales)):
+        raise ValueError(f"{len(means)} means and {len(scales)} scales are not {width} conditions")
+    if not all(0 < scale < math.inf for scale in scales):
+        raise ValueError(f"the scales of the conditions are {scales}")
+    width = check_integer(width, "conditions")
+    return Conditions(width, None if classes is None else tuple(classes), means, scales)
 
 
 def _feature_names(data: Any, shape: Sequence[int]) -> FeatureNames | None:

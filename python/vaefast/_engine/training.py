@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import Core, permutation
-from .._input.rows import Rows
+from .._input.rows import Rows, total_weight
 from ..errors import DivergenceError
 from ..metrics.diagnosis import active_units, kl_per_dimension
 from ..schedules import BetaSchedule, Plateau, RateSchedule
@@ -124,7 +124,7 @@ class _Loop:
 def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
     """Take one step on each batch of the shuffled rows; return the epoch's record."""
     model, rows, config, state = loop.model, loop.rows, loop.config, loop.state
-    core, n = model.core, len(rows)
+    core, n, total = model.core, len(rows), total_weight(rows)
     size = min(config.batch_size, n)
     if state.epoch is None:
         state.epoch = EpochState(before=core.tensors())
@@ -158,7 +158,7 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
         if not math.isfinite(sums.reconstruction + sums.kl + sums.bound):
             core.set_tensors(sums.before)
             raise _divergence(epoch, f"at batch {sums.taken}", rates[sums.taken - 1])
-        loop.progress.advance(len(batches), sums.reconstruction, sums.kl)
+        loop.progress.advance(len(batches), sums.reconstruction * n / total, sums.kl * n / total)
         if loop.checkpointer is not None:
             sums.seconds = time.perf_counter() - start
             loop.checkpointer.after_steps(len(losses), model, state)
@@ -171,10 +171,10 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
         raise _divergence(epoch, "after its last batch", rate)
     record: Record = {
         "epoch": epoch,
-        "elbo": -(sums.reconstruction + sums.kl) / n,
-        "reconstruction": sums.reconstruction / n,
-        "kl": sums.kl / n,
-        "bound": sums.bound / n,
+        "elbo": -(sums.reconstruction + sums.kl) / total,
+        "reconstruction": sums.reconstruction / total,
+        "kl": sums.kl / total,
+        "bound": sums.bound / total,
         "validation": None,
         "beta": beta,
         "learning_rate": rate,

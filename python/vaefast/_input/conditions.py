@@ -13,7 +13,7 @@ MAX_CLASSES = 1000
 
 @dataclass(frozen=True)
 class Conditions:
-    """Encoding of y: labels become one-hot, and numbers stay unchanged.
+    """Encoding of y: labels become one-hot, and numbers are standardized.
 
     Attributes
     ----------
@@ -21,10 +21,16 @@ class Conditions:
         Number of encoded values for each row.
     classes : tuple of int, str or bool, or None, default=None
         Labels in ascending order. None means that y holds numbers.
+    means : tuple of float, default=()
+        Means of the numbers in the fit. Empty stands for zeros.
+    scales : tuple of float, default=()
+        Standard deviations of the numbers in the fit, 1 for a constant. Empty stands for ones.
     """
 
     width: int
     classes: tuple[int | str | bool, ...] | None = None
+    means: tuple[float, ...] = ()
+    scales: tuple[float, ...] = ()
 
     @classmethod
     def learn(cls, y: ArrayLike | None, n: int) -> Conditions:
@@ -60,7 +66,12 @@ class Conditions:
                     "condition on numbers, pass floats."
                 )
             return cls(len(classes), classes)
-        return cls(1 if array.ndim == 1 else array.shape[1])
+        numbers = array.reshape(n, -1).astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # encode refuses what is not finite
+            means, scales = numbers.mean(axis=0), numbers.std(axis=0)
+        usable = np.isfinite(scales) & (scales > 0)
+        means, scales = np.where(usable, means, 0.0), np.where(usable, scales, 1.0)
+        return cls(numbers.shape[1], None, tuple(means.tolist()), tuple(scales.tolist()))
 
     def encode(self, y: ArrayLike | None, n: int) -> NDArray[np.float32]:
         """Return y as numbers, (n, width).
@@ -89,6 +100,9 @@ class Conditions:
         _check_rows(array, n)
         with np.errstate(over="ignore"):
             numbers = array.reshape(n, -1).astype(np.float32)
+            if self.scales:
+                exact = array.reshape(n, -1).astype(np.float64)
+                numbers = ((exact - self.means) / self.scales).astype(np.float32)
         if not np.isfinite(numbers).all():
             raise ValueError("y holds a value that is NaN or infinite, or beyond 3.4e38")
         return numbers

@@ -19,6 +19,7 @@ from .validation import check_choice, check_integer, check_values
 Columns = tuple[tuple[str, int], ...]
 Array = NDArray[Any]
 
+LARGEST_RATE = 9e18  # of a draw: NumPy returns int64
 UNIT = ("bernoulli", "continuous_bernoulli")  # for values in [0, 1]
 
 # Likelihoods without an entry accept any finite value.
@@ -73,12 +74,36 @@ def scale_names(columns: Columns) -> dict[int, str]:
     }
 
 
-def divisor(columns: Columns) -> float:
-    """Return the divisor of uint8 values: 255 for images, 1 for counts, categories and tables."""
-    return 255.0 if len(columns) == 1 and columns[0][0] not in (*COUNTS, "categorical") else 1.0
+def byte_divisor(columns: Columns, matrix: Matrix | None = None) -> float:
+    """Return the divisor of uint8 values.
+
+    Parameters
+    ----------
+    columns : Columns
+        Likelihoods of the features.
+    matrix : ndarray of shape (n, features) or None, default=None
+        Rows of the fit. None stands for bytes from 0 to 255.
+
+    Returns
+    -------
+    float
+        255 for images of bytes; 1 for counts, categories and tables, for bytes that are 0 and 1
+        only, and for a fit on floats, after which bytes are numbers like others.
+    """
+    if len(columns) > 1 or columns[0][0] in (*COUNTS, "categorical"):
+        return 1.0
+    if matrix is None:
+        return 255.0
+    if matrix.dtype != np.uint8:
+        return 1.0
+    step = max(1, (1 << 22) // matrix.shape[1])  # the first rows nearly always tell
+    bright = any((matrix[i : i + step] > 1).any() for i in range(0, len(matrix), step))
+    return 255.0 if bright else 1.0
 
 
-def check_data(rows: Matrix, columns: Columns, missing: bool, name: str = "X") -> None:
+def check_data(
+    rows: Matrix, columns: Columns, missing: bool, name: str = "X", divisor: float = 255.0
+) -> None:
     """Raise ValueError unless the likelihoods have a density at every value.
 
     Parameters
@@ -91,8 +116,17 @@ def check_data(rows: Matrix, columns: Columns, missing: bool, name: str = "X") -
         Whether NaN stands for a missing value.
     name : str, default="X"
         Name of the rows in error messages.
+    divisor : float, default=255.0
+        Divisor of uint8 values.
     """
     likelihood = columns[0][0]
+    if rows.dtype == np.uint8 and divisor == 1 and len(columns) == 1 and likelihood in UNIT:
+        if (largest := int(rows.max())) > 1:
+            raise ValueError(
+                f"{name} holds bytes up to {largest}, but the model was fitted on values within "
+                f"[0, 1] and takes bytes as they are: pass {name} / 255 if they are grey levels"
+            )
+        return
     by_range = len(columns) == 1 and (likelihood in UNIT or likelihood not in _VALUES)
     if by_range and (not missing or rows.dtype == np.uint8):
         return check_values(rows, likelihood if likelihood in UNIT else None, name)
@@ -222,7 +256,9 @@ _DRAWS: dict[str, Callable[[Array, Any, float, np.random.Generator], Array]] = {
     "gaussian": lambda m, s, _, rng: rng.normal(m, s),
     "laplace": lambda m, s, _, rng: rng.laplace(m, s),
     "student_t": lambda m, s, df, rng: m + s * rng.standard_t(df, m.shape),
-    "poisson": lambda m, _, __, rng: rng.poisson(m),
-    "negative_binomial": lambda m, s, _, rng: rng.poisson(rng.gamma(s, m / s)),
+    "poisson": lambda m, _, __, rng: rng.poisson(np.minimum(m, LARGEST_RATE)),
+    "negative_binomial": lambda m, s, _, rng: rng.poisson(
+        np.minimum(rng.gamma(s, m / s), LARGEST_RATE)
+    ),
     "categorical": _categorical,
 }

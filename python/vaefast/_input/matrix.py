@@ -38,6 +38,8 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
         raise TypeError(f"{name} is None, expected an array of numbers")
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(f"{name} is a sparse matrix; pass a dense array: {name}.toarray()")
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        X = np.ma.filled(X.astype(np.float64), math.nan)  # the mask marks missing values
     columns = _columns_of_mixed_frame(X)
     if columns is not None:
         matrix = _from_columns(columns, len(X), name)  # type: ignore[arg-type]

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .._core import COUNTS
 from .conditions import Conditions
 from .feature_names import FeatureNames, check_names, names_of
-from .likelihoods import Columns, check_data, columns_of, divisor
+from .likelihoods import Columns, byte_divisor, check_data, columns_of
 from .matrix import Matrix, to_matrix
-from .rows import RowData, Rows, log_exposures
+from .rows import RowData, Rows, log_exposures, weighted
 from .validation import check_choice, check_features
 
 
@@ -38,6 +37,8 @@ class Reader:
         Names of the features, if the rows of the fit had any.
     exposed : bool
         Whether the rows of the fit had an exposure.
+    divisor : float
+        Divisor of uint8 values: 255 if the fit read bytes as X / 255, else 1.
     """
 
     shape: tuple[int, ...]
@@ -46,6 +47,7 @@ class Reader:
     conditions: Conditions | None = None
     names: FeatureNames | None = None
     exposed: bool = False
+    divisor: float = 255.0
 
     @classmethod
     def learn(
@@ -55,31 +57,42 @@ class Reader:
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
+        sample_weight: ArrayLike | None = None,
     ) -> tuple[Reader, Rows]:
         """Return the reader of rows like those of X, and the rows of X, read once.
+
+        Rows of weight 0 are left out before anything is learned.
 
         Raises
         ------
         TypeError, ValueError
-            A VAE with these parameters can't be trained on X, y and exposure.
+            A VAE with these parameters can't be trained on X, y, exposure and sample_weight.
         """
         if isinstance(X, Prepared):
             return X.reader, X.rows
         matrix, shape = to_matrix(X, name)
+        matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         if not isinstance(params["conditional"], bool | np.bool_):
             raise TypeError(f"conditional={params['conditional']!r} must be True or False")
         reader = cls.of(params, shape)
         if params["conditional"]:
             reader = replace(reader, conditions=Conditions.learn(y, len(matrix)))
-        reader = replace(reader, names=names_of(X), exposed=exposure is not None)
-        return reader, reader._rows(matrix, y, exposure, name)
+        reader = replace(
+            reader,
+            names=names_of(X),
+            exposed=exposure is not None,
+            divisor=byte_divisor(reader.columns, matrix),
+        )
+        return reader, reader._rows(matrix, y, exposure, name, weights)
 
     @classmethod
     def of(cls, params: Mapping[str, Any], shape: Sequence[int]) -> Reader:
         """Return the reader of rows of this shape, without conditions, names or exposure."""
         check_choice(params["missing"], "missing", ("error", "mask"))
         columns = columns_of(params["likelihood"], math.prod(shape))
-        return cls(tuple(shape), columns, params["missing"] == "mask")
+        return cls(
+            tuple(shape), columns, params["missing"] == "mask", divisor=byte_divisor(columns)
+        )
 
     @property
     def features(self) -> int:
@@ -97,20 +110,24 @@ class Reader:
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
+        sample_weight: ArrayLike | None = None,
     ) -> Rows:
-        """Return checked rows for the core. A model without conditions ignores y.
+        """Return checked rows for the core, without those of weight 0.
+
+        A model without conditions ignores y.
 
         Raises
         ------
         TypeError, ValueError
-            X, y or exposure do not fit the model.
+            X, y, exposure or sample_weight do not fit the model.
         """
         if isinstance(X, Prepared):
             return X.rows
         matrix, shape = to_matrix(X, name)
         check_names(names_of(X), self.names, name)
         check_features(matrix, shape, self.shape, name)
-        return self._rows(matrix, y, exposure, name)
+        matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
+        return self._rows(matrix, y, exposure, name, weights)
 
     def read_to_score(
         self,
@@ -118,6 +135,7 @@ class Reader:
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
+        sample_weight: ArrayLike | None = None,
     ) -> Rows:
         """Return what `read` does, for a likelihood that needs the exposure of the rows.
 
@@ -132,24 +150,25 @@ class Reader:
                 f"this model was fitted with exposure: {name} needs that of its rows too, by "
                 "exposure= or validation=(X, y, exposure); numpy.ones(n) if each is one unit"
             )
-        return self.read(X, y, exposure, name)
+        return self.read(X, y, exposure, name, sample_weight)
 
     def _rows(
-        self, matrix: Matrix, y: ArrayLike | None, exposure: ArrayLike | None, name: str
+        self,
+        matrix: Matrix,
+        y: ArrayLike | None,
+        exposure: ArrayLike | None,
+        name: str,
+        weights: NDArray[np.float32] | None,
     ) -> Rows:
-        check_data(matrix, self.columns, self.missing, name)
+        check_data(matrix, self.columns, self.missing, name, self.divisor)
         if exposure is not None and not any(likelihood in COUNTS for likelihood, _ in self.columns):
             raise ValueError(f"exposure is for the likelihoods {' and '.join(COUNTS)}")
         conditions = None if self.conditions is None else self.conditions.encode(y, len(matrix))
         log_exposure = log_exposures(exposure, len(matrix))
-        if conditions is None and log_exposure is None and self._plain:
-            return matrix
-        return RowData(matrix, divisor(self.columns), self.missing, conditions, log_exposure)
-
-    @cached_property
-    def _plain(self) -> bool:
-        """Whether the core takes a matrix without further settings."""
-        return not self.missing and divisor(self.columns) == 255
+        plain = not self.missing and (self.divisor == 255 or matrix.dtype == np.float32)
+        if conditions is None and log_exposure is None and weights is None and plain:
+            return matrix  # the core needs no further settings
+        return RowData(matrix, self.divisor, self.missing, conditions, log_exposure, weights)
 
 
 @dataclass(frozen=True)

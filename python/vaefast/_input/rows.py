@@ -12,7 +12,7 @@ from .matrix import Matrix
 
 
 class RowData(Data):
-    """A matrix with the conditions and the exposure of each row.
+    """A matrix with the conditions, the exposure and the weight of each row.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ class RowData(Data):
         Whether NaN stands for a missing value.
     conditions : ndarray of shape (n, width), float32, or None
     log_exposure : ndarray of shape (n,), float32, or None
+    weights : ndarray of shape (n,), float32, or None, default=None
+        Finite, positive weights of the rows in the training loss; None weighs all rows equally.
     """
 
     def __init__(
@@ -32,17 +34,18 @@ class RowData(Data):
         missing: bool,
         conditions: NDArray[np.float32] | None,
         log_exposure: NDArray[np.float32] | None,
+        weights: NDArray[np.float32] | None = None,
     ) -> None:
-        super().__init__(x, divisor, missing, conditions, log_exposure)
+        super().__init__(x, divisor, missing, conditions, log_exposure, weights)
         self.x, self.conditions, self.log_exposure = x, conditions, log_exposure
-        self.divisor, self.missing = divisor, missing
+        self.divisor, self.missing, self.weights = divisor, missing, weights
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, index: Any) -> RowData:
         """Return the rows at an index, with what belongs to them."""
-        parts = (self.conditions, self.log_exposure)
+        parts = (self.conditions, self.log_exposure, self.weights)
         return RowData(
             np.ascontiguousarray(self.x[index]),
             self.divisor,
@@ -82,3 +85,55 @@ def log_exposures(exposure: ArrayLike | None, n: int) -> NDArray[np.float32] | N
         )
     logs: NDArray[np.float32] = np.log(array).astype(np.float32)
     return logs
+
+
+def total_weight(rows: Rows) -> float:
+    """Return the sum of the weights of the rows: their number, where they have none."""
+    if isinstance(rows, RowData) and rows.weights is not None:
+        return float(rows.weights.sum(dtype=np.float64))
+    return float(len(rows))
+
+
+def weighted(
+    matrix: Matrix,
+    y: Any,
+    exposure: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+) -> tuple[Matrix, Any, ArrayLike | None, NDArray[np.float32] | None]:
+    """Return X, y, exposure and weights without the rows of weight 0.
+
+    Raises
+    ------
+    ValueError
+        `sample_weight` does not hold one finite number of at least 0 for each row, or no number
+        above 0.
+    """
+    if sample_weight is None:
+        return matrix, y, exposure, None
+    weights = np.asarray(sample_weight)
+    n = len(matrix)
+    if weights.shape == () and weights.dtype.kind in "iuf":
+        weights = np.full(n, weights)
+    if weights.shape != (n,) or weights.dtype.kind not in "biuf":
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, expected a number for each of {n} rows"
+        )
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32)
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise ValueError(
+            f"sample_weight holds {weights[bad[0]]:g} in row {bad[0]}, expected finite numbers of "
+            "at least 0"
+        )
+    kept = weights > 0
+    if not kept.any():
+        raise ValueError(
+            "sample_weight is 0 for every row. Sample weights must contain at least one non-zero "
+            "number."
+        )
+    if not kept.all():
+        y, exposure = (None if part is None else np.asarray(part)[kept] for part in (y, exposure))
+        chosen: Matrix = np.ascontiguousarray(matrix[kept])  # type: ignore[assignment]
+        return chosen, y, exposure, weights[kept]
+    return matrix, y, exposure, weights

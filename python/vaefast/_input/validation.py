@@ -16,7 +16,10 @@ from .matrix import Matrix
 Function = TypeVar("Function", bound=Callable[..., object])
 
 MAX_WIDTH = 1 << 20  # largest width of a layer; keeps sizes in the core from overflow
-LARGE = 100.0  # larger values suggest that the data was not standardized
+ROUNDING = 1e-6  # scalers in float32 miss 0 and 1 by about 1e-7
+FAR = 30.0  # means and standard deviations above it, or below its inverse, were not standardized
+SCALE_ROWS = 10_000  # rows that show the scale of columns
+REAL_VALUED = ("gaussian", "laplace", "student_t")
 STANDARDIZE = "standardize them first, for example with sklearn.preprocessing.StandardScaler"
 _CHUNK = 1 << 22  # numbers that one call checks; Python polls for Ctrl-C between two calls
 
@@ -43,23 +46,37 @@ def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -
             "first value that is NaN, infinite or beyond 3.4e38. Drop or fill such values; a model "
             "with missing='mask' accepts NaN in X."
         )
-    if likelihood is not None and (low < 0 or high > 1):
+    if likelihood is not None and (low < -ROUNDING or high > 1 + ROUNDING):
         raise ValueError(
-            f"{name} ranges from {low:g} to {high:g}, but likelihood={likelihood!r} needs values "
-            "within [0, 1]. Scale the data, pass bytes as uint8 (read as x / 255), or use "
+            f"{name} ranges from {low:.7g} to {high:.7g}, but likelihood={likelihood!r} needs "
+            "values within [0, 1]. Scale the data, pass bytes as uint8 (read as x / 255), or use "
             "likelihood='gaussian'."
         )
 
 
-def warn_of_scale(rows: Matrix, name: str = "X", remedy: str = STANDARDIZE) -> None:
-    """Warn about values of a size that a gaussian likelihood learns badly.
+def warn_of_scale(
+    rows: Matrix,
+    columns: Iterable[tuple[str, int]],
+    *,
+    tabular: bool,
+    names: Sequence[str] | None = None,
+    name: str = "X",
+    remedy: str = STANDARDIZE,
+) -> None:
+    """Warn about real-valued columns whose size a fresh model is far from.
 
-    The scale sigma of a fresh model is 1, far from the size of such values.
+    The scale of a fresh model is 1, and its weights expect inputs near unit variance.
 
     Parameters
     ----------
     rows : ndarray of shape (n, d), float32 or uint8
-        Rows that `to_matrix` returned. uint8 never causes a warning.
+        Rows that `to_matrix` returned. uint8 never causes a warning. At most 10,000 of them count.
+    columns : iterable of (str, int)
+        Likelihoods of the features, with their numbers of columns.
+    tabular : bool
+        Whether rows are those of a table. The pixels of images may vary little.
+    names : sequence of str or None, default=None
+        Names of the columns.
     name : str, default="X"
         Name of the rows in the warning.
     remedy : str, default=STANDARDIZE
@@ -68,21 +85,40 @@ def warn_of_scale(rows: Matrix, name: str = "X", remedy: str = STANDARDIZE) -> N
     Warns
     -----
     UserWarning
-        The largest finite value is above 100.
+        The standard deviation or the mean of a column is above 30, or in a table the standard
+        deviation is below 1/30 and not 0. The message names the worst columns.
     """
     if rows.dtype == np.uint8:
         return
-    low, high = _range(rows)
-    if math.isnan(low):  # missing values, where they are allowed
-        low, high = float(np.nanmin(rows, initial=0)), float(np.nanmax(rows, initial=0))
-    largest = max(-low, high)
-    if LARGE < largest < math.inf:
-        warnings.warn(
-            f"{name} has values as large as {largest:g}. likelihood='gaussian' trains best on "
-            f"columns with mean 0 and standard deviation 1: {remedy}.",
-            UserWarning,
-            stacklevel=4,
-        )
+    kinds = list(columns)
+    likelihoods = np.repeat([kind for kind, _ in kinds], [count for _, count in kinds])
+    real = np.isin(likelihoods, REAL_VALUED)
+    if not real.any():
+        return
+    some = rows[:: max(1, len(rows) // SCALE_ROWS)].astype(np.float64)
+    some[~np.isfinite(some)] = np.nan
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns without values
+        means, deviations = np.nanmean(some, axis=0), np.nanstd(some, axis=0)
+        size = np.maximum(np.abs(means), deviations)
+        badness = np.maximum(size, np.where(tabular & (deviations > 0), 1 / deviations, 0))
+    badness = np.where(real & np.isfinite(badness), badness, 0)
+    far = np.flatnonzero(badness > FAR)
+    if not len(far):
+        return
+    worst = far[np.argsort(-badness[far], kind="stable")]
+    shown = ", ".join(
+        f"{names[i] if names else f'column {i}'} (mean {means[i]:.3g}, sd {deviations[i]:.3g})"
+        for i in worst[:3]
+    )
+    more = f" and {len(worst) - 3:,} more" if len(worst) > 3 else ""
+    warnings.warn(
+        f"{name} has columns far from unit variance: {shown}{more}. "
+        f"likelihood={str(likelihoods[worst[0]])!r} trains best on columns with mean 0 and "
+        f"standard deviation 1: {remedy}.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def warn_of_empty_columns(rows: Matrix, names: Sequence[str] | None) -> None:

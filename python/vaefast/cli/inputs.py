@@ -76,9 +76,14 @@ def load_rows(
         X, where = dataset.X, f"rows of {data}"
     if vae.conditional and labels_of(dataset, X) is None:
         raise ValueError(f"MODEL is conditional and needs labels, but {data} has none. {LABELS}")
-    if vae.likelihood == "gaussian":
-        remedy = "standardize them with the mean and standard deviation of the training rows"
-        warn_of_scale(X.reshape(len(X), -1), data, remedy)
+    warn_of_scale(
+        X.reshape(len(X), -1),
+        vae.model_.columns,
+        tabular=X.ndim == 2,
+        names=vae.model_.names,
+        name=data,
+        remedy="standardize them with the mean and standard deviation of the training rows",
+    )
     return dataset, X, where
 
 

@@ -21,7 +21,7 @@ class LogLikelihood:
         Estimate for each row.
     row_errors : ndarray of shape (n,), float64
         Standard error of each estimate, by the delta method: the standard error of the mean,
-        divided by the mean.
+        divided by the mean. Infinite for a single sample.
     n_samples : int
         Samples of z for each row.
     """

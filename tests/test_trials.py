@@ -1,0 +1,194 @@
+"""Inputs that trials found: the smallest that went wrong, and what is right."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vaefast
+from commands import SMALL, succeed
+from vaefast import VAE
+
+
+def small(**params: Any) -> VAE:
+    defaults = {"latent_dim": 2, "hidden_layer_sizes": (16,), "epochs": 3, "random_state": 0}
+    return VAE(**{**defaults, "verbose": False, **params})
+
+
+# ------------------------------------------------------------------ what a byte means
+
+
+def test_bytes_of_0_and_1_train_as_floats_do():
+    B = np.random.default_rng(0).integers(0, 2, (80, 6), dtype=np.uint8)
+    of_bytes, of_floats = small().fit(B), small().fit(B.astype(np.float32))
+    for name, tensor in of_floats.model_.weights().items():
+        np.testing.assert_array_equal(tensor, of_bytes.model_.weights()[name])
+    np.testing.assert_array_equal(of_bytes.transform(B), of_floats.transform(B.astype(float)))
+    again = vaefast.from_bytes(of_bytes.to_bytes())
+    np.testing.assert_array_equal(again.transform(B), of_bytes.transform(B))
+
+
+def test_a_model_fitted_on_floats_does_not_divide_bytes():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 91, (80, 6)).astype(np.float64)
+    with pytest.warns(UserWarning, match="far from unit variance"):
+        vae = small(likelihood="gaussian").fit(X)
+    np.testing.assert_array_equal(vae.transform(X.astype(np.uint8)), vae.transform(X))
+    with pytest.raises(ValueError, match=r"bytes up to 90, but .* pass X / 255"):
+        small().fit(X / 255).transform(X.astype(np.uint8))
+
+
+def test_a_model_fitted_on_images_still_divides_bytes():
+    X = np.random.default_rng(0).integers(0, 256, (80, 3, 2), dtype=np.uint8)
+    vae = small().fit(X)
+    np.testing.assert_array_equal(vae.transform(X), vae.transform(X / np.float32(255)))
+    np.testing.assert_array_equal(vae.transform(X[:1] // 255), vae.transform(X[:1] // 255 / 255.0))
+
+
+# ------------------------------------------------------------------ masks, rounding, conditions
+
+
+def test_a_mask_is_a_missing_value():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4)).astype(np.float32)
+    hidden = rng.random(X.shape) < 0.2
+    masked, gaps = np.ma.array(X, mask=hidden), np.where(hidden, np.nan, X)
+    params = {"likelihood": "gaussian", "missing": "mask"}
+    one, other = small(**params).fit(masked), small(**params).fit(gaps)
+    np.testing.assert_array_equal(one.transform(masked), other.transform(gaps))
+    with pytest.raises(ValueError, match="X holds nan in row"):
+        small(likelihood="gaussian").fit(masked)
+    unmasked = np.ma.array(X, mask=False)
+    assert small(likelihood="gaussian").fit(unmasked).n_iter_ == 3
+
+
+def test_rounding_noise_at_the_ends_of_the_range_is_accepted():
+    X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
+    X[3, 1], X[4, 2] = np.float32(1.0000001), np.float32(-1e-7)
+    assert np.isfinite(small().fit(X).score(X))
+    X[3, 1] = 1.00001
+    with pytest.raises(ValueError, match="to 1.00001, but"):
+        small().fit(X)
+
+
+def test_large_numbers_condition_a_model_as_standardized_ones_do():
+    rng = np.random.default_rng(0)
+    y = rng.normal(50_000, 8_000, 300)
+    X = (np.outer((y - 50_000) / 8_000, [1.0, -1.0]) + 0.1 * rng.normal(size=(300, 2))).astype("f4")
+    params = {"likelihood": "gaussian", "conditional": True, "epochs": 30, "batch_size": 32}
+    raw, standardized = small(**params).fit(X, y), small(**params).fit(X, (y - y.mean()) / y.std())
+    assert raw.score(X, y) == pytest.approx(
+        standardized.score(X, (y - y.mean()) / y.std()), abs=0.01
+    )
+    again = vaefast.from_bytes(raw.to_bytes())
+    np.testing.assert_array_equal(again.transform(X, y), raw.transform(X, y))
+    assert again.sample(2, 0, y=50_000.0).shape == (2, 2)
+
+
+# ------------------------------------------------------------------ threads, streams, encodings
+
+
+def test_threads_that_are_set_after_a_load_are_used(tmp_path):
+    X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
+    small(n_threads=3).fit(X).save(tmp_path / "model.safetensors", training=True)
+    vae = vaefast.load(tmp_path / "model.safetensors").set_params(n_threads=1)
+    assert vae.model_.core.n_threads == 1
+    expected = vaefast.load(tmp_path / "model.safetensors").partial_fit(X)
+    assert expected.model_.core.n_threads == 3
+    np.testing.assert_array_equal(vae.partial_fit(X).transform(X), expected.transform(X))
+
+
+class Plain:
+    """A stream without `isatty`, as some programs put in place of stderr."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("stream", [None, Plain()], ids=["none", "plain"])
+def test_a_bar_needs_no_terminal(stream, monkeypatch):
+    X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
+    monkeypatch.setattr(sys, "stderr", stream)
+    vae = small(verbose=True).fit(X)
+    assert vae.n_iter_ == 3
+    assert np.isfinite(vae.log_likelihood(X, n_samples=2).mean)
+
+
+def test_names_beyond_ascii_survive_any_locale(tmp_path: Path):
+    path = tmp_path / "table.csv"
+    rows = np.random.default_rng(0).normal(size=(60, 2)).round(3)
+    text = "größe,高さ\n" + "\n".join(f"{a},{b}" for a, b in rows) + "\n"
+    path.write_text(text, encoding="utf-8")
+    succeed("train", path, "--likelihood", "gaussian", "--out", tmp_path / "run", *SMALL)
+    command = [sys.executable, "-X", "utf8=0", "-m", "vaefast", "sample", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "new.csv")],
+        env={"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PATH": "/usr/bin"},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "new.csv").read_text(encoding="utf-8").startswith("größe,高さ\n")
+
+
+# ------------------------------------------------------------------ numbers at the ends
+
+
+def test_degrees_of_freedom_beyond_use_are_refused():
+    X = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    with pytest.raises(ValueError, match="df=1e.30 must be at most 1e.06"):
+        small(likelihood="student_t", df=1e30).fit(X)
+    close = small(likelihood="student_t", df=1e6).fit(X).score(X)
+    assert close == pytest.approx(small(likelihood="gaussian").fit(X).score(X), abs=1e-3)
+
+
+def test_one_importance_sample_has_no_error_of_its_own():
+    X = np.random.default_rng(0).random((20, 4)).astype(np.float32)
+    found = small().fit(X).log_likelihood(X, n_samples=1)
+    assert np.isfinite(found.mean)
+    assert found.standard_error == np.inf
+    assert "+- inf" in str(found)
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+def test_draws_of_enormous_rates_stay_finite(likelihood):
+    from vaefast._input.likelihoods import draw
+
+    mean = np.full((3, 2), 1e30, np.float32)
+    scales = {0: np.zeros(2, np.float32)} if likelihood == "negative_binomial" else {}
+    drawn = draw(mean, ((likelihood, 2),), scales, 4.0, np.random.default_rng(0))
+    assert np.isfinite(drawn).all()
+    assert (drawn > 0).any()
+
+
+# ------------------------------------------------------------------ scale
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "factor"),
+    [("gaussian", 1e-5), ("laplace", 2000.0), ("student_t", 1e4), ([("gaussian", 4)], 500.0)],
+    ids=str,
+)
+def test_columns_far_from_unit_variance_are_named(likelihood, factor):
+    X = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    X[:, 2] *= factor
+    with pytest.warns(UserWarning, match=r"column 2 \(mean .*, sd .*StandardScaler") as caught:
+        small(likelihood=likelihood).fit(X)
+    assert len(caught) == 1
+    assert "column 1" not in str(caught[0].message)
+
+
+def test_only_real_valued_columns_need_a_scale():
+    rng = np.random.default_rng(0)
+    X = np.hstack([rng.normal(size=(80, 2)), rng.poisson(300, (80, 2))]).astype(np.float32)
+    small(likelihood=[("gaussian", 2), ("poisson", 2)]).fit(X)
+    constant = np.hstack([X[:, :2], np.zeros((80, 1), np.float32)])
+    small(likelihood="gaussian").fit(constant)
+    small(likelihood="gaussian").fit(np.full((80, 3, 2), 0.5) + 1e-3 * rng.normal(size=(80, 3, 2)))
