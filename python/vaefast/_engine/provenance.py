@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class Provenance:
         return cls(
             version=__version__,
             isa=_core.ISA,
-            date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            date=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
             data_sha256=sha256_of(matrix),
             data_shape=matrix.shape,
             data_dtype=str(matrix.dtype),

@@ -18,7 +18,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 MAX_WIDTH = 1 << 20  # largest width of a layer; keeps sizes in the core from overflow
 ROUNDING = 1e-6  # scalers in float32 miss 0 and 1 by about 1e-7
 FAR = 30.0  # means and standard deviations above it, or below its inverse, were not standardized
-SCALE_ROWS = 10_000  # rows that show the scale of columns
+SCALE_ROWS = 1_000  # rows that show the scale of columns
 REAL_VALUED = ("gaussian", "laplace", "student_t")
 STANDARDIZE = "standardize them first, for example with sklearn.preprocessing.StandardScaler"
 _CHUNK = 1 << 22  # numbers that one call checks; Python polls for Ctrl-C between two calls
@@ -70,7 +70,7 @@ def warn_of_scale(
     Parameters
     ----------
     rows : ndarray of shape (n, d), float32 or uint8
-        Rows that `to_matrix` returned. uint8 never causes a warning. At most 10,000 of them count.
+        Rows that `to_matrix` returned. uint8 never causes a warning. About 1,000 of them count.
     columns : iterable of (str, int)
         Likelihoods of the features, with their numbers of columns.
     tabular : bool
