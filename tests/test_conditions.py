@@ -223,8 +223,11 @@ Y_BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "one for all": (3, ValueError, r"shape \(\), expected one"),
     "three axes": (np.ones((N, 2, 2)), ValueError, r"shape \(60, 2, 2\), expected one"),
     "no columns": (np.ones((N, 0)), ValueError, r"shape \(60, 0\)"),
-    "a column of labels": (LABELS["ints"][:, None], ValueError, r"y\.ravel\(\)"),
-    "a column of strings": (LABELS["strings"][:, None], ValueError, r"y\.ravel\(\)"),
+    "two columns of strings": (
+        np.stack([LABELS["strings"]] * 2, axis=1),
+        ValueError,
+        r"y\.ravel\(\)",
+    ),
     "Nones": ([None] * N, TypeError, "y holds object, expected labels or numbers"),
     "strings and None": (["a", None] * (N // 2), TypeError, "y holds object"),
     "a dict": ({"a": 1}, TypeError, "expected labels or numbers"),

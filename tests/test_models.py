@@ -301,7 +301,8 @@ def test_log_likelihood_agrees_with_the_exact_marginal_within_its_errors():
     assert np.abs(off).max() < 5
     assert 0.7 < off.std() < 1.3, "the errors are neither too small nor too large"
     assert abs(estimate.mean - exact.mean()) < 4 * estimate.standard_error
-    assert vae.score(X) < exact.mean() - 0.02, "the ELBO is not log p(x)"
+    many = marginal.rvs(20_000, random_state=2).astype(np.float32)  # the gap is 0.08 nats
+    assert vae.score(many) < marginal.logpdf(many).mean() - 0.02, "the ELBO is not log p(x)"
     few = vae.log_likelihood(X, n_samples=20)
     assert few.standard_error > 5 * estimate.standard_error
     assert str(estimate).startswith(f"log p(x) = {estimate.mean:.3f} +- ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import vaefast
 from commands import SMALL, succeed
@@ -192,3 +194,75 @@ def test_only_real_valued_columns_need_a_scale():
     constant = np.hstack([X[:, :2], np.zeros((80, 1), np.float32)])
     small(likelihood="gaussian").fit(constant)
     small(likelihood="gaussian").fit(np.full((80, 3, 2), 0.5) + 1e-3 * rng.normal(size=(80, 3, 2)))
+
+
+# ------------------------------------------------------------------ data as it lies on disks
+
+
+def write_images(folder: Path, count: int, level: int) -> None:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        Image.fromarray(np.full((6, 5), level + i, np.uint8)).save(folder / f"{i}.png")
+
+
+@pytest.mark.parametrize("classes", [(), ("cats", "dogs")])
+def test_folders_named_train_and_test_are_splits(classes, tmp_path):
+    for split, count in (("train", 4), ("test", 2)):
+        for i, name in enumerate(classes or ("",)):
+            write_images(tmp_path / split / name, count, 50 * i)
+    data = vaefast.datasets.load(tmp_path)
+    k = max(1, len(classes))
+    assert data.X.shape == (4 * k, 6, 5)
+    assert data.X_test is not None and data.X_test.shape == (2 * k, 6, 5)
+    if classes:
+        assert data.y.tolist() == ["cats"] * 4 + ["dogs"] * 4
+        assert data.y_test.tolist() == ["cats"] * 2 + ["dogs"] * 2
+    else:
+        assert data.y is None and data.y_test is None
+    write_images(tmp_path / "valid", 1, 0)  # three sub-folders are classes
+    assert set(vaefast.datasets.load(tmp_path).y) <= {"train", "test", "valid"}
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+@pytest.mark.parametrize("place", ["", "raw", "MNIST/raw"])
+@pytest.mark.parametrize("dotted", [False, True])
+def test_idx_files_are_found_where_other_programs_put_them(place, dotted, tmp_path):
+    folder = tmp_path / place
+    folder.mkdir(parents=True, exist_ok=True)
+    for prefix, n in (("train", 5), ("t10k", 3)):
+        for name, array in (
+            ("images-idx3-ubyte", np.zeros((n, 4, 4), np.uint8)),
+            ("labels-idx1-ubyte", np.arange(n, dtype=np.uint8)),
+        ):
+            spelled = f"{prefix}-{name}".replace("-idx", ".idx" if dotted else "-idx")
+            (folder / spelled).write_bytes(idx(array))
+    data = vaefast.datasets.load(tmp_path)
+    assert data.X.shape == (5, 4, 4)
+    assert data.y_test is not None and data.y_test.tolist() == [0, 1, 2]
+
+
+def test_a_gzipped_csv_is_read_and_filled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(60, 2)).round(3)
+    cells = [f"{a},{'' if i % 5 == 0 else b}" for i, (a, b) in enumerate(rows)]
+    with gzip.open("table.csv.gz", "wt", encoding="utf-8") as file:
+        file.write("\n".join(["länge,breite", *cells, ""]))
+    data = vaefast.datasets.load("table.csv.gz")
+    assert data.columns == ("länge", "breite")
+    assert np.isnan(data.X[::5, 1]).all()
+    options = ["--likelihood", "gaussian", "--missing", "mask", "--out", "run", *SMALL]
+    succeed("train", "table.csv.gz", *options)
+    assert "12 missing values filled" in succeed("impute", "run", "table.csv.gz")
+    assert Path("imputed.csv").read_text("utf-8").startswith("länge,breite\n")
+
+
+def test_a_column_of_labels_is_labels(tmp_path):
+    X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
+    y = np.arange(60) % 3
+    one = small(conditional=True).fit(X, y[:, None])
+    np.testing.assert_array_equal(one.transform(X, y[:, None]), one.transform(X, y))
+    np.savez(tmp_path / "data.npz", X=X, y=y[:, None])
+    assert vaefast.datasets.load(tmp_path / "data.npz").y.shape == (60,)

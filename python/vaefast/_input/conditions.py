@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+LABELS = "iubUS"  # kinds of dtypes that hold labels: integers, booleans, text
 MAX_CLASSES = 1000
 
 
@@ -53,12 +54,14 @@ class Conditions:
         array = _array(y)
         _check_rows(array, n)
         kind = array.dtype.kind
-        if array.ndim == 2 and (kind in "US" or (kind != "f" and array.shape[1] == 1)):
+        if array.shape == (n, 1) and kind in LABELS:
+            array = array[:, 0]
+        if array.ndim == 2 and kind in "US":
             raise ValueError(
                 f"y has shape {array.shape} and dtype {array.dtype}, expected labels of shape "
                 f"({n},), such as y.ravel() or one column of a frame; numbers must be floats"
             )
-        if array.ndim == 1 and kind in "iubUS":
+        if array.ndim == 1 and kind in LABELS:
             classes = tuple(np.unique(array).tolist())
             if len(classes) > MAX_CLASSES:
                 raise ValueError(
@@ -94,7 +97,7 @@ class Conditions:
         if array.ndim == (0 if self.classes is not None or self.width == 1 else 1):
             array = np.broadcast_to(array, (n, *array.shape))  # one condition for all rows
         if self.classes is not None:
-            return self._one_hot(array, n)
+            return self._one_hot(array[:, 0] if array.shape == (n, 1) else array, n)
         if array.size != n * self.width or array.dtype.kind not in "biuf":
             raise self._unlike(array, n)
         _check_rows(array, n)

@@ -100,7 +100,7 @@ def names_of(vae: VAE, dataset: Dataset | None = None) -> Sequence[str]:
 
 def is_csv(dataset: Dataset) -> bool:
     """Return whether the data set was read from a CSV file."""
-    return Path(dataset.name).suffix.lower() in CSV
+    return datasets.suffix_of(Path(dataset.name)) in CSV
 
 
 def header_of(dataset: Dataset) -> str:

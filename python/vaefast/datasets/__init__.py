@@ -99,6 +99,12 @@ def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None =
     )
 
 
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file in lower case, such as .csv or .csv.gz."""
+    suffix = path.suffix.lower()
+    return "".join(path.suffixes[-2:]).lower() if suffix == ".gz" else suffix
+
+
 def _load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     idx_files = find_idx_files(folder)
     if not idx_files:
@@ -112,14 +118,14 @@ def _load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
 
 
 def _load_file(path: Path) -> Dataset:
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix](path)
     if suffix in folders.SUFFIXES:
         raise ValueError(f"{path}: the file is a single image, expected a folder of images")
     with path.open("rb") as file:
         start = file.read(2)
-    if suffix == ".gz" or "idx" in path.name or start == b"\0\0":
+    if suffix.endswith(".gz") or "idx" in path.name or start == b"\0\0":
         return load_idx(path)
     raise ValueError(
         f"{path}: unknown type of file, expected {', '.join(_BY_SUFFIX)}, IDX (gzipped or not), "

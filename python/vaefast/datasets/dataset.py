@@ -96,6 +96,8 @@ def as_labels(array: Array, n: int, where: str) -> Array:
     """
     if array.dtype.kind not in "biufU":
         raise ValueError(f"{where}: expected labels (numbers or strings), got {_kind(array)}")
+    if array.shape == (n, 1):
+        array = array[:, 0]
     if array.shape != (n,):
         raise ValueError(
             f"{where}: expected one label for each of {n} rows, shape ({n},), "

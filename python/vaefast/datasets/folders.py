@@ -26,7 +26,9 @@ def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     it (n, h, w, 3), RGB. Transparent pixels are blended with white, the EXIF orientation is
     applied, 16 bits per channel become 8, and only the first frame of an animation is read.
 
-    Images may also lie in sub-folders, one level deep, whose names become the labels.
+    Images may also lie in sub-folders, one level deep, whose names become the labels. Two
+    sub-folders train and test are the training rows and the test rows instead; each may have
+    sub-folders of classes.
 
     Parameters
     ----------
@@ -42,6 +44,32 @@ def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     ValueError
         There are no images, they differ in size, or a file cannot be read.
     """
+    if (splits := _splits(folder)) is not None:
+        return _load_splits(folder, *splits, image_size)
+    files, y = _find(folder)
+    return Dataset(str(folder), _read(files, image_size or _common_size(folder, files)), y=y)
+
+
+def _splits(folder: Path) -> tuple[Path, Path] | None:
+    """Return the folders of training and test images, if these two are all that there is."""
+    found = {path.name.lower(): path for path in folder.iterdir() if _is_class(path)}
+    return (found["train"], found["test"]) if set(found) == {"train", "test"} else None
+
+
+def _load_splits(
+    folder: Path, train: Path, test: Path, image_size: tuple[int, int] | None
+) -> Dataset:
+    (files, y), (test_files, y_test) = _find(train), _find(test)
+    size = image_size or _common_size(folder, [*files, *test_files])
+    X = _read([*files, *test_files], size)  # at once: all are grey, or all have colour
+    if (y is None) != (y_test is None):
+        raise ValueError(f"{folder}: only one of {train.name} and {test.name} has classes")
+    n = len(files)
+    return Dataset(str(folder), X[:n], y=y, X_test=X[n:], y_test=y_test)
+
+
+def _find(folder: Path) -> tuple[list[Path], Array | None]:
+    """Return the images of a folder, and their labels if they lie in sub-folders."""
     files = _images_in(folder)
     by_class = {d.name: _images_in(d) for d in sorted(folder.iterdir()) if _is_class(d)}
     labelled = [(path, name) for name, paths in by_class.items() for path in paths]
@@ -55,17 +83,21 @@ def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
             f"{folder}: the folder holds no images; expected files ending in "
             f"{', '.join(sorted(SUFFIXES))}, in this folder or one level below"
         )
-    files = files or [path for path, _ in labelled]
-    y = np.array([name for _, name in labelled]) if labelled else None
+    if files:
+        return files, None
+    return [path for path, _ in labelled], np.array([name for _, name in labelled])
 
-    height, width = image_size or _common_size(folder, files)
+
+def _read(files: list[Path], size: tuple[int, int]) -> Array:
+    """Return images of one size, uint8 (n, h, w), or (n, h, w, 3) if any of them has colour."""
+    height, width = size
     X: Array = np.empty((len(files), height, width), np.uint8)
     for i, path in enumerate(files):
         pixels = read_image(path, (height, width))
         if pixels.ndim == 3 and X.ndim == 3:  # the first image with colour
             X = np.repeat(X[..., None], 3, axis=-1)
         X[i] = pixels if pixels.ndim == X.ndim - 1 else pixels[..., None]
-    return Dataset(str(folder), X, y=y)
+    return X
 
 
 def _images_in(folder: Path) -> list[Path]:

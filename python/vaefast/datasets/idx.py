@@ -92,14 +92,21 @@ def load_idx(path: Path) -> Dataset:
 
 
 def find_idx_files(folder: Path) -> dict[str, Path]:
-    """Return those of the four `FILES` that are in a folder, gzipped or not, by role."""
-    found = {}
-    for role, name in FILES.items():
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.is_file():
-                found[role] = path
-                break
-    return found
+    """Return those of the four `FILES` that are in a folder, by role.
+
+    Files may be gzipped, and dots may stand for dashes, as in train-images.idx3-ubyte. They may lie
+    in raw/ or MNIST/raw/ of the folder, where torchvision puts them.
+    """
+    for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
+        found = {}
+        for role, name in FILES.items():
+            for spelled in (name, name.replace("-idx", ".idx")):
+                for path in (place / spelled, place / f"{spelled}.gz"):
+                    if role not in found and path.is_file():
+                        found[role] = path
+        if found:
+            return found
+    return {}
 
 
 def load_idx_files(files: dict[str, Path], name: str) -> Dataset:

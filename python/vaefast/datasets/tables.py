@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .dataset import Dataset
 
-SUFFIXES = (".csv", ".tsv")
+SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 GAPS = ("", "NA", "N/A", "null")  # cells without a value
 _ENCODING = "utf-8-sig"  # UTF-8, with or without the byte order mark that spreadsheets write
 
@@ -96,10 +98,17 @@ def _is_gap(cell: str) -> bool:
     return cell.strip() in GAPS
 
 
+def _open(path: Path) -> IO[str]:
+    """Return the text of a CSV file, gzipped or not."""
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding=_ENCODING, newline="")
+    return path.open(encoding=_ENCODING, newline="")
+
+
 @contextmanager
 def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
     """Give an iterator over the rows that are not blank, each after the number of the line."""
-    with path.open(encoding=_ENCODING, newline="") as file:
+    with _open(path) as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
             yield ((reader.line_num, row) for row in reader if row)
@@ -112,7 +121,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]
 def _delimiter(path: Path) -> str:
     """Return the separator, as the first row shows it."""
     try:
-        with path.open(encoding=_ENCODING) as file:
+        with _open(path) as file:
             first = next((line for line in file if line.strip()), "")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 text ({error})") from error
