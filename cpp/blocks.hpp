@@ -13,8 +13,8 @@ inline constexpr int MR = 12;
 inline constexpr int MR = 6;
 #endif
 
-// Terms that are summed before a register block is written back to memory. With this depth, a strip of A stays in the
-// second-level cache while all panels of B are processed, and so do their strips.
+// Terms that are summed before a register block is written back to memory. With this depth, the second-level cache
+// holds a strip of A, together with the strips of B, while all panels of B are processed.
 inline constexpr int DEPTH = 8 * NR;
 
 inline constexpr int block_count(int rows) { return (rows + MR - 1) / MR; }

@@ -67,7 +67,7 @@ struct Core::Impl {
     return *training;
   }
 
-  // Returns the trainer, or throws if the noise is given for another number of samples than the trainer would read. The
+  // Returns the trainer. Throws if the given noise has another number of samples than the trainer would read. The
   // caller must hold the mutex, because another thread may change the objective.
   Trainer& trainer_for(const Noise& noise) {
     const int samples = trainer().objective().samples;

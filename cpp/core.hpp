@@ -46,8 +46,8 @@ class Core {
   // The default is the ELBO with one sample and no regularization. set_optimizer() restores the default.
   void set_objective(const Objective& objective, const Regularization& regularization);
   // Takes one optimizer step on rows index[0], ..., index[count - 1] and returns the losses, summed over these rows
-  // with their weights. If the loss is not finite, the weights of the model do not change. Noise that is given for
-  // another number of samples per row than the objective takes throws std::invalid_argument.
+  // with their weights. If the loss is not finite, the weights of the model do not change. Throws std::invalid_argument
+  // if the given noise and the objective differ in the number of samples per row.
   Loss step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings, const Noise& noise);
   // Returns the total of all completed steps since set_optimizer().
   PhaseSeconds phase_seconds() const;

@@ -29,8 +29,8 @@ inline void copy_conditions(const Rows& rows, std::int64_t index, int count, Pan
   if (count) out.write_row(row, first, count, rows.conditions + static_cast<std::size_t>(index) * count);
 }
 
-// Separates the missing values from row `row` of x. Where x is NaN, x and the mask become 0;
-// elsewhere the mask becomes 1.
+// Moves the missing values of row `row` of x to the mask. Where x is NaN, x and the mask become 0; elsewhere the mask
+// becomes 1.
 inline void split_missing(Panels& x, Panels& mask, int row) {
   for (int panel = 0; panel < mask.count(); ++panel) {
     float *values = x.at(panel, row), *known = mask.at(panel, row);
@@ -63,7 +63,7 @@ inline void log_counts(Panels& x, int row, int first, int count) {
 // Returns the smallest and the largest of n numbers. Both are NaN if any of the numbers is NaN or infinite.
 std::pair<float, float> value_range(const float* x, std::int64_t n);
 
-// Prefetches row `index`, which is copied next. The rows of a shuffled batch are scattered over the memory, so the
+// Prefetches row `index`, which is copied next. The rows of a shuffled batch are scattered in memory, so the
 // hardware cannot predict them.
 inline void prefetch_row(const Rows& rows, std::int64_t index) {
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);

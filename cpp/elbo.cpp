@@ -13,7 +13,7 @@ struct RowMask {
   explicit RowMask(int n) { std::fill_n(values, std::min(NR, n), 1.f); }
 };
 
-// These copy the columns from `first` on of rows [row, last), to and from a matrix that holds only these columns.
+// These copy columns first, first + 1, ... of rows [row, last) to and from a matrix that holds only these columns.
 void take_columns(const Panels& from, int first, Panels& to, int row, int last) {
   for (; row < last; ++row)
     for (int panel = 0; panel < to.count(); ++panel)
@@ -31,8 +31,8 @@ bool block_by_block(const Model& model) {
   return model.columns.size() == 1 && !model.columns[0].likelihood->joins_columns;
 }
 
-// Calls f(block, columns) for every Columns of a model that is not finished block by block. Each block holds the whole
-// output of rows [first, last) for these columns.
+// For models that cannot be processed block by block: calls f(block, columns) for every Columns. Each block holds the
+// whole output of rows [first, last) for these columns.
 template <class F>
 void for_parts(const Model& model, Batch& batch, Panels& output, int first, int last, bool with_data, F&& f) {
   for (std::size_t i = 0; i < model.columns.size(); ++i) {

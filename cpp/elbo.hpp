@@ -49,7 +49,7 @@ struct Batch {
   std::vector<float> factor;           // per sample: factor of the deltas of the output
   std::vector<double> bound;           // lower bound of log p(x), per row
 
-  // The features of one Columns, copied to separate matrices. Only models that are not finished block by block need it.
+  // The features of one Columns, copied to separate matrices. Not needed if a model is processed block by block.
   struct Part {
     Panels output, x, mask, terms;
   };

@@ -36,8 +36,8 @@ class LogMeanExp {
 
 }  // namespace
 
-// Returns the largest number of rows per task. Many rows share one pass over the weights, which come from memory if the
-// network is wide. Few rows keep the activations in the cache: the widest layer takes at most 2 MB.
+// Returns the largest number of rows per task. More rows make better use of a pass over the weights, which come from
+// memory if the network is wide. Fewer rows keep the activations in the cache: the widest layer takes at most 2 MB.
 int Inference::rows_at_a_time() const {
   constexpr int MOST = 192;
   int widest = model_.shape.features;

@@ -30,7 +30,7 @@ class Inference {
 
  private:
   // Splits rows [0, n) into tasks of at most `most` rows and calls f(row, first, count) for each, in parallel. The task
-  // is to process rows [row, row + count). It may use rows [first, first + count) of batch_, which is of this kind.
+  // is to process rows [row, row + count). It may use rows [first, first + count) of batch_, which is of kind `kind`.
   template <class F>
   void for_tasks(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f);
   int rows_at_a_time() const;

@@ -34,7 +34,7 @@ class Posterior {
   // mu, logvar, eps -> z, log_ratio
   void sample(int first, int last);
   // dz -> d loss / d head, where loss = reconstruction + KL, with the KL in closed form, weighted by kl_weight.
-  // `row_weight` holds a factor for each row, which dz, the gradient of the reconstruction, already contains.
+  // `row_weight` holds a factor for each row. dz is the gradient of the reconstruction and already contains it.
   void backward(const float* row_weight, Panels& dhead, int first, int last);
   // The same with the KL estimated from the samples as -log_ratio. `share` holds a factor for each sample. dz contains
   // both factors.

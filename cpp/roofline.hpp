@@ -1,12 +1,12 @@
-// Peak rates of this machine, with which benchmarks compare the core. Like core.hpp, this header uses no packets.
+// Peak rates of this machine, to which benchmarks compare the core. Like core.hpp, this header uses no packets.
 #pragma once
 
 #include <cstdint>
 
 namespace vaefast {
 
-// Returns the floating-point operations per second of threads that only multiply and add in registers. Each thread adds
-// `terms` terms to each of as many independent sums as the micro-kernel has.
+// Returns the floating-point operations per second of threads that only multiply and add in registers. Each thread has
+// as many independent sums as the micro-kernel, and adds `terms` terms to each of them.
 double fma_rate(int threads, std::int64_t terms);
 
 // Returns the floating-point operations per second of threads that run the micro-kernel on data in the first-level

@@ -83,7 +83,7 @@ struct ThreadPool::Workers {
   Workers(int size, bool spins) : spin(spins), workers(static_cast<std::size_t>(size - 1)) {
     try {
       for (int i = 1; i < size; ++i) worker(i).thread = std::thread([this, i] { work(i); });
-    } catch (...) {  // at the system's limit, ends the threads that were started
+    } catch (...) {  // no more threads can be started: ends those that were
       end();
       throw;
     }

@@ -25,11 +25,11 @@ void Trainer::set_objective(const Objective& objective, const Regularization& re
 
 Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                    const Noise& noise) {
-  // With so many operations per phase, threads pay off wherever their cores are, so no trial is needed.
+  // With this many operations per phase, threads pay off wherever their cores are, so no trial is needed.
   constexpr double LARGE = 2e7;
   constexpr double FLOPS_PER_TRIED_THREAD = 2.5e5;
   make_room(count, rows.missing);
-  // A smaller last batch of an epoch takes less time, so it is no trial.
+  // A smaller last batch of an epoch takes less time, so it cannot serve as a trial.
   const bool tried = count == batch_->rows && model_.phase_flops(objective_.samples) * count < LARGE;
   const ThreadLimit limit = tried ? ThreadLimit{trial_.threads(), FLOPS_PER_TRIED_THREAD} : pool_.limit();
 
@@ -169,7 +169,7 @@ void Trainer::fit_sigma(int count) {
   if (ratio_of_squares < 0) ratio_of_squares = 0;         // rounding error if m equals x
   const double fitted =
       std::clamp<double>(old + 0.5 * std::log(ratio_of_squares), smallest_log_scale, c.likelihood->largest_scale);
-  const double precision = std::exp(2 * (old - fitted));  // factor that the deltas still lack
+  const double precision = std::exp(2 * (old - fitted));  // factor that is still missing in the deltas
   for (int i = 0; i < samples; ++i) {
     double& nll = batch_->reconstruction[static_cast<std::size_t>(i)];
     nll = (nll - constant) * precision + constant + c.count * (fitted - old);

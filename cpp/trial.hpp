@@ -8,8 +8,9 @@
 namespace vaefast {
 
 // The gain from more threads depends on how fast their cores exchange data. No system reports this, and in a virtual
-// machine it changes when the virtual CPUs move. Therefore the first runs of every 1024 try all threads, then ..., 4, 2
-// and 1 threads, four runs each. The other runs use the number of threads that was fastest.
+// machine it changes when the virtual CPUs move. The first of every 1024 runs are therefore trials: four with all
+// threads, then four with each smaller power of two, down to one thread. The other runs use as many threads as the
+// fastest trial did.
 class ThreadTrial {
  public:
   explicit ThreadTrial(int most) : most_(most) {}

@@ -117,7 +117,7 @@ void WeightsPhase::make_gradients() {
 
 template <class Sink>
 void WeightsPhase::sum_gradients(int count, const ThreadLimit& limit, Sink&& sink) {
-  constexpr int OPTIMIZER_ROWS = 8;  // the products of so many rows cost as much as the optimizer's update
+  constexpr int OPTIMIZER_ROWS = 8;  // products over this many rows cost as much as the optimizer's update
   const double flops = model_.phase_flops(samples_);
   int threads = pool_.threads_for(flops * (count + OPTIMIZER_ROWS), static_cast<int>(tiles_.size()), limit);
   // If one thread computed the deltas of many rows, they are in its core's cache, and other threads would have to fetch

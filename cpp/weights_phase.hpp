@@ -1,5 +1,5 @@
 // The second phase of a step, from the deltas of a batch to new weights. The weights are cut into tiles, and each
-// thread has a run of tiles. Whichever thread takes a tile sums its gradient over the whole batch in order. The
+// thread has a run of tiles. The thread that takes a tile sums the tile's gradient over the whole batch, in order. The
 // optimizer then updates the tile while the gradient is still in the first-level cache.
 #pragma once
 
@@ -25,8 +25,8 @@ class WeightsPhase {
   void gradients(int count);
 
  private:
-  // The rows from tile * NR on of panel `panel` of a layer's weights. The first tile of a panel includes the bias. If
-  // `layer` is null, the tile is a panel of the log scale of `columns`.
+  // Part of panel `panel` of a layer's weights: the rows from tile * NR on. The first tile of a panel includes the
+  // bias. If `layer` is null, the tile is a panel of the log scale of `columns`.
   struct Tile {
     Dense* layer = nullptr;
     Columns* columns = nullptr;
@@ -35,7 +35,7 @@ class WeightsPhase {
     int panel = 0, tile = 0, rows = 0;
     int samples = 1;   // rows of delta per row of the batch
     int number = 0;    // index in the order of the network
-    double place = 0;  // in [0, 1): sort key by which threads get their runs of tiles
+    double place = 0;  // in [0, 1): the threads get runs of tiles in this order
   };
 
   void add_tiles(Network& network, const Panels& x, const Activations& a, int samples);

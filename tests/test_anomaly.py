@@ -13,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 import vaefast
 from vaefast import VAE, AnomalyDetector, NotFittedError, datasets, load
+from vaefast._engine.container import pack
+from vaefast._engine.storage import read_parts
 
 D = 8
 
@@ -247,6 +249,11 @@ def test_a_detector_comes_back_from_one_file(tmp_path):
     np.testing.assert_array_equal(again.predict(rows), detector.predict(rows))
     np.testing.assert_array_equal(again.labels_, detector.labels_)
     assert load(path).score(rows) == vae.score(rows)
+    parts = read_parts(path.read_bytes(), str(path))
+    del parts["detector"].fields["offset"]
+    path.write_bytes(pack(parts))
+    with pytest.raises(ValueError, match=f"{path} does not hold a usable detector: 'offset'"):
+        AnomalyDetector.load(path)
     vae.save(path)
     with pytest.raises(ValueError, match="is a model, but not a detector"):
         AnomalyDetector.load(path)

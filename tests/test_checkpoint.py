@@ -92,6 +92,19 @@ def test_a_killed_fit_continues_to_the_same_bits(case, unit, X, y, tmp_path, mon
     assert_same(vaefast.load(path), whole)
 
 
+def test_a_fit_killed_after_its_last_epoch_restores_the_best_weights(X, tmp_path, monkeypatch):
+    path, validation = tmp_path / "run.safetensors", X[:9]
+    params = {"patience": 4, "learning_rate": 0.3, "likelihood": "gaussian"}
+    whole = small(**params).fit(X, validation=validation)
+    assert np.argmax(whole.history_["validation"]) < 3, "the last epoch is not the best"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at_write(patch, 4)
+        small(**params).fit(X, validation=validation, checkpoint=path)
+    assert vaefast.load(path).n_iter_ == 4
+    assert_same(small(**params).fit(X, validation=validation, checkpoint=path), whole)
+    assert_same(vaefast.load(path), whole)
+
+
 def test_a_checkpoint_changes_no_bit(X, tmp_path):
     with_one = small().fit(X, checkpoint=tmp_path / "run.safetensors")
     assert_same(with_one, small().fit(X))
@@ -140,6 +153,7 @@ def test_another_number_of_threads_continues(X, tmp_path, monkeypatch):
         ({"latent_dim": 3}, "latent_dim was 2 and is 3"),
         ({"learning_rate": Cosine(1e-3)}, r"learning_rate was 0.001 and is Cosine\("),
         ({"random_state": 1}, "random_state was 0 and is 1"),
+        ({"random_state": np.int64(1)}, "random_state was 0 and is .*1"),
         ({"epochs": 9}, "epochs was 4 and is 9"),
     ],
 )
@@ -158,7 +172,7 @@ def test_other_rows_are_refused(change, X, tmp_path):
     small().fit(X, validation=X[:9], checkpoint=path)
     rows = {"values": X + np.float32(1e-7), "rows": X[1:]}.get(change, X)
     watched = X[:8] if change == "validation" else X[:9]
-    with pytest.raises(ValueError, match="the rows of X, y, exposure or validation are others"):
+    with pytest.raises(ValueError, match="the rows of X, y, exposure, .* or validation are others"):
         small().fit(np.clip(rows, 0, 1), validation=watched, checkpoint=path)
 
 
@@ -179,8 +193,15 @@ def test_a_model_is_no_checkpoint(X, tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="truncated, damaged, or no model"):
         small().fit(X, checkpoint=path)
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        small().fit(X, checkpoint=tmp_path / "nowhere" / "run.safetensors")
+
+
+def test_a_place_for_no_checkpoint_is_found_before_training(X, tmp_path):
+    vae = small().fit(X)
+    before = vae.model_
+    for place, error in ((tmp_path / "nowhere" / "run", FileNotFoundError), (tmp_path, OSError)):
+        with pytest.raises(error, match=str(place.parent)):
+            vae.fit(X, checkpoint=place)
+        assert vae.model_ is before
 
 
 @pytest.mark.parametrize(

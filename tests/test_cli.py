@@ -306,6 +306,16 @@ def test_the_command_starts_light():
     assert loaded.stdout == "[]\n", loaded.stderr
 
 
+def test_test_rows_that_do_not_fit_are_found_before_training(tmp_path):
+    X, y, file = np.eye(20, dtype=np.float32), np.arange(20) % 3, tmp_path / "rows.npz"
+    options = ["--out", tmp_path / "run", "--conditional", *LONG]
+    np.savez(file, X=X, y=y, x_test=X[:4], y_test=y[:4] + 1)
+    assert "y holds 3 in row 2, expected one of the labels" in fail("train", file, *options)
+    np.savez(file, X=X, y=y, x_test=X[:4] * np.nan, y_test=y[:4])
+    assert "rows.npz, test rows, holds nan in row 0" in fail("train", file, *options)
+    assert not (tmp_path / "run").exists()
+
+
 # --- Checkpoints and signals ---
 
 LONG = ["--hidden-layer-sizes", "64", "--batch-size", "8", "--random-state", "1", "--no-verbose"]
@@ -338,6 +348,23 @@ def test_a_killed_run_is_resumed_to_the_same_model(every, digits_file, tmp_path)
     assert not (run / "checkpoint.safetensors").exists()
     message = fail("train", digits_file, "--out", run, *options, "--resume", code=2)
     assert "removes it when it is finished" in message
+
+
+def test_a_run_that_is_not_finished_is_not_replaced_by_mistake(digits_file, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    checkpoint.write_bytes(b"weeks of work")
+    options = ["--out", tmp_path, *LONG, "--epochs", 1]
+    message = fail("train", digits_file, *options, "--checkpoint", code=2)
+    assert "holds a run that is not finished" in message and "--resume" in message
+    assert checkpoint.read_bytes() == b"weeks of work"
+    succeed("train", digits_file, *options, "--force")
+    assert not checkpoint.exists(), "it belongs to the run that was replaced"
+
+
+def test_a_home_folder_of_a_run_is_spelled_as_the_shell_does(digits_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"damaged")
+    assert "is truncated" in fail("train", digits_file, "--out", "~", *LONG, "--resume")
 
 
 def test_resume_needs_a_folder(digits_file):

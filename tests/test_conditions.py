@@ -313,6 +313,14 @@ def test_conditional_is_yes_or_no(value, X):
         small(conditional=value).fit(X, LABELS["ints"])
 
 
+@pytest.mark.parametrize("constant", [0.1, 1e9 + 0.1, -7.0])
+def test_a_constant_number_keeps_its_unit(constant, X):
+    y = np.column_stack([np.full(N, constant), np.arange(N) / N])
+    conditions = small().fit(X, y).model_.conditions
+    assert (conditions.means[0], conditions.scales[0]) == (0, 1)
+    assert conditions.scales[1] == pytest.approx(y[:, 1].std())
+
+
 def test_draws_of_rows_that_share_one_row_of_numbers(X):
     y = np.random.default_rng(1).standard_normal((N, 3))
     vae = small().fit(X, y)

@@ -398,6 +398,9 @@ def test_masked_training_fills_half_missing_data_better_than_means():
     assert np.isfinite(filled).all()
     np.testing.assert_array_equal(filled[hidden], vae.reconstruct(holes)[hidden])
     np.testing.assert_array_equal(vae.impute(X), X)
+    exact = X.astype(np.float64)
+    masked = np.ma.masked_array(exact, hidden)
+    np.testing.assert_array_equal(vae.impute(masked), vae.impute(np.where(hidden, np.nan, exact)))
 
 
 def test_missing_cells_of_a_table_get_values_of_their_kind():

@@ -63,6 +63,12 @@ def test_a_setting_reaches_the_core(name, optimizer, X):
     assert not np.array_equal(trained(X, optimizer=name), trained(X, optimizer=optimizer))
 
 
+def test_an_optimizer_of_ones_own_is_refused(X):
+    own = type("Own", (Adam,), {})()  # a model file could not hold it
+    with pytest.raises(ValueError, match="optimizer=.* is unknown; expected one of adam, adamw"):
+        trained(X, optimizer=own)
+
+
 def test_optimizers_are_values():
     assert Adam([0.9, 0.99]) == Adam((0.9, 0.99))
     assert hash(AdamW()) == hash(AdamW())

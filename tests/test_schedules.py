@@ -300,6 +300,8 @@ def test_nonsense_is_refused_where_it_is_written(make, message):
         ({"beta": Cosine(1e-3)}, "^beta=Cosine.* must be a number, or a schedule: LinearWarmup"),
         ({"beta": lambda epoch, epochs: 1}, "^beta=.* must be a number, or a schedule"),
         ({"beta": LinearWarmup}, "^beta=.* must be a number, or a schedule"),
+        ({"beta": type("Own", (LinearWarmup,), {})(3)}, "^beta=.* must be a number, or a schedule"),
+        ({"learning_rate": type("Own", (Cosine,), {})(1.0)}, "^learning_rate=.* must be a number"),
         ({"learning_rate": LinearWarmup(3)}, "^learning_rate=.* must be .* a schedule: Cosine"),
         ({"learning_rate": "cosine"}, "^learning_rate=.* must be a number, or a schedule"),
         ({"learning_rate": Cosine(1e-3, warmup=4)}, "must warm up in fewer than 4 epochs"),

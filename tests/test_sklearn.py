@@ -197,5 +197,6 @@ def test_parameters_of_a_fitted_vae_are_not_set_in_silence(X):
     assert detector.set_params(vae__n_threads=1, contamination=0.2).contamination == 0.2
     with pytest.raises(ValueError, match="vae__latent_dim can't be set: .* is fitted"):
         detector.set_params(vae__latent_dim=3)
-    with pytest.raises(TypeError, match="must be a VAE"):
-        AnomalyDetector(PCA()).fit(X)
+    for other in (PCA(), GridSearchCV(small(), {"latent_dim": [1, 2]})):
+        with pytest.raises(TypeError, match="must be a VAE"):
+            AnomalyDetector(other).fit(X)

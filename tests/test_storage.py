@@ -244,6 +244,16 @@ def test_places_where_nothing_can_be_saved_are_named(vae, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_replaced(vae, tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match=r"is a device or a pipe, not a file: .*pipe"):
+        vae.save(path)
+    assert path.is_fifo()
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_home_folder_is_spelled_as_the_shell_does(vae, X, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     vae.save("~/model.safetensors")
@@ -554,7 +564,11 @@ def test_a_history_that_is_none_is_refused(path):
 
 def test_a_part_of_a_later_version_is_refused_by_name(path):
     parts, tensors = read(path)
-    for later in ({"table": {"version": 1, "fields": {}}}, {"model": {"version": 2, "fields": {}}}):
+    for later in (
+        {"table": {"version": 1, "fields": {}}},
+        {"table": {"version": 0, "fields": {}}},
+        {"model": {"version": 2, "fields": {}}},
+    ):
         forge(path, parts | later, tensors)
         message = spoiled_message(path)
         assert "a later version of vaefast" in message

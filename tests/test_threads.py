@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from vaefast import VAE, info
+from vaefast import VAE, from_bytes, info
 from vaefast._core import kernels
 from vaefast._system import threads
 
@@ -68,6 +69,37 @@ def test_a_model_works_with_the_threads_asked_for(machine, n_threads):
     machine.setenv("OMP_NUM_THREADS", "2")
     vae = VAE(hidden_layer_sizes=(4,), epochs=1, n_threads=n_threads, verbose=False)
     assert vae.fit(np.zeros((3, 2))).model_.core.n_threads == (n_threads or 2)
+
+
+def test_a_bad_number_of_threads_leaves_the_model_as_it_was():
+    X = np.zeros((3, 2))
+    vae = VAE(hidden_layer_sizes=(4,), epochs=1, n_threads=1, verbose=False).fit(X)
+    before = vae.transform(X)
+    vae.n_threads = 0
+    for _ in range(2):
+        with pytest.raises(ValueError, match="n_threads=0 must be at least 1"):
+            vae.transform(X)
+    vae.n_threads = 1
+    np.testing.assert_array_equal(from_bytes(vae.to_bytes()).transform(X), before)
+
+
+def test_a_callback_may_change_the_number_of_threads():
+    X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
+
+    def train(**callbacks: Any) -> VAE:
+        vae = VAE(hidden_layer_sizes=(8,), epochs=6, batch_size=8, patience=2, learning_rate=0.3)
+        vae.set_params(random_state=0, n_threads=1, verbose=False)
+        return vae.fit(X[9:], validation=X[:9], **callbacks)
+
+    def change(vae: VAE, record: dict[str, Any]) -> None:
+        vae.n_threads = 1 + record["epoch"] % 2
+        vae.transform(X)
+
+    vae, same = train(callbacks=[change]), train()
+    for name, tensor in same.model_.weights().items():
+        np.testing.assert_array_equal(vae.model_.weights()[name], tensor)
+    assert vae.history_["kl_per_dimension"] == same.history_["kl_per_dimension"]
+    assert vae.model_.core.optimizer_steps == same.model_.core.optimizer_steps
 
 
 # ------------------------------------------------------------------ the container's files

@@ -266,3 +266,40 @@ def test_a_column_of_labels_is_labels(tmp_path):
     np.testing.assert_array_equal(one.transform(X, y[:, None]), one.transform(X, y))
     np.savez(tmp_path / "data.npz", X=X, y=y[:, None])
     assert vaefast.datasets.load(tmp_path / "data.npz").y.shape == (60,)
+
+
+# ------------------------------------------------------------------ manners of training
+
+
+@pytest.mark.filterwarnings("ignore::vaefast.CollapseWarning")  # of rows of noise
+def test_a_limit_of_time_ends_training():
+    X = np.random.default_rng(0).random((400, 20)).astype(np.float32)
+    vae = small(epochs=10**6).fit(X, max_time=0.3)
+    assert 1 <= vae.n_iter_ < 10**6
+    assert small().fit(X, max_time=1e-9).n_iter_ == 1
+    with pytest.raises(ValueError, match="max_time=0 must be greater than 0"):
+        small().fit(X, max_time=0)
+
+
+def test_the_history_is_a_frame():
+    pytest.importorskip("pandas")
+    X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
+    vae = small().fit(X, validation=X[:9])
+    frame = vae.history_frame()
+    assert frame.index.tolist() == [1, 2, 3]
+    assert frame["validation"].tolist() == vae.history_["validation"]
+    assert frame[["kl_0", "kl_1"]].sum(axis=1).iloc[-1] == pytest.approx(
+        sum(vae.history_["kl_per_dimension"][-1])
+    )
+    assert np.isnan(small().fit(X).history_frame()["validation"]).all()
+
+
+def test_classes_that_a_first_batch_lacks_are_declared():
+    X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
+    y = np.repeat(["a", "b", "c"], 20)
+    vae = small(conditional=True).partial_fit(X[:40], y[:40], classes=["c", "b", "a"])
+    assert vae.model_.conditions.classes == ("a", "b", "c")
+    vae.partial_fit(X[40:], y[40:])
+    assert vae.sample(2, 0, y="c").shape == (2, 4)
+    with pytest.raises(ValueError, match="y holds 'c', which is not among the classes"):
+        small(conditional=True).partial_fit(X, y, classes=["a", "b"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaefast import VAE, NotFittedError, _core, datasets, load
+from vaefast import VAE, NotFittedError, _core, datasets, from_bytes, load
 from vaefast._input.matrix import to_matrix
 
 N, D = 40, 6
@@ -187,6 +187,41 @@ def test_an_unfitted_model_is_pickled_too(X):
     vae = pickle.loads(pickle.dumps(small()))
     assert vae.get_params() == small().get_params()
     assert_same_bits(vae.fit(X), small().fit(X))
+
+
+class Renamed(VAE):
+    def __init__(self, label: str = "none", **params: Any) -> None:
+        super().__init__(**params)
+        self.label = label
+
+
+class Fixed(VAE):
+    def __init__(self, label: str = "none") -> None:
+        super().__init__(2, (8,), epochs=1, verbose=False)
+        self.label = label
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Renamed("a", epochs=1, verbose=False), lambda: Fixed("a")], ids=str
+)
+def test_a_subclass_has_its_own_parameters(make, X):
+    vae = make().fit(X)
+    assert vae.get_params()["label"] == "a"
+    assert "label='a'" in repr(vae)
+    clone = pytest.importorskip("sklearn.base").clone
+    for twin in (clone(vae), copy.deepcopy(vae), pickle.loads(pickle.dumps(vae))):
+        assert type(twin) is type(vae)
+        assert twin.get_params() == vae.get_params()
+    read = from_bytes(vae.to_bytes(), type(vae))  # a file holds the parameters of a VAE alone
+    assert read.get_params() == {**vae.get_params(), "label": "none"}
+    np.testing.assert_array_equal(read.transform(X), vae.transform(X))
+
+
+def test_keywords_of_a_subclass_reach_the_parameters_above():
+    vae = Renamed(latent_dim=3)
+    assert list(vae.get_params()) == ["label", *VAE().get_params()]
+    assert vae.set_params(latent_dim=5).latent_dim == 5
+    assert repr(vae) == "Renamed(latent_dim=5)"
 
 
 # ------------------------------------------------------------------ accepted input

@@ -39,6 +39,26 @@ def test_rows_of_weight_0_leave_no_trace():
         assert one.history_[key] == other.history_[key]
 
 
+def test_one_condition_for_all_rows_goes_with_weights_of_0():
+    weights = np.where(np.arange(N) % 3 == 0, 0.0, WEIGHTS)
+    kept = weights > 0
+    for y, one in ((np.arange(N) % 3, 1), (X[:, :2].astype(float), X[3, :2].astype(float))):
+        vae = small(conditional=True).fit(X, y)
+        scores = vae.evaluate(X, one, sample_weight=weights)
+        assert scores == vae.evaluate(X[kept], one, sample_weight=weights[kept])
+
+
+def test_a_y_or_an_exposure_of_other_rows_is_refused_with_weights_of_0():
+    weights = np.where(np.arange(N) % 3 == 0, 0.0, WEIGHTS)
+    few = np.ones(int((weights > 0).sum()))  # as many as are kept: they would be other rows
+    with pytest.raises(ValueError, match="y has shape .*, expected one entry for each of 64 rows"):
+        small(conditional=True).fit(X, few, sample_weight=weights)
+    with pytest.raises(ValueError, match="exposure has shape .*, expected one entry for each"):
+        small(likelihood="poisson").fit(COUNTS, exposure=few, sample_weight=weights)
+    vae = small().fit(X, few, sample_weight=weights)  # which ignores y
+    assert np.isfinite(vae.score(X, few, sample_weight=weights))
+
+
 def test_equal_weights_are_no_weights():
     one = small().fit(X, sample_weight=np.full(N, 0.5))
     assert_same_weights(one, small().fit(X))

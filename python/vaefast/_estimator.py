@@ -18,10 +18,27 @@ if TYPE_CHECKING:
 UNCHANGED = "$UNCHANGED$"  # scikit-learn's own mark of a request that stays as it is
 
 
+def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a constructor by name.
+
+    A constructor that takes **kwargs has the parameters of the one above it, too.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for kind in cls.__mro__:
+        if "__init__" not in vars(kind):
+            continue
+        _, *parameters = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]
+        for parameter in parameters:
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                found.setdefault(parameter.name, parameter)
+        if all(parameter.kind != parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return found
+
+
 def parameter_names(cls: type) -> list[str]:
     """Return the names of a constructor's parameters."""
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-    return [name for name in signature.parameters if name != "self"]
+    return list(parameters_of(cls))
 
 
 class Estimator:
@@ -139,7 +156,7 @@ class Estimator:
         return self
 
     def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
+        defaults = parameters_of(type(self))
         params = self.get_params(deep=False)
         changed = {
             name: value

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,7 @@ class AnomalyDetector(Estimator):
     offset_ : float
         Threshold in nats. Rows with a lower score are anomalies.
     decision_scores_ : ndarray of shape (n,), float64
-        Negative scores of the rows of `fit`, as PyOD has them: higher is more abnormal.
+        Scores of the rows of `fit` with the opposite sign, as in PyOD: higher is more abnormal.
     threshold_ : float
         Threshold of `decision_scores_`, -offset_: rows above it are anomalies.
     labels_ : ndarray of shape (n,), int64
@@ -74,7 +75,7 @@ class AnomalyDetector(Estimator):
     10
     """
 
-    _METADATA = {"fit": ("exposure",), "score": ("exposure",)}
+    _METADATA = {"fit": ("exposure",)}
 
     vae_: VAE
     offset_: float
@@ -93,7 +94,8 @@ class AnomalyDetector(Estimator):
         Parameters
         ----------
         X : array-like of shape (n, d), or images, or frame
-            Rows whose least likely share, `contamination`, lies below the threshold.
+            Rows that set the threshold. The share `contamination` of them, the least likely, lies
+            below it.
         y : label or array-like, default=None
             Condition of a conditional model: one for each row of X, or one for all rows.
         exposure : array-like of shape (n,), default=None
@@ -217,7 +219,8 @@ class AnomalyDetector(Estimator):
         Parameters
         ----------
         X : array-like of shape (n, d), or images, or frame
-            Rows whose least likely share, `contamination`, lies below the threshold.
+            Rows that set the threshold. The share `contamination` of them, the least likely, lies
+            below it.
         y : label or array-like, default=None
             Condition of a conditional model: one for each row of X, or one for all rows.
         exposure : array-like of shape (n,), default=None
@@ -242,8 +245,8 @@ class AnomalyDetector(Estimator):
     ) -> NDArray[np.float32]:
         """Return the contribution of each feature to the reconstruction term of each row.
 
-        The sum over a row is -log p(x|z) at the posterior mean of z. Features contribute in usual
-        rows too, so look at the difference from usual rows:
+        The sum over a row is -log p(x|z) at the posterior mean of z. Features of usual rows
+        contribute too, so look at the difference from usual rows:
         ``contributions(X) - contributions(X_usual).mean(axis=0)``.
 
         A missing value contributes nothing. The contribution of a categorical variable appears in
@@ -398,11 +401,14 @@ class AnomalyDetector(Estimator):
         parts = read_parts(data, str(path))
         if "detector" not in parts:
             raise ValueError(f"{path} is a model, but not a detector: vaefast.load reads it")
-        fields = parts["detector"].fields
-        detector = cls(from_bytes(data), fields["contamination"], n_samples=fields["n_samples"])
-        detector.vae_ = detector.vae
-        detector.offset_ = float(fields["offset"])
-        detector.decision_scores_ = parts["detector"].tensors["decision_scores"]
+        vae, fields = from_bytes(data), parts["detector"].fields
+        try:
+            detector = cls(vae, fields["contamination"], n_samples=fields["n_samples"])
+            detector.offset_ = float(fields["offset"])
+            detector.decision_scores_ = parts["detector"].tensors["decision_scores"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not hold a usable detector: {error}") from error
+        detector.vae_ = vae
         return detector
 
     def __sklearn_clone__(self) -> Self:
@@ -451,7 +457,8 @@ class AnomalyDetector(Estimator):
 
 def _unfrozen(vae: Any) -> VAE:
     """Return a VAE, taken out of scikit-learn's FrozenEstimator if it is in one."""
-    inner = getattr(vae, "estimator", vae)
+    frozen = sys.modules.get("sklearn.frozen")
+    inner = vae.estimator if frozen and isinstance(vae, frozen.FrozenEstimator) else vae
     if not isinstance(inner, VAE):
         raise TypeError(f"vae={vae!r} must be a VAE")
     return inner

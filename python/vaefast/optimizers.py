@@ -99,7 +99,7 @@ BY_NAME: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 
 def check_optimizer(value: object) -> Optimizer:
     """Return an optimizer, or the one that a name stands for."""
-    if isinstance(value, KINDS):
+    if isinstance(value, KINDS) and type(value) in KINDS:  # a file can't hold one of a user's own
         return value
     check_choice(value, "optimizer", tuple(BY_NAME))
     return BY_NAME[str(value)]()

@@ -1,7 +1,7 @@
 """Schedules: values of beta, capacity or the learning rate that change during training.
 
-A schedule is a frozen value. It is called with the number of epochs done, a real number, and with
-the number of epochs planned, and returns the value for the next step. A schedule has no state, so
+A schedule is an immutable object. Called with the number of epochs done (a real number) and the
+number of epochs planned, it returns the value for the next step. A schedule has no state, so
 interrupted training continues to the same bits. `Plateau` depends on the progress of training,
 which it reads from the history.
 """
@@ -286,8 +286,8 @@ class Plateau:
     learning_rate : float
         Rate at the start.
     patience : int, default=5
-        Number of epochs without a better ELBO before a change, and before each further change.
-        PyTorch's ReduceLROnPlateau(patience=p) waits for one epoch more: it acts as p + 1 here.
+        The rate changes each time that this number of epochs has passed without a better ELBO.
+        PyTorch's ReduceLROnPlateau(patience=p) waits one epoch longer, like p + 1 here.
     factor : float, default=0.1
         Factor of one change, between 0 and 1.
     min_delta : float, default=0.0
@@ -353,7 +353,7 @@ def check_beta(value: object, name: str = "beta") -> float | BetaSchedule:
         `value` is neither a schedule of beta nor a non-negative number. The message calls it
         `name`.
     """
-    if isinstance(value, BetaSchedule):
+    if isinstance(value, BetaSchedule) and type(value) in KINDS:
         return value
     with _mentioning(name, value, "LinearWarmup(epochs=10), SigmoidWarmup or Cyclical"):
         return check_number(value, name, low=0)
@@ -385,7 +385,7 @@ def check_learning_rate(value: object, planned: int, last: int) -> float | RateS
                 f"learning_rate={value!r} must be above 0, but it is 0 before epoch {last}: "
                 "nothing would be learned. Change epochs or end of the schedule."
             )
-    if isinstance(value, RateSchedule):
+    if isinstance(value, RateSchedule) and type(value) in KINDS:
         return value
     with _mentioning("learning_rate", value, "Cosine(1e-3), Step, MultiStep or Plateau"):
         return check_number(value, "learning_rate", above=0)

@@ -19,19 +19,20 @@ from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._engine.training import TrainingConfig, train
-from ._estimator import Estimator, parameter_names
+from ._estimator import Estimator, parameter_names, parameters_of
 from ._input.reader import Reader
 from ._input.rows import Rows, matrix_of
 from ._input.seeds import seed_from
 from ._input.validation import (
     check_callbacks,
     check_integer,
+    check_number,
     warn_of_empty_columns,
     warn_of_scale,
 )
 from ._system.files import atomic_write
 from .checkpoint import Checkpoint
-from .errors import DivergenceError, not_fitted
+from .errors import DivergenceError, MissingExtraError, not_fitted
 from .metrics import Diagnosis, LogLikelihood
 from .metrics.diagnosis import diagnose, warn_of_collapse
 from .optimizers import Name as OptimizerName
@@ -61,8 +62,8 @@ class VAE(Estimator):
     hidden_layer_sizes : sequence of int, default=(256,)
         Widths of the hidden layers of the encoder, from the data to the latent space.
     decoder_layer_sizes : sequence of int or None, default=None
-        Widths of the hidden layers of the decoder, from the latent space to the data. None mirrors
-        the encoder.
+        Widths of the hidden layers of the decoder, from the latent space to the data. By default,
+        the decoder mirrors the encoder.
     activation : str, default="relu"
         Activation of the hidden layers: relu, tanh, sigmoid, elu, leaky_relu, softplus, gelu, silu
         or identity.
@@ -80,54 +81,56 @@ class VAE(Estimator):
     df : float, default=4.0
         Degrees of freedom of student_t.
     missing : str, default="error"
-        Meaning of NaN in X: error refuses it; mask takes it for a missing value, which the
+        Meaning of NaN in X: error refuses it; mask treats it as a missing value, which the
         likelihood ignores and the encoder sees as 0.
     conditional : bool, default=False
-        Whether encoder and decoder are conditioned on y: labels, or numbers.
+        Whether the encoder and the decoder also see y: labels, or numbers.
     objective : str, default="elbo"
-        Training objective: elbo; iwae, the importance-weighted bound of n_samples samples (Burda
-        et al. 2016); or autoencoder, without noise and without KL.
+        Training objective: elbo, the evidence lower bound; iwae, the importance-weighted bound of
+        n_samples samples (Burda et al. 2016); or autoencoder, without noise and without KL.
     n_samples : int, default=1
         Samples of z for each row in training. The encoder runs once for all of them.
     gradient_estimator : str, default="standard"
-        Estimator of the encoder's gradient: standard; stl, through the path of z alone (Roeder et
-        al. 2017); or, for iwae, dreg, the doubly reparameterized one (Tucker et al. 2018).
+        Estimator of the encoder's gradient: standard; stl (sticking the landing), through the path
+        of z alone (Roeder et al. 2017); or, for iwae only, dreg, the doubly reparameterized
+        gradient (Tucker et al. 2018).
     free_bits : float, default=0.0
-        Nats of KL that each latent dimension, averaged over a batch, may spend without cost
+        KL that each latent dimension may have without cost, as a mean over the batch, in nats
         (Kingma et al. 2016).
     capacity : float, schedule or None, default=None
-        Target of the KL in nats, approached from both sides with the weight beta (Burgess et al.
-        2018). None is the usual target 0.
+        Target of the KL, in nats per row. The loss contains beta times the distance of the KL from
+        this target (Burgess et al. 2018). By default the target is 0.
     dropout : float, default=0.0
         Share of hidden units that training drops (Srivastava et al. 2014).
     denoising : (str, float) or None, default=None
-        Noise on the encoder's input in training, and its amount: mask or salt_and_pepper with a
-        probability, gaussian with a standard deviation (Vincent et al. 2008).
+        Noise on the encoder's input in training, and its amount: a probability for mask and
+        salt_and_pepper, a standard deviation for gaussian (Vincent et al. 2008).
     max_grad_norm : float or None, default=None
         Largest norm of the gradient of all parameters. A larger gradient is scaled down.
     beta : float or schedule, default=1.0
-        Weight of the KL in the training loss, a number or a schedule of `vaefast.schedules`, such
-        as linear:10 on the command line. 1 is the ELBO. Reported figures are the ELBO for every
-        beta.
+        Weight of the KL in the training loss: a number or a schedule of `vaefast.schedules`, such
+        as linear:10 on the command line. The loss is minus the ELBO if beta is 1. Whatever beta is,
+        vaefast reports the ELBO.
     optimizer : str or optimizer, default="adam"
-        Rule of the weights' update: adam, adamw or sgd, or an object of `vaefast.optimizers` with
+        Rule that updates the weights: adam, adamw or sgd, or an object of `vaefast.optimizers` with
         settings of its own, such as adamw:weight_decay=0.1 on the command line.
     learning_rate : float or schedule, default=1e-3
-        Step size of the optimizer, a number or a schedule of `vaefast.schedules`, such as
+        Step size of the optimizer: a number or a schedule of `vaefast.schedules`, such as
         cosine:1e-3 on the command line.
     batch_size : int, default=128
-        Rows of one optimizer step. The last batch of an epoch may be smaller: all rows are used.
+        Rows in each optimizer step. The last batch of an epoch may be smaller: all rows are used.
     epochs : int, default=10
         Passes over the rows.
     patience : int or None, default=None
-        Number of epochs without a better validation ELBO after which training stops and restores
-        the best weights. It needs validation rows. None trains all epochs.
+        Training stops after this number of epochs without a better validation ELBO, and restores
+        the best weights. It needs validation rows. By default, all epochs are trained.
     random_state : int, Generator, RandomState or None, default=None
-        Seed of weights, order and noise. On one instruction set the same seed gives the same bits
-        for any number of threads. None is a fresh seed.
+        Seed of the weights, of the order of the rows, and of the noise. On one instruction set
+        (such as AVX2), the same seed gives the same bits for any number of threads. By default,
+        every run has a fresh seed.
     n_threads : int or None, default=None
-        Number of threads. None is the number of CPUs that this process may use, or OMP_NUM_THREADS
-        if that is smaller.
+        Number of threads. The default is the number of CPUs that this process may use, or
+        OMP_NUM_THREADS if that is smaller.
     verbose : bool, default=True
         Whether training shows a progress bar.
 
@@ -232,6 +235,7 @@ class VAE(Estimator):
         validation: Any = None,
         callbacks: Iterable[Callback] = (),
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+        max_time: float | None = None,
     ) -> VAE:
         """Train from fresh weights, or from a checkpoint.
 
@@ -260,6 +264,9 @@ class VAE(Estimator):
             Where and how often to write the state of the training, and whether to continue from
             there; a path alone writes after each epoch and continues if the file exists. `epochs`
             is the total.
+        max_time : float or None, default=None
+            Time in seconds after which no further epoch begins, if another one like the last would
+            exceed it. Where training ends then depends on the machine: the bits do not repeat.
 
         Returns
         -------
@@ -284,7 +291,9 @@ class VAE(Estimator):
         functions = check_callbacks(callbacks)
         early_stopping = self.patience is not None
         data = (X, y, exposure, "X", sample_weight)
-        model = self._start(data, validation, functions, self.epochs, early_stopping, checkpoint)
+        model = self._start(
+            data, validation, functions, self.epochs, early_stopping, checkpoint, max_time
+        )
         if not model.interrupted and not model.deterministic:  # without a KL nothing collapses
             best = int(np.argmax(model.history["validation"])) if early_stopping else -1
             active = model.history["active_units"][best]
@@ -300,6 +309,7 @@ class VAE(Estimator):
         sample_weight: ArrayLike | None = None,
         validation: Any = None,
         callbacks: Iterable[Callback] = (),
+        classes: ArrayLike | None = None,
     ) -> VAE:
         """Train for one more epoch on X, from the present weights and optimizer state.
 
@@ -320,6 +330,9 @@ class VAE(Estimator):
             Rows whose ELBO is measured after the epoch: X, (X, y) or (X, y, exposure).
         callbacks : iterable of callable, default=()
             Functions called as ``f(vae, record)`` after the epoch.
+        classes : array-like, default=None
+            All labels that y may have, for the first call of a conditional model, whose y may lack
+            some. Later calls ignore it.
 
         Returns
         -------
@@ -335,7 +348,7 @@ class VAE(Estimator):
         """
         functions = check_callbacks(callbacks)
         if not self._is_fitted():
-            data = (X, y, exposure, "X", sample_weight)
+            data = (X, y, exposure, "X", sample_weight, classes)
             self._start(data, validation, functions, epochs=1, early_stopping=False)
             return self
         model = self.model_
@@ -349,17 +362,20 @@ class VAE(Estimator):
 
     def _start(
         self,
-        data: tuple[ArrayLike, Any, ArrayLike | None, str, ArrayLike | None],
+        data: tuple[Any, ...],
         validation: Any,
         callbacks: Sequence[Callback],
         epochs: int,
         early_stopping: bool,
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+        max_time: float | None = None,
     ) -> FittedModel:
         """Train from fresh weights or a checkpoint; replace an earlier fit once all is checked."""
         seed = seed_from(self.random_state)
         params = {name: getattr(self, name) for name in parameter_names(VAE)}
         config = self._config(self.epochs, epochs, early_stopping)
+        if max_time is not None:
+            config = replace(config, max_time=check_number(max_time, "max_time", above=0))
         reader, rows = Reader.learn(params, *data)
         watched = _validation_rows(validation, reader)
         if early_stopping and watched is None:
@@ -375,11 +391,10 @@ class VAE(Estimator):
             checkpointer = Checkpointer(checkpoint)
         if checkpoint is not None and checkpoint.resume and checkpoint.file.exists():
             self._model, state = resume(checkpoint.file, params, state.fingerprint)
-            left = 0 if state.finished else config.epochs - self._model.n_iter
-            config = replace(config, epochs=left)
+            config = replace(config, epochs=config.epochs - self._model.n_iter)
         else:
             self._model = FittedModel.start(params, reader, rows, seed)
-        if config.epochs:
+        if not state.finished:  # a run that was killed after its last epoch has yet to end
             self._train(self._model, rows, config, watched, callbacks, state, checkpointer)
         return self._model
 
@@ -853,6 +868,31 @@ class VAE(Estimator):
         """
         return model_to_bytes(self.model_, training)
 
+    def history_frame(self) -> Any:
+        """Return the history as a pandas frame with a row for each epoch.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The figures of `history_`, with epoch as the index, and a column kl_0, kl_1, ... for
+            each latent dimension in place of `kl_per_dimension`.
+
+        Raises
+        ------
+        NotFittedError
+            The model is not fitted yet.
+        MissingExtraError
+            pandas is not installed.
+        """
+        history = dict(self.model_.history)
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("history_frame needs pandas: pip install pandas") from error
+        kl = np.array(history.pop("kl_per_dimension")).reshape(-1, self.model_.latent_dim)
+        frame = pandas.DataFrame({**history, **{f"kl_{i}": kl[:, i] for i in range(kl.shape[1])}})
+        return frame.astype({"validation": float}).set_index("epoch")
+
     # ---------------------------------------------------------------- fitted attributes
 
     @property
@@ -913,8 +953,15 @@ class VAE(Estimator):
     # ---------------------------------------------------------------- protocols
 
     _METADATA = {
-        "fit": ("exposure", "sample_weight", "validation", "callbacks", "checkpoint"),
-        "partial_fit": ("exposure", "sample_weight", "validation", "callbacks"),
+        "fit": (
+            "exposure",
+            "sample_weight",
+            "validation",
+            "callbacks",
+            "checkpoint",
+            "max_time",
+        ),
+        "partial_fit": ("exposure", "sample_weight", "validation", "callbacks", "classes"),
         "score": ("exposure", "sample_weight"),
     }
 
@@ -992,6 +1039,9 @@ def _from_bytes(data: bytes, cls: type[VAE], source: str) -> VAE:
         VAE.__init__(vae, **model.params)
     except TypeError as error:
         raise ValueError(f"{source} does not hold a usable model: {error}") from error
+    for name, parameter in parameters_of(cls).items():  # a subclass may have more of them
+        if not hasattr(vae, name) and parameter.default is not parameter.empty:
+            setattr(vae, name, parameter.default)
     vae.model_ = model
     return vae
 

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import _core
-from .._system.files import atomic_write
+from .._system.files import atomic_write, file_at
 from .._version import __version__
 from ..checkpoint import Checkpoint
 from .container import pack
 from .fitted import FittedModel
 from .state import TrainingState, state_from, state_part
-from .storage import model_from, parts_of, plain, read_parts
+from .storage import UNUSABLE, model_from, parts_of, plain, read_parts
 
 FREE = ("n_threads", "verbose")  # parameters that change no bit
 
@@ -26,9 +28,15 @@ class Checkpointer:
     ----------
     checkpoint : Checkpoint
         Where and how often.
+
+    Raises
+    ------
+    OSError
+        No file can be there.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
+        file_at(checkpoint.file)  # raises before the first epoch rather than after it
         self.checkpoint = checkpoint
         self.steps = 0  # since the last write, like the next one
         self.written = time.monotonic()
@@ -82,7 +90,7 @@ def resume(
     try:
         model = model_from(parts, {name: params[name] for name in FREE})
         state = state_from(parts["training"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except UNUSABLE as error:
         raise ValueError(f"{path} does not hold a usable checkpoint: {error}") from error
     differing = _differences(model, params)
     if model.provenance.isa != _core.ISA:
@@ -90,7 +98,7 @@ def resume(
     if model.provenance.version != __version__:
         differing.append(f"vaefast was {model.provenance.version} and is {__version__}")
     if state.fingerprint != fingerprint:
-        differing.append("the rows of X, y, exposure or validation are others")
+        differing.append("the rows of X, y, exposure, sample_weight or validation are others")
     if differing:
         raise ValueError(
             f"{path} belongs to another training: {'; '.join(differing)}. Continue with what it "
@@ -101,7 +109,8 @@ def resume(
 
 def _differences(model: FittedModel, params: Mapping[str, Any]) -> list[str]:
     def comparable(name: str, value: Any) -> Any:
-        known = name != "random_state" or isinstance(value, int)  # a generator or None: any seed
+        # A generator or None stands for any seed.
+        known = name != "random_state" or isinstance(value, int | np.integer)
         return plain(value) if known else None
 
     found = []

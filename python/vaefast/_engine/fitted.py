@@ -140,13 +140,19 @@ class FittedModel:
         return replace(self, core=core)
 
     def use_threads(self, n_threads: int | None) -> None:
-        """Work with another number of threads from now on; weights and moments stay."""
-        moments, steps = self.moments(), self.core.optimizer_steps
-        self.params["n_threads"] = n_threads
-        self.reset_optimizer()
-        for slot, tensors in moments.items():
-            self.core.set_tensors(tensors, slot)
-        self.core.optimizer_steps = steps
+        """Work with another number of threads from now on; weights and moments stay.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `n_threads` is not a number of threads. The model stays as it was.
+        """
+        params = {**self.params, "n_threads": n_threads}
+        core = restore_core(params, self.features, self.weights(), self.reader.width)
+        for slot, tensors in self.moments().items():
+            core.set_tensors(tensors, slot)
+        core.optimizer_steps = self.core.optimizer_steps
+        self.core, self.params = core, params
 
     def reset_optimizer(self) -> None:
         """Forget the optimizer's moments, which may no longer be finite."""
@@ -192,7 +198,8 @@ class FittedModel:
         assert isinstance(rows, RowData)
         known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
         if (given := np.asarray(X)).dtype == np.float64:
-            known = given.reshape(known.shape)
+            # The values that the mask of a masked array hides are missing too.
+            known = np.where(np.isnan(known), np.nan, given.reshape(known.shape))
         guess = self.decode(self.core.encode(rows)[0], y).reshape(known.shape)
         if rows.log_exposure is not None:
             likelihoods.expose(guess, self.columns, rows.log_exposure)

@@ -38,7 +38,7 @@ def log_likelihood(
     LogLikelihood
         Estimates and standard errors in nats.
     """
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     n = len(rows)
     first, step = 0, max(1, FIRST_SAMPLES // n_samples)  # row numbers

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
-REDRAW_SECONDS = 0.1  # a terminal's bar; a log gets a line every 10 seconds
+REDRAW_SECONDS = 0.5  # of a bar in a terminal or a notebook
+LOG_SECONDS = 10  # between two lines in a log
 
 
 class Progress:
@@ -33,14 +35,16 @@ class Progress:
         self.validation = ""
         self.drawn = 0.0
         if shown and sys.stderr is not None:
-            from tqdm import tqdm
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without ipywidgets gets a bar of text
+                from tqdm.auto import tqdm
 
             self.bar = tqdm(
                 total=n * epochs,
                 unit=" rows",
                 unit_scale=True,
                 dynamic_ncols=True,
-                mininterval=REDRAW_SECONDS if _is_terminal(sys.stderr) else 10,
+                mininterval=REDRAW_SECONDS if _is_terminal(sys.stderr) else LOG_SECONDS,
             )
             self.bar.set_description(f"epoch {self.epoch}/{self.last}", refresh=False)
 

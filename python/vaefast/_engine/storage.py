@@ -114,7 +114,7 @@ def model_from(
         The parts are not those of a model, or contradict each other.
     """
     for name, part in parts.items():
-        if part.version > KNOWN.get(name, 0):
+        if name not in KNOWN or part.version > KNOWN[name]:
             raise ValueError(
                 f"a later version of vaefast saved it: this one does not know version "
                 f"{part.version} of the part {name!r}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,7 @@ class TrainingConfig:
     capacity: float | BetaSchedule | None
     patience: int | None
     verbose: bool
+    max_time: float | None = None  # seconds
 
 
 def train(
@@ -66,16 +68,19 @@ def train(
     DivergenceError
         The loss is no longer finite. The weights are those of the last epoch before that.
     """
-    core, history = model.core, model.history
+    history = model.history
     state = TrainingState(best_epoch=model.n_iter) if state is None else state
     monitored = _monitored(rows if validation is None else validation, model.features)
     model.interrupted = False
-    with Progress(model.n_iter, config.epochs, len(rows), config.verbose) as progress:
+    began = time.perf_counter()
+    shown = config.verbose and config.epochs > 0
+    with Progress(model.n_iter, config.epochs, len(rows), shown) as progress:
         done = model.n_iter
         try:
             for epoch in range(done + 1, done + config.epochs + 1):
                 loop = _Loop(model, rows, config, validation, state, checkpointer, progress)
                 record = _train_epoch(loop, epoch, _rate(config, history))
+                core = model.core  # which a callback may replace, by another number of threads
                 mu, logvar = core.encode(monitored)
                 kl = kl_per_dimension(mu, logvar) * (not model.deterministic)
                 record["kl_per_dimension"] = kl.tolist()
@@ -84,13 +89,16 @@ def train(
                     history[key].append(record[key])
                 done, state.epoch = epoch, None
                 progress.finish_epoch(record)
-                answers = [callback(dict(record)) for callback in callbacks]
+                answers = [callback(deepcopy(record)) for callback in callbacks]
                 stop = [isinstance(a, (bool, np.bool_)) and bool(a) for a in answers]
                 if config.patience is not None:
                     if record["validation"] > state.best_elbo:
                         state.best_elbo, state.best_epoch = record["validation"], epoch
-                        state.best = core.tensors()
+                        state.best = model.weights()
                     stop.append(epoch - state.best_epoch >= config.patience)
+                if config.max_time is not None:
+                    spent = time.perf_counter() - began
+                    stop.append(spent + record["seconds"] > config.max_time)
                 if any(stop):
                     break
                 if checkpointer is not None:
@@ -102,7 +110,7 @@ def train(
     if model.interrupted:
         return
     if state.best is not None:
-        core.set_tensors(state.best)
+        model.set_weights(state.best)
     if checkpointer is not None:
         state.finished = True
         checkpointer.write(model, state)

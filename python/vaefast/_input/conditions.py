@@ -34,7 +34,7 @@ class Conditions:
     scales: tuple[float, ...] = ()
 
     @classmethod
-    def learn(cls, y: ArrayLike | None, n: int) -> Conditions:
+    def learn(cls, y: ArrayLike | None, n: int, classes: ArrayLike | None = None) -> Conditions:
         """Return the encoding of y.
 
         Parameters
@@ -43,11 +43,14 @@ class Conditions:
             Labels, (n,), that are integers, strings or booleans; or numbers, (n,) or (n, width).
         n : int
             Number of rows.
+        classes : array-like, default=None
+            All labels that y may have. None takes those that it has.
 
         Raises
         ------
         TypeError, ValueError
-            y is missing, has another form or another number of rows, or more than 1,000 labels.
+            y is missing, has another form or another number of rows, or more than 1,000 labels, or
+            a label that is not among the classes.
         """
         if y is None:
             raise ValueError("conditional=True needs y: a label, or numbers, for each row")
@@ -62,19 +65,30 @@ class Conditions:
                 f"({n},), such as y.ravel() or one column of a frame; numbers must be floats"
             )
         if array.ndim == 1 and kind in LABELS:
-            classes = tuple(np.unique(array).tolist())
-            if len(classes) > MAX_CLASSES:
+            known = tuple(np.unique(array if classes is None else _array(classes)).tolist())
+            if unknown := set(np.unique(array).tolist()) - set(known):
+                raise ValueError(f"y holds {min(unknown)!r}, which is not among the classes")
+            if len(known) > MAX_CLASSES:
                 raise ValueError(
-                    f"y has {len(classes)} different labels, expected at most {MAX_CLASSES}. To "
+                    f"y has {len(known)} different labels, expected at most {MAX_CLASSES}. To "
                     "condition on numbers, pass floats."
                 )
-            return cls(len(classes), classes)
+            return cls(len(known), known)
         numbers = array.reshape(n, -1).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):  # encode refuses what is not finite
             means, scales = numbers.mean(axis=0), numbers.std(axis=0)
-        usable = np.isfinite(scales) & (scales > 0)
+        varied = (numbers != numbers[:1]).any(axis=0)  # rounding alone may make scales > 0
+        usable = np.isfinite(scales) & (scales > 0) & varied
         means, scales = np.where(usable, means, 0.0), np.where(usable, scales, 1.0)
         return cls(numbers.shape[1], None, tuple(means.tolist()), tuple(scales.tolist()))
+
+    def spread(self, y: ArrayLike | None, n: int) -> NDArray[Any] | None:
+        """Return y as an array, in which one condition for all rows is repeated n times."""
+        if y is None:
+            return None
+        array = _rectangular(y)
+        alone = array.ndim == (0 if self.classes is not None or self.width == 1 else 1)
+        return np.broadcast_to(array, (n, *array.shape)) if alone else array
 
     def encode(self, y: ArrayLike | None, n: int) -> NDArray[np.float32]:
         """Return y as numbers, (n, width).
@@ -91,11 +105,10 @@ class Conditions:
         TypeError, ValueError
             y is missing, has another form than in the fit, or holds an unknown label.
         """
-        if y is None:
+        array = self.spread(y, n)
+        if array is None:
             raise ValueError(f"the model is conditional: pass y, {self.form()}")
-        array = _array(y)
-        if array.ndim == (0 if self.classes is not None or self.width == 1 else 1):
-            array = np.broadcast_to(array, (n, *array.shape))  # one condition for all rows
+        array = _array(array)
         if self.classes is not None:
             return self._one_hot(array[:, 0] if array.shape == (n, 1) else array, n)
         if array.size != n * self.width or array.dtype.kind not in "biuf":
@@ -138,12 +151,17 @@ class Conditions:
         return f"one of the labels {shown}" + (", ..." if len(self.classes) > 12 else "")
 
 
+def _rectangular(y: ArrayLike) -> NDArray[Any]:
+    """Return y as an array; ValueError if its rows have different lengths."""
+    try:
+        return np.asarray(y)
+    except ValueError as error:
+        raise ValueError(f"y is not a rectangular array: {error}") from error
+
+
 def _array(y: ArrayLike) -> NDArray[Any]:
     """Return y as an array of labels or finite numbers; ValueError or TypeError otherwise."""
-    try:
-        array = np.asarray(y)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"y is not a rectangular array: {error}") from error
+    array = _rectangular(y)
     if array.dtype == object and all(isinstance(value, str) for value in array.flat):
         array = array.astype(str)
     if array.dtype.kind not in "biufUS":

@@ -58,10 +58,12 @@ class Reader:
         exposure: ArrayLike | None = None,
         name: str = "X",
         sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
     ) -> tuple[Reader, Rows]:
         """Return the reader of rows like those of X, and the rows of X, read once.
 
-        Rows of weight 0 are left out before anything is learned.
+        Rows of weight 0 are left out before anything is learned. `classes` are the labels of y,
+        where y may lack some.
 
         Raises
         ------
@@ -71,12 +73,13 @@ class Reader:
         if isinstance(X, Prepared):
             return X.reader, X.rows
         matrix, shape = to_matrix(X, name)
-        matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         if not isinstance(params["conditional"], bool | np.bool_):
             raise TypeError(f"conditional={params['conditional']!r} must be True or False")
+        y = y if params["conditional"] else None
+        matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         reader = cls.of(params, shape)
         if params["conditional"]:
-            reader = replace(reader, conditions=Conditions.learn(y, len(matrix)))
+            reader = replace(reader, conditions=Conditions.learn(y, len(matrix), classes))
         reader = replace(
             reader,
             names=names_of(X),
@@ -126,6 +129,7 @@ class Reader:
         matrix, shape = to_matrix(X, name)
         check_names(names_of(X), self.names, name)
         check_features(matrix, shape, self.shape, name)
+        y = None if self.conditions is None else self.conditions.spread(y, len(matrix))
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         return self._rows(matrix, y, exposure, name, weights)
 

@@ -106,7 +106,7 @@ def weighted(
     ------
     ValueError
         `sample_weight` does not hold one finite number of at least 0 for each row, or no number
-        above 0.
+        above 0. Rows are left out, but y or exposure does not have as many rows as X.
     """
     if sample_weight is None:
         return matrix, y, exposure, None
@@ -133,7 +133,19 @@ def weighted(
             "number."
         )
     if not kept.all():
-        y, exposure = (None if part is None else np.asarray(part)[kept] for part in (y, exposure))
+        y, exposure = _kept(y, "y", kept), _kept(exposure, "exposure", kept)
         chosen: Matrix = np.ascontiguousarray(matrix[kept])  # type: ignore[assignment]
         return chosen, y, exposure, weights[kept]
     return matrix, y, exposure, weights
+
+
+def _kept(values: Any, name: str, kept: NDArray[np.bool_]) -> Any:
+    """Return the values of the rows that are kept."""
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.shape[:1] != kept.shape:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected one entry for each of {len(kept)} rows"
+        )
+    return array[kept]

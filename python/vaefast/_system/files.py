@@ -34,15 +34,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     OSError
-        The folder does not exist, `path` is a folder, or the file cannot be written.
+        The file cannot be written, or `file_at` finds that it can't be there.
     """
-    path = Path(path).expanduser()
-    if path.is_symlink():
-        path = path.resolve()
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
+    path = file_at(path)
     _remove_stale(path.parent)
     temporary = path.with_name(
         f"{temporary_prefix()}{os.getpid()}-{secrets.token_hex(6)}{path.suffix}"
@@ -61,6 +55,26 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error  # hides the temporary name
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_at(path: str | os.PathLike[str]) -> Path:
+    """Return where a file is or will be, with ~ and symbolic links resolved.
+
+    Raises
+    ------
+    OSError
+        The folder does not exist, or `path` is a folder, a device or a pipe.
+    """
+    path = Path(path).expanduser()
+    if path.is_symlink():
+        path = path.resolve()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is a device or a pipe, not a file", str(path))
+    return path
 
 
 def temporary_prefix() -> str:

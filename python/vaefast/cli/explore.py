@@ -39,7 +39,7 @@ def explore(
     show: bool,
     force: bool,
 ) -> None:
-    """Write a web page that explores the latent space; open it.
+    """Write and open a web page that explores the latent space.
 
     The page is one HTML file with the decoder inside; it needs no network and no server. Moving the
     pointer over a map of the latent space decodes that place. The page also has sliders, morphs and

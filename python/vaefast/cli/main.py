@@ -25,7 +25,7 @@ def main() -> None:
 
     \b
     Start with:
-        vaefast train              Train on built-in data; write a model and pictures.
+        vaefast train              Train on built-in data, and write a model and pictures.
         vaefast COMMAND --help     Show the options of a command.
     """
 

@@ -167,7 +167,7 @@ def direction(
     out: Path | None,
     force: bool,
 ) -> None:
-    """Give images more and less of an attribute.
+    """Show images with less and with more of an attribute.
 
     Two groups of rows of DATA define the attribute: rows with it and rows without it. Choose each
     group by a label or by row numbers. MODEL is a file that train wrote, or its folder.

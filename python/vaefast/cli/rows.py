@@ -88,7 +88,7 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
 @out_option("imputed.csv", "A name that ends in .npy gets an array.")
 @force_option
 def impute(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
-    """Fill the missing values of DATA with what MODEL expects.
+    """Fill in the missing values of DATA with MODEL's estimates.
 
     A missing value is an empty cell of a CSV file, NA, or NaN. All other cells of a CSV file are
     copied unchanged. MODEL is a file that train wrote, or its folder. It must be trained with

@@ -52,19 +52,20 @@ CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is f
 @click.option(
     "--checkpoint",
     is_flag=True,
-    help="Write the state of the training to the folder after each epoch. --resume continues from "
-    "there.",
+    help="Save a checkpoint, the state of the training, to the folder after each epoch. --resume "
+    "continues from there.",
 )
 @click.option(
     "--checkpoint-every",
     type=as_interval,
     metavar="N|Nsteps|Nmin",
-    help="Write it every N epochs, steps or minutes instead: 5, 1000steps or 10min.",
+    help="Save the checkpoint every N epochs, steps or minutes instead: 5, 1000steps or 10min.",
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue a training that was killed, in the folder --out, to the same bits.",
+    help="Continue a training run that was killed, in the folder --out. The result has the same "
+    "bits as an uninterrupted run.",
 )
 @vae_options
 def train(
@@ -78,14 +79,14 @@ def train(
     resume: bool,
     **parameters: Any,
 ) -> None:
-    """Train a model; write it, with pictures, to a folder.
+    """Train a model and write it to a folder, with pictures.
 
     DATA is the name of a data set (strokes, mnist, fashion-mnist), the path of an IDX, .npy, .npz
     or CSV file, or a folder of images. The default is strokes: digits that vaefast draws itself.
 
-    The test uses the test rows of the data set. If it has none, a tenth of the rows is held out.
-    Ctrl-C and SIGTERM end training early and write the model trained so far. If the loss becomes
-    infinite or NaN, the model of the epoch before is written.
+    After training, the model is scored on the test rows of the data set. If it has none, a tenth of
+    the rows is held out for this. Ctrl-C and SIGTERM end training early and write the model trained
+    so far. If the loss becomes infinite or NaN, the model of the epoch before is written.
 
     \b
     Examples:
@@ -105,10 +106,16 @@ def train(
         raise click.UsageError("--patience needs validation rows: add --validation 0.1.")
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the run: add --out FOLDER.")
-    if resume and out is not None and not (out / CHECKPOINT).exists():
+    unfinished = None if out is None else out.expanduser() / CHECKPOINT
+    if resume and unfinished is not None and not unfinished.exists():
         raise click.UsageError(
-            f"--resume: {out / CHECKPOINT} does not exist. A run writes it with --checkpoint, and "
+            f"--resume: {unfinished} does not exist. A run writes it with --checkpoint, and "
             "removes it when it is finished."
+        )
+    if not (resume or force) and unfinished is not None and unfinished.exists():
+        raise click.UsageError(
+            f"{unfinished.parent} holds a run that is not finished ({CHECKPOINT}). Continue it "
+            "with --resume, or replace it with --force."
         )
     with _run_folder(out, data, outputs.FILES, force or resume) as folder:
         dataset = datasets.load(data, image_size=image_size)
@@ -122,6 +129,8 @@ def train(
             )
         reader, rows = Reader.learn(vae.get_params(), dataset.X, dataset.y, name=data)
         reader = replace(reader, names=dataset.columns)
+        if dataset.X_test is not None:  # rather an error now than after the training
+            reader.read(dataset.X_test, dataset.y_test, name=f"{data}, test rows,")
         chosen, held_out, test = inputs.split(dataset, validation, parameters["random_state"] or 0)
         for_validation = "" if held_out is None else f", {len(held_out):,} for validation"
         click.echo(
@@ -139,8 +148,8 @@ def train(
         with _termination() as terminated:
             diverged = _fit(vae, Prepared(reader, training), validating, point)
         outputs.write_model(folder, vae)
-        if point is not None and not vae.interrupted_:
-            point.file.unlink(missing_ok=True)
+        if not vae.interrupted_:
+            (folder / CHECKPOINT).unlink(missing_ok=True)
         if diverged:
             left_out = outputs.remove_pictures(folder, "training diverged")
         else:

@@ -62,7 +62,8 @@ def traverse(
     dimensions : sequence of int, default=None
         The k dimensions to change, counted from 0. None is all dimensions.
     start : array-like of shape (d,) or one image, default=None
-        Row whose code the unchanged dimensions keep. None is the origin, the mean of the prior.
+        Row whose code gives the values of the unchanged dimensions. By default these values are 0,
+        the mean of the prior.
     values : array-like of shape (m,), default=(-3, -2, -1, 0, 1, 2, 3)
         Values that the changed dimension takes. The prior has mean 0 and standard deviation 1.
 

@@ -32,7 +32,7 @@ def direction(vae: VAE, X_with: ArrayLike, X_without: ArrayLike) -> Floats:
     Returns
     -------
     ndarray of shape (latent_dim,), float32
-        The direction. The length is one standard deviation of the codes of both groups along it.
+        The direction. Its length is the standard deviation of the codes of both groups along it.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def shift(
     direction : array-like of shape (latent_dim,)
         Direction to move in, such as the function `direction` returns.
     strengths : array-like of shape (k,), default=(-2, -1, 0, 1, 2)
-        Factors of the direction that are added to each code. 0 is the reconstruction of the row.
+        Multiples of the direction to add to each code. 0 gives the reconstruction of the row.
 
     Returns
     -------

@@ -21,7 +21,7 @@ class Plane(NamedTuple):
     origin : ndarray of shape (latent_dim,), float32
         Code at the coordinates (0, 0).
     axes : ndarray of shape (2, latent_dim), float32
-        Orthonormal steps in the latent space, one for each unit of a coordinate.
+        Orthonormal vectors of the latent space, one for each coordinate.
     variance_ratio : ndarray of shape (2,), float64
         Share of the total variance of the codes along each axis.
     """
@@ -31,7 +31,7 @@ class Plane(NamedTuple):
     variance_ratio: NDArray[np.float64]
 
     def project(self, codes: ArrayLike) -> Floats:
-        """Return the coordinates of the points of the plane that are nearest to codes.
+        """Project codes onto the plane; return the coordinates.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ def plane(codes: ArrayLike) -> Plane:
     Returns
     -------
     Plane
-        The plane. The coordinate with the largest absolute value of each axis is positive.
+        The plane. In each axis, the component with the largest absolute value is positive.
 
     Raises
     ------

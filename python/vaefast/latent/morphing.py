@@ -73,14 +73,14 @@ def path(codes: ArrayLike, steps: int = 10, how: str = "linear") -> Floats:
     steps : int, default=10
         Number of codes from one given code to the next, both included; at least 2.
     how : {"linear", "spherical"}, default="linear"
-        Shape of the path between two codes. linear is a straight line. spherical turns the
-        direction from the origin at a constant rate (slerp, Shoemake 1985), while the distance from
-        the origin changes linearly.
+        Shape of the path between two codes. linear is a straight line. spherical turns around the
+        origin at a constant rate (slerp, Shoemake 1985), while the distance from the origin changes
+        linearly.
 
-        In many dimensions the codes of the prior lie at about the same distance from the origin. A
-        spherical path stays at that distance, but a straight line passes through the middle, where
-        there are few codes (White 2016). The path is straight if the turn is not defined, which is
-        so for a code at the origin and for two opposite codes.
+        In many dimensions, nearly all codes drawn from the prior have about the same distance from
+        the origin. A spherical path stays at that distance. A straight line passes through the
+        middle, where there are few codes (White 2016). For a code at the origin and for two
+        opposite codes the turn is not defined, so the path is straight.
 
     Returns
     -------

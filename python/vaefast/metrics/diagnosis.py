@@ -35,8 +35,8 @@ class Diagnosis:
         KL(q(z_k|x) || p(z_k)) of each unit, mean over the rows, in nats. The sum over units is the
         `kl` of `VAE.evaluate`.
     information : ndarray of shape (latent_dim,), float64
-        Mutual information of the row and z_k in nats, at most log(n_rows). It is the first of the
-        two parts of `kl` (Hoffman & Johnson 2016).
+        Mutual information of the row and z_k in nats, at most log(n_rows). It is the first of two
+        parts that add up to `kl` (Hoffman & Johnson 2016).
     distance : ndarray of shape (latent_dim,), float64
         KL(q(z_k) || p(z_k)) of the aggregate posterior in nats, the second part of `kl`. It is
         computed on a grid over the range of z_k. A posterior narrower than one step of the grid,

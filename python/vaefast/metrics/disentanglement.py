@@ -57,10 +57,10 @@ class DCI(NamedTuple):
 def mig(codes: ArrayLike, factors: Factors, bins: int = 20) -> float:
     """Return the mutual information gap (Chen et al. 2018).
 
-    The gap of a factor is the difference of two mutual informations, divided by the entropy of the
-    factor: that with the unit that shares most information with the factor, and that with the
-    second such unit. The score is the mean over factors. Codes and continuous factors are
-    discretized into bins of equally many rows, so the score does not change under monotone maps.
+    Each unit has a mutual information with a factor. The gap of the factor is the largest of these
+    minus the second largest, divided by the entropy of the factor. The score is the mean over
+    factors. Codes and continuous factors are discretized into bins of equally many rows, so the
+    score does not change under monotone maps.
 
     Parameters
     ----------
@@ -142,9 +142,9 @@ def dci(codes: ArrayLike, factors: Factors) -> DCI:
     """Return disentanglement, completeness and informativeness (Eastwood & Williams 2018).
 
     A lasso predicts each factor from all codes, where codes and factors are standardized. A factor
-    of classes becomes a column of zeros and ones for each class, and the mean over these columns
-    counts. Half of the rows train the lasso, a quarter selects the largest penalty within one
-    standard error of the best, and a quarter tests it.
+    of classes becomes a column of zeros and ones for each class, and results are averaged over
+    these columns. Half of the rows train the lasso, a quarter selects the largest penalty within
+    one standard error of the best, and a quarter tests it.
 
     The matrix R of absolute weights gives the first two scores (section 2 of the paper). Each row
     of R, divided by the row sum, is a distribution over factors; each column, divided by the column
@@ -154,7 +154,7 @@ def dci(codes: ArrayLike, factors: Factors) -> DCI:
 
     Informativeness is 1 minus the squared error divided by the variance. The paper reports the
     error itself; here a larger score is better, as for the other two. The lasso is linear, so it
-    does not see a dependence on a unit that rises and falls again.
+    misses a factor that first rises and then falls as a unit grows.
 
     Parameters
     ----------

@@ -39,8 +39,8 @@ class LogLikelihood:
     def standard_error(self) -> float:
         """Standard error of the mean, from the sampling of z alone.
 
-        The rows count as fixed and as distinct: equal rows share their noise, so their errors do
-        not cancel.
+        It takes the rows as given and as distinct. Equal rows share their noise, so their errors do
+        not average out, and the true standard error is larger.
         """
         return float(np.sqrt(np.sum(self.row_errors**2)) / len(self.rows))
 

@@ -255,8 +255,8 @@ def manifold(
 ) -> Image.Image:
     """Draw the images that a model decodes from a grid of codes, without gaps between them.
 
-    The coordinates of the grid are the quantiles (i + 1/2) / n of the standard normal, so each
-    image stands for the same share of the prior (Kingma & Welling 2014, figure 4). The first
+    The coordinates of the grid are quantiles of the standard normal, at (i + 1/2) / n. Each image
+    therefore stands for the same share of the prior (Kingma & Welling 2014, figure 4). The first
     coordinate increases to the right, and the second to the top.
 
     Parameters

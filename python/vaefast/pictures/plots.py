@@ -19,7 +19,7 @@ DECODED = 18  # number of images along the longer side of the decoded region of 
 
 
 def loss_curve(history: Mapping[str, Sequence[float | None]]) -> Figure:
-    """Plot the ELBO, the reconstruction term and the KL of a training, in nats per row.
+    """Plot the ELBO, the reconstruction term and the KL during training, in nats per row.
 
     Each of the three has a panel with a separate scale, because they differ by orders of magnitude.
 

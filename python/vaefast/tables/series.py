@@ -93,7 +93,7 @@ class Series:
 
 
 def unsupported(name: Name, what: object, hint: str = "") -> TypeError:
-    """Return the error for a column that holds something else than the `KINDS`."""
+    """Return the error for a column that holds something other than the `KINDS`."""
     return TypeError(f"column {name!r} holds {what}, {_EXPECTED}{hint}")
 
 

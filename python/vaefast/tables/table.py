@@ -182,8 +182,9 @@ class Table:
             Rows in the form that `encode` returns. Categorical and bernoulli columns may hold
             probabilities.
         random_state : int, Generator or None, default=None
-            Seed for drawing categories and booleans with their probabilities. None takes the most
-            probable category, and True from a probability of 1/2 on. Numbers are never drawn.
+            Seed for drawing categories and booleans with their probabilities. None draws nothing:
+            it takes the most probable category, and True if its probability is at least 1/2.
+            Numbers are never drawn.
 
         Returns
         -------
