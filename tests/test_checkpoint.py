@@ -130,6 +130,19 @@ def test_a_finished_training_is_not_done_again(X, tmp_path):
     assert path.read_bytes() == written
 
 
+def test_fits_of_a_limited_time_add_up_to_the_same_bits(X, tmp_path):
+    path = tmp_path / "run.safetensors"
+    params = {"patience": 4, "learning_rate": 0.3, "likelihood": "gaussian"}
+    whole = small(**params).fit(X, validation=X[:9])
+    for epochs in range(1, 5):
+        limited = {"checkpoint": path, "max_time": 1e-9}  # time for one epoch
+        part = small(**params).fit(X, validation=X[:9], **limited)
+        assert part.n_iter_ == epochs
+        assert part.score(X[:9]) == max(part.history_["validation"])
+    assert_same(part, whole)
+    assert_same(vaefast.load(path), whole)
+
+
 def test_resume_false_starts_anew(X, tmp_path):
     path = tmp_path / "run.safetensors"
     small(random_state=1).fit(X, checkpoint=path)

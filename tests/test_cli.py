@@ -369,8 +369,9 @@ def test_a_home_folder_of_a_run_is_spelled_as_the_shell_does(digits_file, tmp_pa
 
 def test_resume_needs_a_folder(digits_file):
     assert "add --out FOLDER" in fail("train", digits_file, "--resume", code=2)
-    message = fail("train", digits_file, "--checkpoint-every", "5hours", code=2)
-    assert "expected 5, 1000steps or 10min, got '5hours'" in message
+    for text in ("5hours", ".", "1.2.3"):
+        message = fail("train", digits_file, "--checkpoint-every", text, code=2)
+        assert f"expected 5, 1000steps or 10min, got {text!r}" in message
 
 
 def test_sigterm_writes_the_model_so_far(digits_file, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import vaefast
-from commands import fail, names, read_csv, succeed
+from commands import SMALL, fail, names, read_csv, succeed
 from vaefast import datasets
 
 
@@ -29,6 +29,22 @@ def test_reconstruct_takes_indexes_as_one_writes_them(
     succeed("reconstruct", "--index", 7, "--out", tmp_path / "one.png", digits_run, digits_file)
     with Image.open(tmp_path / "0.png") as three, Image.open(tmp_path / "one.png") as one:
         assert three.width - one.width == 2 * (84 + 2)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
+def test_bytes_that_a_model_takes_as_they_are_are_drawn_as_the_same_floats(likelihood, tmp_path):
+    X = np.random.default_rng(0).integers(2 if likelihood == "bernoulli" else 9, size=(60, 6, 6))
+    pictures = []
+    for kind in (np.uint8, np.float32):
+        folder = tmp_path / np.dtype(kind).name
+        file = tmp_path / f"{folder.name}.npz"
+        np.savez(file, X=X.astype(kind))
+        succeed("train", file, "--out", folder, "--likelihood", likelihood, *SMALL)
+        succeed("nearest", folder, file, "--seed", 1, "--out", folder / "nearest.png")
+        succeed("reconstruct", folder, file, "--out", folder / "rows.png")
+        drawn = ("reconstructions.png", "samples.png", "nearest.png", "rows.png")
+        pictures.append([(folder / name).read_bytes() for name in drawn])
+    assert pictures[0] == pictures[1]
 
 
 def test_reconstruct_reads_the_split_that_is_asked_for(

@@ -227,6 +227,7 @@ def test_an_interrupted_training_is_not_judged(X):
     assert collapsed(epochs=9).fit(X, callbacks=[press_ctrl_c]).interrupted_
 
 
+@pytest.mark.filterwarnings("ignore:X has columns far from unit variance")
 def test_the_weights_that_patience_restored_are_judged_not_the_last(X):
     """The rising beta makes the units inactive, but the best ELBO belongs to an earlier epoch."""
     params: dict[str, Any] = {"beta": SigmoidWarmup(6, end=30), "batch_size": 4, "epochs": 6}

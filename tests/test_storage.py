@@ -295,6 +295,9 @@ def test_what_a_killed_process_left_is_removed(vae, tmp_path):
     ]
     for path in (stale, *kept):
         path.touch()
+        os.utime(path, (0, 0))
+    kept.append(tmp_path / f"{prefix}{ended.pid}-4567.safetensors")  # perhaps being written
+    kept[-1].touch()
     vae.save(tmp_path / "model.safetensors")
     assert not stale.exists()
     assert all(path.exists() for path in kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,26 @@ def test_a_callback_may_change_the_number_of_threads():
         np.testing.assert_array_equal(vae.model_.weights()[name], tensor)
     assert vae.history_["kl_per_dimension"] == same.history_["kl_per_dimension"]
     assert vae.model_.core.optimizer_steps == same.model_.core.optimizer_steps
+
+
+def test_another_thread_may_change_the_number_of_threads_amid_a_training():
+    X = np.random.default_rng(0).random((30_000, 10)).astype(np.float32)
+    params: dict[str, Any] = {"hidden_layer_sizes": (32,), "epochs": 3, "batch_size": 8}
+    params |= {"objective": "autoencoder", "random_state": 0}
+    vae = VAE(**params, n_threads=1, verbose=False)
+    begun = threading.Event()
+    training = threading.Thread(
+        target=vae.fit, args=(X,), kwargs={"callbacks": [lambda vae, record: begun.set()]}
+    )
+    training.start()
+    assert begun.wait(60)
+    vae.n_threads = 2
+    vae.transform(X[:10])
+    training.join()
+    alone = VAE(**params, n_threads=1, verbose=False).fit(X)
+    for name, tensor in alone.model_.weights().items():
+        np.testing.assert_array_equal(vae.model_.weights()[name], tensor)
+    assert vae.model_.core.n_threads == 2
 
 
 # ------------------------------------------------------------------ the container's files

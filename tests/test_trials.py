@@ -175,7 +175,13 @@ def test_draws_of_enormous_rates_stay_finite(likelihood):
 
 @pytest.mark.parametrize(
     ("likelihood", "factor"),
-    [("gaussian", 1e-5), ("laplace", 2000.0), ("student_t", 1e4), ([("gaussian", 4)], 500.0)],
+    [
+        ("gaussian", 1e-5),
+        ("gaussian", 0.05),
+        ("laplace", 20.0),
+        ("student_t", 1e4),
+        ([("gaussian", 4)], 500.0),
+    ],
     ids=str,
 )
 def test_columns_far_from_unit_variance_are_named(likelihood, factor):
@@ -303,3 +309,12 @@ def test_classes_that_a_first_batch_lacks_are_declared():
     assert vae.sample(2, 0, y="c").shape == (2, 4)
     with pytest.raises(ValueError, match="y holds 'c', which is not among the classes"):
         small(conditional=True).partial_fit(X, y, classes=["a", "b"])
+
+
+def test_bytes_that_stay_dark_are_mentioned():
+    X = np.random.default_rng(0).integers(0, 17, (60, 4, 4), dtype=np.uint8)
+    with pytest.warns(UserWarning, match="bytes up to 16.*no value exceeds 0.06.*pass X / 16"):
+        small().fit(X)
+    X[0, 0, 0] = 200
+    small().fit(X)
+    small(likelihood="poisson").fit(X // 13)

@@ -83,6 +83,55 @@ class Estimator:
             setattr(self, name, value)
         return self
 
+    def get_metadata_routing(self) -> Any:
+        """Return which arguments of which methods scikit-learn's meta-estimators pass on."""
+        from sklearn.utils.metadata_routing import MetadataRequest
+
+        found = getattr(self, "_metadata_request", None)
+        if found is not None:
+            return found
+        request = MetadataRequest(owner=type(self).__name__)
+        for method, names in self._METADATA.items():
+            for name in names:
+                getattr(request, method).add_request(param=name, alias=None)
+        return request
+
+    def set_fit_request(self, **requests: Any) -> Self:
+        """Choose the arguments of `fit` that meta-estimators pass on, such as exposure=True."""
+        return self._request("fit", requests)
+
+    def _request(self, method: str, requests: Mapping[str, Any]) -> Self:
+        routing = self.get_metadata_routing()
+        for name, alias in requests.items():
+            check_choice(name, f"{method} argument", self._METADATA.get(method, ()))
+            if alias != UNCHANGED:
+                getattr(routing, method).add_request(param=name, alias=alias)
+        self._metadata_request = routing  # the name that clone copies
+        return self
+
+    def __repr__(self) -> str:
+        defaults = parameters_of(type(self))
+        params = self.get_params(deep=False)
+        changed = {
+            name: value
+            for name, value in params.items()
+            if repr(value) != repr(defaults[name].default)
+        }
+        shown = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+        return f"{type(self).__name__}({shown})"
+
+    def _repr_html_(self) -> str | None:
+        """Return scikit-learn's diagram of the estimator, where scikit-learn is loaded."""
+        if "sklearn" not in sys.modules:
+            return None
+        from sklearn.utils import estimator_html_repr
+
+        return str(estimator_html_repr(self))
+
+
+class Transformer(Estimator):
+    """Base of estimators with `transform`, `partial_fit` and `score`."""
+
     def set_output(self, *, transform: str | None = None) -> Self:
         """Choose the container that `transform` returns.
 
@@ -121,23 +170,6 @@ class Estimator:
         """Return the names of the columns that `transform` returns."""
         raise NotImplementedError
 
-    def get_metadata_routing(self) -> Any:
-        """Return which arguments of which methods scikit-learn's meta-estimators pass on."""
-        from sklearn.utils.metadata_routing import MetadataRequest
-
-        found = getattr(self, "_metadata_request", None)
-        if found is not None:
-            return found
-        request = MetadataRequest(owner=type(self).__name__)
-        for method, names in self._METADATA.items():
-            for name in names:
-                getattr(request, method).add_request(param=name, alias=None)
-        return request
-
-    def set_fit_request(self, **requests: Any) -> Self:
-        """Choose the arguments of `fit` that meta-estimators pass on, such as exposure=True."""
-        return self._request("fit", requests)
-
     def set_partial_fit_request(self, **requests: Any) -> Self:
         """Choose the arguments of `partial_fit` that meta-estimators pass on."""
         return self._request("partial_fit", requests)
@@ -145,34 +177,6 @@ class Estimator:
     def set_score_request(self, **requests: Any) -> Self:
         """Choose the arguments of `score` that meta-estimators pass on."""
         return self._request("score", requests)
-
-    def _request(self, method: str, requests: Mapping[str, Any]) -> Self:
-        routing = self.get_metadata_routing()
-        for name, alias in requests.items():
-            check_choice(name, f"{method} argument", self._METADATA.get(method, ()))
-            if alias != UNCHANGED:
-                getattr(routing, method).add_request(param=name, alias=alias)
-        self._metadata_request = routing  # the name that clone copies
-        return self
-
-    def __repr__(self) -> str:
-        defaults = parameters_of(type(self))
-        params = self.get_params(deep=False)
-        changed = {
-            name: value
-            for name, value in params.items()
-            if repr(value) != repr(defaults[name].default)
-        }
-        shown = ", ".join(f"{name}={value!r}" for name, value in changed.items())
-        return f"{type(self).__name__}({shown})"
-
-    def _repr_html_(self) -> str | None:
-        """Return scikit-learn's diagram of the estimator, where scikit-learn is loaded."""
-        if "sklearn" not in sys.modules:
-            return None
-        from sklearn.utils import estimator_html_repr
-
-        return str(estimator_html_repr(self))
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags by which scikit-learn knows the estimator as a transformer."""

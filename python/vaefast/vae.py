@@ -19,7 +19,7 @@ from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._engine.training import TrainingConfig, train
-from ._estimator import Estimator, parameter_names, parameters_of
+from ._estimator import Transformer, parameter_names, parameters_of
 from ._input.reader import Reader
 from ._input.rows import Rows, matrix_of
 from ._input.seeds import seed_from
@@ -27,6 +27,7 @@ from ._input.validation import (
     check_callbacks,
     check_integer,
     check_number,
+    warn_of_dark_bytes,
     warn_of_empty_columns,
     warn_of_scale,
 )
@@ -46,7 +47,7 @@ ADJUSTABLE = ("learning_rate", "beta", "capacity", "batch_size", "verbose")  # b
 Floats = NDArray[np.float32]
 
 
-class VAE(Estimator):
+class VAE(Transformer):
     """A dense variational autoencoder.
 
     Encoder and decoder are chains of dense layers; the posterior q(z|x) is a diagonal Gaussian and
@@ -243,7 +244,8 @@ class VAE(Estimator):
         ----------
         X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), or frame
             Arrays of float32 and uint8 are not copied; other numbers become float32. uint8 is read
-            as X / 255, but without division for counts, categories and columns of several kinds.
+            as X / 255; bytes of 0 and 1 only, of counts, of categories and of columns of several
+            kinds are read as they are.
         y : array-like of shape (n,) or (n, width), default=None
             Labels (whole numbers or strings) or numbers (floats) of a model with conditional=True.
             Other models ignore y, for scikit-learn's pipelines.
@@ -267,6 +269,7 @@ class VAE(Estimator):
         max_time : float or None, default=None
             Time in seconds after which no further epoch begins, if another one like the last would
             exceed it. Where training ends then depends on the machine: the bits do not repeat.
+            A later fit continues from the checkpoint.
 
         Returns
         -------
@@ -382,6 +385,7 @@ class VAE(Estimator):
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
         warn_of_empty_columns(matrix_of(rows), reader.names)
         tabular = len(reader.shape) == 1
+        warn_of_dark_bytes(matrix_of(rows), reader.divisor)
         warn_of_scale(matrix_of(rows), reader.columns, tabular=tabular, names=reader.names)
         state, checkpointer = TrainingState(), None
         if checkpoint is not None:
@@ -412,19 +416,20 @@ class VAE(Estimator):
             return lambda record: callback(self, record)
 
         bound = [bind(callback) for callback in callbacks]
-        try:
-            train(
-                model,
-                rows,
-                config,
-                validation=validation,
-                callbacks=bound,
-                state=state,
-                checkpointer=checkpointer,
-            )
-        except DivergenceError:
-            model.reset_optimizer()
-            raise
+        with model.lock:
+            try:
+                train(
+                    model,
+                    rows,
+                    config,
+                    validation=validation,
+                    callbacks=bound,
+                    state=state,
+                    checkpointer=checkpointer,
+                )
+            except DivergenceError:
+                model.reset_optimizer()
+                raise
 
     def _config(
         self, planned: Any, epochs: int, early_stopping: bool, done: int = 0

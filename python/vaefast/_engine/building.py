@@ -156,7 +156,7 @@ def restore_core(params: Params, features: int, tensors: Tensors, conditions: in
     if needed != found:  # checked before memory is allocated for the layers
         raise ValueError(f"expected {needed} weights for these layers, got {found}")
     core = make_core(params, features, conditions)
-    if _form(tensors) != _form(core.tensors()):
+    if form_of(tensors) != form_of(core.tensors()):
         raise ValueError("the names, shapes or dtypes of the tensors do not match the layers")
     core.set_tensors(tensors)
     return core
@@ -231,6 +231,6 @@ def _noise(denoising: Any) -> tuple[str, float]:
     return kind, check_number(amount, "denoising[1]", low=0, below=1)
 
 
-def _form(tensors: Tensors) -> dict[str, Any]:
+def form_of(tensors: Tensors) -> dict[str, Any]:
     """Return the shape and the dtype of each tensor by name."""
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -53,6 +55,8 @@ class FittedModel:
         Where the model comes from: versions, data, date.
     interrupted : bool
         Whether Ctrl-C ended the last training.
+    lock : context manager
+        Held by a thread that trains the model or replaces its core, so that no step is lost.
     """
 
     core: Core
@@ -62,6 +66,9 @@ class FittedModel:
     history: History
     provenance: Provenance
     interrupted: bool = field(default=False, compare=False)
+    lock: AbstractContextManager[Any] = field(
+        default_factory=threading.RLock, compare=False, repr=False
+    )
 
     @classmethod
     def start(cls, params: Params, reader: Reader, rows: Rows, seed: int) -> FittedModel:
@@ -147,12 +154,13 @@ class FittedModel:
         TypeError, ValueError
             `n_threads` is not a number of threads. The model stays as it was.
         """
-        params = {**self.params, "n_threads": n_threads}
-        core = restore_core(params, self.features, self.weights(), self.reader.width)
-        for slot, tensors in self.moments().items():
-            core.set_tensors(tensors, slot)
-        core.optimizer_steps = self.core.optimizer_steps
-        self.core, self.params = core, params
+        with self.lock:
+            params = {**self.params, "n_threads": n_threads}
+            core = restore_core(params, self.features, self.weights(), self.reader.width)
+            for slot, tensors in self.moments().items():
+                core.set_tensors(tensors, slot)
+            core.optimizer_steps = self.core.optimizer_steps
+            self.core, self.params = core, params
 
     def reset_optimizer(self) -> None:
         """Forget the optimizer's moments, which may no longer be finite."""

@@ -13,7 +13,7 @@ from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
 from .._input.reader import Reader
 from .._input.validation import check_integer
-from .building import restore_core
+from .building import form_of, restore_core
 from .container import VERSION, Part, pack, parts_from, unpack
 from .fitted import FittedModel
 from .history import history_from, history_part
@@ -156,10 +156,7 @@ def _provenance(part: Part | None) -> Provenance:
 
 
 def _restore_optimizer(model: FittedModel, part: Part) -> None:
-    def form(tensors: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
-
-    if form(part.tensors) != form(_moments(model)):
+    if form_of(part.tensors) != form_of(_moments(model)):
         raise ValueError("the moments are not those that the optimizer needs")
     for slot in model.moments():
         prefix = f"{slot}/"

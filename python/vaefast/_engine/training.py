@@ -76,8 +76,9 @@ def train(
     shown = config.verbose and config.epochs > 0
     with Progress(model.n_iter, config.epochs, len(rows), shown) as progress:
         done = model.n_iter
+        last, paused = done + config.epochs, False
         try:
-            for epoch in range(done + 1, done + config.epochs + 1):
+            for epoch in range(done + 1, last + 1):
                 loop = _Loop(model, rows, config, validation, state, checkpointer, progress)
                 record = _train_epoch(loop, epoch, _rate(config, history))
                 core = model.core  # which a callback may replace, by another number of threads
@@ -96,10 +97,10 @@ def train(
                         state.best_elbo, state.best_epoch = record["validation"], epoch
                         state.best = model.weights()
                     stop.append(epoch - state.best_epoch >= config.patience)
-                if config.max_time is not None:
+                if config.max_time is not None and epoch < last and not any(stop):
                     spent = time.perf_counter() - began
-                    stop.append(spent + record["seconds"] > config.max_time)
-                if any(stop):
+                    paused = spent + record["seconds"] > config.max_time
+                if paused or any(stop):
                     break
                 if checkpointer is not None:
                     checkpointer.after_epoch(model, state)
@@ -109,9 +110,11 @@ def train(
                 del values[done:]
     if model.interrupted:
         return
+    if checkpointer is not None and paused:  # with the last weights, to continue from
+        checkpointer.write(model, state)
     if state.best is not None:
         model.set_weights(state.best)
-    if checkpointer is not None:
+    if checkpointer is not None and not paused:
         state.finished = True
         checkpointer.write(model, state)
 

@@ -17,7 +17,8 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 MAX_WIDTH = 1 << 20  # largest width of a layer; keeps sizes in the core from overflow
 ROUNDING = 1e-6  # scalers in float32 miss 0 and 1 by about 1e-7
-FAR = 30.0  # means and standard deviations above it, or below its inverse, were not standardized
+FAR = 5.0  # means and standard deviations above it, or below its inverse, were not standardized
+DARK = 64  # largest byte of images that are probably not meant to be read as X / 255
 SCALE_ROWS = 1_000  # rows that show the scale of columns
 REAL_VALUED = ("gaussian", "laplace", "student_t")
 STANDARDIZE = "standardize them first, for example with sklearn.preprocessing.StandardScaler"
@@ -49,8 +50,8 @@ def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -
     if likelihood is not None and (low < -ROUNDING or high > 1 + ROUNDING):
         raise ValueError(
             f"{name} ranges from {low:.7g} to {high:.7g}, but likelihood={likelihood!r} needs "
-            "values within [0, 1]. Scale the data, pass bytes as uint8 (read as x / 255), or use "
-            "likelihood='gaussian'."
+            "values within [0, 1]. Scale the data, pass bytes from 0 to 255 as uint8 (read as "
+            "x / 255), or use likelihood='gaussian'."
         )
 
 
@@ -85,8 +86,8 @@ def warn_of_scale(
     Warns
     -----
     UserWarning
-        The standard deviation or the mean of a column is above 30, or in a table the standard
-        deviation is below 1/30 and not 0. The message names the worst columns.
+        The standard deviation or the mean of a column is above 5, or in a table the standard
+        deviation is below 1/5 and not 0. The message names the worst columns.
     """
     if rows.dtype == np.uint8:
         return
@@ -119,6 +120,20 @@ def warn_of_scale(
         UserWarning,
         stacklevel=4,
     )
+
+
+def warn_of_dark_bytes(rows: Matrix, divisor: float) -> None:
+    """Warn about bytes that are read as X / 255 although none comes near 255."""
+    if rows.dtype != np.uint8 or divisor == 1:
+        return
+    largest = int(rows[:: max(1, len(rows) // SCALE_ROWS)].max())
+    if 1 < largest <= DARK and (largest := int(rows.max())) <= DARK:
+        warnings.warn(
+            f"X holds bytes up to {largest}, and bytes are read as X / 255, so that no value "
+            f"exceeds {largest / 255:.2f}. If {largest} is white, pass X / {largest}.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def warn_of_empty_columns(rows: Matrix, names: Sequence[str] | None) -> None:

@@ -9,6 +9,7 @@ import os
 import platform
 import secrets
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -77,6 +78,9 @@ def file_at(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+STALE_SECONDS = 60  # no file takes so long to write; containers may share a name and a folder
+
+
 def temporary_prefix() -> str:
     """Return the start of the names of this host's temporary files, for folders that are shared."""
     host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
@@ -93,7 +97,9 @@ def _remove_stale(folder: Path) -> None:
             try:
                 os.kill(int(process), 0)
             except ProcessLookupError:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # another process may remove it at the same moment
+                    if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                        path.unlink()
             except (OSError, OverflowError):  # another user's process, or no process number
                 continue
 

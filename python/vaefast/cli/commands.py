@@ -27,7 +27,8 @@ def as_options(message: str) -> str:
     names = "|".join([*PARAMETERS, "image_size"])
     value = r"(?:'([^']+)'|\((\d+, \d+)\)|([\w.+-]*\w))"
     # The lookbehind leaves paths such as runs/beta=4 unchanged.
-    return re.sub(rf"(?<![\w/\\])({names})={value}", spell, message)
+    spelled = re.sub(rf"(?<![\w/\\])({names})={value}", spell, message)
+    return spelled.replace("Checkpoint(..., resume=False)", "--force and without --resume")
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

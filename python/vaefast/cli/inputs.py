@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import VAE, datasets
 from .._input.feature_names import check_names
+from .._input.likelihoods import check_data
 from .._input.validation import warn_of_scale
 from ..datasets import Dataset
 from ..datasets.folders import read_image
@@ -84,7 +85,23 @@ def load_rows(
         name=data,
         remedy="standardize them with the mean and standard deviation of the training rows",
     )
-    return dataset, X, where
+    floats = in_units_of(vae, X)
+    if X is dataset.X:
+        return replace(dataset, X=floats), floats, where
+    return replace(dataset, X_test=floats), floats, where
+
+
+def in_units_of(vae: VAE, X: Array) -> Array:
+    """Return rows as pictures and distances take them, which divide bytes by 255.
+
+    Bytes become floats if the model takes them as they are.
+    """
+    reader = vae.model_.reader
+    if X.dtype != np.uint8 or reader.divisor == 255:
+        return X
+    rows = X.reshape(len(X), -1)
+    check_data(rows, reader.columns, reader.missing, divisor=reader.divisor)
+    return X.astype(np.float32)
 
 
 def labels_of(dataset: Dataset, X: Array) -> Array | None:

@@ -64,8 +64,8 @@ CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is f
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue a training run that was killed, in the folder --out. The result has the same "
-    "bits as an uninterrupted run.",
+    help="Continue a run that was killed or interrupted, in the folder --out. The result has the "
+    "same bits as an uninterrupted run.",
 )
 @vae_options
 def train(
@@ -154,7 +154,8 @@ def train(
             left_out = outputs.remove_pictures(folder, "training diverged")
         else:
             click.echo(f"Test  {outputs.describe_scores(vae.evaluate(test.X, test.y))}")
-            left_out = outputs.write_pictures(folder, vae, test)
+            shown = replace(test, X=inputs.in_units_of(vae, test.X))
+            left_out = outputs.write_pictures(folder, vae, shown)
     click.echo(f"Wrote {folder}/")
     for name, text in outputs.FILES.items():
         if name not in left_out:

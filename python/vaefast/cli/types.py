@@ -46,8 +46,8 @@ def value_or_spec(kinds: Sequence[type]) -> Callable[[str], Any]:
 def interval(text: str) -> tuple[float, str]:
     """Return 5, 1000steps or 10min as a number and a unit of `Checkpoint`."""
     units = {"": "epochs", "steps": "steps", "min": "minutes"}
-    match = re.fullmatch(r"([0-9.]+) *([a-z]*)", text)
-    if match is None or match[2] not in units or match[1].count(".") > 1:
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+) *([a-z]*)", text)
+    if match is None or match[2] not in units:
         raise click.BadParameter(f"expected 5, 1000steps or 10min, got {text!r}.")
     return float(match[1]), units[match[2]]
 
