@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import vaefast
-from commands import SMALL, succeed
+from commands import SMALL, fail, succeed
 from vaefast import VAE
 
 
@@ -318,3 +318,20 @@ def test_bytes_that_stay_dark_are_mentioned():
     X[0, 0, 0] = 200
     small().fit(X)
     small(likelihood="poisson").fit(X // 13)
+
+
+# ------------------------------------------------------------------ what a new user tried
+
+
+def test_a_path_that_is_none_is_refused():
+    with pytest.raises(TypeError, match="path=None must be a path or a binary stream"):
+        vaefast.load(None)  # type: ignore[arg-type]
+
+
+def test_a_file_without_rows_is_named_as_such(table_run, tmp_path):
+    np.save(tmp_path / "none.npy", np.zeros((0, 2), np.float32))
+    assert "0 sample(s)" in fail("score", table_run, tmp_path / "none.npy")
+
+
+def test_a_negative_seed_is_refused_by_name(digits_file):
+    assert "--random-state -1 must be at least 0" in fail("train", digits_file, "--seed", -1)

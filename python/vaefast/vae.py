@@ -1010,6 +1010,8 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> VAE:
         The file is truncated, edited, of a later version, or no model.
     """
     if not isinstance(path, str | os.PathLike):
+        if not hasattr(path, "read"):
+            raise TypeError(f"path={path!r} must be a path or a binary stream")
         return _from_bytes(path.read(), VAE, getattr(path, "name", "the stream"))
     path = Path(path).expanduser()
     if path.is_dir():

@@ -89,7 +89,7 @@ def warn_of_scale(
         The standard deviation or the mean of a column is above 5, or in a table the standard
         deviation is below 1/5 and not 0. The message names the worst columns.
     """
-    if rows.dtype == np.uint8:
+    if rows.dtype == np.uint8 or not len(rows):
         return
     kinds = list(columns)
     likelihoods = np.repeat([kind for kind, _ in kinds], [count for _, count in kinds])

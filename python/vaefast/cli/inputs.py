@@ -78,7 +78,7 @@ def load_rows(
     if vae.conditional and labels_of(dataset, X) is None:
         raise ValueError(f"MODEL is conditional and needs labels, but {data} has none. {LABELS}")
     warn_of_scale(
-        X.reshape(len(X), -1),
+        X.reshape(len(X), math.prod(X.shape[1:])),
         vae.model_.columns,
         tabular=X.ndim == 2,
         names=vae.model_.names,

@@ -15,6 +15,7 @@ import click
 
 from .. import VAE, Checkpoint, DivergenceError
 from .._input.reader import Prepared, Reader
+from .._input.validation import check_integer
 from .._system.files import numbered_folder, output_folder
 from ..checkpoint import Unit
 from .commands import Command
@@ -131,7 +132,8 @@ def train(
         reader = replace(reader, names=dataset.columns)
         if dataset.X_test is not None:  # rather an error now than after the training
             reader.read(dataset.X_test, dataset.y_test, name=f"{data}, test rows,")
-        chosen, held_out, test = inputs.split(dataset, validation, parameters["random_state"] or 0)
+        seed = check_integer(vae.random_state or 0, "random_state", low=0)
+        chosen, held_out, test = inputs.split(dataset, validation, seed)
         for_validation = "" if held_out is None else f", {len(held_out):,} for validation"
         click.echo(
             f"Data  {data}: {outputs.describe_rows(dataset.X, len(chosen))}{for_validation}, "
