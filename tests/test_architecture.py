@@ -64,7 +64,9 @@ def surface() -> Iterator[str]:
     for module in public_modules():
         for name in sorted(getattr(module, "__all__", ())):
             thing = getattr(module, name)
-            if inspect.ismodule(thing) or isinstance(thing, str):
+            # Python 3.10 takes an alias such as dict[str, Any] for a class.
+            alias = get_origin(thing) not in (None, Literal)
+            if inspect.ismodule(thing) or isinstance(thing, str) or alias:
                 yield f"{module.__name__}.{name}"
                 continue
             yield f"{module.__name__}.{name}{signature(thing)}"

@@ -102,7 +102,7 @@ def plane(codes: ArrayLike) -> Plane:
         raise ValueError("codes holds one code, but a map needs at least two")
     total = max(float(z.var(axis=0, dtype=np.float64).sum()), np.finfo(float).tiny)
     if latent_dim == 2:
-        origin, axes = np.zeros(2, np.float32), np.eye(2, dtype=np.float32)
+        origin, axes = np.zeros(2, np.float32), np.eye(2)
         along = z.var(axis=0, dtype=np.float64)
     else:
         origin = z.mean(axis=0)
