@@ -176,7 +176,7 @@ def forward(
     conditions : array of shape (n, n_conditions), default=None
         Conditions of each row.
     corrupted : array of shape (n, n_features), default=None
-        What the encoder reads in place of x: ``seen_by_encoder`` of x, with or without noise.
+        Input of the encoder in place of x: ``seen_by_encoder`` of x, with or without noise.
     dropout : mapping of names to arrays, default=None
         Masks of hidden layers: "encoder.0" (n, width), "decoder.0" (n k, width), ...
 

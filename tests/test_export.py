@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import importlib.util
 import inspect
@@ -262,7 +263,7 @@ def test_the_description_says_how_to_use_the_model():
     table = tables.Table.learn(frame)
     vae = VAE(2, (4,), likelihood=table.columns, conditional=True, epochs=1, verbose=False)
     vae.fit(table.encode(frame), ["b", "a", "b", "b"])
-    vae.model_.name_features(tuple(table.names))
+    vae.model_.reader = dataclasses.replace(vae.model_.reader, names=tuple(table.names))
     assert export.describe(vae) == {
         "vaefast_version": vaefast.__version__,
         "latent_dim": 2,

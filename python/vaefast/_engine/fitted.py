@@ -121,10 +121,6 @@ class FittedModel:
         """Whether the model is a plain autoencoder: z is mu, and there is no KL."""
         return bool(self.params["objective"] == "autoencoder")
 
-    def name_features(self, names: FeatureNames | None) -> None:
-        """Name the columns, which an array of numbers could not."""
-        self.reader = replace(self.reader, names=names)
-
     # ---------------------------------------------------------------- weights
 
     def weights(self) -> dict[str, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ class EpochState:
     """A started epoch."""
 
     before: Tensors  # weights at its start, which a divergence restores
-    taken: int = 0  # batches
-    reconstruction: float = 0.0  # sums over the rows of those batches, like the next two
+    taken: int = 0  # number of batches done; the losses are sums over their rows
+    reconstruction: float = 0.0
     kl: float = 0.0
     bound: float = 0.0
     seconds: float = 0.0
@@ -37,7 +37,7 @@ class TrainingState:
     best: Tensors | None = None  # weights of the best epoch
     epoch: EpochState | None = None
     finished: bool = False
-    fingerprint: str = field(default="")  # of the rows; a run continues on the same ones only
+    fingerprint: str = ""  # identifies the rows; a run continues only on the same ones
 
 
 def fingerprint(rows: Rows, validation: Rows | None) -> str:

@@ -21,7 +21,7 @@ from .validation import check_choice, check_features
 
 @dataclass(frozen=True)
 class Reader:
-    """What the rows of a fitted model look like.
+    """The layout of the rows of a fitted model.
 
     Attributes
     ----------

@@ -20,12 +20,12 @@ from .._system.files import numbered_folder, output_folder
 from ..checkpoint import Unit
 from .commands import Command
 from .options import force_option
-from .types import height_and_width
-from .types import interval as as_interval
+from .types import height_and_width, interval
 from .vae_options import vae_options
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
 TERMINATED = 143  # exit code of a program that SIGTERM ended
+EACH_EPOCH: tuple[float, Unit] = (1, "epochs")
 CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is finished
 
 
@@ -58,7 +58,7 @@ CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is f
 )
 @click.option(
     "--checkpoint-every",
-    type=as_interval,
+    type=interval,
     metavar="N|Nsteps|Nmin",
     help="Save the checkpoint every N epochs, steps or minutes instead: 5, 1000steps or 10min.",
 )
@@ -130,7 +130,7 @@ def train(
             )
         reader, rows = Reader.learn(vae.get_params(), dataset.X, dataset.y, name=data)
         reader = replace(reader, names=dataset.columns)
-        if dataset.X_test is not None:  # rather an error now than after the training
+        if dataset.X_test is not None:  # an error now, not after the training
             reader.read(dataset.X_test, dataset.y_test, name=f"{data}, test rows,")
         seed = check_integer(vae.random_state or 0, "random_state", low=0)
         chosen, held_out, test = inputs.split(dataset, validation, seed)
@@ -144,8 +144,7 @@ def train(
         validating = None if held_out is None else Prepared(reader, rows[held_out])
         point = None
         if checkpoint or checkpoint_every or resume:
-            interval: tuple[float, Unit] = checkpoint_every or (1, "epochs")
-            every, unit = interval
+            every, unit = checkpoint_every or EACH_EPOCH
             point = Checkpoint(folder / CHECKPOINT, every, unit=unit, resume=resume)
         with _termination() as terminated:
             diverged = _fit(vae, Prepared(reader, training), validating, point)
