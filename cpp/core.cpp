@@ -133,6 +133,11 @@ void Core::write(Slot slot, const std::vector<const float*>& in) {
   if (slot == Slot::value) impl_->model.weights_changed();
 }
 
+void Core::set_standardization(const float* mean, const float* scale) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->model.standardization = {mean, scale, impl_->model.shape.features};
+}
+
 void Core::set_optimizer(const std::string& name, const OptimizerSettings& settings) {
   const std::scoped_lock lock(impl_->mutex);
   impl_->training.emplace(impl_->model, impl_->pool, Optimizer(find(optimizers, "optimizer", name), settings));

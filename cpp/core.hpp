@@ -40,6 +40,10 @@ class Core {
   void read(Slot slot, const std::vector<float*>& out) const;
   void write(Slot slot, const std::vector<const float*>& in);
 
+  // From now on, the network reads (value - mean) / scale. Likelihoods and decoded means stay in the caller's units.
+  // mean, scale: (features)
+  void set_standardization(const float* mean, const float* scale);
+
   void set_optimizer(const std::string& name, const OptimizerSettings& settings);
   std::int64_t optimizer_steps() const;
   void set_optimizer_steps(std::int64_t steps);

@@ -93,6 +93,7 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
       encoder(model.encoder.make_activations(rows, kind.training)),
       decoder(model.decoder.make_activations(rows * kind.samples, kind.training)),
       posterior(rows, kind.samples, model.shape.latent_dim, model.shape.conditions),
+      log_volume(static_cast<std::size_t>(rows)),
       reconstruction(static_cast<std::size_t>(rows * kind.samples)),
       row_weight(static_cast<std::size_t>(rows), 1.f),
       share(static_cast<std::size_t>(rows * kind.samples)),
@@ -119,6 +120,8 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
 void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, int row) {
   const int features = model.shape.features, conditions = model.shape.conditions;
   copy_row(rows, index, x, row);
+  const Standardization& standardization = model.standardization;
+  if (!standardization.is_identity()) standardization.apply(x, row);  // before the conditions, in the same panels
   copy_conditions(rows, index, conditions, x, row, features);
   for (int sample = row * kind.samples; sample < (row + 1) * kind.samples; ++sample)
     copy_conditions(rows, index, conditions, posterior.z, sample, model.shape.latent_dim);
@@ -128,6 +131,9 @@ void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, i
     for (const Columns& c : model.columns)
       if (c.likelihood->joins_columns) join_missing(x, mask, row, c.first, c.count);
   }
+  if (!standardization.is_identity())
+    log_volume[static_cast<std::size_t>(row)] =
+        mask.empty() ? standardization.log_volume() : standardization.log_volume(mask, row);
   for (int panel = 0; panel < target.count(); ++panel) std::copy_n(x.at(panel, row), NR, target.at(panel, row));
   for (const Columns& c : model.columns)
     if (c.likelihood->counts) log_counts(x, row, c.first, c.count);
@@ -179,7 +185,9 @@ void decode_and_score(const Model& model, Batch& batch, const Share& rows, const
       c.likelihood->evaluate(block);
     });
   }
-  std::fill(batch.reconstruction.begin() + share.first, batch.reconstruction.begin() + share.last, 0.0);
+  for (int sample = share.first; sample < share.last; ++sample)
+    batch.reconstruction[static_cast<std::size_t>(sample)] =
+        batch.log_volume[static_cast<std::size_t>(sample / batch.kind.samples)];
   for (int part = 0; part < batch.sums_per_sample; ++part)
     for (int sample = share.first; sample < share.last; ++sample)
       batch.reconstruction[static_cast<std::size_t>(sample)] += *batch.nll_of(part, sample);
@@ -230,12 +238,15 @@ void decode_mean(const Model& model, Batch& batch, const Share& share) {
   const auto forward = [&](auto&& epilogue) {
     model.decoder.forward(batch.posterior.z, batch.decoder, batch.output, share, nullptr, epilogue);
   };
-  if (!block_by_block(model)) {
+  if (block_by_block(model)) {
+    forward([&](const Block& block) { model.columns[0].likelihood->mean({.out = block.data, .rows = block.rows}); });
+  } else {
     forward([](const Block&) {});
-    return for_parts(model, batch, batch.output, share.first, share.last, false,
-                     [](const LikelihoodBlock& block, const Columns& c) { c.likelihood->mean(block); });
+    for_parts(model, batch, batch.output, share.first, share.last, false,
+              [](const LikelihoodBlock& block, const Columns& c) { c.likelihood->mean(block); });
   }
-  forward([&](const Block& block) { model.columns[0].likelihood->mean({.out = block.data, .rows = block.rows}); });
+  if (model.standardization.is_identity()) return;
+  for (int row = share.first; row < share.last; ++row) model.standardization.undo(batch.output, row);
 }
 
 }  // namespace vaefast

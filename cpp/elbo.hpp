@@ -42,7 +42,8 @@ struct Batch {
   double* nll_of(int part, int sample) {
     return nll.data() + static_cast<std::size_t>(part) * rows * kind.samples + sample;
   }
-  std::vector<double> reconstruction;  // -log p(x | z) in nats, per sample
+  std::vector<double> log_volume;      // per row: what standardization adds to -log p(x | z) in the caller's units
+  std::vector<double> reconstruction;  // -log p(x | z) in nats and in the caller's units, per sample
   bool weighted = false;               // row_weight may differ from 1
   std::vector<float> row_weight;       // per row: its weight in the loss of the batch; the mean is 1
   std::vector<float> share;            // per sample: its share in the gradient of its row's loss
@@ -55,7 +56,7 @@ struct Batch {
   };
   std::vector<Part> parts;
 
-  // Copies x, conditions and exposure of the caller's row `index` to row `row`.
+  // Copies x, standardized, with conditions and exposure of the caller's row `index` to row `row`.
   void load_row(const Model& model, const Rows& rows, std::int64_t index, int row);
   const Panels& seen_by_likelihood() const { return target.empty() ? x : target; }
 };
@@ -70,7 +71,7 @@ void weigh_samples(Batch& batch, const Objective& objective, double beta, int fi
 void scale_rows(Panels& m, const std::vector<float>& factor, int first, int last);
 // Computes the deltas for the weighted sum of the rows' losses. batch.posterior.kl_weight must be set.
 void backward(const Model& model, Batch& batch, const Objective& objective, double beta, const Share& share);
-// z -> E[x | z], in batch.output.
+// z -> E[x | z] in the caller's units, in batch.output.
 void decode_mean(const Model& model, Batch& batch, const Share& share);
 
 }  // namespace vaefast

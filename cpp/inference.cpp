@@ -126,6 +126,8 @@ void Inference::contributions(const Rows& rows, std::int64_t n, float* terms) {
       rows, n, {.missing = rows.missing, .terms = true},
       [&](std::int64_t, int slot) { std::fill_n(batch_->posterior.eps(slot), model_.shape.latent_dim, 0.f); },
       [&](std::int64_t row, int slot) {
+        if (!model_.standardization.is_identity())
+          model_.standardization.add_log_scales(batch_->terms, batch_->mask, slot);
         batch_->terms.read_row(slot, 0, model_.shape.features, terms + row * features);
       });
 }

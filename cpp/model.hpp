@@ -3,6 +3,7 @@
 
 #include "likelihood.hpp"
 #include "network.hpp"
+#include "standardization.hpp"
 #include "types.hpp"
 
 namespace vaefast {
@@ -24,6 +25,7 @@ class Model {
   std::vector<Columns> columns;
   Scale scale;
   float df, df_constant;  // Student t: see LikelihoodBlock
+  Standardization standardization;
 
   // Returns every tensor with its name, from the encoder's first layer to the scales.
   std::vector<NamedTensor> tensors();

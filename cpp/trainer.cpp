@@ -159,7 +159,8 @@ void Trainer::weigh_kl(int count, const StepSettings& settings) {
 void Trainer::fit_sigma(int count) {
   Columns& c = model_.columns[0];
   const int samples = count * objective_.samples;
-  const double old = c.log_scale.value.data()[0], constant = c.count * (old + likelihood::half_log_2pi);
+  const double old = c.log_scale.value.data()[0];
+  const double constant = c.count * (old + likelihood::half_log_2pi) + model_.standardization.log_volume();
   double sum = 0;
   for (int i = 0; i < samples; ++i) {
     const double weight = batch_->row_weight[static_cast<std::size_t>(i / objective_.samples)];

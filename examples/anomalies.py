@@ -45,10 +45,10 @@ def odd_patients(epochs: int, seed: int, panels: Any) -> None:
     data = load_breast_cancer()
     rng = np.random.default_rng(seed)
     benign, malignant = (rng.permutation(data.data[data.target == kind]) for kind in (1, 0))
-    parts = [np.log1p(rows) for rows in (*np.split(benign, [180, 260]), malignant)]
-    middle, spread = parts[0].mean(axis=0), parts[0].std(axis=0)
-    train, apart, others, sick = [(part - middle) / spread for part in parts]
-    vae = VAE(4, (64,), likelihood="gaussian", epochs=epochs, batch_size=32, random_state=seed)
+    parts = (*np.split(benign, [180, 260]), malignant)
+    train, apart, others, sick = map(np.log1p, parts)
+    settings = {"likelihood": "gaussian", "standardize": True, "batch_size": 32}
+    vae = VAE(4, (64,), **settings, epochs=epochs, random_state=seed)
     detector = AnomalyDetector(vae.fit(train), contamination=0.05).fit(apart)
     scores = detector.decision_function(others), detector.decision_function(sick)
     area = roc_auc_score([1] * len(others) + [0] * len(sick), np.concatenate(scores))
@@ -66,7 +66,8 @@ def odd_patients(epochs: int, seed: int, panels: Any) -> None:
     excess = detector.contributions(sick) - detector.contributions(train).mean(axis=0)
     for axes, row in zip(panels[1:], scores[1].argsort()[:2], strict=True):
         features = excess[row].argsort()[::-1][:6]
-        names = [f"{data.feature_names[i]} ({sick[row, i]:+.1f} sd)" for i in features]
+        distance = (sick[row] - train.mean(axis=0)) / train.std(axis=0)
+        names = [f"{data.feature_names[i]} ({distance[i]:+.1f} sd)" for i in features]
         print(f"  malignant tumour {row} stands out in {', '.join(names[:3])}")
         axes.barh(names[::-1], excess[row, features][::-1], color="C1")
         axes.set(title=f"Malignant tumour {row}", xlabel="nats more than usual")

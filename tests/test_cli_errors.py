@@ -173,12 +173,13 @@ def test_a_warning_is_one_line_without_code(tmp_path: Path, monkeypatch: pytest.
     rows = np.random.default_rng(0).normal(0, 500, (60, 3)).astype(np.float32)
     rows[:, 1] = np.nan
     np.savetxt("wild.csv", rows, delimiter=",")
-    args = ["--likelihood", "gaussian", "--missing", "mask", "--out", "run", *SMALL]
-    result = vaefast_command("train", "wild.csv", *args)
+    args = ["--likelihood", "gaussian", "--missing", "mask", "--no-standardize", "--out", "run"]
+    result = vaefast_command("train", "wild.csv", *args, *SMALL)
     assert result.exit_code == 0, result.output
     first, second = result.stderr.splitlines()
     assert first.startswith("Warning: column 1 of X has no value in any row")
     assert second.startswith("Warning: X has columns far from unit variance")
+    assert second.endswith("--standardize does that.")
     assert "3 columns, 6 for the test (no header)" in result.stdout
 
 

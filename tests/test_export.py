@@ -88,6 +88,16 @@ CASES: dict[str, Case] = {
     "no hidden decoder layers": ({"decoder_layer_sizes": ()}, UNIT, None),
     "two hidden layers": ({"hidden_layer_sizes": (16, 9), "dropout": 0.2}, UNIT, None),
     "autoencoder": ({"objective": "autoencoder"}, UNIT, None),
+    "standardized": (
+        {"likelihood": "gaussian", "standardize": True, "missing": "mask"},
+        with_holes(REAL) * 100 + 50,
+        None,
+    ),
+    "standardized, several kinds": (
+        {"likelihood": MIXED, "standardize": True, "conditional": True},
+        MIXED_ROWS,
+        CITIES,
+    ),
     "optimal sigma": ({"likelihood": "gaussian", "sigma": "optimal"}, REAL, None),
 }
 FITTED: dict[str, VAE] = {}
@@ -153,6 +163,7 @@ def by_numpy(vae: VAE, folder: Path) -> tuple[Encode, Decode, dict[str, Any]]:
         tensors = dict(file)
     about = json.loads(str(tensors.pop("description")))
     params = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
+    means, scales = params.pop("means", 0.0), params.pop("scales", 1.0)
     activation, likelihood = about["activation"], [tuple(block) for block in about["likelihood"]]
 
     def standardized(inputs: tuple[np.ndarray, ...]) -> np.ndarray | None:
@@ -161,7 +172,7 @@ def by_numpy(vae: VAE, folder: Path) -> tuple[Encode, Decode, dict[str, Any]]:
         return (inputs[1] - about["condition_means"]) / about["condition_scales"]
 
     def encode(inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
-        x, y = inputs[0], standardized(inputs)
+        x, y = (inputs[0] - means) / scales, standardized(inputs)
         seen = reference.seen_by_encoder(x.astype(np.float64), likelihood)
         eps = np.zeros((len(x), about["latent_dim"]))
         model = {"activation": activation, "conditions": y}
@@ -171,7 +182,7 @@ def by_numpy(vae: VAE, folder: Path) -> tuple[Encode, Decode, dict[str, Any]]:
     def decode(inputs: tuple[np.ndarray, ...]) -> np.ndarray:
         z, y = inputs[0], standardized(inputs)
         model = {"activation": activation, "likelihood": likelihood, "conditions": y}
-        return reference.decode(params, z.astype(np.float64), **model)
+        return reference.decode(params, z.astype(np.float64), **model) * scales + means
 
     return encode, decode, about
 
@@ -265,6 +276,7 @@ def test_the_description_says_how_to_use_the_model():
     vae.fit(table.encode(frame), ["b", "a", "b", "b"])
     vae.model_.reader = dataclasses.replace(vae.model_.reader, names=tuple(table.names))
     assert export.describe(vae) == {
+        "standardize": False,
         "vaefast_version": vaefast.__version__,
         "latent_dim": 2,
         "feature_shape": [4],

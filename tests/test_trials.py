@@ -187,7 +187,7 @@ def test_draws_of_enormous_rates_stay_finite(likelihood):
 def test_columns_far_from_unit_variance_are_named(likelihood, factor):
     X = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
     X[:, 2] *= factor
-    with pytest.warns(UserWarning, match=r"column 2 \(mean .*, sd .*StandardScaler") as caught:
+    with pytest.warns(UserWarning, match=r"column 2 \(mean .*, sd .*standardize=True") as caught:
         small(likelihood=likelihood).fit(X)
     assert len(caught) == 1
     assert "column 1" not in str(caught[0].message)

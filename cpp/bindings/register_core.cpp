@@ -281,6 +281,16 @@ constexpr std::pair<const char*, Corruption> corruptions[] = {{"none", Corruptio
                                                               {"mask", Corruption::mask},
                                                               {"gaussian", Corruption::gaussian},
                                                               {"salt_and_pepper", Corruption::salt_and_pepper}};
+void set_standardization(Core& core, const Floats& mean, const Floats& scale) {
+  for (const Floats* array : {&mean, &scale})
+    if (array->ndim() != 1 || array->size() != core.shape().features)
+      throw std::invalid_argument("mean and scale must have one number for each feature");
+  for (py::ssize_t i = 0; i < scale.size(); ++i)
+    if (!(std::isfinite(mean.data()[i]) && std::isnormal(scale.data()[i]) && scale.data()[i] > 0))
+      throw std::invalid_argument("mean must hold finite numbers, and scale positive ones");
+  core.set_standardization(mean.data(), scale.data());
+}
+
 enum class Bound { elbo, iwae, autoencoder };
 constexpr std::pair<const char*, Bound> bounds[] = {
     {"elbo", Bound::elbo}, {"iwae", Bound::iwae}, {"autoencoder", Bound::autoencoder}};
@@ -345,6 +355,7 @@ void register_core(py::module_& m) {
           [](Core& core, const std::string& name, double momentum, double beta1, double beta2, double epsilon,
              double weight_decay) { core.set_optimizer(name, {momentum, beta1, beta2, epsilon, weight_decay}); },
           "name"_a, "momentum"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "weight_decay"_a)
+      .def("set_standardization", &set_standardization, "mean"_a, "scale"_a)
       .def("tensors", &tensors, "slot"_a = "value")
       .def("set_tensors", &set_tensors, "values"_a, "slot"_a = "value")
       .def("set_objective", &set_objective, "bound"_a = "elbo", "gradient"_a = "standard", "samples"_a = 1,

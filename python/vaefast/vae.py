@@ -70,7 +70,7 @@ class VAE(Transformer):
         or identity.
     likelihood : str or sequence of (str, int), default="bernoulli"
         Distribution of a feature given z: bernoulli or continuous_bernoulli for values in [0, 1];
-        gaussian, laplace or student_t for any finite values, best standardized; poisson or
+        gaussian, laplace or student_t for any finite values, best with standardize=True; poisson or
         negative_binomial for counts; categorical for the one-hot columns of one variable.
 
         Columns of several kinds take a list of likelihoods and numbers of columns, from left to
@@ -84,6 +84,13 @@ class VAE(Transformer):
     missing : str, default="error"
         Meaning of NaN in X: error refuses it; mask treats it as a missing value, which the
         likelihood ignores and the encoder sees as 0.
+    standardize : bool, default=False
+        Whether the network sees the columns of gaussian, laplace and student_t likelihoods with
+        mean 0 and standard deviation 1 over the rows of the fit. Everything in and out keeps the
+        user's units: rows, a sigma that is a number, and scores in nats, which include the
+        logarithms of the standard deviations. Missing values are ignored, and constant columns
+        stay as they are. A sigma that is learned, and denoising noise, are relative to the
+        standard deviation of each column.
     conditional : bool, default=False
         Whether the encoder and the decoder also see y: labels, or numbers.
     objective : str, default="elbo"
@@ -178,6 +185,7 @@ class VAE(Transformer):
         sigma: float | types.Scale = "per_feature",
         df: float = 4.0,
         missing: types.Missing = "error",
+        standardize: bool = False,
         conditional: bool = False,
         objective: types.Objective = "elbo",
         n_samples: int = 1,
@@ -205,6 +213,7 @@ class VAE(Transformer):
         self.sigma = sigma
         self.df = df
         self.missing = missing
+        self.standardize = standardize
         self.conditional = conditional
         self.objective = objective
         self.n_samples = n_samples
@@ -386,7 +395,10 @@ class VAE(Transformer):
         warn_of_empty_columns(matrix_of(rows), reader.names)
         tabular = len(reader.shape) == 1
         warn_of_dark_bytes(matrix_of(rows), reader.divisor)
-        warn_of_scale(matrix_of(rows), reader.columns, tabular=tabular, names=reader.names)
+        if reader.standardization is not None:
+            reader.standardization.warn_of_offsets(reader.names)
+        else:
+            warn_of_scale(matrix_of(rows), reader.columns, tabular=tabular, names=reader.names)
         state, checkpointer = TrainingState(), None
         if checkpoint is not None:
             if not isinstance(checkpoint, Checkpoint):

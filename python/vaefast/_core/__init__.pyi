@@ -67,6 +67,9 @@ class Core:
         corruption_amount: float = 0.0,
         max_norm: float = 0.0,
     ) -> None: ...
+    def set_standardization(
+        self, mean: NDArray[np.float32], scale: NDArray[np.float32]
+    ) -> None: ...
     def tensors(self, slot: str = "value") -> dict[str, NDArray[np.float32]]: ...
     def set_tensors(
         self, values: Mapping[str, NDArray[np.float32]], slot: str = "value"

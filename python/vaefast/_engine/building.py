@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._core import ACTIVATIONS, COUNTS, Core
 from .._input.likelihoods import Columns, columns_of, scale_names
 from .._input.rows import RowData, Rows, matrix_of
+from .._input.standardization import Standardization
 from .._input.validation import (
     MAX_WIDTH,
     check_choice,
@@ -42,7 +43,12 @@ def widths(params: Params) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
     return encoder, check_integer(params["latent_dim"], "latent_dim", high=MAX_WIDTH), decoder
 
 
-def make_core(params: Params, features: int, conditions: int = 0) -> Core:
+def make_core(
+    params: Params,
+    features: int,
+    conditions: int = 0,
+    standardization: Standardization | None = None,
+) -> Core:
     """Return a core with zero weights and fresh optimizer moments.
 
     Parameters
@@ -53,6 +59,8 @@ def make_core(params: Params, features: int, conditions: int = 0) -> Core:
         Number of features of a row.
     conditions : int, default=0
         Number of encoded conditions of a row.
+    standardization : Standardization or None, default=None
+        Map from the units of the rows to those of the network; None is the identity.
 
     Raises
     ------
@@ -99,10 +107,14 @@ def make_core(params: Params, features: int, conditions: int = 0) -> Core:
         raise MemoryError(f"layers of {layers} units do not fit into memory") from None
     _set_optimizer(core, params)
     _set_objective(core, params)
+    if standardization is not None:
+        core.set_standardization(standardization.means, standardization.scales)
     if not isinstance(sigma, str) and (names := scale_names(columns)):
         tensors = core.tensors()
-        for name in names.values():
-            tensors[name][:] = np.log(sigma)
+        units = np.zeros(features) if standardization is None else standardization.log_scales
+        for i, name in names.items():
+            first = sum(count for _, count in columns[:i])
+            tensors[name][:] = np.log(sigma) - units[first : first + columns[i][1]]
         core.set_tensors(tensors)
     return core
 
@@ -142,7 +154,13 @@ def _log_rates(rows: Rows, block: slice) -> NDArray[np.float64]:
     return np.asarray(np.where(seen, np.log((counted + 0.5) / np.where(seen, exposed, 1)), 0))
 
 
-def restore_core(params: Params, features: int, tensors: Tensors, conditions: int = 0) -> Core:
+def restore_core(
+    params: Params,
+    features: int,
+    tensors: Tensors,
+    conditions: int = 0,
+    standardization: Standardization | None = None,
+) -> Core:
     """Return a core with these weights; ValueError if they do not match the layers."""
     encoder, latent_dim, decoder = widths(params)
     columns = columns_of(params["likelihood"], features)
@@ -155,7 +173,7 @@ def restore_core(params: Params, features: int, tensors: Tensors, conditions: in
     found = sum(tensor.size for tensor in tensors.values())
     if needed != found:  # checked before memory is allocated for the layers
         raise ValueError(f"expected {needed} weights for these layers, got {found}")
-    core = make_core(params, features, conditions)
+    core = make_core(params, features, conditions, standardization)
     if form_of(tensors) != form_of(core.tensors()):
         raise ValueError("the names, shapes or dtypes of the tensors do not match the layers")
     core.set_tensors(tensors)

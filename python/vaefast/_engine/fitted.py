@@ -73,7 +73,7 @@ class FittedModel:
     @classmethod
     def start(cls, params: Params, reader: Reader, rows: Rows, seed: int) -> FittedModel:
         """Return a model with fresh weights for these rows; nothing is trained yet."""
-        core = make_core(params, reader.features, reader.width)
+        core = make_core(params, reader.features, reader.width, reader.standardization)
         core.initialize(seed)
         start_at_mean_rates(core, rows, reader.columns)
         history: History = {key: [] for key in RECORD_KEYS}
@@ -139,8 +139,7 @@ class FittedModel:
 
     def with_weights(self, tensors: Tensors) -> FittedModel:
         """Return the same model with other weights and fresh moments."""
-        core = restore_core(self.params, self.features, tensors, self.reader.width)
-        return replace(self, core=core)
+        return replace(self, core=self._core_like(self.params, tensors))
 
     def use_threads(self, n_threads: int | None) -> None:
         """Work with another number of threads from now on; weights and moments stay.
@@ -152,11 +151,15 @@ class FittedModel:
         """
         with self.lock:
             params = {**self.params, "n_threads": n_threads}
-            core = restore_core(params, self.features, self.weights(), self.reader.width)
+            core = self._core_like(params, self.weights())
             for slot, tensors in self.moments().items():
                 core.set_tensors(tensors, slot)
             core.optimizer_steps = self.core.optimizer_steps
             self.core, self.params = core, params
+
+    def _core_like(self, params: Params, tensors: Tensors) -> Core:
+        reader = self.reader
+        return restore_core(params, self.features, tensors, reader.width, reader.standardization)
 
     def reset_optimizer(self) -> None:
         """Forget the optimizer's moments, which may no longer be finite."""
@@ -227,6 +230,10 @@ class FittedModel:
             return mean
         tensors = self.weights()
         scales = {i: tensors[name] for i, name in scale_names(self.columns).items()}
+        if (standardization := self.reader.standardization) is not None:
+            for i, log_scale in scales.items():
+                first = sum(count for _, count in self.columns[:i])
+                log_scale += standardization.log_scales[first : first + len(log_scale)]
         flat = likelihoods.draw(mean.reshape(n, -1), self.columns, scales, self.params["df"], rng)
         return flat.reshape(mean.shape)
 

@@ -12,6 +12,7 @@ import numpy as np
 from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
 from .._input.reader import Reader
+from .._input.standardization import Standardization
 from .._input.validation import check_integer
 from .building import form_of, restore_core
 from .container import VERSION, Part, pack, parts_from, unpack
@@ -23,6 +24,7 @@ from .version_1 import parts_from_version_1
 
 KNOWN = {  # parts, and the version of each
     "model": 1,
+    "standardization": 1,
     "weights": 1,
     "history": 1,
     "optimizer": 1,
@@ -91,6 +93,8 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
         "history": history_part(model.history, model.latent_dim),
         "provenance": Part(1, asdict(model.provenance)),
     }
+    if (standardization := model.reader.standardization) is not None:
+        parts["standardization"] = Part(1, tensors=dict(vars(standardization)))
     if training:
         parts["optimizer"] = Part(1, {"steps": model.core.optimizer_steps}, _moments(model))
     return parts
@@ -120,7 +124,8 @@ def model_from(
                 f"{part.version} of the part {name!r}"
             )
     fields = parts["model"].fields
-    params = {name: _from_plain(value) for name, value in fields["params"].items()}
+    params = {"standardize": False}  # files of earlier versions lack it
+    params |= {name: _from_plain(value) for name, value in fields["params"].items()}
     params |= overrides or {}
     shape = [check_integer(size, "feature_shape") for size in fields["feature_shape"]]
     reader = replace(
@@ -128,12 +133,14 @@ def model_from(
         conditions=_conditions(fields["conditions"]),
         names=_feature_names(fields["feature_names"], shape),
         exposed=fields["exposed"] is True,
+        standardization=_standardization(params, parts, math.prod(shape)),
     )
     if (divisor := fields.get("divisor")) is not None:
         if divisor not in (1, 255):
             raise ValueError(f"divisor={divisor!r} must be 1 or 255")
         reader = replace(reader, divisor=float(divisor))
-    core = restore_core(params, reader.features, parts["weights"].tensors, reader.width)
+    tensors = parts["weights"].tensors
+    core = restore_core(params, reader.features, tensors, reader.width, reader.standardization)
     model = FittedModel(
         core=core,
         reader=reader,
@@ -145,6 +152,21 @@ def model_from(
     if "optimizer" in parts:
         _restore_optimizer(model, parts["optimizer"])
     return model
+
+
+def _standardization(
+    params: Mapping[str, Any], parts: Mapping[str, Part], features: int
+) -> Standardization | None:
+    if not params["standardize"]:
+        return None
+    tensors = parts["standardization"].tensors
+    means, scales = tensors["means"], tensors["scales"]
+    for array in (means, scales):
+        if array.shape != (features,) or array.dtype != np.float32:
+            raise ValueError(f"means and scales must be {features} numbers of float32 each")
+    if not (np.isfinite(means).all() and np.isfinite(scales).all() and (scales > 0).all()):
+        raise ValueError("means must be finite, and scales positive and finite")
+    return Standardization(means, scales)
 
 
 def _provenance(part: Part | None) -> Provenance:

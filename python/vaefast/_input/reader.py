@@ -16,6 +16,7 @@ from .feature_names import FeatureNames, check_names, names_of
 from .likelihoods import Columns, byte_divisor, check_data, columns_of
 from .matrix import Matrix, to_matrix
 from .rows import RowData, Rows, log_exposures, weighted
+from .standardization import Standardization
 from .validation import check_choice, check_features
 
 
@@ -39,6 +40,8 @@ class Reader:
         Whether the rows of the fit had an exposure.
     divisor : float
         Divisor of uint8 values: 255 if the fit read bytes as X / 255, else 1.
+    standardization : Standardization or None
+        Means and scales of the real-valued features, if the model standardizes them.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +51,7 @@ class Reader:
     names: FeatureNames | None = None
     exposed: bool = False
     divisor: float = 255.0
+    standardization: Standardization | None = None
 
     @classmethod
     def learn(
@@ -73,8 +77,9 @@ class Reader:
         if isinstance(X, Prepared):
             return X.reader, X.rows
         matrix, shape = to_matrix(X, name)
-        if not isinstance(params["conditional"], bool | np.bool_):
-            raise TypeError(f"conditional={params['conditional']!r} must be True or False")
+        for flag in ("conditional", "standardize"):
+            if not isinstance(params[flag], bool | np.bool_):
+                raise TypeError(f"{flag}={params[flag]!r} must be True or False")
         y = y if params["conditional"] else None
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         reader = cls.of(params, shape)
@@ -86,7 +91,8 @@ class Reader:
             exposed=exposure is not None,
             divisor=byte_divisor(reader.columns, matrix),
         )
-        return reader, reader._rows(matrix, y, exposure, name, weights)
+        rows = reader._rows(matrix, y, exposure, name, weights)
+        return (reader.standardizing(rows) if params["standardize"] else reader), rows
 
     @classmethod
     def of(cls, params: Mapping[str, Any], shape: Sequence[int]) -> Reader:
@@ -106,6 +112,10 @@ class Reader:
     def width(self) -> int:
         """Number of conditions of one row."""
         return 0 if self.conditions is None else self.conditions.width
+
+    def standardizing(self, rows: Rows) -> Reader:
+        """Return a reader that standardizes real-valued features by their moments in these rows."""
+        return replace(self, standardization=Standardization.learn(rows, self.columns))
 
     def read(
         self,

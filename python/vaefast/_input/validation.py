@@ -21,7 +21,7 @@ FAR = 5.0  # means and standard deviations above it, or below its inverse, were 
 DARK = 64  # largest byte of images that are probably not meant to be read as X / 255
 SCALE_ROWS = 1_000  # rows that show the scale of columns
 REAL_VALUED = ("gaussian", "laplace", "student_t")
-STANDARDIZE = "standardize them first, for example with sklearn.preprocessing.StandardScaler"
+STANDARDIZE = "standardize=True does that"
 _CHUNK = 1 << 22  # numbers that one call checks; Python polls for Ctrl-C between two calls
 
 

@@ -22,7 +22,10 @@ def as_options(message: str) -> str:
 
     def spell(match: re.Match[str]) -> str:
         name, quoted, pair, plain = match.groups()
-        return f"--{name.replace('_', '-')} {quoted or pair and pair.replace(' ', '') or plain}"
+        option = name.replace("_", "-")
+        if plain in ("True", "False"):
+            return f"--{option}" if plain == "True" else f"--no-{option}"
+        return f"--{option} {quoted or pair and pair.replace(' ', '') or plain}"
 
     names = "|".join([*PARAMETERS, "image_size"])
     value = r"(?:'([^']+)'|\((\d+, \d+)\)|([\w.+-]*\w))"

@@ -14,7 +14,7 @@ import numpy as np
 from .. import VAE, datasets
 from .._input.feature_names import check_names
 from .._input.likelihoods import check_data
-from .._input.validation import warn_of_scale
+from .._input.validation import REAL_VALUED, warn_of_scale
 from ..datasets import Dataset
 from ..datasets.folders import read_image
 from ..datasets.idx import find_idx_files
@@ -77,18 +77,29 @@ def load_rows(
         X, where = dataset.X, f"rows of {data}"
     if vae.conditional and labels_of(dataset, X) is None:
         raise ValueError(f"MODEL is conditional and needs labels, but {data} has none. {LABELS}")
-    warn_of_scale(
-        X.reshape(len(X), math.prod(X.shape[1:])),
-        vae.model_.columns,
-        tabular=X.ndim == 2,
-        names=vae.model_.names,
-        name=data,
-        remedy="standardize them with the mean and standard deviation of the training rows",
-    )
+    matrix = X.reshape(len(X), math.prod(X.shape[1:]))
+    if (standardization := vae.model_.reader.standardization) is not None:
+        standardization.warn_of_shift(matrix, vae.model_.names, data)
+    else:
+        warn_of_scale(
+            matrix,
+            vae.model_.columns,
+            tabular=X.ndim == 2,
+            names=vae.model_.names,
+            name=data,
+            remedy="train the model with --standardize",
+        )
     floats = in_units_of(vae, X)
     if X is dataset.X:
         return replace(dataset, X=floats), floats, where
     return replace(dataset, X_test=floats), floats, where
+
+
+def is_measured_table(vae: VAE, dataset: Dataset) -> bool:
+    """Return whether the rows are those of a table with real-valued columns."""
+    kinds = [vae.likelihood] if isinstance(vae.likelihood, str) else dict(vae.likelihood)
+    is_table = dataset.X.ndim == 2 and dataset.X.dtype != np.uint8
+    return is_table and any(kind in REAL_VALUED for kind in kinds)
 
 
 def in_units_of(vae: VAE, X: Array) -> Array:

@@ -128,6 +128,8 @@ def train(
                 f"--conditional needs labels, but the {lacking} of {data} have none. "
                 f"{inputs.LABELS}"
             )
+        if parameters["standardize"] is None:
+            vae.standardize = inputs.is_measured_table(vae, dataset)
         reader, rows = Reader.learn(vae.get_params(), dataset.X, dataset.y, name=data)
         reader = replace(reader, names=dataset.columns)
         if dataset.X_test is not None:  # an error now, not after the training
@@ -141,6 +143,8 @@ def train(
         )
         click.echo(f"Net   {outputs.describe_net(vae, reader.features)}")
         training = rows if len(chosen) == len(rows) else rows[chosen]
+        if vae.standardize:  # by the rows that train alone
+            reader = reader.standardizing(training)
         validating = None if held_out is None else Prepared(reader, rows[held_out])
         point = None
         if checkpoint or checkpoint_every or resume:

@@ -17,7 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PARAMETERS = dict(inspect.signature(VAE).parameters)
 GROUPS = {  # the parameters of each section of the help
     "Network": ("latent_dim", "hidden_layer_sizes", "decoder_layer_sizes", "activation"),
-    "Data": ("likelihood", "sigma", "df", "missing", "conditional"),
+    "Data": ("likelihood", "sigma", "df", "missing", "standardize", "conditional"),
     "Objective": (
         "objective",
         "n_samples",
@@ -40,6 +40,9 @@ GROUPS = {  # the parameters of each section of the help
 }
 
 
+CHOSEN = {"standardize": "standardize for tables of gaussian, laplace or student_t columns"}
+
+
 def vae_options(command: Function) -> Function:
     """Give a command one option for each parameter of `VAE`, with the text of `VAE`'s docstring.
 
@@ -53,7 +56,7 @@ def vae_options(command: Function) -> Function:
         text, default = descriptions[name], PARAMETERS[name].default
         if kind is bool:
             flag += "/--no-" + name.replace("_", "-")
-            default = name if default else f"no-{name}"
+            default = CHOSEN.get(name, name if default else f"no-{name}")
         if default is not None:
             text += f"  [default: {_spelled(default)}]"
         # Other commands call the seed --seed, so --random-state has this second name.

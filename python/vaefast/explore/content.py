@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ def page_content(
         some = f"{points['n']:,} of " if points["n"] < points["of"] else ""
         points_text = f"The points are the codes of {some}the {points['of']:,} {source}. "
     probes = prior if codes is None else codes[:PROBES]
+    model = _as_drawn(model)
     decoded = model.decode(probes)
     low_high = _range(model, X, decoded)
     strength = _strength(model, probes)
@@ -91,7 +93,9 @@ def describe_model(vae: VAE) -> str:
         colour = {1: "grey", 3: "colour", 4: "colour"}[shape[2] if len(shape) == 3 else 1]
         rows, row = f"{colour} images of {shape[0]} x {shape[1]} pixels", "an image"
     else:
-        rows, row = f"rows of {math.prod(shape):,} numbers, which the page draws as bars", "a row"
+        unit = "" if model.reader.standardization is None else " in standard deviations"
+        rows = f"rows of {math.prod(shape):,} numbers, which the page draws as bars{unit}"
+        row = "a row"
     numbers = f"{model.latent_dim:,} number{'s' if model.latent_dim > 1 else ''}"
     return (
         f"The model was trained on {rows}. Its decoder turns a code of {numbers} into {row}, "
@@ -144,6 +148,23 @@ def _decoder(
         "n_weights": flat.size,
         "weights": _floats(flat, "float16" if is_close else "float32"),
     }
+
+
+def _as_drawn(model: FittedModel) -> FittedModel:
+    """Return a model whose decoder gives what the page draws, without standardization.
+
+    Images are drawn in the units of the rows. Bars are drawn in standard deviations from the mean,
+    because the columns of a table have units of their own.
+    """
+    units = model.reader.standardization
+    if units is None:
+        return model
+    tensors = model.weights()
+    if is_image_shape(model.feature_shape):  # real-valued: the output of the last layer is the mean
+        tensors["output.weight"] *= units.scales
+        tensors["output.bias"] = tensors["output.bias"] * units.scales + units.means
+    reader = replace(model.reader, standardization=None)
+    return replace(model, reader=reader).with_weights(tensors)
 
 
 def _points(

@@ -31,6 +31,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
     def __init__(self, networks: Networks) -> None:
         super().__init__()
         self.columns, self.missing = networks.columns, networks.missing
+        self.units = Units(networks)
         self.conditions, self.reads_counts = Conditions(networks), networks.reads_counts
         self.hidden = _hidden(networks.layers, networks.encoder)
         self.activation = ACTIVATIONS[networks.activation]()
@@ -39,6 +40,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, (n, latent_dim) each, of x (n, features)."""
+        x = (x - self.units.means) / self.units.scales
         if self.missing:
             x = torch.where(torch.isnan(x), torch.zeros_like(x), x)
         if self.reads_counts:
@@ -57,6 +59,7 @@ class Decoder(nn.Module):  # type: ignore[misc]
     def __init__(self, networks: Networks) -> None:
         super().__init__()
         self.columns, self.conditions = networks.columns, Conditions(networks)
+        self.units = Units(networks)
         self.hidden = _hidden(networks.layers, networks.decoder)
         self.activation = ACTIVATIONS[networks.activation]()
         self.output = _linear(networks.layers["output"])
@@ -66,7 +69,8 @@ class Decoder(nn.Module):  # type: ignore[misc]
         h = self.conditions(z, y)
         for layer in self.hidden:
             h = self.activation(layer(h))
-        return _by_columns(self.output(h), self.columns, MEANS)
+        mean = _by_columns(self.output(h), self.columns, MEANS)
+        return mean * self.units.scales + self.units.means
 
 
 def _rates(log_rates: Tensor) -> Tensor:
@@ -102,6 +106,18 @@ def _by_columns(
         ],
         dim=1,
     )
+
+
+class Units(nn.Module):  # type: ignore[misc]
+    """Means and scales of the features: 0 and 1 of a model that does not standardize."""
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        known = networks.standardization
+        means = torch.zeros(1) if known is None else torch.tensor(known.means)
+        scales = torch.ones(1) if known is None else torch.tensor(known.scales)
+        self.register_buffer("means", means, persistent=False)
+        self.register_buffer("scales", scales, persistent=False)
 
 
 class Conditions(nn.Module):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._core import COUNTS
 from .._engine.fitted import FittedModel
 from .._input.likelihoods import Columns
+from .._input.standardization import Standardization
 from .._version import __version__
 from ..vae import VAE
 
@@ -65,6 +66,8 @@ def describe(vae: VAE) -> dict[str, Any]:
         - `condition_labels`: labels in the order of the one-hot columns of y, or None.
         - `condition_means`, `condition_scales`: numbers y are standardized by them; empty lists
           for labels.
+        - `standardize`: whether the encoder first maps x to (x - means) / scales, and the decoder
+          ends with the inverse map.
 
     Raises
     ------
@@ -92,6 +95,7 @@ def describe(vae: VAE) -> dict[str, Any]:
         "condition_labels": None if labels is None else list(labels),
         "condition_means": [] if conditions is None else list(conditions.means),
         "condition_scales": [] if conditions is None else list(conditions.scales),
+        "standardize": reader.standardization is not None,
     }
 
 
@@ -129,6 +133,8 @@ class Networks:
         Number of conditions of one row; 0 for a model that is not conditional.
     means, scales : ndarray of shape (width,), float32, or (0,)
         Mean and standard deviation by which numbers y are standardized; empty for labels.
+    standardization : Standardization or None
+        The map from x to what the first layer reads, and from the last layer to E[x|z].
     """
 
     layers: Mapping[str, Layer]
@@ -140,6 +146,7 @@ class Networks:
     width: int
     means: NDArray[np.float32]
     scales: NDArray[np.float32]
+    standardization: Standardization | None
 
     @classmethod
     def of(cls, model: FittedModel) -> Networks:
@@ -154,10 +161,9 @@ class Networks:
             model.columns,
             model.reader.missing,
             model.reader.width,
-            *(
-                np.array(getattr(model.conditions, name, ()), np.float32)
-                for name in ("means", "scales")
-            ),
+            np.array(getattr(model.conditions, "means", ()), np.float32),
+            np.array(getattr(model.conditions, "scales", ()), np.float32),
+            model.reader.standardization,
         )
 
     @property

@@ -36,7 +36,8 @@ def to_npz(vae: VAE, path: str | os.PathLike[str]) -> None:
     Notes
     -----
     The arrays have the names of ``vae.model_.weights()``, such as ``encoder.0.weight``. Weights are
-    float32 of shape (in, out). `description` is text: the JSON of `describe`. `numpy.load` reads
+    float32 of shape (in, out). `means` and `scales`, of shape (features,), are there if the model
+    standardizes its rows. `description` is text: the JSON of `describe`. `numpy.load` reads
     the file without pickle. The description of `vaefast.export` shows how to run it.
     """
     model = fitted(vae, "to_npz")
@@ -45,5 +46,7 @@ def to_npz(vae: VAE, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"{path}: the name of the file must end in .npz")
     arrays: dict[str, Any] = {"description": np.array(json.dumps(describe(vae)))}
     arrays.update(model.weights())
+    if (standardization := model.reader.standardization) is not None:
+        arrays.update(vars(standardization))
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

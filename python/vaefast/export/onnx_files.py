@@ -188,6 +188,9 @@ def _to_bytes(graph: Graph, networks: Networks, name: str, description: dict[str
 def _encoder(networks: Networks) -> Graph:
     graph = Graph()
     x = graph.input("x", networks.features)
+    if (standardization := networks.standardization) is not None:
+        x = graph.add("Sub", x, graph.constant("means", standardization.means))
+        x = graph.add("Div", x, graph.constant("scales", standardization.scales))
     if networks.missing:
         x = graph.add("Where", graph.add("IsNaN", x), graph.number(0), x)
     if networks.reads_counts:
@@ -207,7 +210,11 @@ def _decoder(networks: Networks) -> Graph:
     graph = Graph()
     h = _hidden(graph, networks, networks.decoder, graph.input("z", networks.latent_dim))
     output = _dense(graph, networks, "output", h)
-    graph.output("mean", _by_columns(graph, output, networks.columns, MEANS), networks.features)
+    mean = _by_columns(graph, output, networks.columns, MEANS)
+    if (standardization := networks.standardization) is not None:
+        mean = graph.add("Mul", mean, graph.constant("scales", standardization.scales))
+        mean = graph.add("Add", mean, graph.constant("means", standardization.means))
+    graph.output("mean", mean, networks.features)
     return graph
 
 
