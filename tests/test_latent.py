@@ -60,8 +60,10 @@ def test_temperature_scales_the_codes_of_samples(vae):
         vae.sample(5, random_state=0), vae.sample(5, random_state=0, temperature=1)
     )
     middle = vae.inverse_transform(np.zeros((3, LATENT)))
-    np.testing.assert_array_equal(vae.sample(3, temperature=0), middle)
-    spread = [vae.sample(200, 0, temperature=t).std(axis=0).mean() for t in (0.3, 0.7, 1.0)]
+    np.testing.assert_array_equal(vae.sample(3, temperature=0, prior="prior"), middle)
+    spread = [
+        vae.sample(200, 0, temperature=t, prior="prior").std(axis=0).mean() for t in (0.3, 0.7, 1.0)
+    ]
     assert spread[0] < 0.8 * spread[1] < 0.8 * spread[2]
     with pytest.raises(ValueError, match="temperature=-1"):
         vae.sample(1, temperature=-1)
@@ -245,7 +247,9 @@ def test_traverse_changes_one_dimension_at_a_time(vae, strokes):
     np.testing.assert_allclose(images[1, 1], vae.reconstruct(start[None])[0], atol=1e-5)
     everything = latent.traverse(vae)
     assert everything.shape == (LATENT, 7, 28, 28)
-    np.testing.assert_array_equal(everything[:, 3], vae.sample(LATENT, temperature=0))
+    np.testing.assert_array_equal(
+        everything[:, 3], vae.sample(LATENT, temperature=0, prior="prior")
+    )
 
 
 def test_traverse_says_what_is_wrong(vae):

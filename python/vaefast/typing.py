@@ -13,6 +13,7 @@ __all__ = [
     "Missing",
     "Noise",
     "Objective",
+    "Prior",
     "RandomState",
     "Record",
     "Scale",
@@ -35,6 +36,7 @@ Scale: TypeAlias = Literal["per_feature", "global", "optimal"]
 Missing: TypeAlias = Literal["error", "mask"]
 Objective: TypeAlias = Literal["elbo", "iwae", "autoencoder"]
 GradientEstimator: TypeAlias = Literal["standard", "stl", "dreg"]
+Prior: TypeAlias = Literal["prior", "gaussian", "mixture", "second_stage"]
 Noise: TypeAlias = Literal["mask", "gaussian", "salt_and_pepper"]
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 Record: TypeAlias = dict[str, Any]

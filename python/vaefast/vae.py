@@ -15,6 +15,7 @@ from . import typing as types
 from ._engine.building import check_held
 from ._engine.checkpointing import Checkpointer, resume
 from ._engine.fitted import FittedModel
+from ._engine.sampling import sample
 from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
@@ -442,6 +443,8 @@ class VAE(Transformer):
             except DivergenceError:
                 model.reset_optimizer()
                 raise
+            finally:
+                model.keep_posteriors(rows)
 
     def _config(
         self, planned: Any, epochs: int, early_stopping: bool, done: int = 0
@@ -629,8 +632,9 @@ class VAE(Transformer):
         y: Any = None,
         temperature: float = 1.0,
         draw: bool = False,
+        prior: types.Prior | None = None,
     ) -> Floats:
-        """Return new rows, decoded from codes that are drawn from the prior.
+        """Return new rows, decoded from codes that are drawn at random.
 
         Parameters
         ----------
@@ -641,11 +645,18 @@ class VAE(Transformer):
         y : label or array-like, default=None
             Condition of a conditional model: one for all rows, as in sample(8, y=3), or one each.
         temperature : float, default=1.0
-            Standard deviation of the codes. 1 is that of the prior. Rows are more typical and more
-            alike below it and stranger above it; 0 is the centre of the latent space.
+            Factor of the spread of the codes. Rows are more typical and more alike below 1 and
+            stranger above it; 0 is the centre of the latent space, or those of the mixture.
         draw : bool, default=False
             Whether to draw each row from p(x|z), for tables and counts, instead of returning
             E[x|z].
+        prior : {"prior", "gaussian", "mixture", "second_stage"} or None, default=None
+            Distribution of the codes: prior, the standard normal; or one that is fitted to codes of
+            the rows of the fit at its first use, which takes about a second. gaussian has their
+            mean and covariance; mixture consists of up to 32 Gaussians; second_stage is another VAE
+            (Dai & Wipf 2019). They avoid places of the latent space that the decoder never saw. A
+            conditional model fits them to the codes of all conditions together. None is mixture, or
+            prior for a model from a file of an earlier version, which holds no codes.
 
         Returns
         -------
@@ -656,10 +667,11 @@ class VAE(Transformer):
         NotFittedError
             The model is not fitted yet.
         ValueError, TypeError
-            An argument can't be used, or y is missing or not expected.
+            An argument can't be used, or y is missing or not expected. Or the codes of the fit are
+            needed, but the file of the model holds none.
         """
         rng = np.random.default_rng(seed_from(random_state))
-        return self.model_.sample(n, rng, y, temperature, draw)
+        return sample(self.model_, n, rng, y, temperature, draw, prior)
 
     # ---------------------------------------------------------------- scores
 

@@ -16,19 +16,21 @@ from .._core import Core
 from .._input import likelihoods
 from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
-from .._input.likelihoods import Columns, scale_names
+from .._input.likelihoods import Columns
 from .._input.matrix import to_matrix
 from .._input.reader import Reader
 from .._input.rows import RowData, Rows
-from .._input.validation import check_integer, check_number, check_values
+from .._input.validation import check_values
 from ..metrics import LogLikelihood
 from .building import Params, Tensors, make_core, restore_core, start_at_mean_rates
 from .history import RECORD_KEYS, History
 from .importance import log_likelihood
+from .priors import Mixture, Posteriors, chosen_rows
 from .provenance import Provenance
 
 Floats = NDArray[np.float32]
 
+CHUNKS = 8  # of the rows whose posteriors are kept: rows may be images, and each chunk is a copy
 SCORING_SEED = 0  # names the noise of all scores, so that equal rows score equally at every call
 
 
@@ -55,6 +57,10 @@ class FittedModel:
         Where the model comes from: versions, data, date.
     interrupted : bool
         Whether Ctrl-C ended the last training.
+    posteriors : Posteriors or None
+        Posteriors of some rows of the fit. Files of earlier versions hold none.
+    priors : dict
+        Distributions that were fitted to these posteriors, by name; see `draw_codes`.
     lock : context manager
         Held by a thread that trains the model or replaces its core, so that no step is lost.
     """
@@ -66,6 +72,8 @@ class FittedModel:
     history: History
     provenance: Provenance
     interrupted: bool = field(default=False, compare=False)
+    posteriors: Posteriors | None = field(default=None, compare=False)
+    priors: dict[str, Mixture | FittedModel] = field(default_factory=dict, compare=False)
     lock: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
     )
@@ -212,30 +220,14 @@ class FittedModel:
             likelihoods.expose(guess, self.columns, rows.log_exposure)
         return np.where(np.isnan(known), guess, known).reshape(-1, *self.feature_shape)
 
-    def sample(
-        self,
-        n: int,
-        rng: np.random.Generator,
-        y: ArrayLike | None = None,
-        temperature: float = 1.0,
-        draw: bool = False,
-    ) -> Floats:
-        """Return E[x|z], or with `draw` a draw from p(x|z), for n codes of the prior."""
-        if y is not None and self.conditions is None:
-            raise ValueError("y is for a model that was fitted with conditional=True")
-        z = rng.standard_normal((check_integer(n, "n"), self.latent_dim), dtype=np.float32)
-        z *= np.float32(check_number(temperature, "temperature", low=0))
-        mean = self.decode(z, y)
-        if not draw:
-            return mean
-        tensors = self.weights()
-        scales = {i: tensors[name] for i, name in scale_names(self.columns).items()}
-        if (standardization := self.reader.standardization) is not None:
-            for i, log_scale in scales.items():
-                first = sum(count for _, count in self.columns[:i])
-                log_scale += standardization.log_scales[first : first + len(log_scale)]
-        flat = likelihoods.draw(mean.reshape(n, -1), self.columns, scales, self.params["df"], rng)
-        return flat.reshape(mean.shape)
+    def keep_posteriors(self, rows: Rows) -> None:
+        """Keep the posteriors of some rows, for codes that are drawn like those of the fit."""
+        chosen = chosen_rows(rows)
+        parts = [self.core.encode(rows[part]) for part in np.array_split(chosen, CHUNKS)]
+        mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if self.deterministic:
+            logvar = np.full_like(mu, -np.inf)
+        self.posteriors, self.priors = Posteriors(mu, logvar), {}
 
     # ---------------------------------------------------------------- scores
 

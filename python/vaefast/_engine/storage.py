@@ -18,6 +18,7 @@ from .building import form_of, restore_core
 from .container import VERSION, Part, pack, parts_from, unpack
 from .fitted import FittedModel
 from .history import history_from, history_part
+from .priors import Mixture, Posteriors
 from .provenance import Provenance
 from .specs import as_data, from_data
 from .version_1 import parts_from_version_1
@@ -25,6 +26,8 @@ from .version_1 import parts_from_version_1
 KNOWN = {  # parts, and the version of each
     "model": 1,
     "standardization": 1,
+    "codes": 1,
+    "priors": 1,
     "weights": 1,
     "history": 1,
     "optimizer": 1,
@@ -95,6 +98,10 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
     }
     if (standardization := model.reader.standardization) is not None:
         parts["standardization"] = Part(1, tensors=dict(vars(standardization)))
+    if model.posteriors is not None:
+        parts["codes"] = Part(1, tensors=dict(vars(model.posteriors)))
+    if model.priors:
+        parts["priors"] = _priors_part(model.priors)
     if training:
         parts["optimizer"] = Part(1, {"steps": model.core.optimizer_steps}, _moments(model))
     return parts
@@ -149,6 +156,10 @@ def model_from(
         history=history_from(parts["history"], core.latent_dim),
         provenance=_provenance(parts.get("provenance")),
     )
+    if "codes" in parts:
+        model.posteriors = _posteriors(parts["codes"], core.latent_dim)
+    if "priors" in parts:
+        model.priors = _priors(parts["priors"], core.latent_dim)
     if "optimizer" in parts:
         _restore_optimizer(model, parts["optimizer"])
     return model
@@ -175,6 +186,45 @@ def _provenance(part: Part | None) -> Provenance:
         return Provenance(unknown, unknown, unknown, unknown, (), unknown)
     fields = dict(part.fields)
     return Provenance(**{**fields, "data_shape": tuple(fields["data_shape"])})
+
+
+def _posteriors(part: Part, latent_dim: int) -> Posteriors:
+    mu, logvar = part.tensors["mu"], part.tensors["logvar"]
+    for array in (mu, logvar):
+        if array.ndim != 2 or array.shape != (len(mu), latent_dim) or array.dtype != np.float32:
+            raise ValueError(f"codes must be two matrices of float32 with {latent_dim} columns")
+    if not len(mu) or not np.isfinite(mu).all() or not (logvar < np.inf).all():
+        raise ValueError("the codes must be finite")
+    return Posteriors(mu, logvar)
+
+
+def _priors_part(priors: Mapping[str, Mixture | FittedModel]) -> Part:
+    tensors: dict[str, Any] = {}
+    for name, prior in priors.items():
+        if isinstance(prior, Mixture):
+            tensors |= {f"{name}/{key}": array for key, array in vars(prior).items()}
+        else:  # a file within the file
+            tensors[name] = np.frombuffer(to_bytes(prior, training=False), np.uint8)
+    return Part(1, {"names": sorted(priors)}, tensors)
+
+
+def _priors(part: Part, latent_dim: int) -> dict[str, Mixture | FittedModel]:
+    priors: dict[str, Mixture | FittedModel] = {}
+    for name in part.fields["names"]:
+        if name in part.tensors:
+            priors[name] = from_bytes(part.tensors[name].tobytes(), f"the prior {name!r}")
+            continue
+        found = Mixture(*(part.tensors[f"{name}/{key}"] for key in ("shares", "means", "factors")))
+        k = len(found.shares)
+        shapes = [array.shape for array in vars(found).values()]
+        if shapes != [(k,), (k, latent_dim), (k, latent_dim, latent_dim)]:
+            raise ValueError(f"the prior {name!r} has shapes {shapes}")
+        if not all(np.isfinite(array).all() for array in vars(found).values()):
+            raise ValueError(f"the prior {name!r} is not finite")
+        if (found.shares < 0).any() or abs(found.shares.sum() - 1) > 1e-6:
+            raise ValueError(f"the shares of the prior {name!r} are no probabilities")
+        priors[name] = found
+    return priors
 
 
 def _restore_optimizer(model: FittedModel, part: Part) -> None:

@@ -1,0 +1,136 @@
+"""New rows: codes from a prior, or from what the codes of the fit are like, and their decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._input import likelihoods
+from .._input.likelihoods import scale_names
+from .._input.reader import Reader
+from .._input.validation import check_choice, check_integer, check_number
+from .fitted import FittedModel
+from .priors import Mixture, Posteriors, gaussian, mixture
+from .training import TrainingConfig, train
+
+Floats = NDArray[np.float32]
+
+SECOND_STAGE = {  # parameters of the VAE of codes that differ from those of the model
+    "hidden_layer_sizes": (128, 128),
+    "decoder_layer_sizes": None,
+    "activation": "relu",
+    "likelihood": "gaussian",
+    "sigma": "per_feature",
+    "missing": "error",
+    "standardize": True,
+    "conditional": False,
+    "objective": "elbo",
+    "n_samples": 1,
+    "gradient_estimator": "standard",
+    "free_bits": 0.0,
+    "capacity": None,
+    "dropout": 0.0,
+    "denoising": None,
+    "optimizer": "adam",
+    "max_grad_norm": None,
+}
+SECOND_STAGE_CODES = 8_192  # drawn from the posteriors of the rows that a fit keeps
+SECOND_STAGE_TRAINING = TrainingConfig(
+    epochs=60,
+    planned=60,
+    batch_size=128,
+    learning_rate=1e-3,
+    beta=1.0,
+    capacity=None,
+    patience=None,
+    verbose=False,
+)
+
+
+def sample(
+    model: FittedModel,
+    n: int,
+    rng: np.random.Generator,
+    y: ArrayLike | None = None,
+    temperature: float = 1.0,
+    draw: bool = False,
+    prior: str | None = None,
+) -> Floats:
+    """Return E[x|z], or with `draw` a draw from p(x|z), for n new codes."""
+    if y is not None and model.conditions is None:
+        raise ValueError("y is for a model that was fitted with conditional=True")
+    count, scale = check_integer(n, "n"), check_number(temperature, "temperature", low=0)
+    mean = model.decode(draw_codes(model, count, rng, scale, prior), y)
+    if not draw:
+        return mean
+    tensors = model.weights()
+    scales = {i: tensors[name] for i, name in scale_names(model.columns).items()}
+    if (standardization := model.reader.standardization) is not None:
+        for i, log_scale in scales.items():
+            first = sum(count for _, count in model.columns[:i])
+            log_scale += standardization.log_scales[first : first + len(log_scale)]
+    flat = mean.reshape(count, -1)
+    return likelihoods.draw(flat, model.columns, scales, model.params["df"], rng).reshape(
+        mean.shape
+    )
+
+
+def draw_codes(
+    model: FittedModel, n: int, rng: np.random.Generator, temperature: float, prior: str | None
+) -> Floats:
+    """Return n codes, (n, latent_dim).
+
+    Parameters
+    ----------
+    model : FittedModel
+    n : int
+    rng : Generator
+    temperature : float
+        Factor of the distance of codes from the mean, or from the means of a mixture.
+    prior : {"prior", "gaussian", "mixture", "second_stage"} or None
+        The standard normal, or a distribution that is fitted to the codes of the fit at its first
+        use and then kept in the model. None is mixture, or prior if the model holds no codes.
+
+    Raises
+    ------
+    ValueError
+        `prior` is unknown, or the model comes from a file without the codes of its fit.
+    """
+    if prior is None:
+        prior = "prior" if model.posteriors is None else "mixture"
+    check_choice(prior, "prior", ("prior", *FITS))
+    if prior == "prior":
+        z = rng.standard_normal((n, model.latent_dim), dtype=np.float32)
+        return z * np.float32(temperature)
+    with model.lock:
+        if prior not in model.priors:
+            if model.posteriors is None:
+                raise ValueError(
+                    f"prior={prior!r} needs codes of the fit, but the file of this model holds "
+                    "none: an earlier version of vaefast wrote it. Use prior='prior', or fit the "
+                    "model again."
+                )
+            model.priors[prior] = FITS[prior](model, model.posteriors)
+        fitted = model.priors[prior]
+    if isinstance(fitted, Mixture):
+        return fitted.draw(n, rng, temperature).astype(np.float32)
+    return sample(fitted, n, rng, temperature=temperature, draw=True)
+
+
+def _second_stage(model: FittedModel, posteriors: Posteriors) -> FittedModel:
+    """Return a VAE of the codes, with as many latent dimensions (Dai & Wipf 2019, section 4)."""
+    params = {**model.params, **SECOND_STAGE, "latent_dim": model.latent_dim, "random_state": 0}
+    codes = posteriors.draw(SECOND_STAGE_CODES, np.random.default_rng(0))
+    reader, rows = Reader.learn(params, codes.astype(np.float32), name="codes")
+    second = FittedModel.start(params, reader, rows, seed=0)
+    train(second, rows, SECOND_STAGE_TRAINING, validation=None, callbacks=())
+    return second
+
+
+FITS: dict[str, Callable[[FittedModel, Posteriors], Mixture | FittedModel]] = {
+    "gaussian": lambda model, posteriors: gaussian(posteriors),
+    "mixture": lambda model, posteriors: mixture(posteriors),
+    "second_stage": _second_stage,
+}

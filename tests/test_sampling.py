@@ -1,0 +1,162 @@
+"""Codes of new rows: the prior, and distributions that are fitted to the codes of the fit."""
+
+import numpy as np
+import pytest
+
+import vaefast
+from vaefast import VAE
+from vaefast._engine.container import pack
+from vaefast._engine.priors import Mixture, Posteriors, mixture
+from vaefast._engine.storage import parts_of
+
+FITTED = ("gaussian", "mixture", "second_stage")
+rng = np.random.default_rng(0)
+GROUPS = rng.integers(0, 3, 600)
+CENTRES = np.array([[4.0, 0, 0, 1], [-4, 3, 0, -1], [0, -5, 4, 0]])
+X = (CENTRES[GROUPS] + 0.3 * rng.standard_normal((600, 4))).astype(np.float32)
+
+
+def fit(rows=X, y=None, **params) -> VAE:
+    settings = {"likelihood": "gaussian", "epochs": 60, "batch_size": 32, "learning_rate": 3e-3}
+    vae = VAE(2, (32,), **{**settings, "random_state": 0, "verbose": False, **params})
+    return vae.fit(rows, y)
+
+
+@pytest.fixture(scope="module")
+def vae() -> VAE:
+    return fit()
+
+
+def distances(rows: np.ndarray) -> np.ndarray:
+    """Return how far each row is from the nearest of the three groups."""
+    return np.sqrt(((rows[:, None] - CENTRES) ** 2).sum(axis=2)).min(axis=1)
+
+
+def test_samples_of_the_mixture_lie_where_the_rows_lie(vae):
+    far = {prior: (distances(vae.sample(500, 0, prior=prior)) > 2).mean() for prior in
+           ("prior", "mixture", "second_stage")}  # fmt: skip
+    assert far["mixture"] < 0.05
+    assert far["mixture"] < far["prior"] / 2  # the prior has codes between the groups
+    assert far["second_stage"] < far["prior"]
+    drawn = vae.sample(3_000, 0, draw=True)
+    shares = np.bincount(((drawn[:, None] - CENTRES) ** 2).sum(axis=2).argmin(axis=1)) / 3_000
+    np.testing.assert_allclose(shares, np.bincount(GROUPS) / 600, atol=0.05)
+
+
+def test_the_default_is_the_mixture(vae):
+    np.testing.assert_array_equal(vae.sample(5, 1), vae.sample(5, 1, prior="mixture"))
+
+
+def test_a_gaussian_has_the_moments_of_the_codes(vae):
+    mu, logvar = vae.encode(X)
+    codes = vae.transform(X)
+    fitted = Mixture.fit(Posteriors(mu, logvar).draw(20_000, np.random.default_rng(1)), 1)
+    np.testing.assert_allclose(fitted.means[0], codes.mean(axis=0), atol=0.05)
+    covariance = np.cov(codes.T) + np.diag(np.exp(logvar).mean(axis=0))
+    np.testing.assert_allclose(fitted.factors[0] @ fitted.factors[0].T, covariance, atol=0.1)
+
+
+def test_expectation_maximization_finds_groups_and_their_number():
+    codes = np.concatenate([rng.normal(c, 0.1, (700, 2)) for c in ((0, 0), (3, 0), (0, 3), (3, 3))])
+    posteriors = Posteriors(codes.astype(np.float32), np.full(codes.shape, -9, np.float32))
+    found = mixture(posteriors)
+    assert 4 <= len(found.shares) <= 16
+    fresh = np.concatenate([rng.normal(c, 0.1, (200, 2)) for c in ((0, 0), (3, 0), (0, 3), (3, 3))])
+    best_possible = -np.log(4) - np.log(2 * np.pi * 0.1**2) - 1  # nats per code
+    assert found.log_density(fresh).mean() > best_possible - 0.15
+
+
+def test_a_density_integrates_to_one(vae):
+    vae.sample(1, 0)
+    found = vae.model_.priors["mixture"]
+    axis = np.linspace(-8, 8, 321)
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    assert np.exp(found.log_density(grid)).sum() * (axis[1] - axis[0]) ** 2 == pytest.approx(
+        1, 0.02
+    )
+
+
+@pytest.mark.parametrize("prior", FITTED)
+def test_a_fitted_prior_is_kept_in_the_file(prior, vae, tmp_path):
+    expected = vae.sample(7, 3, prior=prior, draw=True)
+    vae.save(tmp_path / "model.safetensors")
+    loaded = vaefast.load(tmp_path / "model.safetensors")
+    assert prior in loaded.model_.priors
+    np.testing.assert_array_equal(loaded.sample(7, 3, prior=prior, draw=True), expected)
+
+
+@pytest.mark.parametrize("prior", FITTED)
+def test_a_file_can_fit_its_prior_after_it_is_loaded(prior, tmp_path):
+    fresh = fit(epochs=2)
+    fresh.save(tmp_path / "model.safetensors")
+    loaded = vaefast.load(tmp_path / "model.safetensors")
+    assert not loaded.model_.priors
+    np.testing.assert_array_equal(loaded.sample(7, 3, prior=prior), fresh.sample(7, 3, prior=prior))
+
+
+def test_more_training_fits_the_prior_anew():
+    fresh = fit(epochs=2)
+    fresh.sample(1, 0)
+    before = fresh.model_.priors["mixture"]
+    fresh.partial_fit(X)
+    fresh.sample(1, 0)
+    assert fresh.model_.priors["mixture"] is not before
+
+
+def test_a_model_without_codes_draws_from_the_prior_only():
+    parts = parts_of(fit(epochs=1).model_, training=False)
+    del parts["codes"]
+    old = vaefast.from_bytes(pack(parts))
+    np.testing.assert_array_equal(old.sample(3, 0), old.sample(3, 0, prior="prior"))
+    with pytest.raises(ValueError, match="prior='mixture' needs codes of the fit"):
+        old.sample(3, 0, prior="mixture")
+
+
+def test_an_unknown_prior_is_named(vae):
+    with pytest.raises(ValueError, match="prior='flow' is unknown; expected one of prior, gauss"):
+        vae.sample(1, prior="flow")
+
+
+@pytest.mark.parametrize("prior", ["prior", *FITTED])
+def test_temperature_scales_the_spread(prior, vae):
+    samples = [vae.sample(400, 0, prior=prior, temperature=t) for t in (0.2, 1.0)]
+    if prior == "mixture":  # around its own means
+        assert distances(samples[0]).mean() < distances(samples[1]).mean()
+    else:
+        assert samples[0].std(axis=0).mean() < samples[1].std(axis=0).mean()
+    assert np.isfinite(vae.sample(3, 0, prior=prior, temperature=0)).all()
+
+
+@pytest.mark.parametrize("prior", FITTED)
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_a_handful_of_rows_is_enough(prior, n):
+    assert np.isfinite(fit(X[:n], epochs=2, standardize=True).sample(20, 0, prior=prior)).all()
+
+
+@pytest.mark.parametrize("prior", FITTED)
+def test_autoencoders_and_conditional_models_have_fitted_priors(prior):
+    assert np.isfinite(fit(objective="autoencoder", epochs=3).sample(9, 0, prior=prior)).all()
+    labelled = fit(X, GROUPS, conditional=True, epochs=3)
+    assert labelled.sample(9, 0, prior=prior, y=1).shape == (9, 4)
+
+
+def test_weights_weigh_the_codes():
+    weights = np.where(GROUPS == 0, 1.0, 1e-6)
+    weighted = VAE(2, (32,), likelihood="gaussian", epochs=30, random_state=0, verbose=False)
+    rows = weighted.fit(X, sample_weight=weights).sample(300, 0)
+    assert (np.abs(rows - CENTRES[0]).max(axis=1) < 3).mean() > 0.95
+
+
+@pytest.mark.parametrize("broken", ["mu", "shares", "shape"])
+def test_broken_codes_and_priors_are_refused(broken):
+    fresh = fit(epochs=1)
+    fresh.sample(1, 0)
+    parts = parts_of(fresh.model_, training=False)
+    if broken == "mu":
+        parts["codes"].tensors["mu"] = np.full_like(parts["codes"].tensors["mu"], np.nan)
+    elif broken == "shares":
+        parts["priors"].tensors["mixture/shares"] = -parts["priors"].tensors["mixture/shares"]
+    else:
+        parts["priors"].tensors["mixture/means"] = np.zeros((1, 7))
+    with pytest.raises(ValueError, match=r"usable model: .*(codes|shares|shapes)"):
+        vaefast.from_bytes(pack(parts))
