@@ -17,7 +17,7 @@ from .._input import likelihoods
 from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
 from .._input.likelihoods import Columns, scale_names
-from .._input.matrix import to_matrix
+from .._input.matrix import to_float64, to_matrix
 from .._input.reader import Reader
 from .._input.rows import RowData, Rows
 from .._input.validation import check_integer, check_number, check_values
@@ -201,7 +201,7 @@ class FittedModel:
         rows = self.reader.read_to_score(X, y, exposure)
         assert isinstance(rows, RowData)
         known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
-        if (given := np.asarray(X)).dtype == np.float64:
+        if (given := to_float64(X)) is not None:
             # The values that the mask of a masked array hides are missing too.
             known = np.where(np.isnan(known), np.nan, given.reshape(known.shape))
         guess = self.decode(self.core.encode(rows)[0], y).reshape(known.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,8 +10,12 @@ FeatureNames = tuple[str, ...]
 
 
 def names_of(X: Any) -> FeatureNames | None:
-    """Return the column names of a pandas or polars frame, or None unless all are strings."""
-    columns = getattr(X, "columns", None)
+    """Return the column names of a frame or None unless all are strings."""
+    arrow = sys.modules.get("pyarrow")
+    if arrow and isinstance(X, arrow.Table | arrow.RecordBatch):
+        columns = X.schema.names
+    else:
+        columns = getattr(X, "columns", None)
     if not isinstance(columns, Iterable):
         return None
     names = tuple(columns)
