@@ -968,6 +968,8 @@ class VAE(Transformer):
         ),
         "partial_fit": ("exposure", "sample_weight", "validation", "callbacks", "classes"),
         "score": ("exposure", "sample_weight"),
+        "transform": ("y",),
+        "inverse_transform": ("y",),
     }
 
     def _is_fitted(self) -> bool:
