@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ._input.annotated import is_anndata
 from ._input.validation import check_choice
 
 if TYPE_CHECKING:
@@ -165,7 +166,9 @@ class Transformer(Estimator):
             return polars.DataFrame(array, schema=names)
         import pandas
 
-        index = X.index if isinstance(X, pandas.DataFrame | pandas.Series) else None
+        index = X.obs_names if is_anndata(X) else None
+        if isinstance(X, pandas.DataFrame | pandas.Series):
+            index = X.index
         return pandas.DataFrame(array, index=index, columns=names)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:

@@ -189,7 +189,7 @@ class FittedModel:
         noise = rng.standard_normal((len(mu), n, mu.shape[1]), dtype=np.float32)
         z = mu[:, None] + np.exp(logvar / 2)[:, None] * noise
         if self.conditions is not None:
-            encoded = self.conditions.encode(y, len(mu))
+            encoded = self.conditions.encode(self.reader.condition_of(X, y), len(mu))
             z = np.concatenate([z, np.repeat(encoded[:, None], n, axis=1)], axis=2)
         rows = self.core.decode(z.reshape(-1, z.shape[2]).astype(np.float32, copy=False))
         return rows.reshape(len(mu), n, *self.feature_shape)
@@ -204,7 +204,8 @@ class FittedModel:
         if (given := to_float64(X)) is not None:
             # The values that the mask of a masked array hides are missing too.
             known = np.where(np.isnan(known), np.nan, given.reshape(known.shape))
-        guess = self.decode(self.core.encode(rows)[0], y).reshape(known.shape)
+        codes = self.core.encode(rows)[0]
+        guess = self.decode(codes, self.reader.condition_of(X, y)).reshape(known.shape)
         if rows.log_exposure is not None:
             likelihoods.expose(guess, self.columns, rows.log_exposure)
         return np.where(np.isnan(known), guess, known).reshape(-1, *self.feature_shape)

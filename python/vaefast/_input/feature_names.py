@@ -1,4 +1,4 @@
-"""Names of the columns of X, from a frame or from the header of a CSV file."""
+"""Names of the columns of X, from a frame, an AnnData object or the header of a CSV file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from .annotated import is_anndata
+
 FeatureNames = tuple[str, ...]
 
 
 def names_of(X: Any) -> FeatureNames | None:
-    """Return the column names of a frame or None unless all are strings."""
+    """Return the column names of a frame or an AnnData object, or None unless all are strings."""
     arrow = sys.modules.get("pyarrow")
-    if arrow and isinstance(X, arrow.Table | arrow.RecordBatch):
+    if is_anndata(X):
+        columns = X.var_names
+    elif arrow and isinstance(X, arrow.Table | arrow.RecordBatch):
         columns = X.schema.names
     else:
         columns = getattr(X, "columns", None)

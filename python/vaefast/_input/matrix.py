@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .annotated import is_anndata
 from .frames import ENCODES, columns_of, from_objects, to_rows
 
 Matrix = NDArray[np.float32] | NDArray[np.uint8]  # (n, features), C-contiguous
@@ -18,7 +19,7 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
 
     Parameters
     ----------
-    X : array-like or frame
+    X : array-like, frame or AnnData
         (n, d), or images (n, h, w) or (n, h, w, c). uint8 stays uint8; other numbers become
         float32. An array that already is C-contiguous float32 or uint8 is not copied.
     name : str, default="X"
@@ -31,6 +32,8 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
     ValueError
         X has no rows, no columns, or another number of axes.
     """
+    if is_anndata(X):
+        return to_matrix(X.X, f"{name}.X")
     if X is None:
         raise TypeError(f"{name} is None, expected an array of numbers")
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
@@ -72,9 +75,11 @@ def to_float64(X: ArrayLike) -> NDArray[np.float64] | None:
 
     Parameters
     ----------
-    X : array-like or frame
+    X : array-like, frame or AnnData
         What `to_matrix` accepted. A frame is float64 if all columns are.
     """
+    if is_anndata(X):
+        return to_float64(X.X)
     columns = columns_of(X)
     if columns is None:
         array = np.asarray(X)
