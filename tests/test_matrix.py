@@ -175,6 +175,11 @@ def test_a_column_that_holds_no_numbers_is_named(case):
         to_matrix(NOT_NUMBERS[case])
 
 
+def test_a_lazy_frame_is_to_be_collected():
+    with pytest.raises(TypeError, match=r"rows is a LazyFrame.*pass rows\.collect\(\)"):
+        to_matrix(pl.LazyFrame({"a": [1.0]}), "rows")
+
+
 def test_two_columns_of_one_name_are_two_columns():
     frame = pd.DataFrame(np.array([[1.0, 2.0], [3.0, 4.0]]), columns=["a", "a"])
     frame.insert(0, "flag", [True, False])

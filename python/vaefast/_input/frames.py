@@ -56,7 +56,7 @@ def columns_of(X: Any, name: str = "X") -> list[Column] | None:
     Raises
     ------
     TypeError
-        A column holds text, categories, dates or anything else that is no number.
+        A column holds text, categories, dates or anything else that is no number, or X is lazy.
     """
     pandas, polars, arrow = (sys.modules.get(name) for name in ("pandas", "polars", "pyarrow"))
     found: Iterator[tuple[Column | None, Any, object]]
@@ -69,6 +69,8 @@ def columns_of(X: Any, name: str = "X") -> list[Column] | None:
     elif arrow and isinstance(X, arrow.Table | arrow.RecordBatch):
         pairs = zip(X.schema.names, X.columns, strict=True)
         found = ((_of_arrow(label, s, arrow), s.type, label) for label, s in pairs)
+    elif polars and isinstance(X, polars.LazyFrame):
+        raise TypeError(f"{name} is a LazyFrame, expected a DataFrame: pass {name}.collect()")
     else:
         return None
     columns = []
