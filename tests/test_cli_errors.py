@@ -11,6 +11,7 @@ import pytest
 
 import vaefast
 from commands import SMALL, fail, names, read_csv, succeed, vaefast_command
+from cores import python
 from vaefast import datasets
 from vaefast._system.files import atomic_write
 from vaefast.cli import commands
@@ -181,6 +182,21 @@ def test_a_warning_is_one_line_without_code(tmp_path: Path, monkeypatch: pytest.
     assert second.startswith("Warning: X has columns far from unit variance")
     assert second.endswith("--standardize does that.")
     assert "3 columns, 6 for the test (no header)" in result.stdout
+
+
+@pytest.mark.parametrize("args", [["info"], ["--version"], ["train", "strokes"]])
+def test_a_core_that_cannot_be_imported_is_one_line(args: list[str]):
+    code = f"import sys; sys.argv = {['vaefast', *args]}; import _vaefast_command as c; c.main()"
+    done = python(code, VAEFAST_ISA="bogus")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: VAEFAST_ISA='bogus': this machine cannot run that instruction")
+    assert done.stdout == ""
+
+
+def test_the_entry_point_runs_the_command():
+    code = "import sys; sys.argv = ['vaefast', '--version']; import _vaefast_command as c; c.main()"
+    assert python(code).stdout == f"vaefast {vaefast.__version__}\n"
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):

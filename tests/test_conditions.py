@@ -120,6 +120,45 @@ def test_labels_of_pandas_are_labels(dtype, X):
     assert vae.score(X, y) == same.score(X, labels) == vae.score(X, labels)
 
 
+CONTAINERS = {
+    "pandas.Categorical": lambda pandas, y: pandas.Categorical(y),
+    "pandas.DataFrame": lambda pandas, y: pandas.DataFrame({"y": y}),
+    "pandas.DataFrame of categories": lambda pandas, y: pandas.DataFrame(
+        {"y": y}, dtype="category"
+    ),
+    "pandas.Series of Arrow": lambda pandas, y: pandas.Series(y).convert_dtypes(
+        dtype_backend="pyarrow"
+    ),
+    "polars.Series": lambda polars, y: polars.Series(y),
+    "polars.DataFrame": lambda polars, y: polars.DataFrame({"y": y}),
+    "polars.Categorical": lambda polars, y: polars.Series(
+        y.astype(str).tolist(), dtype=polars.Categorical
+    ),
+    "polars.Enum": lambda polars, y: polars.Series(
+        y.astype(str).tolist(), dtype=polars.Enum(sorted(set(y.astype(str))))
+    ),
+    "pyarrow.Array": lambda pyarrow, y: pyarrow.array(y),
+    "pyarrow.ChunkedArray": lambda pyarrow, y: pyarrow.chunked_array([y[:7], y[7:]]),
+    "pyarrow.DictionaryArray": lambda pyarrow, y: pyarrow.array(y).dictionary_encode(),
+    "pyarrow.Table": lambda pyarrow, y: pyarrow.table({"y": y}),
+}
+
+
+@pytest.mark.parametrize("kind", ["ints", "strings", "booleans"])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_labels_in_any_container_are_labels(container, kind, X):
+    library = pytest.importorskip(container.partition(".")[0])
+    if "Arrow" in container:
+        pytest.importorskip("pyarrow")
+    labels: Any = LABELS[kind]
+    y = CONTAINERS[container](library, labels)
+    if container in ("polars.Categorical", "polars.Enum"):  # categories of polars are text
+        labels = labels.astype(str)
+    vae, same = small().fit(X, y), small().fit(X, labels)
+    assert vae.model_.conditions.classes == same.model_.conditions.classes
+    assert vae.score(X, y) == same.score(X, labels)
+
+
 def test_every_method_takes_y(X):
     y = LABELS["ints"]
     vae = small(epochs=20).fit(X, y)
@@ -228,8 +267,12 @@ Y_BAD: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         r"y\.ravel\(\)",
     ),
-    "Nones": ([None] * N, TypeError, "y holds object, expected labels or numbers"),
-    "strings and None": (["a", None] * (N // 2), TypeError, "y holds object"),
+    "Nones": ([None] * N, TypeError, "y holds None in row 0, expected labels or numbers"),
+    "strings and None": (
+        ["a", None] * (N // 2),
+        TypeError,
+        "y holds None in row 1, expected labels",
+    ),
     "a dict": ({"a": 1}, TypeError, "expected labels or numbers"),
     "complex": (np.ones(N) * 1j, TypeError, "y holds complex128"),
     "dates": (np.full(N, "2020-01-01", "M8[D]"), TypeError, "y holds datetime64"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,25 @@ def X() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
 
 
-@pytest.fixture(params=["pandas", "polars"])
-def frame(request: pytest.FixtureRequest, X: np.ndarray) -> Any:
-    library = pytest.importorskip(request.param)
-    return library.DataFrame(dict(zip(NAMES, X.T, strict=True)))
+MAKERS = ["pandas.DataFrame", "polars.DataFrame", "pyarrow.Table", "pyarrow.RecordBatch"]
+
+
+@pytest.fixture(params=MAKERS)
+def make(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], Any]:
+    """Return a function that makes a frame of columns."""
+    library, _, kind = request.param.partition(".")
+    of = getattr(pytest.importorskip(library), kind)
+    return getattr(of, "from_pydict", of)
+
+
+@pytest.fixture
+def frame(make: Callable[[dict[str, Any]], Any], X: np.ndarray) -> Any:
+    return make(dict(zip(NAMES, X.T, strict=True)))
+
+
+def choose(frame: Any, names: list[str]) -> Any:
+    """Return some columns of a frame."""
+    return frame.select(names) if hasattr(frame, "select") else frame[names]
 
 
 def test_the_names_of_a_frame_are_kept(frame, X, tmp_path: Path):
@@ -46,7 +62,7 @@ def test_the_names_of_a_frame_are_kept(frame, X, tmp_path: Path):
 
 def test_columns_in_another_order_are_refused(frame):
     vae = small().fit(frame)
-    swapped = frame[["width", "length", "height"]]
+    swapped = choose(frame, ["width", "length", "height"])
     calls = [vae.transform, vae.score_samples, vae.partial_fit, vae.evaluate]
     for call in [*calls, lambda given: vae.partial_fit(frame, validation=given)]:
         with pytest.raises(ValueError, match=r"column 0 of \w+ is 'width'.* 'length' there: put"):
@@ -54,14 +70,14 @@ def test_columns_in_another_order_are_refused(frame):
     assert vae.n_iter_ == 1
 
 
-def test_other_columns_are_refused(frame, X):
+def test_other_columns_are_refused(frame, make, X):
     vae = small().fit(frame)
-    other = type(frame)(dict(zip(["length", "width", "depth"], X.T, strict=True)))
+    other = make(dict(zip(["length", "width", "depth"], X.T, strict=True)))
     with pytest.raises(ValueError, match="column 2 of X is 'depth'.*pass the columns of the fit"):
         vae.transform(other)
     with pytest.raises(ValueError, match="X lacks columns of the fit: height"):
-        vae.transform(frame[["length", "width"]])
-    more = type(frame)({**{name: frame[name] for name in frame.columns}, "id": frame["length"]})
+        vae.transform(choose(frame, ["length", "width"]))
+    more = make({**{name: frame[name] for name in NAMES}, "id": frame["length"]})
     with pytest.raises(ValueError, match="X has columns that the model was not fitted on: id"):
         vae.transform(more)
 

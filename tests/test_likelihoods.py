@@ -154,6 +154,34 @@ def test_columns_of_several_kinds_are_drawn_each_by_its_own():
     np.testing.assert_array_equal(X[:, 2] + X[:, 3], 1)
 
 
+def terms_of_large_counts(likelihood: str, x: np.ndarray, log_rate: np.ndarray) -> np.ndarray:
+    """Return what the core adds to -log p(x|z) for each count; the dispersion is 100."""
+    params: dict[str, Any] = {} if likelihood == "poisson" else {"sigma": 100.0}
+    vae = VAE(1, (), likelihood=likelihood, epochs=1, random_state=0, verbose=False, **params)
+    vae.fit(x)
+    tensors = {
+        name: tensor if "log_" in name else np.zeros_like(tensor)
+        for name, tensor in vae.model_.weights().items()
+    }
+    tensors["output.bias"] = log_rate
+    vae.model_.set_weights(tensors)
+    return vae.model_.contributions(vae.model_.reader.read(x))[0].astype(np.float64)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6, 1e7])
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.1, 2.0])
+def test_scores_of_large_counts_are_as_exact_as_documented(size, factor):
+    x = np.round(size * np.random.default_rng(0).uniform(1, 2, (1, 200))).astype(np.float32)
+    log_rate = np.log(factor * (x[0] + np.sqrt(x[0]))).astype(np.float32)
+    rate, ulp = np.exp(log_rate.astype(np.float64)), np.spacing(np.maximum(log_rate, np.log(x[0])))
+    count = x[0].astype(np.float64)
+    off = np.abs(terms_of_large_counts("poisson", x, log_rate) + stats.poisson(rate).logpmf(count))
+    assert (off <= 1.5 * np.abs(rate - count) * ulp + 1e-4).all()
+    spread = stats.nbinom(100, 100 / (100 + rate))
+    off = np.abs(terms_of_large_counts("negative_binomial", x, log_rate) + spread.logpmf(count))
+    assert off.max() <= 1e-3
+
+
 # ------------------------------------------------------------------ accepted data
 
 GOOD = {  # a valid row of two features

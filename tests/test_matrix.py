@@ -9,11 +9,12 @@ import pytest
 
 from commands import SMALL, succeed
 from vaefast import VAE
-from vaefast._input import reader
+from vaefast._input import frames, reader
 from vaefast._input.matrix import to_matrix
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
 
 N = 50
 RNG = np.random.default_rng(0)
@@ -27,38 +28,74 @@ COLUMNS: dict[str, Any] = {
 EXPECTED = np.stack([column.astype(np.float32) for column in COLUMNS.values()], axis=1)
 
 
-@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
-def test_a_frame_of_mixed_columns_is_the_array_of_its_columns(library):
-    matrix, shape = to_matrix(library.DataFrame(COLUMNS))
+MAKERS = {
+    "pandas": pd.DataFrame,
+    "nullable": lambda columns: pd.DataFrame(columns).convert_dtypes(),
+    "pandas of Arrow": lambda columns: pd.DataFrame(columns).convert_dtypes(
+        dtype_backend="pyarrow"
+    ),
+    "polars": pl.DataFrame,
+    "table": pa.table,
+    "batch": pa.record_batch,
+    "chunks": lambda columns: pa.concat_tables(
+        [pa.table({k: v[i : i + 7] for k, v in columns.items()}) for i in range(0, N, 7)]
+    ),
+}
+every_frame = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+
+
+@pytest.mark.parametrize("block", [1, 16, frames.BLOCK])
+@every_frame
+def test_a_frame_of_mixed_columns_is_the_array_of_its_columns(make, block, monkeypatch):
+    monkeypatch.setattr(frames, "BLOCK", block)
+    matrix, shape = to_matrix(make(COLUMNS))
     assert shape == (5,)
     assert matrix.flags.c_contiguous
     assert matrix.dtype == np.float32
     np.testing.assert_array_equal(matrix, EXPECTED)
 
 
-@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
-def test_a_frame_of_bytes_stays_bytes(library):
+@every_frame
+def test_a_frame_of_bytes_stays_bytes(make):
     byte = COLUMNS["byte"]
-    matrix, _ = to_matrix(library.DataFrame({"a": byte, "b": byte}))
+    matrix, _ = to_matrix(make({"a": byte, "b": byte}))
     np.testing.assert_array_equal(matrix, np.stack([byte, byte], axis=1))
     assert matrix.dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_a_pandas_frame_around_a_matrix_is_not_copied(dtype):
+    array = np.arange(12).reshape(4, 3).astype(dtype)
+    assert np.shares_memory(to_matrix(pd.DataFrame(array, copy=False))[0], array)
+
+
+@every_frame
+def test_a_frame_without_rows_or_columns_is_refused(make):
+    with pytest.raises(ValueError, match=r"X has 0 sample\(s\) \(shape=\(0, 2\)\)"):
+        to_matrix(make({"a": np.zeros(0), "b": np.zeros(0)}))
+    with pytest.raises(ValueError, match=r"X has 0 (sample|feature)\(s\)"):
+        to_matrix(make({}))
 
 
 def with_gaps() -> list[Any]:
     values = [1.5, None, 3.0, 4.0]
     flags = [True, False, None, True]
-    frames = [
+    arrow = {"a": "double[pyarrow]", "b": "bool[pyarrow]"}
+    whole = [None if v is None else int(v) for v in flags]
+    return [
         pd.DataFrame({"a": pd.array(values, "Float64"), "b": pd.array(flags, "boolean")}),
         pd.DataFrame({"a": pd.array(values, "Float64"), "b": np.array(flags, object)}),
         pl.DataFrame({"a": values, "b": flags}),
         pl.DataFrame({"a": values, "b": [None if v is None else float(v) for v in flags]}),
+        pl.DataFrame({"a": values, "b": pl.Series(whole, dtype=pl.UInt8)}),
+        pl.DataFrame({"a": pl.Series(["1.5", None, "3", "4"]).cast(pl.Decimal(4, 1)), "b": whole}),
+        pd.DataFrame({"a": values, "b": flags}).astype(arrow),
+        pa.table({"a": values, "b": flags}),
+        pa.table({"a": values, "b": pa.array(whole, pa.uint8())}),
+        pa.table({"a": pa.chunked_array([values[:1], values[1:]]), "b": pa.array(whole)}),
+        pa.table({"a": pa.array(values).cast(pa.decimal128(4, 1)), "b": whole}),
+        pa.record_batch({"a": pa.array(values, pa.float32()), "b": flags}),
     ]
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        return frames
-    arrow = {"a": "double[pyarrow]", "b": "bool[pyarrow]"}
-    return [*frames, pd.DataFrame({"a": values, "b": flags}).astype(arrow)]
 
 
 @pytest.mark.parametrize("frame", with_gaps(), ids=lambda frame: type(frame).__module__)
@@ -67,24 +104,80 @@ def test_missing_values_become_nan(frame):
     np.testing.assert_array_equal(to_matrix(frame)[0], expected)
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        pd.DataFrame({"a": [1.0, 2.0], "town": ["Oslo", "Rome"]}),
-        pd.DataFrame({"a": [1.0, 2.0], "town": pd.Categorical(["Oslo", "Rome"])}),
-        pl.DataFrame({"a": [1.0, 2.0], "town": ["Oslo", "Rome"]}),
-    ],
-    ids=["text", "categories", "polars"],
-)
-def test_a_column_of_text_is_named(frame):
-    with pytest.raises(TypeError, match="column 'town' of X holds .*, expected numbers"):
-        to_matrix(frame)
+def test_a_column_of_missing_values_alone_is_read():
+    for nothing in (pa.nulls(2), pd.Series([None, None]), pl.Series([None, None])):
+        make = {"pyarrow": pa.table, "pandas": pd.DataFrame, "polars": pl.DataFrame}
+        library = type(nothing).__module__.partition(".")[0]
+        matrix, _ = to_matrix(make[library]({"a": [1.0, 2.0], "b": nothing}))
+        np.testing.assert_array_equal(matrix, [[1, np.nan], [2, np.nan]])
 
 
-def test_a_column_of_dates_is_named():
-    frame = pd.DataFrame({"a": [1.0, 2.0], "day": pd.to_datetime(["2026-01-01", "2026-01-02"])})
-    with pytest.raises(TypeError, match="column 'day' of X holds datetime64"):
-        to_matrix(frame)
+def test_sparse_columns_are_read():
+    frame = pd.DataFrame({"a": pd.arrays.SparseArray([0.0, 1.5, 0.0]), "b": [1.0, 2.0, 3.0]})
+    np.testing.assert_array_equal(to_matrix(frame)[0], [[0, 1], [1.5, 2], [0, 3]])
+    np.testing.assert_array_equal(to_matrix(frame[["a"]])[0], [[0], [1.5], [0]])
+
+
+def test_gaps_of_a_frame_obey_missing():
+    frame = pa.table({"a": [0.5, None] * 10, "b": pa.array([1, 0] * 10)})
+    vae = VAE(1, (4,), likelihood="gaussian", epochs=1, random_state=0, verbose=False)
+    with pytest.raises(ValueError, match=r"X holds nan in row 1, column 0.*missing='mask'"):
+        vae.fit(frame)
+    filled = vae.set_params(missing="mask").fit(frame).impute(frame)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[::2], [[0.5, 1]] * 10)
+
+
+def test_float64_stays_float64_where_gaps_are_filled():
+    third = [1 / 3, None] * 10
+    vae = VAE(1, (4,), likelihood="gaussian", epochs=1, missing="mask", verbose=False)
+    for frame in (
+        pa.table({"a": third, "b": third[::-1]}),
+        pl.DataFrame({"a": third, "b": third[::-1]}),
+        pd.DataFrame({"a": third, "b": third[::-1]}),
+        pd.DataFrame({"a": third, "b": third[::-1]}).astype("Float64"),
+    ):
+        filled = vae.fit(frame).impute(frame)
+        assert filled.dtype == np.float64
+        assert (filled[::2, 0] == 1 / 3).all() and (filled[1::2, 1] == 1 / 3).all()
+    mixed = pa.table({"a": third, "b": pa.array(third[::-1], pa.float32())})
+    assert vae.fit(mixed).impute(mixed).dtype == np.float32
+
+
+TOWNS = ["Oslo", "Rome"]
+DAYS = np.array(["2026-01-01", "2026-01-02"], "M8[ns]")
+NOT_NUMBERS = {
+    "text": pd.DataFrame({"a": [1.0, 2.0], "odd": TOWNS}),
+    "objects": pd.DataFrame({"a": [1.0, 2.0], "odd": np.array(TOWNS, object)}),
+    "categories": pd.DataFrame({"a": [1.0, 2.0], "odd": pd.Categorical(TOWNS)}),
+    "categories that are numbers": pd.DataFrame({"a": [1.0, 2.0], "odd": pd.Categorical([1, 2])}),
+    "dates": pd.DataFrame({"a": [1.0, 2.0], "odd": DAYS}),
+    "durations": pd.DataFrame({"a": [1.0, 2.0], "odd": DAYS - DAYS[0]}),
+    "dates alone": pd.DataFrame({"odd": DAYS}),
+    "Arrow text in pandas": pd.DataFrame({"odd": pd.array(TOWNS, "string[pyarrow]")}),
+    "Arrow dates in pandas": pd.DataFrame({"odd": pd.array(DAYS, "timestamp[ns][pyarrow]")}),
+    "polars text": pl.DataFrame({"a": [1.0, 2.0], "odd": TOWNS}),
+    "polars categories": pl.DataFrame({"odd": pl.Series(TOWNS, dtype=pl.Categorical)}),
+    "polars dates": pl.DataFrame({"odd": DAYS}),
+    "polars lists": pl.DataFrame({"odd": [[1.0], [2.0]]}),
+    "Arrow text": pa.table({"a": [1.0, 2.0], "odd": TOWNS}),
+    "Arrow dictionary": pa.record_batch(
+        {"a": [1.0, 2.0], "odd": pa.array(TOWNS).dictionary_encode()}
+    ),
+    "Arrow dates": pa.table({"a": [1.0, 2.0], "odd": pa.array(DAYS)}),
+}
+
+
+@pytest.mark.parametrize("case", NOT_NUMBERS)
+def test_a_column_that_holds_no_numbers_is_named(case):
+    message = r"column 'odd' of X holds .*, expected numbers.*vaefast\.tables\.Table encodes text"
+    with pytest.raises(TypeError, match=message):
+        to_matrix(NOT_NUMBERS[case])
+
+
+def test_a_lazy_frame_is_to_be_collected():
+    with pytest.raises(TypeError, match=r"rows is a LazyFrame.*pass rows\.collect\(\)"):
+        to_matrix(pl.LazyFrame({"a": [1.0]}), "rows")
 
 
 def test_two_columns_of_one_name_are_two_columns():

@@ -152,6 +152,42 @@ def test_exposure_is_routed_to_the_vae():
         vae.set_fit_request(nothing=True)
 
 
+def test_y_and_exposure_are_routed_to_a_detector():
+    rng = np.random.default_rng(0)
+    hours, y = rng.uniform(1, 9, 60), np.arange(60) % 2
+    counts = rng.poisson(hours[:, None] * (1 + y[:, None]), (60, 3))
+    params: dict[str, Any] = {"likelihood": "poisson", "conditional": True}
+    detector = AnomalyDetector(small(**params), 0.1).set_fit_request(exposure=True)
+    detector.set_predict_request(y=True, exposure=True)
+    detector.set_decision_function_request(y=True, exposure="hours")
+    alone = clone(detector).fit(counts, y, exposure=hours)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline("passthrough", clone(detector)).fit(counts, y, exposure=hours)
+        labels = pipeline.predict(counts, y=y, exposure=hours)
+        scores = pipeline.decision_function(counts, y=y, hours=hours)
+        pipeline[-1].set_predict_request(exposure=None)
+        with pytest.raises(Exception, match="exposure"):
+            pipeline.predict(counts, y=y, exposure=hours)
+    np.testing.assert_array_equal(labels, alone.predict(counts, y, exposure=hours))
+    np.testing.assert_array_equal(scores, alone.decision_function(counts, y, exposure=hours))
+    assert not np.array_equal(scores, alone.decision_function(counts, 1 - y, exposure=hours))
+
+
+def test_y_is_routed_to_transform_and_back(X):
+    y = np.arange(60) % 2
+    vae = small(conditional=True)
+    vae.set_transform_request(y=True).set_inverse_transform_request(y=True)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(StandardScaler(), vae)
+        assert pipeline.fit_transform(X, y).shape == (60, 2)
+        codes = pipeline.transform(X, y=y)
+        rows = pipeline.inverse_transform(codes, y=y)
+    scaled = pipeline[0].transform(X)
+    np.testing.assert_array_equal(codes, pipeline[1].transform(scaled, y))
+    expected = pipeline[0].inverse_transform(pipeline[1].inverse_transform(codes, y))
+    np.testing.assert_array_equal(rows, expected)
+
+
 # ------------------------------------------------------------------ errors, pictures
 
 

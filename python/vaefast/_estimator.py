@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ._input.annotated import is_anndata
 from ._input.validation import check_choice
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def parameter_names(cls: type) -> list[str]:
 class Estimator:
     """Base of estimators whose constructor only stores each argument under the same name."""
 
-    _METADATA: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # arguments beyond X and y, by method
+    # Arguments by method that meta-estimators pass on at request only. They always pass X, and y to
+    # fit, partial_fit and score.
+    _METADATA: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name.
@@ -163,7 +166,9 @@ class Transformer(Estimator):
             return polars.DataFrame(array, schema=names)
         import pandas
 
-        index = X.index if isinstance(X, pandas.DataFrame | pandas.Series) else None
+        index = X.obs_names if is_anndata(X) else None
+        if isinstance(X, pandas.DataFrame | pandas.Series):
+            index = X.index
         return pandas.DataFrame(array, index=index, columns=names)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
@@ -177,6 +182,14 @@ class Transformer(Estimator):
     def set_score_request(self, **requests: Any) -> Self:
         """Choose the arguments of `score` that meta-estimators pass on."""
         return self._request("score", requests)
+
+    def set_transform_request(self, **requests: Any) -> Self:
+        """Choose whether meta-estimators pass y on to `transform`, as y=True."""
+        return self._request("transform", requests)
+
+    def set_inverse_transform_request(self, **requests: Any) -> Self:
+        """Choose whether meta-estimators pass y on to `inverse_transform`, as y=True."""
+        return self._request("inverse_transform", requests)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags by which scikit-learn knows the estimator as a transformer."""

@@ -75,7 +75,11 @@ class AnomalyDetector(Estimator):
     10
     """
 
-    _METADATA = {"fit": ("exposure",)}
+    _METADATA = {
+        "fit": ("exposure",),
+        "predict": ("y", "exposure"),
+        "decision_function": ("y", "exposure"),
+    }
 
     vae_: VAE
     offset_: float
@@ -325,6 +329,14 @@ class AnomalyDetector(Estimator):
             )
         self.vae.set_params(**{k.removeprefix(OF_VAE): value for k, value in of_vae.items()})
         return self
+
+    def set_predict_request(self, **requests: Any) -> Self:
+        """Choose the arguments of `predict` that meta-estimators pass on, such as exposure=True."""
+        return self._request("predict", requests)
+
+    def set_decision_function_request(self, **requests: Any) -> Self:
+        """Choose the arguments of `decision_function` that meta-estimators pass on."""
+        return self._request("decision_function", requests)
 
     @property
     def threshold_(self) -> float:

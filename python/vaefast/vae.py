@@ -252,12 +252,14 @@ class VAE(Transformer):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), or frame
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, or AnnData
             Arrays of float32 and uint8 are not copied; other numbers become float32. uint8 is read
             as X / 255; bytes of 0 and 1 only, of counts, of categories and of columns of several
-            kinds are read as they are.
-        y : array-like of shape (n,) or (n, width), default=None
+            kinds are read as they are. A frame is a DataFrame of pandas or polars, or a Table or
+            RecordBatch of pyarrow; a missing value in a frame is NaN.
+        y : array-like of shape (n,) or (n, width), or str, default=None
             Labels (whole numbers or strings) or numbers (floats) of a model with conditional=True.
+            If X is an AnnData object, a str names a column of obs, here and in all other methods.
             Other models ignore y, for scikit-learn's pipelines.
         exposure : array-like of shape (n,), default=None
             Units that the rates of poisson and negative_binomial refer to, such as hours, or the
@@ -591,7 +593,8 @@ class VAE(Transformer):
             X or y do not fit the model, or n is not a whole number of at least 1.
         """
         if n is None:
-            return self.inverse_transform(self.encode(X, y)[0], y)
+            codes = self.encode(X, y)[0]
+            return self.inverse_transform(codes, self.model_.reader.condition_of(X, y))
         rng = np.random.default_rng(seed_from(random_state))
         return self.model_.interpretations(X, y, check_integer(n, "n"), rng)
 
@@ -992,6 +995,8 @@ class VAE(Transformer):
         ),
         "partial_fit": ("exposure", "sample_weight", "validation", "callbacks", "classes"),
         "score": ("exposure", "sample_weight"),
+        "transform": ("y",),
+        "inverse_transform": ("y",),
     }
 
     def _is_fitted(self) -> bool:

@@ -17,7 +17,7 @@ from .._input import likelihoods
 from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
 from .._input.likelihoods import Columns
-from .._input.matrix import to_matrix
+from .._input.matrix import to_float64, to_matrix
 from .._input.reader import Reader
 from .._input.rows import RowData, Rows
 from .._input.validation import check_values
@@ -200,7 +200,7 @@ class FittedModel:
         noise = rng.standard_normal((len(mu), n, mu.shape[1]), dtype=np.float32)
         z = mu[:, None] + np.exp(logvar / 2)[:, None] * noise
         if self.conditions is not None:
-            encoded = self.conditions.encode(y, len(mu))
+            encoded = self.conditions.encode(self.reader.condition_of(X, y), len(mu))
             z = np.concatenate([z, np.repeat(encoded[:, None], n, axis=1)], axis=2)
         rows = self.core.decode(z.reshape(-1, z.shape[2]).astype(np.float32, copy=False))
         return rows.reshape(len(mu), n, *self.feature_shape)
@@ -212,10 +212,11 @@ class FittedModel:
         rows = self.reader.read_to_score(X, y, exposure)
         assert isinstance(rows, RowData)
         known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
-        if (given := np.asarray(X)).dtype == np.float64:
+        if (given := to_float64(X)) is not None:
             # The values that the mask of a masked array hides are missing too.
             known = np.where(np.isnan(known), np.nan, given.reshape(known.shape))
-        guess = self.decode(self.core.encode(rows)[0], y).reshape(known.shape)
+        codes = self.core.encode(rows)[0]
+        guess = self.decode(codes, self.reader.condition_of(X, y)).reshape(known.shape)
         if rows.log_exposure is not None:
             likelihoods.expose(guess, self.columns, rows.log_exposure)
         return np.where(np.isnan(known), guess, known).reshape(-1, *self.feature_shape)

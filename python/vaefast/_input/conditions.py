@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +165,10 @@ def _array(y: ArrayLike) -> NDArray[Any]:
     array = _rectangular(y)
     if array.dtype == object and all(isinstance(value, str) for value in array.flat):
         array = array.astype(str)
+    if array.dtype == object:  # a label is missing, for instance
+        index, odd = next((i, v) for i, v in np.ndenumerate(array) if not isinstance(v, str))
+        where = f" in row {index[0]}" if index else ""
+        raise TypeError(f"y holds {reprlib.repr(odd)}{where}, expected labels or numbers")
     if array.dtype.kind not in "biufUS":
         raise TypeError(f"y holds {array.dtype}, expected labels or numbers")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

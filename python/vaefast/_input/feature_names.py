@@ -1,16 +1,25 @@
-"""Names of the columns of X, from a frame or from the header of a CSV file."""
+"""Names of the columns of X, from a frame, an AnnData object or the header of a CSV file."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
+
+from .annotated import is_anndata
 
 FeatureNames = tuple[str, ...]
 
 
 def names_of(X: Any) -> FeatureNames | None:
-    """Return the column names of a pandas or polars frame, or None unless all are strings."""
-    columns = getattr(X, "columns", None)
+    """Return the column names of a frame or an AnnData object, or None unless all are strings."""
+    arrow = sys.modules.get("pyarrow")
+    if is_anndata(X):
+        columns = X.var_names
+    elif arrow and isinstance(X, arrow.Table | arrow.RecordBatch):
+        columns = X.schema.names
+    else:
+        columns = getattr(X, "columns", None)
     if not isinstance(columns, Iterable):
         return None
     names = tuple(columns)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._core import COUNTS
+from .annotated import condition_of
 from .conditions import Conditions
 from .feature_names import FeatureNames, check_names, names_of
 from .likelihoods import Columns, byte_divisor, check_data, columns_of
@@ -80,7 +81,7 @@ class Reader:
         for flag in ("conditional", "standardize"):
             if not isinstance(params[flag], bool | np.bool_):
                 raise TypeError(f"{flag}={params[flag]!r} must be True or False")
-        y = y if params["conditional"] else None
+        y = condition_of(X, y) if params["conditional"] else None
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         reader = cls.of(params, shape)
         if params["conditional"]:
@@ -139,7 +140,9 @@ class Reader:
         matrix, shape = to_matrix(X, name)
         check_names(names_of(X), self.names, name)
         check_features(matrix, shape, self.shape, name)
-        y = None if self.conditions is None else self.conditions.spread(y, len(matrix))
+        y = self.condition_of(X, y)
+        if self.conditions is not None:
+            y = self.conditions.spread(y, len(matrix))
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         return self._rows(matrix, y, exposure, name, weights)
 
@@ -165,6 +168,16 @@ class Reader:
                 "exposure= or validation=(X, y, exposure); numpy.ones(n) if each is one unit"
             )
         return self.read(X, y, exposure, name, sample_weight)
+
+    def condition_of(self, X: ArrayLike | Prepared, y: ArrayLike | None) -> ArrayLike | None:
+        """Return the y of rows X: None without conditions, and the column that y names in AnnData.
+
+        Raises
+        ------
+        ValueError
+            X has no such column.
+        """
+        return None if self.conditions is None else condition_of(X, y)
 
     def _rows(
         self,
