@@ -133,7 +133,8 @@ class VAE(Transformer):
         Number of threads. The default is the number of CPUs that this process may use, or
         OMP_NUM_THREADS if that is smaller.
     verbose : bool, default=True
-        Whether training shows a progress bar.
+        Whether training shows a progress bar in a terminal and in a notebook, and a line every ten
+        seconds elsewhere, such as in the log of a job.
 
     Attributes
     ----------
@@ -783,7 +784,7 @@ class VAE(Transformer):
         random_state : int, default=0
             Seed of the noise. The same seed gives the same bits.
         verbose : bool or None, default=None
-            Whether to show a progress bar. None is the model's own `verbose`.
+            Whether to show progress. None is the model's own `verbose`.
 
         Returns
         -------
