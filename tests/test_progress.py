@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import re
 import sys
 import types
 import warnings
@@ -133,7 +134,7 @@ def test_a_log_gets_a_line_at_the_end(X, monkeypatch):
     vae = small().fit(X, validation=X)
     (line,) = log.lines()
     assert line.startswith(f"epoch 3/3: {figures(vae)}, validation ")
-    assert line.endswith(", after 0 s")
+    assert re.search(r", after \d+ s$", line)
 
 
 def test_a_log_gets_a_line_each_ten_seconds(X, monkeypatch):

@@ -974,6 +974,14 @@ class VAE(Transformer):
     def _is_fitted(self) -> bool:
         return hasattr(self, "_model")
 
+    def _repr_html_(self) -> str | None:
+        """Return a card of the fitted model for notebooks; before the fit, the diagram."""
+        if not self._is_fitted():
+            return super()._repr_html_()
+        from ._engine.card import card  # loads Pillow
+
+        return card(self._model)
+
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted()
 
