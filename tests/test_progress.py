@@ -96,6 +96,13 @@ def test_a_bar_is_redrawn_each_half_second(X, monkeypatch):
     assert len(rows) > 1 and (rows == 2 * 40).all()
 
 
+def test_a_bar_that_a_callback_ends_is_complete(X, monkeypatch):
+    terminal = replace_stderr(monkeypatch, terminal=True)
+    small(epochs=9).fit(X, callbacks=[lambda vae, record: record["epoch"] == 2])
+    last = terminal.getvalue().rstrip("\n").split("\r")[-1]
+    assert "epoch 2/9: 100%" in last and "80.0/80.0" in last
+
+
 def test_a_bar_is_closed_by_ctrl_c_and_by_an_error(X, monkeypatch):
     terminal = replace_stderr(monkeypatch, terminal=True)
 
@@ -215,6 +222,13 @@ def test_a_long_fit_says_it_above_the_bar(X, monkeypatch):
     small(epochs=100).fit(X)
     before, line, after = terminal.getvalue().partition("40 rows x 6 features")
     assert line and before.endswith("\r") and after.partition("\n")[0].endswith(" s")
+
+
+def test_a_long_fit_that_has_a_limit_of_time_says_nothing_of_it(X, monkeypatch):
+    log = replace_stderr(monkeypatch, terminal=False)
+    tick(monkeypatch, 0.2)
+    small(epochs=100).fit(X, max_time=20)
+    assert "features" not in log.getvalue()
 
 
 def test_a_short_fit_says_nothing_of_it(X, monkeypatch):

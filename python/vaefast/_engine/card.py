@@ -97,18 +97,17 @@ def _charts(model: FittedModel) -> Iterator[str]:
     """Yield the course of the ELBO, and the KL of each latent dimension."""
     elbo, validation = model.history["elbo"], model.history["validation"]
     if model.n_iter > 1:
-        series, names = [elbo], "ELBO of each epoch"
+        series, caption = [elbo], f"ELBO by epoch, {_number(elbo[0])} to {_number(elbo[-1])}"
         if None not in validation:
-            series, names = [elbo, validation], f"{names}, and on the validation rows (dashed)"
-        ends = f"{names}: {_number(elbo[0])} to {_number(elbo[-1])}"
-        yield _chart(ends, _curves(series))
+            series, caption = [elbo, validation], f"{caption} (dashed: validation)"
+        yield _chart(caption, _curves(series))
     if not model.deterministic:
         kl = model.history["kl_per_dimension"][-1]
-        names = "KL of each latent dimension"
+        names = "KL by latent dimension"
         if len(kl) > MAX_BARS:
             kl = sorted(kl, reverse=True)[:MAX_BARS]
             names = f"KL of the {MAX_BARS} most used latent dimensions"
-        yield _chart(f"{names}: up to {_number(max(kl))} nats", _bars(kl))
+        yield _chart(f"{names}, up to {_number(max(kl))} nats", _bars(kl))
 
 
 def _chart(caption: str, shapes: str) -> str:

@@ -64,6 +64,12 @@ class Display:
             left = (now - self.began) / self.done * (self.total - self.done)
             say(f"{self._line()}, {duration(left)} left")
 
+    def stop(self) -> None:
+        """Let the rows done be all there were: a bar that ends here is not one that failed."""
+        self.total = self.done
+        if self.bar is not None:
+            self.bar.total = self.done
+
     def announce(self, text: str) -> None:
         """Show a line of its own, above a bar."""
         above: AbstractContextManager[Any] = nullcontext()

@@ -25,15 +25,20 @@ class Progress:
         Rows of an epoch.
     needs : str
         What the training takes, for the line that announces a long one.
+    limit : float
+        Seconds that the training may take.
     shown : bool
         Whether to show anything.
     """
 
-    def __init__(self, epochs_done: int, epochs: int, n: int, needs: str, shown: bool) -> None:
+    def __init__(
+        self, epochs_done: int, epochs: int, n: int, needs: str, limit: float, shown: bool
+    ) -> None:
         self.last = epochs_done + epochs
         self.epoch = epochs_done + 1
         self.validation = ""
         self.needs = needs if shown else ""
+        self.limit = limit
         self.first: tuple[float, int] | None = None  # when the first step ended, and its rows
         self.display = Display(n * epochs, self._head(), shown)
 
@@ -56,6 +61,10 @@ class Progress:
         self.display.text = self._text(record["reconstruction"], record["kl"])
         self.epoch = min(self.epoch + 1, self.last)
 
+    def stop(self) -> None:
+        """End before the last epoch, as planned."""
+        self.display.stop()
+
     def _announce(self) -> None:
         """Say what a long training takes, once its first steps have shown how fast it is."""
         now, done = perf_counter(), self.display.done
@@ -66,6 +75,7 @@ class Progress:
         if now - began < TRIAL_SECONDS:
             return
         seconds = (now - began) / (done - before) * (self.display.total - done)
+        seconds = min(seconds, self.limit)
         if seconds > LONG_SECONDS:
             self.display.announce(f"{self.needs} and {duration(seconds)}")
         self.needs = ""

@@ -83,7 +83,8 @@ def train(
         batch_size=config.batch_size,
         early_stopping=config.patience is not None,
     )
-    with Progress(model.n_iter, config.epochs, len(rows), needs, shown) as progress:
+    limit = math.inf if config.max_time is None else config.max_time
+    with Progress(model.n_iter, config.epochs, len(rows), needs, limit, shown) as progress:
         done = model.n_iter
         last, paused = done + config.epochs, False
         try:
@@ -110,6 +111,7 @@ def train(
                     spent = time.perf_counter() - began
                     paused = spent + record["seconds"] > config.max_time
                 if paused or any(stop):
+                    progress.stop()
                     break
                 if checkpointer is not None:
                     checkpointer.after_epoch(model, state)
