@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vaefast import pictures
 from vaefast.pictures import images
 
 
@@ -81,7 +82,7 @@ def test_sheet_clips_to_the_given_black_and_white():
     ],
 )
 def test_value_range_is_that_of_the_data_only_beyond_0_and_1(values, expected):
-    assert images.value_range(values) == expected
+    assert pictures.value_range(values) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,8 +101,8 @@ def test_sheet_says_what_is_wrong_with_its_images(wrong, message):
 
 def test_missing_values_are_mid_grey_and_do_not_change_the_range():
     gaps = np.array([[[-3.0, np.nan], [np.nan, 5.0]]], np.float32).repeat(14, 1).repeat(14, 2)
-    assert images.value_range(gaps) == (-3, 5)
-    assert images.value_range(np.full((1, 2, 2), np.nan)) == (0, 1)
+    assert pictures.value_range(gaps) == (-3, 5)
+    assert pictures.value_range(np.full((1, 2, 2), np.nan)) == (0, 1)
     picture = np.asarray(images.sheet(gaps, black_white=(-3, 5)).convert("L"))
     assert set(np.unique(picture)) >= {0, 128, 255}
 

@@ -129,7 +129,7 @@ def test_another_thread_may_change_the_number_of_threads_amid_a_training():
 def cgroup(root: Path, files: dict[str, bytes]) -> Path:
     for name, content in files.items():
         path = root / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return root
 
@@ -167,13 +167,49 @@ JUNK = {
 def test_a_quota_is_read_in_cpus(case, tmp_path, monkeypatch):
     monkeypatch.undo()
     files, cpus = LIMITS[case]
-    assert threads.container_quota(cgroup(tmp_path, files)) == cpus
+    assert threads.container_quota(cgroup(tmp_path, files), tmp_path / "own") == cpus
 
 
 @pytest.mark.parametrize("case", JUNK)
 def test_junk_is_no_quota(case, tmp_path, monkeypatch):
     monkeypatch.undo()
-    assert threads.container_quota(cgroup(tmp_path, JUNK[case])) is None
+    assert threads.container_quota(cgroup(tmp_path, JUNK[case]), tmp_path / "own") is None
+
+
+SLURM = "system.slice/slurmd/job_7/step_0"
+NESTED = {  # the content of /proc/self/cgroup, quotas by folder, the least in CPUs
+    "the process's own": (b"0::/job/task\n", {"job": b"max 100000", "job/task": b"3000 1000"}, 3),
+    "a parent's": (
+        f"0::/{SLURM}\n".encode(),
+        {"system.slice": b"max 100000", "system.slice/slurmd/job_7": b"2 1", SLURM: b"9 1"},
+        2,
+    ),
+    "the root's": (b"0::/a/b\n", {".": b"1 1", "a": b"4 1", "a/b": b"5 1"}, 1),
+    "not that of a neighbour": (b"0::/a\n", {"a": b"4 1", "b": b"1 1", "a/c": b"2 1"}, 4),
+    "a path of the host": (b"0::/docker/0f3a\n", {".": b"2 1"}, 2),
+    "a path out of view": (b"0::/../other\n", {".": b"3 1", "../other": b"1 1"}, 3),
+    "a colon in a name": (b"0::/a:b\n", {"a:b": b"2 1"}, 2),
+    "junk": (b"\xff\n0\n::\n", {".": b"2 1"}, 2),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_the_least_quota_along_the_path_of_the_process_counts(case, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    own, quotas, cpus = NESTED[case]
+    root = cgroup(tmp_path / "root", {f"{name}/cpu.max": text for name, text in quotas.items()})
+    (tmp_path / "own").write_bytes(own)
+    assert threads.container_quota(root, tmp_path / "own") == cpus
+
+
+def test_the_least_quota_of_version_1_counts(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    files = {"cpu/cpu.cfs_quota_us": b"-1", "cpu/cpu.cfs_period_us": b"1000"}
+    files |= {"cpu/job/cpu.cfs_quota_us": b"2500", "cpu/job/cpu.cfs_period_us": b"1000"}
+    files |= {"cpu/job/a/cpu.cfs_quota_us": b"9000", "cpu/job/a/cpu.cfs_period_us": b"1000"}
+    own = b"11:memory:/elsewhere\n4:cpu,cpuacct:/job/a\n3:cpuset:/b\n0::/unified\n"
+    cgroup(tmp_path, {**files, "own": own})
+    assert threads.container_quota(tmp_path, tmp_path / "own") == 2.5
 
 
 # ------------------------------------------------------------------ trials

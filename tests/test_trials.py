@@ -105,25 +105,6 @@ def test_threads_that_are_set_after_a_load_are_used(tmp_path):
     np.testing.assert_array_equal(vae.partial_fit(X).transform(X), expected.transform(X))
 
 
-class Plain:
-    """A stream without `isatty`, as some programs put in place of stderr."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass
-
-
-@pytest.mark.parametrize("stream", [None, Plain()], ids=["none", "plain"])
-def test_a_bar_needs_no_terminal(stream, monkeypatch):
-    X = np.random.default_rng(0).random((60, 4)).astype(np.float32)
-    monkeypatch.setattr(sys, "stderr", stream)
-    vae = small(verbose=True).fit(X)
-    assert vae.n_iter_ == 3
-    assert np.isfinite(vae.log_likelihood(X, n_samples=2).mean)
-
-
 def test_names_beyond_ascii_survive_any_locale(tmp_path: Path):
     path = tmp_path / "table.csv"
     rows = np.random.default_rng(0).normal(size=(60, 2)).round(3)

@@ -141,7 +141,8 @@ class VAE(Transformer):
         Number of threads. The default is the number of CPUs that this process may use, or
         OMP_NUM_THREADS if that is smaller.
     verbose : bool, default=True
-        Whether training shows a progress bar.
+        Whether training shows a progress bar in a terminal and in a notebook, and a line every ten
+        seconds elsewhere, such as in the log of a job.
 
     Attributes
     ----------
@@ -810,7 +811,7 @@ class VAE(Transformer):
         random_state : int, default=0
             Seed of the noise. The same seed gives the same bits.
         verbose : bool or None, default=None
-            Whether to show a progress bar. None is the model's own `verbose`.
+            Whether to show progress. None is the model's own `verbose`.
 
         Returns
         -------
@@ -1001,6 +1002,14 @@ class VAE(Transformer):
 
     def _is_fitted(self) -> bool:
         return hasattr(self, "_model")
+
+    def _repr_html_(self) -> str | None:
+        """Return a card of the fitted model for notebooks; before the fit, the diagram."""
+        if not self._is_fitted():
+            return super()._repr_html_()
+        from ._engine.card import card  # loads Pillow
+
+        return card(self._model)
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted()

@@ -43,6 +43,30 @@ def widths(params: Params) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
     return encoder, check_integer(params["latent_dim"], "latent_dim", high=MAX_WIDTH), decoder
 
 
+def count_weights(params: Params, features: int, conditions: int = 0) -> int:
+    """Return the number of trained values of a network, with its biases and learned scales."""
+    encoder, latent_dim, decoder = widths(params)
+    chains = (
+        (features + conditions, *encoder, 2 * latent_dim),
+        (latent_dim + conditions, *decoder, features),
+    )
+    columns = columns_of(params["likelihood"], features)
+    scales = sum(columns[i][1] for i in scale_names(columns))
+    return scales + sum((n + 1) * m for chain in chains for n, m in itertools.pairwise(chain))
+
+
+def describe_net(params: Params, features: int) -> str:
+    """Return a text on the layer widths, activation, likelihood and optimizer of a network."""
+    encoder, latent_dim, decoder = widths(params)
+    sizes = "-".join(map(str, (features, *encoder, latent_dim, *decoder, features)))
+    likelihood, optimizer = params["likelihood"], params["optimizer"]
+    columns = [(likelihood, "")] if isinstance(likelihood, str) else likelihood
+    likelihood = " + ".join(f"{count} {name}".strip() for name, count in columns)
+    conditional = ", conditional" if params["conditional"] else ""
+    name = optimizer if isinstance(optimizer, str) else type(optimizer).__name__.lower()
+    return f"{sizes}, {params['activation']}, {likelihood}{conditional}, {name}"
+
+
 def make_core(
     params: Params,
     features: int,
@@ -162,14 +186,7 @@ def restore_core(
     standardization: Standardization | None = None,
 ) -> Core:
     """Return a core with these weights; ValueError if they do not match the layers."""
-    encoder, latent_dim, decoder = widths(params)
-    columns = columns_of(params["likelihood"], features)
-    chains = (
-        (features + conditions, *encoder, 2 * latent_dim),
-        (latent_dim + conditions, *decoder, features),
-    )
-    needed = sum((n + 1) * m for chain in chains for n, m in itertools.pairwise(chain))
-    needed += sum(columns[i][1] for i in scale_names(columns))
+    needed = count_weights(params, features, conditions)
     found = sum(tensor.size for tensor in tensors.values())
     if needed != found:  # checked before memory is allocated for the layers
         raise ValueError(f"expected {needed} weights for these layers, got {found}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from .._core import Core
 from .._input.rows import Rows
 from ..metrics import LogLikelihood
+from .display import Display
 
 FIRST_SAMPLES = 20_000  # samples in the first call of the core; measured time sizes the later calls
 CALL_SECONDS = 1.0  # target time of a call; between calls Ctrl-C is polled and the bar moves
@@ -31,27 +31,23 @@ def log_likelihood(
     seed : int
         Seed of the noise.
     verbose : bool
-        Whether to show a progress bar.
+        Whether to show progress.
 
     Returns
     -------
     LogLikelihood
         Estimates and standard errors in nats.
     """
-    from tqdm.auto import tqdm
-
     n = len(rows)
     first, step = 0, max(1, FIRST_SAMPLES // n_samples)  # row numbers
     estimates, errors = np.empty(n), np.empty(n)
-    with tqdm(
-        total=n, unit=" rows", disable=not verbose or sys.stderr is None, dynamic_ncols=True
-    ) as bar:
+    with Display(n, "log p(x)", verbose) as display:
         while first < n:
             began = time.perf_counter()
             part = slice(first, min(first + step, n))
             estimates[part], errors[part] = core.log_likelihood(rows[part], n_samples, seed)
-            bar.update(part.stop - first)
-            bar.set_postfix_str(f"log p(x) {estimates[: part.stop].mean():.3f}", refresh=False)
+            mean = estimates[: part.stop].mean()
+            display.advance(part.stop - first, ("log p(x)", f"{mean:.3f}"))
             first = part.stop
             speed_up = CALL_SECONDS / max(time.perf_counter() - began, 1e-9)
             step = max(1, min(2 * step, int(speed_up * step)))

@@ -1,19 +1,19 @@
-"""The live progress bar of a training."""
+"""What a training shows of itself: what it will take, the epoch, the ELBO and its parts."""
 
 from __future__ import annotations
 
-import sys
-import time
-import warnings
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any
 
-REDRAW_SECONDS = 0.5  # of a bar in a terminal or a notebook
-LOG_SECONDS = 10  # between two lines in a log
+from .display import Display, Text, duration
+
+TRIAL_SECONDS = 0.3  # of training, by whose speed the time of a whole fit is estimated
+LONG_SECONDS = 30  # a fit that takes longer says beforehand what it takes
 
 
 class Progress:
-    """A bar that shows the epoch, the ELBO and its parts in nats per row, and rows per second.
+    """The progress of a training, with its figures in nats per row.
 
     Parameters
     ----------
@@ -23,70 +23,66 @@ class Progress:
         Epochs to come.
     n : int
         Rows of an epoch.
+    needs : str
+        What the training takes, for the line that announces a long one.
+    limit : float
+        Seconds that the training may take.
     shown : bool
-        Whether there is a bar at all.
+        Whether to show anything.
     """
 
-    def __init__(self, epochs_done: int, epochs: int, n: int, shown: bool) -> None:
-        self.bar = None
+    def __init__(
+        self, epochs_done: int, epochs: int, n: int, needs: str, limit: float, shown: bool
+    ) -> None:
         self.last = epochs_done + epochs
         self.epoch = epochs_done + 1
-        self.seen = 0
         self.validation = ""
-        self.drawn = 0.0
-        if shown and sys.stderr is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a notebook without ipywidgets gets a bar of text
-                from tqdm.auto import tqdm
-
-            self.bar = tqdm(
-                total=n * epochs,
-                unit=" rows",
-                unit_scale=True,
-                dynamic_ncols=True,
-                mininterval=REDRAW_SECONDS if _is_terminal(sys.stderr) else LOG_SECONDS,
-            )
-            self.bar.set_description(f"epoch {self.epoch}/{self.last}", refresh=False)
+        self.needs = needs if shown else ""
+        self.limit = limit
+        self.first: tuple[float, int] | None = None  # when the first step ended, and its rows
+        self.display = Display(n * epochs, self._head(), shown)
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
+    def __exit__(self, *error: object) -> None:
+        self.display.__exit__(*error)
 
     def advance(self, rows: int, reconstruction: float, kl: float) -> None:
-        """Count `rows` more rows; the losses are sums over the epoch so far."""
-        if self.bar is None:
-            return
-        self.seen += rows
-        now = time.perf_counter()
-        if now - self.drawn > REDRAW_SECONDS:
-            self.drawn = now
-            self._describe(reconstruction / self.seen, kl / self.seen)
-        self.bar.update(rows)
+        """Count `rows` more rows; the losses are means over the epoch so far."""
+        self.display.advance(rows, self._text(reconstruction, kl))
+        if self.needs:
+            self._announce()
 
     def finish_epoch(self, record: Mapping[str, Any]) -> None:
-        """Show the figures of a whole epoch and turn to the next one."""
-        if self.bar is None:
-            return
+        """Take the figures of a whole epoch and turn to the next one."""
         if record["validation"] is not None:
             self.validation = f", validation {record['validation']:.2f}"
-        self._describe(record["reconstruction"], record["kl"])
-        self.seen = 0
+        self.display.text = self._text(record["reconstruction"], record["kl"])
         self.epoch = min(self.epoch + 1, self.last)
 
-    def _describe(self, reconstruction: float, kl: float) -> None:
-        assert self.bar is not None
-        self.bar.set_description(f"epoch {self.epoch}/{self.last}", refresh=False)
-        self.bar.set_postfix_str(
-            f"elbo {-(reconstruction + kl):.2f} = -({reconstruction:.2f} + {kl:.2f})"
-            + self.validation,
-            refresh=False,
-        )
+    def stop(self) -> None:
+        """End before the last epoch, as planned."""
+        self.display.stop()
 
+    def _announce(self) -> None:
+        """Say what a long training takes, once its first steps have shown how fast it is."""
+        now, done = perf_counter(), self.display.done
+        if self.first is None:  # the first step is slower than those that follow
+            self.first = now, done
+            return
+        began, before = self.first
+        if now - began < TRIAL_SECONDS:
+            return
+        seconds = (now - began) / (done - before) * (self.display.total - done)
+        seconds = min(seconds, self.limit)
+        if seconds > LONG_SECONDS:
+            self.display.announce(f"{self.needs} and {duration(seconds)}")
+        self.needs = ""
 
-def _is_terminal(stream: Any) -> bool:
-    """Return whether a stream is a terminal; objects that replace it may not have `isatty`."""
-    isatty = getattr(stream, "isatty", None)
-    return bool(isatty is not None and isatty())
+    def _head(self) -> str:
+        return f"epoch {self.epoch}/{self.last}"
+
+    def _text(self, reconstruction: float, kl: float) -> Text:
+        figures = f"elbo {-(reconstruction + kl):.2f} = -({reconstruction:.2f} + {kl:.2f})"
+        return self._head(), figures + self.validation

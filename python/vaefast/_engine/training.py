@@ -22,6 +22,7 @@ from .checkpointing import Checkpointer
 from .fitted import SCORING_SEED, FittedModel
 from .history import RECORD_KEYS
 from .progress import Progress
+from .requirements import requirements
 from .state import EpochState, TrainingState
 
 Figure = float | Callable[[float, int], float]  # a number, or a function of epochs done and planned
@@ -74,7 +75,16 @@ def train(
     model.interrupted = False
     began = time.perf_counter()
     shown = config.verbose and config.epochs > 0
-    with Progress(model.n_iter, config.epochs, len(rows), shown) as progress:
+    needs = requirements(
+        model,
+        rows,
+        validation,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        early_stopping=config.patience is not None,
+    )
+    limit = math.inf if config.max_time is None else config.max_time
+    with Progress(model.n_iter, config.epochs, len(rows), needs, limit, shown) as progress:
         done = model.n_iter
         last, paused = done + config.epochs, False
         try:
@@ -101,6 +111,7 @@ def train(
                     spent = time.perf_counter() - began
                     paused = spent + record["seconds"] > config.max_time
                 if paused or any(stop):
+                    progress.stop()
                     break
                 if checkpointer is not None:
                     checkpointer.after_epoch(model, state)
@@ -169,7 +180,8 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
         if not math.isfinite(sums.reconstruction + sums.kl + sums.bound):
             core.set_tensors(sums.before)
             raise _divergence(epoch, f"at batch {sums.taken}", rates[sums.taken - 1])
-        loop.progress.advance(len(batches), sums.reconstruction * n / total, sums.kl * n / total)
+        seen = min(sums.taken * size, n) * total / n  # the weight of these rows, about
+        loop.progress.advance(len(batches), sums.reconstruction / seen, sums.kl / seen)
         if loop.checkpointer is not None:
             sums.seconds = time.perf_counter() - start
             loop.checkpointer.after_steps(len(losses), model, state)

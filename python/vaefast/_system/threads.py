@@ -4,33 +4,68 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 MAX_THREADS = 1024  # more would not help, and a system may refuse to start them
 
 
 def available_cpus() -> int:
-    """Return the number of CPUs in the affinity mask, limited by the quota of the container."""
+    """Return the number of CPUs in the affinity mask, limited by the CPU quota."""
     affinity = getattr(os, "sched_getaffinity", None)
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = container_quota()
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
-def container_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Return the CPU quota of the container in CPUs, or None if there is no limit.
+def container_quota(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> float | None:
+    """Return the CPU quota of this process in CPUs, or None if there is no limit.
+
+    It is the least quota of the process's cgroup and of those above it: a job of a cluster or a
+    service may be limited by any of them.
 
     Parameters
     ----------
     root : Path, default=Path("/sys/fs/cgroup")
         Root of the cgroup file system, of version 2 or 1.
+    own : Path, default=Path("/proc/self/cgroup")
+        File that names the cgroups of this process.
     """
+    found = [_quota(folder) for folder in _cgroups(root, own)]
+    return min((quota for quota in found if quota is not None), default=None)
+
+
+def _cgroups(root: Path, own: Path) -> Iterator[Path]:
+    """Yield the folders of the process's cgroup and of those above it, of both versions."""
+    paths = {root: "/", root / "cpu": "/"}
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        lines = own.read_text().splitlines()
+    except (OSError, ValueError):
+        lines = []
+    for line in lines:  # number:controllers:path, where version 2 names no controllers
+        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        if not controllers:
+            paths[root] = path
+        elif "cpu" in controllers.split(","):
+            paths[root / "cpu"] = path
+    for top, path in paths.items():
+        names = [name for name in path.split("/") if name]
+        if ".." in names:  # the cgroup is outside the container's view
+            names = []
+        # The path may be that of the host, where the container sees its own cgroup as the root.
+        yield from (top.joinpath(*names[:depth]) for depth in range(len(names) + 1))
+
+
+def _quota(folder: Path) -> float | None:
+    """Return the quota of one cgroup in CPUs, or None if it has no limit."""
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
         except (OSError, ValueError):
             return None
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .. import VAE, pictures
-from .._engine.building import widths
+from .._engine.building import describe_net
 from .._engine.provenance import Provenance
 from .._system.files import atomic_write
 from ..errors import MissingExtraError
@@ -94,23 +94,11 @@ def describe_rows(X: np.ndarray, n: int | None = None) -> str:
     return f"{len(X) if n is None else n:,} rows of {size}"
 
 
-def describe_net(vae: VAE, features: int) -> str:
-    """Return a text on the layer widths, activation, likelihood and optimizer of a network."""
-    encoder, latent_dim, decoder = widths(vae.get_params())
-    sizes = "-".join(map(str, (features, *encoder, latent_dim, *decoder, features)))
-    columns = [(vae.likelihood, "")] if isinstance(vae.likelihood, str) else vae.likelihood
-    likelihood = " + ".join(f"{count} {name}".strip() for name, count in columns)
-    conditional = ", conditional" if vae.conditional else ""
-    optimizer = vae.optimizer
-    name = optimizer if isinstance(optimizer, str) else type(optimizer).__name__.lower()
-    return f"{sizes}, {vae.activation}, {likelihood}{conditional}, {name}"
-
-
 def describe_model(vae: VAE) -> dict[str, Any]:
     """Return facts about a fitted model, its training and its provenance, by name."""
     shape, history = vae.feature_shape_, vae.history_
     facts: dict[str, Any] = {
-        "net": describe_net(vae, vae.n_features_in_),
+        "net": describe_net(vae.get_params(), vae.n_features_in_),
         "rows": f"{shape[0]:,} columns" if len(shape) == 1 else "x".join(map(str, shape)),
     }
     model = vae.model_

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from .. import VAE, Checkpoint, DivergenceError
+from .._engine.building import describe_net
 from .._input.reader import Prepared, Reader
 from .._input.validation import check_integer
 from .._system.files import numbered_folder, output_folder
@@ -141,7 +142,7 @@ def train(
             f"Data  {data}: {outputs.describe_rows(dataset.X, len(chosen))}{for_validation}, "
             f"{len(test.X):,} for the test{inputs.header_of(dataset)}"
         )
-        click.echo(f"Net   {outputs.describe_net(vae, reader.features)}")
+        click.echo(f"Net   {describe_net(vae.get_params(), reader.features)}")
         training = rows if len(chosen) == len(rows) else rows[chosen]
         if vae.standardize:  # by the rows that train alone
             reader = reader.standardizing(training)

@@ -6,9 +6,10 @@ matplotlib figures. Curves and maps need matplotlib: ``pip install 'vaefast[plot
 
 from __future__ import annotations
 
+from .._input.pixels import is_image_shape, value_range
 from .animation import SUFFIXES, save_animation
 from .files import save
-from .images import comparison, is_image_shape, manifold, sheet, strips, value_range
+from .images import comparison, manifold, sheet, strips
 from .plots import latent_map, loss_curve
 
 __all__ = [

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, features
 
+from .._input.pixels import pixels_of
 from .._system.files import atomic_write
-from .images import pixels_of
 
 SUFFIXES = (".gif", ".webp")
 LARGEST_FRAME = 224  # pixels; longest side of an enlarged image

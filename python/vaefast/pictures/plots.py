@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .._input.pixels import pixels_of
 from ..errors import MissingExtraError
-from . import images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -151,14 +151,14 @@ def _draw_decoded(
 ) -> None:
     """Fill a region with undistorted images, decoded at the centres of a grid of cells."""
     middle = region.mean(axis=1, dtype=np.float32)
-    height, width = images.pixels_of(decode(middle[None]), black_white).shape[1:3]
+    height, width = pixels_of(decode(middle[None]), black_white).shape[1:3]
     columns = max(1, round(DECODED * min(1, height / width)))
     rows = max(1, round(DECODED * min(1, width / height)))
     (left, right), (bottom, top) = region
     x = left + (np.arange(columns) + 0.5) / columns * (right - left)
     y = top - (np.arange(rows) + 0.5) / rows * (top - bottom)
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    pixels = images.pixels_of(decode(places), black_white)
+    pixels = pixels_of(decode(places), black_white)
     mosaic = pixels.reshape(rows, columns, height, width, -1).swapaxes(1, 2)
     mosaic = mosaic.reshape(rows * height, columns * width, -1)
     if mosaic.shape[2] == 1:
