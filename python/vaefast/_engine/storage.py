@@ -13,6 +13,7 @@ from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
 from .._input.reader import Reader
 from .._input.validation import check_integer
+from ..tables import Table
 from .building import form_of, restore_core
 from .container import VERSION, Part, pack, parts_from, unpack
 from .fitted import FittedModel
@@ -27,6 +28,7 @@ KNOWN = {  # parts, and the version of each
     "history": 1,
     "optimizer": 1,
     "provenance": 1,
+    "table": 1,
     "training": 1,  # of a checkpoint; the model can be used without it, as without the next one
     "detector": 1,
 }
@@ -91,6 +93,8 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
         "history": history_part(model.history, model.latent_dim),
         "provenance": Part(1, asdict(model.provenance)),
     }
+    if model.table is not None:
+        parts["table"] = Part(1, model.table.to_dict())
     if training:
         parts["optimizer"] = Part(1, {"steps": model.core.optimizer_steps}, _moments(model))
     return parts
@@ -142,6 +146,8 @@ def model_from(
         history=history_from(parts["history"], core.latent_dim),
         provenance=_provenance(parts.get("provenance")),
     )
+    if "table" in parts:
+        model.keep_table(Table.from_dict(parts["table"].fields))
     if "optimizer" in parts:
         _restore_optimizer(model, parts["optimizer"])
     return model
