@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -156,6 +157,19 @@ def test_an_interrupted_run_of_a_table_is_resumed(folder: Path, monkeypatch: pyt
     assert resumed.table_ == whole.table_
     for name, tensor in whole.model_.weights().items():
         np.testing.assert_array_equal(resumed.model_.weights()[name], tensor)
+
+
+def test_the_commands_of_the_guide_run_as_written():
+    page = (Path(__file__).parents[1] / "docs" / "guide" / "tables.md").read_text("utf-8")
+    before, _, section = page.partition("## On the command line\n")
+    names: dict[str, object] = {}
+    for text in (before, section):
+        exec(re.search(r"```python\n(.*?)```", text, re.S)[1], names)
+    for line in re.search(r"```sh\n(.*?)```", section, re.S)[1].splitlines():
+        output = succeed(*line.split()[1:])
+        expected = re.search(r"```text\n(.*?)```", section, re.S)[1] if "train" in line else "Wrote"
+        assert expected in output
+    assert len(read_csv(Path("synthetic.csv"))) == 500
 
 
 # --- Columns that are not learned ---
