@@ -199,6 +199,18 @@ def test_names_are_left_out_by_drop():
     assert {row["nothing"] for row in rows} == {""}
 
 
+@pytest.mark.parametrize(("n", "kinds", "learned"), [(10, 10, 1), (11, 11, 0), (60, 50, 1),
+                                                     (90, 51, 0), (200, 51, 1)])  # fmt: skip
+def test_a_text_of_many_values_is_no_category(n: int, kinds: int, learned: int):
+    rows = [f"{i * i},name {i % kinds}" for i in range(n)]
+    Path("data.csv").write_text("\n".join(["x,name", *rows, ""]))
+    if learned:
+        succeed("train", "data.csv", "--out", "run", *SMALL)
+    else:
+        message = f"column 'name' has {kinds} different values"
+        assert message in fail("train", "data.csv", "--out", "run")
+
+
 def test_drop_needs_a_column_of_a_table(folder: Path, digits_file: Path):
     assert "has no such column, only größe, city" in fail(
         "train", folder / "people.csv", "--drop", "x"
@@ -432,6 +444,11 @@ def test_numbers_need_no_pandas(without_pandas: None):
     filled = read_csv(Path("imputed.csv"))
     assert all(row["n"].isdigit() for row in filled)
     assert [float(row["price"]) for row in filled] == [float(row.split(",")[0]) for row in prices]
+    Path("more.csv").write_text("n,year,price\n,2020,1.5\n7,2021,2\n")
+    succeed("impute", "run", "more.csv", "--out", "more_filled.csv")
+    first, second = read_csv(Path("more_filled.csv"))
+    assert first["n"].isdigit() and first["year"] == "2020" and first["price"] == "1.5"
+    assert second == {"n": "7", "year": "2021", "price": "2.0"}
 
 
 def test_text_and_parquet_say_what_to_install(folder: Path, without_pandas: None):

@@ -64,27 +64,27 @@ def typed(pandas: Any, cells: Any, text: bool, comma: bool) -> Any:
 
 def _dates(pandas: Any, known: Any) -> Any:
     """Return text as dates, or None if it is something else."""
+
+    def parsed(form: str, **options: Any) -> Any:
+        try:
+            return pandas.to_datetime(known, format=form, **options)
+        except ValueError:
+            return None
+
     time = ["", " %H:%M", " %H:%M:%S"][min(known.iloc[0].count(":"), 2)]
     if known.str.fullmatch(ISO).all():
-        forms: list[dict[str, Any]] = [
-            {"format": "ISO8601"},
-            {"format": "ISO8601", "utc": True},
-        ]  # utc: mixed offsets
-    elif known.str.fullmatch(DOTS).all():
-        forms = [{"format": "%d.%m.%Y" + time}]
-    elif known.str.fullmatch(SLASHES).all():
-        forms = [{"format": "%m/%d/%Y" + time}, {"format": "%d/%m/%Y" + time}]
-    else:
+        dates = parsed("ISO8601")
+        return parsed("ISO8601", utc=True) if dates is None else dates  # several time zones
+    if known.str.fullmatch(DOTS).all():
+        return parsed("%d.%m.%Y" + time)
+    if not known.str.fullmatch(SLASHES).all():
         return None
-    found = []
-    for form in forms:
-        try:
-            found.append(pandas.to_datetime(known, **form))
-        except ValueError:
-            continue
-    if len(found) == 2 and "/" in known.iloc[0] and not found[0].equals(found[1]):
+    american, british = parsed("%m/%d/%Y" + time), parsed("%d/%m/%Y" + time)
+    if american is None or british is None:
+        return british if american is None else american
+    if not american.equals(british):
         raise ValueError(
             f"column {known.name!r} holds dates such as {known.iloc[0]!r}, whose day and month "
             "cannot be told apart: write them as 2024-12-31"
         )
-    return found[0] if found else None
+    return american

@@ -82,14 +82,15 @@ def load_rows(
         X, where = dataset.X, f"rows of {data}"
     if vae.conditional and labels_of(dataset, X) is None:
         raise ValueError(f"MODEL is conditional and needs labels, but {data} has none. {LABELS}")
-    warn_of_scale(
-        X.reshape(len(X), math.prod(X.shape[1:])),
-        vae.model_.columns,
-        tabular=X.ndim == 2,
-        names=vae.model_.names,
-        name=data,
-        remedy="standardize them with the mean and standard deviation of the training rows",
-    )
+    if not isinstance(dataset, tables.TableRows):  # they have the scales of the training
+        warn_of_scale(
+            X.reshape(len(X), math.prod(X.shape[1:])),
+            vae.model_.columns,
+            tabular=X.ndim == 2,
+            names=vae.model_.names,
+            name=data,
+            remedy="standardize them with the mean and standard deviation of the training rows",
+        )
     floats = in_units_of(vae, X)
     if X is dataset.X:
         return replace(dataset, X=floats), floats, where

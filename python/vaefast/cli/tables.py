@@ -21,7 +21,9 @@ from ..tables.series import Series
 from .columns import COMMA, NUMBER
 from .frames import read_frame
 
-MANY = 50  # different texts; with more of them than half of the cells, they are names or remarks
+# Texts are names or remarks if more than MANY differ, and at least half of the cells. If all cells
+# differ, it takes only FEW.
+MANY, FEW = 50, 10
 STEPS, MOST_EPOCHS = 2000, 300  # a small table is trained for so many steps, or epochs
 SHOWN = 8  # names that one line lists
 
@@ -143,12 +145,11 @@ def fill(frame: Any, filled: Any) -> tuple[Any, int]:
 
     Columns that the other frame lacks stay as they are.
     """
-    columns = {
-        name: column.missing for name, column in read(_select(frame, list(filled)))[1].items()
-    }
+    columns = {n: column.missing for n, column in read(_select(frame, list(filled)))[1].items()}
     total = sum(int(missing.sum()) for missing in columns.values())
     if isinstance(frame, Mapping):
-        return {n: np.where(columns[n], filled[n], frame[n]) for n in frame}, total
+        done = {n: np.where(missing, filled[n], frame[n]) for n, missing in columns.items()}
+        return {**frame, **done}, total
     frame = frame.copy()
     for name, missing in columns.items():
         if missing.any():
@@ -192,7 +193,8 @@ def _problem(name: Any, column: Series) -> str | None:
     if comma is not None and all(re.fullmatch(COMMA, str(value)) for value in known):
         return f"column {name!r} holds numbers with a comma, such as {comma!r}: write a point"
     different = len(set(known))
-    if different <= MAX_CATEGORIES and (different <= MANY or 2 * different <= len(known)):
+    many = FEW if different == len(known) else MANY
+    if different <= MAX_CATEGORIES and (different <= many or 2 * different < len(known)):
         return None
     numbers = np.array([bool(re.fullmatch(NUMBER, str(value))) for value in known])
     if numbers.mean() > 0.5 and not numbers.all():

@@ -125,7 +125,7 @@ def train(
         raise click.UsageError("--patience needs validation rows: add --validation 0.1.")
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the run: add --out FOLDER.")
-    as_table = parameters["likelihood"] is None and is_frame(data)
+    as_table = parameters["likelihood"] is None and is_frame(data) and image_size is None
     if drop and not as_table:
         raise click.UsageError(
             "--drop is for tables of mixed columns: CSV and Parquet files, without --likelihood."
