@@ -142,7 +142,7 @@ def test_impute_needs_a_model_for_gaps(table_run: Path, table_file: Path, tmp_pa
 
 @pytest.mark.parametrize("command", ["encode", "score", "impute"])
 def test_only_tables_and_arrays_are_written(command, table_run, table_file, tmp_path: Path):
-    assert ".csv or a .npy" in fail(command, table_run, table_file, "--out", "rows.txt")
+    assert ".csv, .parquet or .npy" in fail(command, table_run, table_file, "--out", "rows.txt")
     (tmp_path / "rows.csv").write_text("precious")
     assert "--force" in fail(command, table_run, table_file, "--out", "rows.csv")
     assert (tmp_path / "rows.csv").read_text() == "precious"

@@ -70,7 +70,7 @@ def test_tsv(tmp_path):
     [
         ("", ": the file is empty"),
         ("\n\n", ": the file is empty"),
-        ("a,b\n\n", r": there are no rows of numbers, only \['a', 'b'\] on line 1"),
+        ("a,b\n\n", r": there are no rows below the header \['a', 'b'\] on line 1"),
         ("1,2\n3,x\n4,y\n", ", line 2, column 2: expected a number, got 'x'"),
         ("a,b\n\n1,2\n3,x\n", r", line 4, column 2 \(b\): expected a number, got 'x'"),
         ("1,2\n,x\n", ", line 2, column 2: expected a number, got 'x'"),
@@ -83,7 +83,7 @@ def test_tsv(tmp_path):
         ("1,2\n٣,2\n", ", line 2, column 1: expected a number, got '٣'"),
         ("1;2,5\n", ", line 1, column 2: expected a number, got '2,5'"),
         (",x\n0,1\n", ", line 1: column 1 has no name in the header.*index=False"),
-        ("1 2\n3 4\n", ": there are no rows of numbers|, line 2, column 1"),
+        ("1 2\n3 4\n", ": there are no rows below|, line 2, column 1"),
     ],
 )
 def test_errors_say_what_is_wrong_and_where(path, text, message):

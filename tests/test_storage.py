@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import vaefast
-from vaefast import VAE, optimizers
+from vaefast import VAE, AnomalyDetector, optimizers
 from vaefast._engine import building, container
 from vaefast._system import files
 from vaefast.schedules import Cosine, LinearWarmup, MultiStep, Plateau
+from vaefast.tables import Table
 
 N, D = 40, 6
 
@@ -568,14 +569,67 @@ def test_a_history_that_is_none_is_refused(path):
 def test_a_part_of_a_later_version_is_refused_by_name(path):
     parts, tensors = read(path)
     for later in (
-        {"table": {"version": 1, "fields": {}}},
-        {"table": {"version": 0, "fields": {}}},
+        {"graph": {"version": 1, "fields": {}}},
+        {"graph": {"version": 0, "fields": {}}},
+        {"table": {"version": 2, "fields": {}}},
         {"model": {"version": 2, "fields": {}}},
     ):
         forge(path, parts | later, tensors)
         message = spoiled_message(path)
         assert "a later version of vaefast" in message
         assert repr(next(iter(later))) in message
+
+
+PEOPLE = {
+    "age": [31, 47, 25, 60] * 10,
+    "city": ["Rome", "Oslo", None, "Rome"] * 10,
+    "since": np.array(["2020-01-31", "2021-05-05", "NaT", "2019-12-24"] * 10, "datetime64[D]"),
+    "price": [1.25, 2.5, 3.0, 1.99] * 10,
+}
+
+
+@pytest.fixture(scope="module")
+def people() -> VAE:
+    """Return a fitted model with the table of its rows."""
+    table = Table.learn(PEOPLE)
+    model = small(likelihood=table.columns, missing="mask").fit(table.encode(PEOPLE))
+    model.table_ = table
+    return model
+
+
+def test_a_model_keeps_the_table_of_its_rows(people: VAE, vae: VAE, tmp_path: Path):
+    path = tmp_path / "people.safetensors"
+    people.save(path)
+    loaded = vaefast.load(path)
+    assert loaded.table_ == people.table_
+    assert pickle.loads(pickle.dumps(loaded)).table_ == people.table_
+    loaded.save(path, training=True)
+    assert vaefast.load(path).table_ == people.table_
+    AnomalyDetector(people).fit(people.table_.encode(PEOPLE)).save(path)
+    assert AnomalyDetector.load(path).vae_.table_ == people.table_
+    assert vae.table_ is None
+
+
+def test_a_table_that_does_not_fit_the_model_is_refused(people: VAE, tmp_path: Path):
+    message = "encodes a frame as 1 columns, but the rows of the model have 5 features"
+    with pytest.raises(ValueError, match=message):
+        people.table_ = Table.learn({"x": [1, 2]})
+    path = tmp_path / "people.safetensors"
+    people.save(path)
+    parts, tensors = read(path)
+    for fields in ({}, {"library": "dict", "columns": []}, Table.learn({"x": [1, 2]}).to_dict()):
+        forge(path, parts | {"table": {"version": 1, "fields": fields}}, tensors)
+        assert "does not hold a usable model" in spoiled_message(path)
+    del parts["table"]
+    forge(path, parts, tensors)
+    assert vaefast.load(path).table_ is None
+
+
+def test_a_new_fit_forgets_the_table(people: VAE, X: np.ndarray):
+    again = vaefast.from_bytes(people.to_bytes())
+    rows = people.table_.encode(PEOPLE)
+    assert again.partial_fit(rows).table_ == people.table_
+    assert again.fit(rows).table_ is None
 
 
 def test_a_file_names_the_format_that_save_writes(path):

@@ -44,6 +44,16 @@ def np_columns(frame):
     return frame if isinstance(frame, dict) else {name: frame[name] for name in frame.columns}
 
 
+def without_ranges(table):
+    """Return the table as an earlier version stored it: without decimals and ranges."""
+    data = table.to_dict()
+    data["columns"] = [
+        {key: value for key, value in column.items() if key not in ("decimals", "low", "high")}
+        for column in data["columns"]
+    ]
+    return Table.from_dict(data)
+
+
 def number_of(values):
     """Convert numbers, booleans, dates and durations to float64, with NaN where missing."""
     if values.dtype.kind in "mM":
@@ -207,6 +217,62 @@ def test_no_rows_are_decoded_to_no_rows():
     assert all(len(values) == 0 for values in after.values())
 
 
+# Decimals and ranges -----------------------------------------------------------------------------
+
+
+def test_prices_come_back_with_their_cents():
+    rng = np.random.default_rng(0)
+    cents = rng.integers(1, 10_000_000, 50_000)  # up to 99,999.99
+    frame = {
+        "price": cents / 100,
+        "discount": np.where(rng.random(50_000) < 0.3, np.nan, rng.integers(0, 1_000, 50_000) / 10),
+        "weight": (rng.integers(0, 60_000, 50_000) / 1_000).astype(np.float32),
+        "whole": rng.integers(-500, 500, 50_000).astype(float),
+        "pieces": rng.integers(0, 9_000_000, 50_000),
+    }
+    after = round_trip(frame)
+    for name, values in frame.items():
+        np.testing.assert_array_equal(after[name], values)
+        assert after[name].dtype == values.dtype
+    assert [source.decimals for source in Table.learn(frame).sources] == [2, 1, 3, 0, None]
+
+
+def test_decoded_numbers_keep_the_decimals_and_the_range():
+    frame = {
+        "price": [1.99, 20.5, np.nan, 8.75],
+        "children": [0, 3, 1, 0],
+        "visits": [0, 3, 1, 0],
+        "day": np.array(["2024-01-01", "2024-03-01", "NaT", "2024-02-01"], "datetime64[D]"),
+        "length": [1 / 3, 2 / 3, 0.1, 0.2],  # needs more than six decimals
+    }
+    table = Table.learn(frame, counts=["visits"])
+    rng = np.random.default_rng(0)
+    X = rng.normal(scale=3, size=(500, 5))
+    X[:, 2] = rng.poisson(4, size=500)
+    after = table.decode(X)
+    price = after["price"]
+    assert (price == np.round(price, 2)).all() and price.min() == 1.99 and price.max() == 20.5
+    for name in ("children", "visits"):
+        assert set(after[name].tolist()) == {0, 1, 2, 3}
+    assert after["day"].min() == np.datetime64("2024-01-01")
+    assert after["day"].max() == np.datetime64("2024-03-01")
+    assert after["length"].min() == pytest.approx(0.1) and after["length"].max() == 2 / 3
+    assert len(set(after["length"])) > 50
+
+
+def test_sums_of_cents_count_as_cents():
+    frame = {"sum": [0.1 + 0.2, 0.7 + 0.1, 1.1]}  # 0.30000000000000004, 0.7999999999999999
+    assert Table.learn(frame).sources[0].decimals == 1
+    assert Table.learn({"x": [1e-9, 2e-9, 3.0]}).sources[0].decimals is None
+
+
+def test_tables_of_earlier_versions_load():
+    frame = {"price": [1.25, 2.5], "n": [1, 2]}
+    table = without_ranges(Table.learn(frame))
+    assert table.sources[0].decimals is table.sources[0].low is None
+    assert table.decode([[9.0, 9.0]])["n"].tolist() == [6]
+
+
 # Decoding ----------------------------------------------------------------------------------------
 
 
@@ -217,7 +283,7 @@ def test_decoded_numbers_fit_their_types():
         "half": np.array([-1, 1], np.float16),
         "day": np.array(["1970-01-01", "1970-01-03"], "datetime64[ns]"),
     }
-    table = Table.learn(frame)
+    table = without_ranges(Table.learn(frame))
     X = np.vstack([np.full(4, 1e30), np.full(4, -1e30), np.zeros(4)])
     after = table.decode(X)
     assert after["small"].tolist() == [255, 0, 128]
@@ -454,7 +520,7 @@ def test_decoded_extremes_fit_polars():
         {"u": [0, 255], "d": [0, 9]}, schema={"u": polars.UInt8, "d": polars.Int32}
     )
     frame = frame.with_columns(polars.col("d").cast(polars.Date))
-    after = Table.learn(frame).decode([[1e30, 1e30], [-1e30, -1e30]])
+    after = without_ranges(Table.learn(frame)).decode([[1e30, 1e30], [-1e30, -1e30]])
     assert after["u"].to_list() == [255, 0]
     assert after["d"].to_physical().to_list() == [2**31 - 1, 1 - 2**31]
 

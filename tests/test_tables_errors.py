@@ -169,6 +169,10 @@ GOOD = Table.learn({"c": ["x", "y"], "n": [1, 2]}).to_dict()
                 (1, {"scale": 0.0}),
                 (1, {"scale": "1"}),
                 (1, {"mean": float("nan")}),
+                (1, {"decimals": -1}),
+                (1, {"decimals": 2.5}),
+                (1, {"low": float("inf")}),
+                (1, {"high": "9"}),
                 (1, {"categories": [1, 2]}),
             ]
         ),

@@ -40,6 +40,7 @@ from .metrics.diagnosis import diagnose, warn_of_collapse
 from .optimizers import Name as OptimizerName
 from .optimizers import Optimizer
 from .schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
+from .tables import Table
 from .typing import RandomState, Record
 
 __all__ = ["VAE", "Callback", "from_bytes", "load"]
@@ -166,6 +167,10 @@ class VAE(Transformer):
         same order.
     interrupted_ : bool
         Whether Ctrl-C ended the last training.
+    table_ : Table or None
+        Encoder of the frames whose rows the model was trained on. `vaefast train` sets it for a
+        table of mixed columns. In Python, assign it after the fit: ``vae.table_ = table``. The
+        model file keeps it.
 
     Examples
     --------
@@ -972,6 +977,15 @@ class VAE(Transformer):
     def interrupted_(self) -> bool:
         """Whether Ctrl-C ended the last training."""
         return self.model_.interrupted
+
+    @property
+    def table_(self) -> Table | None:
+        """Encoder of the frames whose rows the model was trained on, or None."""
+        return self.model_.table
+
+    @table_.setter
+    def table_(self, table: Table | None) -> None:
+        self.model_.keep_table(table)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the latent features that `transform` returns: vae0, vae1, ...

@@ -22,6 +22,7 @@ from .._input.reader import Reader
 from .._input.rows import RowData, Rows
 from .._input.validation import check_values
 from ..metrics import LogLikelihood
+from ..tables import Table
 from .building import Params, Tensors, make_core, restore_core, start_at_mean_rates
 from .history import RECORD_KEYS, History
 from .importance import log_likelihood
@@ -61,6 +62,8 @@ class FittedModel:
         Posteriors of some rows of the fit. Files of earlier versions hold none.
     priors : dict
         Distributions that were fitted to these posteriors, by name; see `draw_codes`.
+    table : Table or None
+        Encoder of the frames whose rows the model was trained on.
     lock : context manager
         Held by a thread that trains the model or replaces its core, so that no step is lost.
     """
@@ -74,6 +77,7 @@ class FittedModel:
     interrupted: bool = field(default=False, compare=False)
     posteriors: Posteriors | None = field(default=None, compare=False)
     priors: dict[str, Mixture | FittedModel] = field(default_factory=dict, compare=False)
+    table: Table | None = None
     lock: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
     )
@@ -128,6 +132,21 @@ class FittedModel:
     def deterministic(self) -> bool:
         """Whether the model is a plain autoencoder: z is mu, and there is no KL."""
         return bool(self.params["objective"] == "autoencoder")
+
+    def keep_table(self, table: Table | None) -> None:
+        """Keep the encoder of the frames whose rows the model was trained on.
+
+        Raises
+        ------
+        ValueError
+            The table encodes a frame as another number of columns than the model has.
+        """
+        if table is not None and table.width != self.features:
+            raise ValueError(
+                f"the table encodes a frame as {table.width} columns, but the rows of the model "
+                f"have {self.features} features"
+            )
+        self.table = table
 
     # ---------------------------------------------------------------- weights
 

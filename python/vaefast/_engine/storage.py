@@ -14,6 +14,7 @@ from .._input.feature_names import FeatureNames
 from .._input.reader import Reader
 from .._input.standardization import Standardization
 from .._input.validation import check_integer
+from ..tables import Table
 from .building import form_of, restore_core
 from .container import VERSION, Part, pack, parts_from, unpack
 from .fitted import FittedModel
@@ -32,6 +33,7 @@ KNOWN = {  # parts, and the version of each
     "history": 1,
     "optimizer": 1,
     "provenance": 1,
+    "table": 1,
     "training": 1,  # of a checkpoint; the model can be used without it, as without the next one
     "detector": 1,
 }
@@ -102,6 +104,8 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
         parts["codes"] = Part(1, tensors=dict(vars(model.posteriors)))
     if model.priors:
         parts["priors"] = _priors_part(model.priors)
+    if model.table is not None:
+        parts["table"] = Part(1, model.table.to_dict())
     if training:
         parts["optimizer"] = Part(1, {"steps": model.core.optimizer_steps}, _moments(model))
     return parts
@@ -160,6 +164,8 @@ def model_from(
         model.posteriors = _posteriors(parts["codes"], core.latent_dim)
     if "priors" in parts:
         model.priors = _priors(parts["priors"], core.latent_dim)
+    if "table" in parts:
+        model.keep_table(Table.from_dict(parts["table"].fields))
     if "optimizer" in parts:
         _restore_optimizer(model, parts["optimizer"])
     return model

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .commands import Command
-from .options import force_option, free_file, load_model, model_argument, out_option, split_option
+from .options import (
+    force_option,
+    free_file,
+    load_model,
+    model_argument,
+    out_option,
+    refuse_table,
+    split_option,
+)
 
 
 @click.command(cls=Command)
@@ -64,6 +72,7 @@ def write_page_of(
     from .inputs import labels_of, load_rows
 
     vae = load_model(model, conditional=True)
+    refuse_table(vae, model, "explore")
     vectors = {name: v for path in directions for name, v in load_directions(path).items()} or None
     title = model.resolve().name if model.is_dir() else model.stem
     if data is None:

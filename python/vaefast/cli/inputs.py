@@ -20,6 +20,8 @@ from ..datasets.folders import read_image
 from ..datasets.idx import find_idx_files
 from ..datasets.tables import SUFFIXES as CSV
 from ..datasets.tables import read_cells
+from . import tables
+from .frames import has_header, is_frame
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -59,7 +61,10 @@ def load_rows(
         The data set does not fit the model, or lacks the split or the labels.
     """
     image_size = _image_size(vae, data)
-    dataset = datasets.load(data, image_size=image_size)
+    if vae.table_ is not None and is_frame(data):
+        dataset: Dataset = tables.rows_of(vae, vae.table_, data)
+    else:
+        dataset = datasets.load(data, image_size=image_size)
     if image_size is not None:
         dataset = replace(dataset, X=_in_colours_of(vae, dataset.X))
     check_names(dataset.columns, vae.model_.names, data)
@@ -80,7 +85,7 @@ def load_rows(
     matrix = X.reshape(len(X), math.prod(X.shape[1:]))
     if (standardization := vae.model_.reader.standardization) is not None:
         standardization.warn_of_shift(matrix, vae.model_.names, data)
-    else:
+    elif not isinstance(dataset, tables.TableRows):  # they have the scales of the training
         warn_of_scale(
             matrix,
             vae.model_.columns,
@@ -133,7 +138,8 @@ def is_csv(dataset: Dataset) -> bool:
 
 def header_of(dataset: Dataset) -> str:
     """Return the remark " (no header)" for a CSV file whose first row is data, or an empty text."""
-    return " (no header)" if is_csv(dataset) and dataset.columns is None else ""
+    nameless = is_csv(dataset) and not has_header(Path(dataset.name).expanduser())
+    return " (no header)" if nameless else ""
 
 
 def filled_cells(dataset: Dataset, missing: Array, filled: Array) -> Iterator[list[str]]:

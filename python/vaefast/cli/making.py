@@ -308,7 +308,8 @@ def breed(
 @click.option(
     "--draw",
     is_flag=True,
-    help="Draw each row from p(x|z) instead of writing its mean. This suits tables and counts.",
+    help="Draw each row from p(x|z) instead of writing its mean. This suits rows of numbers and "
+    "counts. The rows of a table of mixed columns are always drawn.",
 )
 @click.option(
     "-y",
@@ -335,22 +336,27 @@ def sample(
 ) -> None:
     """Draw new rows from MODEL.
 
-    The command writes images as a picture, and rows of a table as a CSV file. MODEL is a file that
-    train wrote, or its folder.
+    The command writes images as a picture, and rows of a table as a CSV or Parquet file. MODEL is a
+    file that train wrote, or its folder.
 
     \b
     Examples:
         vaefast sample runs/mnist -n 64 --seed 1 --out samples.png
         vaefast sample runs/by-class -n 8 --label 3
+        vaefast sample runs/people -n 1000 --out synthetic.csv
     """
     from .. import pictures
-    from . import inputs, outputs
+    from . import frames, inputs, outputs
 
     vae = load_model(model, conditional=True)
     out = output_file(out, "samples", vae, force)
     y = condition(vae, label)
+    table = vae.table_
+    draw = draw or table is not None
     rows = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw)
-    if pictures.is_image_shape(vae.feature_shape_):
+    if table is not None:
+        frames.write_frame(out, table.decode(rows))
+    elif pictures.is_image_shape(vae.feature_shape_):
         pictures.save(pictures.sheet(rows, black_white=pictures.value_range(rows)), out)
     else:
         outputs.write_rows(out, rows, inputs.names_of(vae))

@@ -57,7 +57,7 @@ def out_option(default: str, note: str = "") -> Callable[[Function], Function]:
 
 
 def output_file(out: Path | None, stem: str, vae: VAE, force: bool) -> Path:
-    """Return the file to write: a picture for images, a .csv file for rows of a table.
+    """Return the file to write: a picture for images, a .csv or .parquet file for rows of a table.
 
     Commands call this first, so that no work is lost to a file that cannot be written.
     """
@@ -66,8 +66,10 @@ def output_file(out: Path | None, stem: str, vae: VAE, force: bool) -> Path:
     is_image = pictures.is_image_shape(vae.feature_shape_)
     if out is None:
         out = Path(stem + (".png" if is_image else ".csv"))
-    elif not is_image and out.suffix != ".csv":
-        raise click.ClickException(f"--out must name a .csv file for rows of a table, got {out}.")
+    elif not is_image and out.suffix not in (".csv", ".parquet"):
+        raise click.ClickException(
+            f"--out must name a .csv file or a .parquet file for rows of a table, got {out}."
+        )
     return free_file(out, force)
 
 
@@ -140,6 +142,15 @@ def condition(vae: VAE, text: str | None) -> Any:
     )
 
 
+def refuse_table(vae: VAE, model: Path, command: str) -> None:
+    """Raise an error if the model is one of a table of mixed columns."""
+    if vae.table_ is not None:
+        raise click.ClickException(
+            f"{command} draws images and rows of numbers, but {model} is a model of a table of "
+            "mixed columns. Use sample, reconstruct, impute, encode, score, evaluate or map."
+        )
+
+
 def load_image_model(model: Path, command: str) -> VAE:
     """Return the model.
 
@@ -151,6 +162,7 @@ def load_image_model(model: Path, command: str) -> VAE:
     from .. import pictures
 
     vae = load_model(model)
+    refuse_table(vae, model, command)
     if not pictures.is_image_shape(vae.feature_shape_):
         raise click.ClickException(
             f"{command} needs a model of images, (height, width) or (height, width, channels), but "

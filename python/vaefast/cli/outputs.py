@@ -15,6 +15,8 @@ from .._engine.building import describe_net
 from .._engine.provenance import Provenance
 from .._system.files import atomic_write
 from ..errors import MissingExtraError
+from . import tables
+from .frames import write_frame
 from .inputs import Part
 
 FILES = {
@@ -80,12 +82,16 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
 
 
 def write_rows(path: Path, rows: np.ndarray, columns: Sequence[str] = ()) -> None:
-    """Write rows as a .npy array, or flattened and with all digits as a .csv file."""
+    """Write rows as a .npy array, or flattened as a .csv (with all digits) or .parquet file."""
     if path.suffix == ".npy":
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, rows)
         return
-    write_csv(path, columns, (row.astype(str) for row in rows.reshape(len(rows), -1)))
+    flat = rows.reshape(len(rows), -1)
+    if path.suffix == ".parquet":
+        write_frame(path, dict(zip(columns, flat.T, strict=True)))
+        return
+    write_csv(path, columns, (row.astype(str) for row in flat))
 
 
 def describe_rows(X: np.ndarray, n: int | None = None) -> str:
@@ -102,7 +108,9 @@ def describe_model(vae: VAE) -> dict[str, Any]:
         "rows": f"{shape[0]:,} columns" if len(shape) == 1 else "x".join(map(str, shape)),
     }
     model = vae.model_
-    if model.names is not None:
+    if model.table is not None:
+        facts["table"] = tables.describe(model.table)
+    elif model.names is not None:
         facts["columns"] = model.names
     if model.conditions is not None:
         facts["conditions"] = model.conditions.form()

@@ -26,7 +26,7 @@ from .options import (
 @model_argument
 @data_argument
 @split_option("test")
-@out_option("latent.csv", "A name that ends in .npy gets an array.")
+@out_option("latent.csv", "A name that ends in .parquet or .npy gets such a file.")
 @force_option
 def encode(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Write the latent features of the rows of DATA.
@@ -52,7 +52,7 @@ def encode(model: Path, data: str, split: str | None, out: Path | None, force: b
 @model_argument
 @data_argument
 @split_option("test")
-@out_option("scores.csv", "A name that ends in .npy gets an array.")
+@out_option("scores.csv", "A name that ends in .parquet or .npy gets such a file.")
 @force_option
 def score(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Write the score of each row of DATA: its ELBO, in nats.
@@ -65,7 +65,7 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
     Example:
         vaefast score runs/mnist fashion-mnist --out scores.csv
     """
-    from . import inputs, outputs
+    from . import frames, inputs, outputs
 
     vae = load_model(model, conditional=True)
     out = _table_file(out or Path("scores.csv"), force)
@@ -74,7 +74,7 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
     if out.suffix == ".npy":
         outputs.write_rows(out, scores)
     else:
-        outputs.write_csv(out, ["row", "score"], enumerate(scores.tolist()))
+        frames.write_frame(out, {"row": np.arange(len(scores)), "score": scores})
     click.echo(
         f"Wrote {out}: {len(X):,} {where}. The lowest score is {scores.min():.2f} nats, at row "
         f"{scores.argmin()}; the mean is {scores.mean():.2f} nats."
@@ -85,28 +85,33 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
 @model_argument
 @data_argument
 @split_option("test")
-@out_option("imputed.csv", "A name that ends in .npy gets an array.")
+@out_option("imputed.csv", "A name that ends in .parquet or .npy gets such a file.")
 @force_option
 def impute(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Fill in the missing values of DATA with MODEL's estimates.
 
-    A missing value is an empty cell of a CSV file, NA, or NaN. All other cells of a CSV file are
-    copied unchanged. MODEL is a file that train wrote, or its folder. It must be trained with
-    --missing mask, on columns of mean 0 and standard deviation 1.
+    A missing value is an empty cell of a CSV file, NA, or NaN. All other cells keep their values.
+    MODEL is a file that train wrote, or its folder. It must be trained with --missing mask, which
+    train chooses for a table of mixed columns with missing values.
 
     \b
     Examples:
-        vaefast train table.csv --likelihood gaussian --missing mask --out runs/table
-        vaefast impute runs/table table.csv --out filled.csv
+        vaefast train people.csv --out runs/people
+        vaefast impute runs/people people.csv --out filled.csv
     """
     import warnings
 
-    from . import inputs, outputs
+    from . import frames, inputs, outputs, tables
 
     vae = load_model(model, conditional=True)
     out = _table_file(out or Path("imputed.csv"), force)
     dataset, X, where = inputs.load_rows(vae, data, split)
     filled = vae.impute(X, inputs.labels_of(dataset, X))
+    if isinstance(dataset, tables.TableRows) and out.suffix != ".npy":
+        frame, count = tables.fill(dataset.frame, dataset.table.decode(filled))
+        frames.write_frame(out, frame)
+        click.echo(f"Wrote {out}: {len(X):,} {where}, {count:,} missing values filled")
+        return
     names, missing = inputs.names_of(vae, dataset), np.isnan(X)
     if out.suffix == ".csv" and inputs.is_csv(dataset):
         outputs.write_csv(out, names, inputs.filled_cells(dataset, missing, filled))
@@ -173,7 +178,7 @@ def reconstruct(
         vaefast reconstruct runs/mnist mnist --index 7 42 99 --draws 8 --out draws.png
     """
     from .. import pictures
-    from . import inputs, outputs
+    from . import frames, inputs, outputs
 
     vae = load_model(model, conditional=True)
     out = output_file(out, "reconstruction", vae, force)
@@ -198,7 +203,10 @@ def reconstruct(
         pictures.save(picture, out)
     else:
         flat = results.reshape(-1, vae.n_features_in_)  # with --draws, several lines for each row
-        outputs.write_rows(out, flat, inputs.names_of(vae, dataset))
+        if vae.table_ is not None:
+            frames.write_frame(out, vae.table_.decode(flat))
+        else:
+            outputs.write_rows(out, flat, inputs.names_of(vae, dataset))
     numbers = ("row " if len(chosen) == 1 else "rows ") + ", ".join(map(str, chosen))
     click.echo(f"Wrote {out}: {numbers} ({where})")
 
@@ -231,7 +239,7 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
 
 
 def _table_file(out: Path, force: bool) -> Path:
-    """Return the file to write, which must be a .csv or .npy file."""
-    if out.suffix not in (".csv", ".npy"):
-        raise click.ClickException(f"--out must name a .csv or a .npy file, got {out}.")
+    """Return the file to write, which must be a .csv, .parquet or .npy file."""
+    if out.suffix not in (".csv", ".parquet", ".npy"):
+        raise click.ClickException(f"--out must name a .csv, .parquet or .npy file, got {out}.")
     return free_file(out, force)

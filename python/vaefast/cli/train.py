@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from .. import VAE, Checkpoint, DivergenceError
 from .._engine.building import describe_net
@@ -19,6 +20,7 @@ from .._input.reader import Prepared, Reader
 from .._input.validation import check_integer
 from .._system.files import numbered_folder, output_folder
 from ..checkpoint import Unit
+from ..datasets import Dataset
 from .commands import Command
 from .options import force_option
 from .types import height_and_width, interval
@@ -52,6 +54,12 @@ CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is f
     help="Resize the images of a folder to this size in pixels.",
 )
 @click.option(
+    "--drop",
+    multiple=True,
+    metavar="COLUMN",
+    help="Leave this column of a table out. The option may be repeated.",
+)
+@click.option(
     "--checkpoint",
     is_flag=True,
     help="Save a checkpoint, the state of the training, to the folder after each epoch. --resume "
@@ -76,6 +84,7 @@ def train(
     force: bool,
     validation: float | None,
     image_size: tuple[int, int] | None,
+    drop: tuple[str, ...],
     checkpoint: bool,
     checkpoint_every: tuple[float, Unit] | None,
     resume: bool,
@@ -83,8 +92,15 @@ def train(
 ) -> None:
     """Train a model and write it to a folder, with pictures.
 
-    DATA is the name of a data set (strokes, mnist, fashion-mnist), the path of an IDX, .npy, .npz
-    or CSV file, or a folder of images. The default is strokes: digits that vaefast draws itself.
+    DATA is the name of a data set (strokes, mnist, fashion-mnist), the path of an IDX, .npy, .npz,
+    CSV or Parquet file, or a folder of images. The default is strokes: digits that vaefast draws
+    itself.
+
+    A CSV or Parquet file is a table of mixed columns: numbers, text, dates, booleans and missing
+    values. The likelihoods follow from the columns, and sample, impute, encode, score and
+    reconstruct read and write the same columns. A small table is trained for more epochs: for
+    2,000 steps, but at most 300 epochs. With --likelihood, a CSV file is a matrix of numbers
+    instead.
 
     After training, the model is scored on the test rows of the data set. If it has none, a tenth of
     the rows is held out for this. Ctrl-C and SIGTERM end training early and write the model trained
@@ -95,19 +111,28 @@ def train(
         vaefast train
         vaefast train mnist --latent-dim 20 --hidden-layer-sizes 400 --out runs/mnist
         vaefast train photos/ --image-size 64 --hidden-layer-sizes 512,256 --latent-dim 32
+        vaefast train people.csv --drop name --out runs/people
         vaefast train table.csv --likelihood gaussian --validation 0.1 --patience 5
         vaefast train mnist --conditional
         vaefast train mnist --epochs 500 --checkpoint --out runs/long
         vaefast train mnist --epochs 500 --checkpoint --out runs/long --resume
     """
     from .. import datasets
-    from . import inputs, outputs
+    from . import inputs, outputs, tables
+    from .frames import is_frame
 
     vae = VAE(**{name: value for name, value in parameters.items() if value is not None})
     if vae.patience is not None and validation is None:
         raise click.UsageError("--patience needs validation rows: add --validation 0.1.")
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the run: add --out FOLDER.")
+    as_table = parameters["likelihood"] is None and is_frame(data) and image_size is None
+    if drop and not as_table:
+        raise click.UsageError(
+            "--drop is for tables of mixed columns: CSV and Parquet files, without --likelihood."
+        )
+    if is_frame(data) and not as_table and Path(data).suffix.lower() == ".parquet":
+        raise click.UsageError(f"{data} is a table of mixed columns: leave --likelihood out.")
     unfinished = None if out is None else out.expanduser() / CHECKPOINT
     if resume and unfinished is not None and not unfinished.exists():
         raise click.UsageError(
@@ -120,7 +145,18 @@ def train(
             "with --resume, or replace it with --force."
         )
     with _run_folder(out, data, outputs.FILES, force or resume) as folder:
-        dataset = datasets.load(data, image_size=image_size)
+        dataset: Dataset
+        table = None
+        if as_table:
+            dataset = tables.learn(data, drop)
+            table = dataset.table
+            vae.set_params(likelihood=table.columns)
+            if parameters["missing"] is None and np.isnan(dataset.X).any():
+                vae.set_params(missing="mask")
+            if parameters["epochs"] is None:
+                vae.set_params(epochs=tables.epochs_for(len(dataset.X), vae.batch_size, vae.epochs))
+        else:
+            dataset = datasets.load(data, image_size=image_size)
         if vae.conditional and (
             dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
         ):
@@ -129,7 +165,7 @@ def train(
                 f"--conditional needs labels, but the {lacking} of {data} have none. "
                 f"{inputs.LABELS}"
             )
-        if parameters["standardize"] is None:
+        if table is None and parameters["standardize"] is None:
             vae.standardize = inputs.is_measured_table(vae, dataset)
         reader, rows = Reader.learn(vae.get_params(), dataset.X, dataset.y, name=data)
         reader = replace(reader, names=dataset.columns)
@@ -138,10 +174,15 @@ def train(
         seed = check_integer(vae.random_state or 0, "random_state", low=0)
         chosen, held_out, test = inputs.split(dataset, validation, seed)
         for_validation = "" if held_out is None else f", {len(held_out):,} for validation"
+        size = outputs.describe_rows(dataset.X, len(chosen))
+        if table is not None:
+            size = f"{len(chosen):,} rows of {len(table.sources)} columns"
         click.echo(
-            f"Data  {data}: {outputs.describe_rows(dataset.X, len(chosen))}{for_validation}, "
-            f"{len(test.X):,} for the test{inputs.header_of(dataset)}"
+            f"Data  {data}: {size}{for_validation}, {len(test.X):,} for the test"
+            f"{inputs.header_of(dataset)}"
         )
+        if table is not None:
+            click.echo(f"Table {tables.describe(table)}")
         click.echo(f"Net   {describe_net(vae.get_params(), reader.features)}")
         training = rows if len(chosen) == len(rows) else rows[chosen]
         if vae.standardize:  # by the rows that train alone
@@ -153,6 +194,7 @@ def train(
             point = Checkpoint(folder / CHECKPOINT, every, unit=unit, resume=resume)
         with _termination() as terminated:
             diverged = _fit(vae, Prepared(reader, training), validating, point)
+        vae.table_ = table
         outputs.write_model(folder, vae)
         if not vae.interrupted_:
             (folder / CHECKPOINT).unlink(missing_ok=True)

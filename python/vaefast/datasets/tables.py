@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,18 +22,36 @@ GAPS = ("", "NA", "N/A", "null")  # cells without a value
 _ENCODING = "utf-8-sig"  # UTF-8, with or without the byte order mark that spreadsheets write
 
 
-def load_csv(path: Path) -> Dataset:
-    """Return the rows of a CSV file of numbers.
+@dataclass(frozen=True)
+class Layout:
+    """Separator of a CSV file, and its header.
+
+    Attributes
+    ----------
+    delimiter : str
+        Semicolon, tab or comma.
+    header : tuple of str or None
+        Names of the columns, or None if the first row is data.
+    line : int
+        Number of the line in which the first row ends.
+    """
+
+    delimiter: str
+    header: tuple[str, ...] | None
+    line: int
+
+
+def layout_of(path: Path) -> Layout:
+    """Return the separator and the header of a CSV file.
 
     The first row is a header if none of its cells is a number. The separator is a semicolon if the
-    first row has one, else a tab if it has one, else a comma. An empty cell is a missing value and
-    becomes NaN, and so does a cell with NA, N/A, null or nan.
+    first row has one, else a tab if it has one, else a comma.
 
     Raises
     ------
     ValueError
-        The file is empty or not UTF-8 text, a cell is not a number, or rows differ in length. The
-        message gives the line and the column.
+        The file is empty or not UTF-8 text, has no row below its header, or the header lacks a
+        name.
     """
     delimiter = _delimiter(path)
     with _rows(path, delimiter) as rows:
@@ -41,17 +60,33 @@ def load_csv(path: Path) -> Dataset:
             raise ValueError(f"{path}: the file is empty")
         header = None if any(map(_is_number, first)) else tuple(cell.strip() for cell in first)
         if header and next(rows, None) is None:
-            raise ValueError(f"{path}: there are no rows of numbers, only {first} on line {line}")
+            raise ValueError(f"{path}: there are no rows below the header {first} on line {line}")
         if header and "" in header:
             raise ValueError(
                 f"{path}, line {line}: column {header.index('') + 1} has no name in the header. "
                 "(If pandas wrote the row index into this column, save the frame without it: "
                 "frame.to_csv(path, index=False).)"
             )
+    return Layout(delimiter, header, line)
+
+
+def load_csv(path: Path) -> Dataset:
+    """Return the rows of a CSV file of numbers, in the layout that `layout_of` describes.
+
+    An empty cell is a missing value and becomes NaN, and so does a cell with NA, N/A, null or nan.
+
+    Raises
+    ------
+    ValueError
+        The file is empty or not UTF-8 text, a cell is not a number, or rows differ in length. The
+        message gives the line and the column.
+    """
+    layout = layout_of(path)
+    delimiter, header, line = layout.delimiter, layout.header, layout.line
     try:
         X = _load(path, delimiter, line if header else 0)
     except ValueError as error:
-        wrong = _what_is_wrong(path, delimiter, header)
+        wrong = _wrong_width(path, layout) or _wrong_cell(path, layout)
         if wrong is not None:
             raise ValueError(wrong) from error
         X = _load(path, delimiter, line if header else 0, _number_or_nan)  # slower: cell by cell
@@ -98,7 +133,7 @@ def _is_gap(cell: str) -> bool:
     return cell.strip() in GAPS
 
 
-def _open(path: Path) -> IO[str]:
+def open_text(path: Path) -> IO[str]:
     """Return the text of a CSV file, gzipped or not."""
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding=_ENCODING, newline="")
@@ -108,7 +143,7 @@ def _open(path: Path) -> IO[str]:
 @contextmanager
 def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
     """Give an iterator over the rows that are not blank, each after the number of the line."""
-    with _open(path) as file:
+    with open_text(path) as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
             yield ((reader.line_num, row) for row in reader if row)
@@ -121,7 +156,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]
 def _delimiter(path: Path) -> str:
     """Return the separator, as the first row shows it."""
     try:
-        with _open(path) as file:
+        with open_text(path) as file:
             first = next((line for line in file if line.strip()), "")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 text ({error})") from error
@@ -140,22 +175,35 @@ def _is_number(cell: str) -> bool:
     return cell.isascii() and "_" not in cell
 
 
-def _what_is_wrong(path: Path, delimiter: str, header: tuple[str, ...] | None) -> str | None:
-    """Return a message about the first wrong row or cell of a CSV file, or None if all are fine."""
-    width = len(header) if header else None
-    with _rows(path, delimiter) as rows:
+def check_widths(path: Path, layout: Layout) -> None:
+    """Raise ValueError unless all rows of a CSV file have the same number of cells."""
+    if wrong := _wrong_width(path, layout):
+        raise ValueError(wrong)
+
+
+def _wrong_width(path: Path, layout: Layout) -> str | None:
+    """Return a message about the first row of another length than the first, or None."""
+    with _rows(path, layout.delimiter) as rows:
+        _, first = next(rows)
+        for line, row in rows:
+            if len(row) != len(first):
+                return f"{path}, line {line}: expected {len(first)} values, got {len(row)}"
+    return None
+
+
+def _wrong_cell(path: Path, layout: Layout) -> str | None:
+    """Return a message about the first cell that is not a number, or None."""
+    header = layout.header
+    with _rows(path, layout.delimiter) as rows:
         if header:
             next(rows)
         for line, row in rows:
-            width = width or len(row)
-            if len(row) != width:
-                return f"{path}, line {line}: expected {width} values, got {len(row)}"
             for number, cell in enumerate(row, start=1):
                 if not _is_gap(cell) and not _is_number(cell):
                     column = f"column {number}" + (f" ({header[number - 1]})" if header else "")
                     return (
                         f"{path}, line {line}, {column}: expected a number, got {cell!r}. "
-                        "(A missing value is an empty cell or NA. To train on text or dates, "
-                        "encode them with vaefast.tables.)"
+                        "(A missing value is an empty cell or NA. Text and dates are for "
+                        "vaefast train without --likelihood, and for vaefast.tables.)"
                     )
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +31,8 @@ _LIKELIHOODS = {
     "instant": _DENSITIES,
     "duration": _DENSITIES,
 }
+_NUMERIC = (*_DENSITIES, *_COUNTS, "continuous_bernoulli")  # decoded within the learned range
+_DECIMALS = 6  # most decimals that a column is found to have
 _HUGE = 1e100  # largest absolute value that is standardized; 1e-100 is the smallest range
 _MOST = 8  # categories that an error message lists, at most
 
@@ -58,6 +60,12 @@ class Column:
     step : float, default=0.0
         Decoded dates and durations are rounded to whole multiples of this number of seconds. 0
         turns rounding off.
+    decimals : int or None, default=None
+        Decoded numbers are rounded to this number of decimals. None turns rounding off.
+    low : float or None, default=None
+        Decoded values are at least this one, the smallest that was learned.
+    high : float or None, default=None
+        Decoded values are at most this one, the largest that was learned.
     """
 
     name: Name
@@ -67,6 +75,9 @@ class Column:
     scale: float = 1.0
     categories: tuple[Scalar, ...] = ()
     step: float = 0.0
+    decimals: int | None = None
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, (str, int)):
@@ -84,6 +95,12 @@ class Column:
                 f"{self._called}: mean={self.mean!r} and scale={self.scale!r} must be finite, and "
                 "scale must be greater than 0"
             )
+        if self.decimals is not None and (type(self.decimals) is not int or self.decimals < 0):
+            raise ValueError(
+                f"{self._called}: decimals={self.decimals!r} must be None or from 0 on"
+            )
+        if not all(end is None or math.isfinite(end) for end in (self.low, self.high)):
+            raise ValueError(f"{self._called}: low={self.low!r}, high={self.high!r} must be finite")
         for category in self.categories:
             if not _is_plain(category):
                 raise ValueError(
@@ -131,11 +148,13 @@ class Column:
             categories = _categories(called, series, there)
             likelihood = likelihood if len(categories) > 1 else _CONSTANT
             return cls(name, series.dtype, likelihood, categories=categories)
+        low, high = float(there.min()), float(there.max())
         if likelihood not in _DENSITIES:
             column = cls(name, series.dtype, likelihood)
             column._check_domain(series.values)
-            return column
-        low, high = float(there.min()), float(there.max())
+            if likelihood not in _NUMERIC:
+                return column
+            return replace(column, decimals=_decimals(series.dtype, there), low=low, high=high)
         if low == high:
             return cls(name, series.dtype, _CONSTANT, categories=(low,))
         spread = high - low
@@ -146,7 +165,15 @@ class Column:
         within = (there - low) / spread  # in [0, 1], so that no square overflows or underflows
         mean, scale = low + spread * within.mean(), spread * within.std()
         return cls(
-            name, series.dtype, likelihood, float(mean), float(scale), step=_step(kind, there)
+            name,
+            series.dtype,
+            likelihood,
+            float(mean),
+            float(scale),
+            step=_step(kind, there),
+            decimals=_decimals(series.dtype, there),
+            low=low,
+            high=high,
         )
 
     @property
@@ -218,9 +245,13 @@ class Column:
             values = self._decode_categories(X, rng)
         else:
             values = X[:, 0] * self.scale + self.mean
+            self._check_domain(values, whole=False)
+            if self.low is not None or self.high is not None:
+                values = np.clip(values, self.low, self.high)
             if self.step:
                 values = np.rint(values / self.step) * self.step
-            self._check_domain(values, whole=False)
+            if self.decimals is not None:
+                values = np.round(values, self.decimals)
             if self.likelihood in _COUNTS:
                 values = np.rint(values)
             elif self.likelihood == "bernoulli" and self.dtype.kind != "number":
@@ -325,6 +356,18 @@ def _step(kind: str, seconds: Array) -> float:
     if kind not in ("date", "instant", "duration"):
         return 0.0
     return next((s for s in (86400.0, 3600.0, 60.0, 1.0) if not (seconds % s).any()), 0.0)
+
+
+def _decimals(dtype: Dtype, values: Array) -> int | None:
+    """Return the smallest number of decimals that writes all floats, or None if there is none."""
+    if dtype.kind != "number":
+        return None
+    bits = next((bits for bits in (16, 32) if dtype.name.endswith(str(bits))), 64)
+    close = 2 * np.finfo(f"float{bits}").eps * np.abs(values)
+    return next(
+        (d for d in range(_DECIMALS + 1) if (np.abs(np.round(values, d) - values) <= close).all()),
+        None,
+    )
 
 
 def _check_finite(name: Name, series: Series) -> None:

@@ -28,6 +28,12 @@ class Table:
     is nothing to model. Missing values (None, NaN, NaT, NA, null) become NaN, and a missing
     category becomes NaN in the whole block.
 
+    Decoded values keep the range and the decimals of the learned column: a price comes back with
+    two decimals, and a count is never negative. X is float32, so a value comes back exactly if
+    less than 8 million (2**23) units of its last decimal separate it from the mean of its column:
+    cents within 80,000 of the mean. Other values come back to within some 1e-7 of their distance
+    from the mean.
+
     Attributes
     ----------
     library : str
@@ -189,9 +195,10 @@ class Table:
         Returns
         -------
         pandas.DataFrame, polars.DataFrame or dict of arrays
-            Frame with the order, names and types of the learned columns. Whole numbers are rounded,
-            and a number beyond the range of the type becomes the nearest one within. NaN becomes a
-            missing value.
+            Frame with the order, names and types of the learned columns. Numbers are rounded to the
+            decimals of the learned column, at most six, and dates to its days, hours, minutes or
+            seconds. A value outside the range of the learned values becomes the nearest end of this
+            range. NaN becomes a missing value.
 
         Raises
         ------

@@ -1,0 +1,232 @@
+"""Tables of mixed columns: what `train` learns of a file, and rows in the user's columns."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from .. import VAE
+from ..datasets import Dataset
+from ..tables import Table
+from ..tables.column import MAX_CATEGORIES
+from ..tables.frames import read
+from ..tables.series import Series
+from .columns import COMMA, NUMBER
+from .frames import read_frame
+
+# Texts are names or remarks if more than MANY differ, and at least half of the cells. If all cells
+# differ, it takes only FEW.
+MANY, FEW = 50, 10
+STEPS, MOST_EPOCHS = 2000, 300  # a small table is trained for so many steps, or epochs
+SHOWN = 8  # names that one line lists
+
+# Words for the kinds of columns, in the order in which they are listed.
+WORDS = {
+    "number": "numbers",
+    "integer": "numbers",
+    "category": "categories",
+    "boolean": "booleans",
+    "date": "dates",
+    "instant": "dates",
+    "duration": "durations",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TableRows(Dataset):
+    """Rows of a table of mixed columns as numbers.
+
+    Attributes
+    ----------
+    table : Table
+        Encoder of the rows.
+    frame : pandas.DataFrame or dict of arrays
+        The file as it was read.
+    """
+
+    _: KW_ONLY
+    table: Table
+    frame: Any
+
+
+def learn(data: str, drop: Collection[str]) -> TableRows:
+    """Return the rows of a file of mixed columns, and their encoder.
+
+    Parameters
+    ----------
+    data : str
+        Path of a CSV or Parquet file.
+    drop : collection of str
+        Columns to leave out.
+
+    Raises
+    ------
+    ValueError
+        A column of `drop` does not exist, or a column cannot be learned. The message names all
+        columns to leave out.
+    """
+    frame = read_frame(Path(data).expanduser())
+    names = list(frame)
+    for name in drop:
+        if name not in names:
+            raise ValueError(f"--drop {name}: {data} has no such column, only {_listed(names)}")
+    frame = _select(frame, [name for name in names if name not in drop])
+    columns = _read(frame, data)
+    problems = {name: problem for name, c in columns.items() if (problem := _problem(name, c))}
+    if problems:
+        options = " ".join(f"--drop {shlex.quote(str(name))}" for name in problems)
+        raise ValueError(
+            f"{data}: {'; '.join(problems.values())}. Leave such columns out: {options}"
+        )
+    try:
+        table = Table.learn(frame)
+        X = table.encode(frame)
+    except ValueError as error:
+        raise ValueError(f"{data}: {error}") from error
+    for name, column in columns.items():
+        if _counts_rows(column):
+            click.echo(
+                f"Note: column {name!r} counts row by row; --drop {name} leaves it out", err=True
+            )
+    return TableRows(data, X, columns=tuple(table.names), table=table, frame=frame)
+
+
+def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
+    """Return the rows of a file as the numbers that a model of a table takes.
+
+    Columns that the model did not learn are ignored. Where the model takes missing values, new
+    categories are read as missing. A line on the standard error tells of both.
+
+    Raises
+    ------
+    ValueError
+        The file lacks columns of the model, or has values that the model cannot take.
+    """
+    names = [source.name for source in table.sources]
+    texts = [source.name for source in table.sources if source.dtype.kind == "category"]
+    frame = read_frame(Path(data).expanduser(), texts)
+    lacking = [name for name in names if name not in frame]
+    if lacking:
+        raise ValueError(f"{data} lacks columns that the model learned: {_listed(lacking)}")
+    extra = [name for name in frame if name not in names]
+    if extra:
+        click.echo(
+            f"Note: the model did not learn these columns of {data}: {_listed(extra)}", err=True
+        )
+    learned = _select(frame, names)
+    columns = _read(learned, data)
+    try:
+        X = table.encode(learned, unseen="missing")
+    except ValueError as error:
+        raise ValueError(f"{data}: {error}") from error
+    first = 0
+    for source in table.sources:
+        if source.categories and source.width:
+            column = columns[source.name]
+            _tell_of_new(vae, data, source.name, column, np.isnan(X[:, first]) & ~column.missing)
+        first += source.width
+    return TableRows(data, X, columns=tuple(table.names), table=table, frame=frame)
+
+
+def epochs_for(n: int, batch_size: int, least: int) -> int:
+    """Return the epochs that train n rows for `STEPS` steps, from `least` to `MOST_EPOCHS`."""
+    return max(least, min(-(-STEPS * batch_size // n), MOST_EPOCHS))
+
+
+def fill(frame: Any, filled: Any) -> tuple[Any, int]:
+    """Return a frame whose missing cells are those of another one, and their number.
+
+    Columns that the other frame lacks stay as they are.
+    """
+    columns = {n: column.missing for n, column in read(_select(frame, list(filled)))[1].items()}
+    total = sum(int(missing.sum()) for missing in columns.values())
+    if isinstance(frame, Mapping):
+        done = {n: np.where(missing, filled[n], frame[n]) for n, missing in columns.items()}
+        return {**frame, **done}, total
+    frame = frame.copy()
+    for name, missing in columns.items():
+        if missing.any():
+            before = frame[name]
+            values = before.astype(object)
+            values[missing] = np.asarray(filled[name], dtype=object)[missing]
+            values = values.infer_objects()
+            same = before.dtype == getattr(filled[name], "dtype", None)
+            frame[name] = values.astype(before.dtype) if same else values
+    return frame, total
+
+
+def describe(table: Table) -> str:
+    """Return a text such as "numbers age, height; categories city; dates since"."""
+    groups: dict[str, list[str]] = {word: [] for word in (*WORDS.values(), "one value")}
+    for source in table.sources:
+        word = "one value" if not source.width else WORDS[source.dtype.kind]
+        groups[word].append(str(source.name))
+    return "; ".join(f"{word} {_listed(names)}" for word, names in groups.items() if names)
+
+
+def _read(frame: Any, data: str) -> dict[Any, Series]:
+    try:
+        return read(frame)[1]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{data}: {error}") from error
+
+
+def _select(frame: Any, names: Sequence[Any]) -> Any:
+    return {name: frame[name] for name in names} if isinstance(frame, Mapping) else frame[names]
+
+
+def _problem(name: Any, column: Series) -> str | None:
+    """Return why a column cannot be learned, or None."""
+    known = column.values[~column.missing]
+    if not len(known):
+        return f"column {name!r} holds missing values only"
+    if column.dtype.kind != "category":
+        return None
+    comma = next((value for value in known if "," in str(value)), None)
+    if comma is not None and all(re.fullmatch(COMMA, str(value)) for value in known):
+        return f"column {name!r} holds numbers with a comma, such as {comma!r}: write a point"
+    different = len(set(known))
+    many = FEW if different == len(known) else MANY
+    if different <= MAX_CATEGORIES and (different <= many or 2 * different < len(known)):
+        return None
+    numbers = np.array([bool(re.fullmatch(NUMBER, str(value))) for value in known])
+    if numbers.mean() > 0.5 and not numbers.all():
+        odd = np.flatnonzero(~column.missing)[numbers.argmin()]
+        return f"column {name!r} is text, because row {odd} holds {column.values[odd]!r}"
+    return f"column {name!r} has {different:,} different values"
+
+
+def _counts_rows(column: Series) -> bool:
+    """Return whether a column of whole numbers counts the rows."""
+    if column.dtype.kind != "integer" or column.missing.any():
+        return False
+    steps = np.unique(np.diff(column.values))
+    return len(steps) == 1 and abs(steps[0]) == 1
+
+
+def _tell_of_new(vae: VAE, data: str, name: Any, column: Series, new: Any) -> None:
+    """Say how many values of a column the model did not learn, or refuse them."""
+    if not new.any():
+        return
+    row = int(new.argmax())
+    value = column.values[row]
+    if vae.missing != "mask":
+        raise ValueError(
+            f"{data}, column {name!r}, row {row}: the model did not learn {value!r}. A model that "
+            "was trained with --missing mask reads new values as missing."
+        )
+    count = int(new.sum())
+    what = f"{count:,} new values" if count > 1 else "1 new value"
+    click.echo(f"Note: {what} of column {name!r}, such as {value!r}, read as missing", err=True)
+
+
+def _listed(names: Sequence[Any]) -> str:
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(map(str, names[:SHOWN])) + more
