@@ -1,13 +1,17 @@
 """Codes of new rows: the prior, and distributions that are fitted to the codes of the fit."""
 
+import base64
+
 import numpy as np
 import pytest
 
 import vaefast
+from commands import succeed
 from vaefast import VAE
 from vaefast._engine.container import pack
 from vaefast._engine.priors import Mixture, Posteriors, mixture
 from vaefast._engine.storage import parts_of
+from vaefast.explore.content import page_content
 
 FITTED = ("gaussian", "mixture", "second_stage")
 rng = np.random.default_rng(0)
@@ -160,3 +164,20 @@ def test_broken_codes_and_priors_are_refused(broken):
         parts["priors"].tensors["mixture/means"] = np.zeros((1, 7))
     with pytest.raises(ValueError, match=r"usable model: .*(codes|shares|shapes)"):
         vaefast.from_bytes(pack(parts))
+
+
+def test_the_command_draws_from_each_prior(vae, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    vae.save("model.safetensors")
+    for prior in ("prior", "gaussian", "mixture"):
+        arguments = ["model.safetensors", "-n", "5", "--seed", "1", "--prior", prior]
+        succeed("sample", *arguments, "--out", f"{prior}.csv")
+        written = np.loadtxt(f"{prior}.csv", delimiter=",", skiprows=1, dtype=np.float32)
+        np.testing.assert_array_equal(written, vae.sample(5, 1, prior=prior))
+
+
+def test_the_page_takes_its_random_codes_from_the_mixture(vae):
+    content = page_content(vae, None, None, columns=None, directions=None, source="rows")
+    draws = np.frombuffer(base64.b64decode(content["draws"]["base64"]), "<f4").reshape(-1, 2)
+    assert len(draws) > 100
+    assert (distances(vae.inverse_transform(draws)) > 2).mean() < 0.05

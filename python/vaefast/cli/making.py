@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 import numpy as np
 
 from .. import latent
+from ..typing import Prior
 from .commands import Command, IndexCommand
 from .options import (
     condition,
@@ -317,6 +319,12 @@ def breed(
     metavar="LABEL|X,X,...",
     help="Condition the rows on this label, or on these numbers. A conditional model needs it.",
 )
+@click.option(
+    "--prior",
+    type=click.Choice(get_args(Prior)),
+    help="Draw codes from the standard normal prior, or from a Gaussian, a mixture or a second VAE "
+    "that is fitted to codes of the training rows.  [default: mixture]",
+)
 @seed_option
 @click.option(
     "--out",
@@ -330,6 +338,7 @@ def sample(
     temperature: float,
     draw: bool,
     label: str | None,
+    prior: Prior | None,
     seed: int | None,
     out: Path | None,
     force: bool,
@@ -353,7 +362,7 @@ def sample(
     y = condition(vae, label)
     table = vae.table_
     draw = draw or table is not None
-    rows = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw)
+    rows = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw, prior=prior)
     if table is not None:
         frames.write_frame(out, table.decode(rows))
     elif pictures.is_image_shape(vae.feature_shape_):

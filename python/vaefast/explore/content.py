@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._engine.fitted import FittedModel
+from .._engine.sampling import draw_codes
 from ..pictures import is_image_shape, value_range
 from ..vae import VAE
 from .labels import page_labels
@@ -32,6 +33,7 @@ MEANS = {
 }
 
 POINTS = 2_000  # points on the map, at most
+DRAWS = 512  # codes that the page takes at random
 PROBES = 128  # codes at which ranges, strengths and rounding errors are measured
 TOLERANCE = 0.25 / 255  # largest rounding error of float16 weights, as a share of black to white
 
@@ -82,6 +84,7 @@ def page_content(
         "centre": _floats(np.zeros(latent_dim) if codes is None else codes.mean(0)),
         "start": _floats(start),
         "directions": vectors,
+        "draws": _floats(draw_codes(vae.model_, DRAWS, rng, 1.0, None)),
     }
 
 

@@ -82,5 +82,10 @@ const decode = makeDecoder(model.decoder);
 function normal() {
   return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }
-const randomCode = () => Float32Array.from({ length: model.latent_dim }, normal);
+// Codes that vaefast drew: most are like those of the rows of the fit, which the prior alone is not.
+const draws = floats(model.draws);
+function randomCode() {
+  const at = Math.floor(Math.random() * (draws.length / model.latent_dim)) * model.latent_dim;
+  return draws.slice(at, at + model.latent_dim);
+}
 const mix = (a, b, share) => a.map((value, i) => value + share * (b[i] - value));
