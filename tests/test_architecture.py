@@ -167,6 +167,7 @@ LAYERS = [  # each may import those before it
     | {"vaefast.schedules", "vaefast.tables"},
     {"vaefast._engine"},
     {"vaefast.vae"},
+    {"vaefast.ensembles"},
     {"vaefast.anomaly", "vaefast.export", "vaefast.latent", "vaefast.pictures"},
     {"vaefast", "vaefast.explore"},
     {"vaefast.cli"},
