@@ -66,7 +66,7 @@ def main(data: str, latent_dim: int, epochs: int, rows: int, seed: int, out: Pat
         # The Gaussian that fits a model's own codes is a fairer source for the autoencoder.
         codes, rng = vae.transform(X), np.random.default_rng(seed)
         own = rng.multivariate_normal(codes.mean(axis=0), np.cov(codes.T), 1000)
-        drawn = {"the prior": vae.sample(1000, random_state=seed)}
+        drawn = {"the prior": vae.sample(1000, random_state=seed, prior="prior")}
         drawn["a Gaussian like its codes"] = vae.inverse_transform(own)
         print(f"{name}: squared error {error:.1f} per test image")
         print(f"  codes have standard deviations from {codes.std(0).min():.2f} to", end="")

@@ -30,7 +30,7 @@ def requirements(
     """
     n, size = len(rows), min(batch_size, len(rows))
     encoder, latent_dim, decoder = widths(model.params)
-    samples = model.params["n_samples"]
+    samples = int(model.params["n_samples"])
     units = model.features + sum(encoder) + 2 * latent_dim
     units += samples * (latent_dim + sum(decoder) + model.features)
     weights = count_weights(model.params, model.features, model.reader.width)
