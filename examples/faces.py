@@ -87,7 +87,7 @@ def main(
     else:
         strongest = int(latent.dimension_kl(vae, X).argmax())
         way, named = (
-            np.eye(vae.latent_dim, dtype=np.float32)[strongest],
+            np.eye(vae.model_.latent_dim, dtype=np.float32)[strongest],
             f"dimension {strongest + 1}",
         )
         chosen = X[ends[:3]]

@@ -117,17 +117,6 @@ def test_a_table_without_gaps_needs_no_mask():
     assert "--missing mask" in fail("score", "run", "gaps.csv")
 
 
-def test_a_small_table_is_trained_for_more_epochs(monkeypatch: pytest.MonkeyPatch):
-    from vaefast.cli.tables import epochs_for
-
-    assert epochs_for(30_000, 128, 10) == 10
-    assert epochs_for(2_000, 128, 10) == 128
-    assert epochs_for(50, 128, 10) == 300
-    Path("two.csv").write_text("a,b\n" + "1,x\n2,y\n4,y\n" * 3)
-    succeed("train", "two.csv", "--out", "run", "--no-verbose", "--hidden-layer-sizes", 4)
-    assert vaefast.load("run").n_iter_ == 300
-
-
 def test_a_likelihood_makes_a_csv_file_a_matrix(folder: Path, table_file: Path):
     succeed("train", table_file, "--likelihood", "gaussian", "--out", "run", *SMALL)
     assert vaefast.load("run").table_ is None

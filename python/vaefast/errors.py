@@ -5,7 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["CollapseWarning", "DivergenceError", "MissingExtraError", "NotFittedError"]
+__all__ = [
+    "CollapseWarning",
+    "ConvergenceWarning",
+    "DivergenceError",
+    "MissingExtraError",
+    "NotFittedError",
+]
 
 
 class DivergenceError(RuntimeError):
@@ -33,6 +39,10 @@ def not_fitted(name: str) -> NotFittedError:
 
 class CollapseWarning(UserWarning):
     """Training ended with a latent space that says almost nothing about the rows."""
+
+
+class ConvergenceWarning(UserWarning):
+    """Training ended while the model was still far from what more training would give."""
 
 
 class MissingExtraError(ImportError):

@@ -8,6 +8,7 @@ import numpy as np
 
 __all__ = [
     "Activation",
+    "Auto",
     "GradientEstimator",
     "Likelihood",
     "Missing",
@@ -19,6 +20,7 @@ __all__ = [
     "Scale",
 ]
 
+Auto: TypeAlias = Literal["auto"]
 Activation: TypeAlias = Literal[
     "relu", "tanh", "sigmoid", "elu", "leaky_relu", "softplus", "gelu", "silu", "identity"
 ]

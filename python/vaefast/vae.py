@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import typing as types
+from ._engine.automatic import choose, choose_to_go_on
 from ._engine.building import check_held
 from ._engine.checkpointing import Checkpointer, resume
+from ._engine.display import say
 from ._engine.fitted import FittedModel
 from ._engine.sampling import sample
 from ._engine.state import TrainingState, fingerprint
@@ -36,7 +38,7 @@ from ._system.files import atomic_write
 from .checkpoint import Checkpoint
 from .errors import DivergenceError, MissingExtraError, not_fitted
 from .metrics import Diagnosis, LogLikelihood
-from .metrics.diagnosis import diagnose, warn_of_collapse
+from .metrics.diagnosis import diagnose, warn_of_collapse, warn_of_few_steps
 from .optimizers import Name as OptimizerName
 from .optimizers import Optimizer
 from .schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
@@ -60,10 +62,12 @@ class VAE(Transformer):
 
     Parameters
     ----------
-    latent_dim : int, default=2
-        Number of latent dimensions.
-    hidden_layer_sizes : sequence of int, default=(256,)
-        Widths of the hidden layers of the encoder, from the data to the latent space.
+    latent_dim : int or "auto", default=2
+        Number of latent dimensions. auto is the square root of the number of features, but 16 to
+        32, or the number of features if that is smaller.
+    hidden_layer_sizes : sequence of int or "auto", default=(256,)
+        Widths of the hidden layers of the encoder, from the data to the latent space. auto is a
+        layer of 256 for fewer than 2,000 rows, and of 512 for more.
     decoder_layer_sizes : sequence of int or None, default=None
         Widths of the hidden layers of the decoder, from the latent space to the data. By default,
         the decoder mirrors the encoder.
@@ -124,16 +128,23 @@ class VAE(Transformer):
     optimizer : str or optimizer, default="adam"
         Rule that updates the weights: adam, adamw or sgd, or an object of `vaefast.optimizers` with
         settings of its own, such as adamw:weight_decay=0.1 on the command line.
-    learning_rate : float or schedule, default=1e-3
+    learning_rate : float, schedule or "auto", default=1e-3
         Step size of the optimizer: a number or a schedule of `vaefast.schedules`, such as
-        cosine:1e-3 on the command line.
-    batch_size : int, default=128
+        cosine:1e-3 on the command line. auto is a cosine from 2e-3, or from 1e-3 for nets of
+        2,000,000 weights and more.
+    batch_size : int or "auto", default=128
         Rows in each optimizer step. The last batch of an epoch may be smaller: all rows are used.
-    epochs : int, default=10
-        Passes over the rows.
+        auto is the power of two nearest to the square root of the number of rows, from 32 to 512.
+    epochs : int or "auto", default="auto"
+        Passes over the rows. auto is a budget of 8,000 to 20,000 steps, fewer for nets so large
+        that these would take more than a few minutes. A tenth of the rows, at most 5,000, is then
+        not trained but watched: training stops after a quarter of the budget without a better ELBO
+        of these rows, and restores the best weights. Nothing is watched if there are fewer than 100
+        rows, or if beta, free_bits or capacity change the objective.
     patience : int or None, default=None
         Training stops after this number of epochs without a better validation ELBO, and restores
-        the best weights. It needs validation rows. By default, all epochs are trained.
+        the best weights. It needs validation rows, or epochs="auto". By default, all epochs are
+        trained, but for epochs="auto".
     random_state : int, Generator, RandomState or None, default=None
         Seed of the weights, of the order of the rows, and of the noise. On one instruction set
         (such as AVX2), the same seed gives the same bits for any number of threads. By default,
@@ -183,8 +194,8 @@ class VAE(Transformer):
 
     def __init__(
         self,
-        latent_dim: int = 2,
-        hidden_layer_sizes: Sequence[int] = (256,),
+        latent_dim: int | types.Auto = 2,
+        hidden_layer_sizes: Sequence[int] | types.Auto = (256,),
         *,
         decoder_layer_sizes: Sequence[int] | None = None,
         activation: types.Activation = "relu",
@@ -204,9 +215,9 @@ class VAE(Transformer):
         max_grad_norm: float | None = None,
         beta: float | BetaSchedule = 1.0,
         optimizer: OptimizerName | Optimizer = "adam",
-        learning_rate: float | RateSchedule = 1e-3,
-        batch_size: int = 128,
-        epochs: int = 10,
+        learning_rate: float | RateSchedule | types.Auto = 1e-3,
+        batch_size: int | types.Auto = 128,
+        epochs: int | types.Auto = "auto",
         patience: int | None = None,
         random_state: RandomState = None,
         n_threads: int | None = None,
@@ -310,13 +321,15 @@ class VAE(Transformer):
             After 1,000 steps or more, nearly all latent units say nothing about the rows.
         """
         functions = check_callbacks(callbacks)
-        early_stopping = self.patience is not None
         data = (X, y, exposure, "X", sample_weight)
-        model = self._start(
-            data, validation, functions, self.epochs, early_stopping, checkpoint, max_time
-        )
-        if not model.interrupted and not model.deterministic:  # without a KL nothing collapses
-            best = int(np.argmax(model.history["validation"])) if early_stopping else -1
+        model = self._start(data, validation, functions, True, checkpoint, max_time)
+        if model.interrupted or max_time is not None:
+            return self
+        if "epochs" not in model.given:
+            warn_of_few_steps(model.history["elbo"], model.core.optimizer_steps)
+        if not model.deterministic:  # without a KL nothing collapses
+            stopped_early = model.params["patience"] is not None
+            best = int(np.argmax(model.history["validation"])) if stopped_early else -1
             active = model.history["active_units"][best]
             warn_of_collapse(active, model.latent_dim, model.core.optimizer_steps)
         return self
@@ -370,14 +383,16 @@ class VAE(Transformer):
         functions = check_callbacks(callbacks)
         if not self._is_fitted():
             data = (X, y, exposure, "X", sample_weight, classes)
-            self._start(data, validation, functions, epochs=1, early_stopping=False)
+            self._start(data, validation, functions, whole=False)
             return self
         model = self.model_
-        check_held({**model.params, "capacity": self.capacity})
-        config = self._config(model.params["epochs"], 1, False, model.n_iter)
+        adjusted = {name: getattr(self, name) for name in ADJUSTABLE}
+        params = {**model.params, **choose_to_go_on(adjusted, model.params)}
+        check_held(params)
+        config = _config(params, whole=False, done=model.n_iter)
         rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
         watched = _validation_rows(validation, model.reader)
-        model.params.update({name: getattr(self, name) for name in ADJUSTABLE})
+        model.params = params
         self._train(model, rows, config, watched, functions)
         return self
 
@@ -386,21 +401,35 @@ class VAE(Transformer):
         data: tuple[Any, ...],
         validation: Any,
         callbacks: Sequence[Callback],
-        epochs: int,
-        early_stopping: bool,
+        whole: bool,
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
         max_time: float | None = None,
     ) -> FittedModel:
-        """Train from fresh weights or a checkpoint; replace an earlier fit once all is checked."""
+        """Train from fresh weights or a checkpoint; replace an earlier fit once all is checked.
+
+        A fit that is not `whole` is a single epoch.
+        """
         seed = seed_from(self.random_state)
         params = {name: getattr(self, name) for name in parameter_names(VAE)}
-        config = self._config(self.epochs, epochs, early_stopping)
-        if max_time is not None:
-            config = replace(config, max_time=check_number(max_time, "max_time", above=0))
         reader, rows = Reader.learn(params, *data)
         watched = _validation_rows(validation, reader)
-        if early_stopping and watched is None:
+        choice = choose(
+            params,
+            len(rows),
+            reader.features,
+            reader.width,
+            has_validation=watched is not None,
+            whole=whole,
+        )
+        params, chosen = choice.params, None
+        if choice.n_watched:
+            chosen, apart = choice.split(len(rows), seed)
+            watched = rows[apart]
+        if whole and params["patience"] is not None and watched is None:
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
+        config = _config(params, whole)
+        if max_time is not None:
+            config = replace(config, max_time=check_number(max_time, "max_time", above=0))
         warn_of_empty_columns(matrix_of(rows), reader.names)
         tabular = len(reader.shape) == 1
         warn_of_dark_bytes(matrix_of(rows), reader.divisor)
@@ -419,8 +448,11 @@ class VAE(Transformer):
             config = replace(config, epochs=config.epochs - self._model.n_iter)
         else:
             self._model = FittedModel.start(params, reader, rows, seed)
+            self._model.given = choice.given
+            if self.verbose and choice.text:
+                say(f"chosen automatically: {choice.text}")
         if not state.finished:  # a run that was killed after its last epoch has yet to end
-            self._train(self._model, rows, config, watched, callbacks, state, checkpointer)
+            self._train(self._model, rows, config, watched, callbacks, state, checkpointer, chosen)
         return self._model
 
     def _train(
@@ -432,6 +464,7 @@ class VAE(Transformer):
         callbacks: Sequence[Callback],
         state: TrainingState | None = None,
         checkpointer: Checkpointer | None = None,
+        chosen: NDArray[np.int64] | None = None,
     ) -> None:
         def bind(callback: Callback) -> Callable[[Record], object]:
             return lambda record: callback(self, record)
@@ -447,29 +480,13 @@ class VAE(Transformer):
                     callbacks=bound,
                     state=state,
                     checkpointer=checkpointer,
+                    chosen=chosen,
                 )
             except DivergenceError:
                 model.reset_optimizer()
                 raise
             finally:
                 model.keep_posteriors(rows)
-
-    def _config(
-        self, planned: Any, epochs: int, early_stopping: bool, done: int = 0
-    ) -> TrainingConfig:
-        """Return the settings of a training; `planned` epochs are what schedules stretch to."""
-        patience = None if self.patience is None else check_integer(self.patience, "patience")
-        epochs, planned = check_integer(epochs, "epochs"), check_integer(planned, "epochs")
-        return TrainingConfig(
-            epochs=epochs,
-            planned=planned,
-            batch_size=check_integer(self.batch_size, "batch_size"),
-            learning_rate=check_learning_rate(self.learning_rate, planned, done + epochs),
-            beta=check_beta(self.beta),
-            capacity=None if self.capacity is None else check_beta(self.capacity, "capacity"),
-            patience=patience if early_stopping else None,
-            verbose=bool(self.verbose),
-        )
 
     # ---------------------------------------------------------------- codes and rows
 
@@ -974,6 +991,11 @@ class VAE(Transformer):
         return np.array(self.model_.names, dtype=object)
 
     @property
+    def chosen_(self) -> dict[str, Any]:
+        """Values of the parameters that the fit chose automatically, by name."""
+        return {name: self.model_.params[name] for name in self.model_.given}
+
+    @property
     def interrupted_(self) -> bool:
         """Whether Ctrl-C ended the last training."""
         return self.model_.interrupted
@@ -1095,7 +1117,7 @@ def _from_bytes(data: bytes, cls: type[VAE], source: str) -> VAE:
     model = model_from_bytes(data, source)
     vae = cls.__new__(cls)
     try:
-        VAE.__init__(vae, **model.params)
+        VAE.__init__(vae, **{**model.params, **model.given})
     except TypeError as error:
         raise ValueError(f"{source} does not hold a usable model: {error}") from error
     for name, parameter in parameters_of(cls).items():  # a subclass may have more of them
@@ -1112,3 +1134,20 @@ def _validation_rows(validation: Any, reader: Reader) -> Rows | None:
     parts = validation if isinstance(validation, tuple) and len(validation) <= 3 else (validation,)
     X, y, exposure = (*parts, None, None)[:3]
     return reader.read_to_score(X, y, exposure, "validation")
+
+
+def _config(params: Mapping[str, Any], whole: bool, done: int = 0) -> TrainingConfig:
+    """Return the settings of a training of all epochs, or of one after `done` others."""
+    planned = check_integer(params["epochs"], "epochs")
+    epochs, capacity, patience = planned if whole else 1, params["capacity"], params["patience"]
+    patience = None if patience is None else check_integer(patience, "patience")
+    return TrainingConfig(
+        epochs=epochs,
+        planned=planned,
+        batch_size=check_integer(params["batch_size"], "batch_size"),
+        learning_rate=check_learning_rate(params["learning_rate"], planned, done + epochs),
+        beta=check_beta(params["beta"]),
+        capacity=None if capacity is None else check_beta(capacity, "capacity"),
+        patience=patience if whole else None,
+        verbose=bool(params["verbose"]),
+    )

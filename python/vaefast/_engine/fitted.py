@@ -50,6 +50,7 @@ class FittedModel:
         How X, y and exposure become rows of this network.
     params : dict
         Parameters of the `VAE` at the time of the fit.
+        None of them is "auto".
     seed : int
         Seed of weights, order and noise.
     history : dict of lists
@@ -62,6 +63,8 @@ class FittedModel:
         Posteriors of some rows of the fit. Files of earlier versions hold none.
     priors : dict
         Distributions that were fitted to these posteriors, by name; see `draw_codes`.
+    given : dict
+        Values that the user gave to those parameters that were chosen automatically.
     table : Table or None
         Encoder of the frames whose rows the model was trained on.
     lock : context manager
@@ -77,6 +80,7 @@ class FittedModel:
     interrupted: bool = field(default=False, compare=False)
     posteriors: Posteriors | None = field(default=None, compare=False)
     priors: dict[str, Mixture | FittedModel] = field(default_factory=dict, compare=False)
+    given: dict[str, Any] = field(default_factory=dict)
     table: Table | None = None
     lock: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False

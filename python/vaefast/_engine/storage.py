@@ -92,6 +92,7 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
                 "exposed": model.reader.exposed,
                 "divisor": model.reader.divisor,
                 "seed": model.seed,
+                "given": {name: plain(value) for name, value in model.given.items()},
             },
         ),
         "weights": Part(1, tensors=dict(model.weights())),
@@ -158,6 +159,7 @@ def model_from(
         params=params,
         seed=check_integer(fields["seed"], "seed", low=0, high=2**64 - 1),
         history=history_from(parts["history"], core.latent_dim),
+        given={name: _from_plain(v) for name, v in fields.get("given", {}).items()},
         provenance=_provenance(parts.get("provenance")),
     )
     if "codes" in parts:

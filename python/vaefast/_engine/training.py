@@ -57,12 +57,14 @@ def train(
     callbacks: Sequence[Callable[[Record], object]],
     state: TrainingState | None = None,
     checkpointer: Checkpointer | None = None,
+    chosen: NDArray[np.int64] | None = None,
 ) -> None:
-    """Train a model on all rows, `config.epochs` times, and add to its history.
+    """Train a model on all rows, or on the `chosen` ones, `config.epochs` times.
 
-    Epochs and steps continue those that the model has done. Training ends early when a callback
-    returns True, and at Ctrl-C. With `patience` the weights of the best epoch are restored. A
-    `state` that a checkpoint held continues within its epoch.
+    The history grows by a record for each epoch. Epochs and steps continue those that the model has
+    done. Training ends early when a callback returns True, and at Ctrl-C. With `patience` the
+    weights of the best epoch are restored. A `state` that a checkpoint held continues within its
+    epoch.
 
     Raises
     ------
@@ -84,12 +86,13 @@ def train(
         early_stopping=config.patience is not None,
     )
     limit = math.inf if config.max_time is None else config.max_time
-    with Progress(model.n_iter, config.epochs, len(rows), needs, limit, shown) as progress:
+    n = len(rows) if chosen is None else len(chosen)
+    with Progress(model.n_iter, config.epochs, n, needs, limit, shown) as progress:
         done = model.n_iter
         last, paused = done + config.epochs, False
         try:
             for epoch in range(done + 1, last + 1):
-                loop = _Loop(model, rows, config, validation, state, checkpointer, progress)
+                loop = _Loop(model, rows, chosen, config, validation, state, checkpointer, progress)
                 record = _train_epoch(loop, epoch, _rate(config, history))
                 core = model.core  # which a callback may replace, by another number of threads
                 mu, logvar = core.encode(monitored)
@@ -136,6 +139,7 @@ class _Loop:
 
     model: FittedModel
     rows: Rows
+    chosen: NDArray[np.int64] | None  # the rows to train on; None is all of them
     config: TrainingConfig
     validation: Rows | None
     state: TrainingState
@@ -146,13 +150,17 @@ class _Loop:
 def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
     """Take one step on each batch of the shuffled rows; return the epoch's record."""
     model, rows, config, state = loop.model, loop.rows, loop.config, loop.state
-    core, n, total = model.core, len(rows), total_weight(rows)
+    core = model.core
+    n = len(rows) if loop.chosen is None else len(loop.chosen)
+    total = total_weight(rows, loop.chosen)
     size = min(config.batch_size, n)
     if state.epoch is None:
         state.epoch = EpochState(before=core.tensors())
     sums = state.epoch
     start = time.perf_counter() - sums.seconds
     order = permutation(n, model.seed, epoch)
+    if loop.chosen is not None:
+        order = loop.chosen[order]
     # A schedule is a function of the epochs done before each batch, and of nothing else.
     done = epoch - 1 + np.arange(0, n, size) / n
     rates, betas = (_along(f, done, config) for f in (learning_rate, config.beta))

@@ -87,11 +87,12 @@ def log_exposures(exposure: ArrayLike | None, n: int) -> NDArray[np.float32] | N
     return logs
 
 
-def total_weight(rows: Rows) -> float:
-    """Return the sum of the weights of the rows: their number, where they have none."""
+def total_weight(rows: Rows, chosen: NDArray[np.int64] | None = None) -> float:
+    """Return the sum of the weights of the rows, or of the chosen ones. Without any, each is 1."""
     if isinstance(rows, RowData) and rows.weights is not None:
-        return float(rows.weights.sum(dtype=np.float64))
-    return float(len(rows))
+        weights = rows.weights if chosen is None else rows.weights[chosen]
+        return float(weights.sum(dtype=np.float64))
+    return float(len(rows) if chosen is None else len(chosen))
 
 
 def weighted(

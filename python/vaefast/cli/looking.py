@@ -239,7 +239,7 @@ def draw_map(
 
 def _axes(vae: VAE, plane: latent.Plane) -> tuple[tuple[str, str], str]:
     """Return the names of the axes of a map, and a text on its layout."""
-    if vae.latent_dim == 2:
+    if vae.model_.latent_dim == 2:
         names = "first latent dimension", "second latent dimension"
         return names, "laid out by both latent dimensions"
     first, second = (
@@ -249,5 +249,5 @@ def _axes(vae: VAE, plane: latent.Plane) -> tuple[tuple[str, str], str]:
     share = plane.variance_ratio.sum()
     return (first, second), (
         f"laid out by two principal components with {share:.0%} of the variance of "
-        f"{vae.latent_dim} latent dimensions"
+        f"{vae.model_.latent_dim} latent dimensions"
     )

@@ -38,7 +38,7 @@ def write_model(folder: Path, vae: VAE) -> None:
     vae.save(folder / "model.safetensors")
     history = dict(vae.history_)
     kl_of_epochs = history.pop("kl_per_dimension")
-    columns = [*history, *(f"kl_{dimension}" for dimension in range(vae.latent_dim))]
+    columns = [*history, *(f"kl_{dimension}" for dimension in range(vae.model_.latent_dim))]
     write_csv(
         folder / "history.csv",
         columns,
@@ -118,7 +118,7 @@ def describe_model(vae: VAE) -> dict[str, Any]:
     facts["trained"] = f"{epochs}, {sum(history['seconds']):.1f} s"
     if vae.n_iter_:
         facts["last epoch"] = describe_scores({k: v[-1] for k, v in history.items()})
-        facts["active units"] = f"{history['active_units'][-1]} of {vae.latent_dim}"
+        facts["active units"] = f"{history['active_units'][-1]} of {vae.model_.latent_dim}"
     if model.provenance.version != "unknown":
         facts |= _describe_provenance(model.provenance)
     facts["parameters"] = repr(vae)
@@ -180,7 +180,7 @@ def _obstacle(name: str, vae: VAE) -> str | None:
     needs_images = name in ("reconstructions.png", "samples.png", "manifold.png")
     if needs_images and not pictures.is_image_shape(vae.feature_shape_):
         return f"rows of the shape {vae.feature_shape_} are not images"
-    if name in ("manifold.png", "map.png") and vae.latent_dim != 2:
+    if name in ("manifold.png", "map.png") and vae.model_.latent_dim != 2:
         return "it needs --latent-dim 2; vaefast map and vaefast traverse show more dimensions"
     if name == "manifold.png" and vae.conditional:
         return "a conditional model has a different manifold for each label"

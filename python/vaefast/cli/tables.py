@@ -24,7 +24,6 @@ from .frames import read_frame
 # Texts are names or remarks if more than MANY differ, and at least half of the cells. If all cells
 # differ, it takes only FEW.
 MANY, FEW = 50, 10
-STEPS, MOST_EPOCHS = 2000, 300  # a small table is trained for so many steps, or epochs
 SHOWN = 8  # names that one line lists
 
 # Words for the kinds of columns, in the order in which they are listed.
@@ -133,11 +132,6 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
             _tell_of_new(vae, data, source.name, column, np.isnan(X[:, first]) & ~column.missing)
         first += source.width
     return TableRows(data, X, columns=tuple(table.names), table=table, frame=frame)
-
-
-def epochs_for(n: int, batch_size: int, least: int) -> int:
-    """Return the epochs that train n rows for `STEPS` steps, from `least` to `MOST_EPOCHS`."""
-    return max(least, min(-(-STEPS * batch_size // n), MOST_EPOCHS))
 
 
 def fill(frame: Any, filled: Any) -> tuple[Any, int]:

@@ -15,6 +15,7 @@ import click
 import numpy as np
 
 from .. import VAE, Checkpoint, DivergenceError
+from .._engine.automatic import AUTO, CHOOSABLE, choose
 from .._engine.building import describe_net
 from .._input.reader import Prepared, Reader
 from .._input.validation import check_integer
@@ -121,8 +122,9 @@ def train(
     from . import inputs, outputs, tables
     from .frames import is_frame
 
-    vae = VAE(**{name: value for name, value in parameters.items() if value is not None})
-    if vae.patience is not None and validation is None:
+    given = {name: value for name, value in parameters.items() if value is not None}
+    vae = VAE(**{**dict.fromkeys(CHOOSABLE, AUTO), **given})
+    if vae.patience is not None and validation is None and vae.epochs != AUTO:
         raise click.UsageError("--patience needs validation rows: add --validation 0.1.")
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the run: add --out FOLDER.")
@@ -153,8 +155,6 @@ def train(
             vae.set_params(likelihood=table.columns)
             if parameters["missing"] is None and np.isnan(dataset.X).any():
                 vae.set_params(missing="mask")
-            if parameters["epochs"] is None:
-                vae.set_params(epochs=tables.epochs_for(len(dataset.X), vae.batch_size, vae.epochs))
         else:
             dataset = datasets.load(data, image_size=image_size)
         if vae.conditional and (
@@ -183,7 +183,15 @@ def train(
         )
         if table is not None:
             click.echo(f"Table {tables.describe(table)}")
-        click.echo(f"Net   {describe_net(vae.get_params(), reader.features)}")
+        params = choose(
+            vae.get_params(),
+            len(chosen),
+            reader.features,
+            reader.width,
+            has_validation=held_out is not None,
+            whole=True,
+        ).params
+        click.echo(f"Net   {describe_net(params, reader.features)}")
         training = rows if len(chosen) == len(rows) else rows[chosen]
         if vae.standardize:  # by the rows that train alone
             reader = reader.standardizing(training)
@@ -201,7 +209,11 @@ def train(
         if diverged:
             left_out = outputs.remove_pictures(folder, "training diverged")
         else:
-            click.echo(f"Test  {outputs.describe_scores(vae.evaluate(test.X, test.y))}")
+            active = vae.history_["active_units"][-1]
+            click.echo(
+                f"Test  {outputs.describe_scores(vae.evaluate(test.X, test.y))}, "
+                f"{active} of {vae.model_.latent_dim} latent units active"
+            )
             shown = replace(test, X=inputs.in_units_of(vae, test.X))
             left_out = outputs.write_pictures(folder, vae, shown)
     click.echo(f"Wrote {folder}/")
@@ -247,7 +259,7 @@ def _fit(
             raise
         return error
     if vae.interrupted_:
-        click.echo(f"Interrupted after {vae.n_iter_} of {vae.epochs} epochs.")
+        click.echo(f"Interrupted after {vae.n_iter_} of {vae.model_.params['epochs']} epochs.")
     return None
 
 

@@ -13,6 +13,12 @@ from .specs import parse
 Number = TypeVar("Number", int, float)
 
 
+def auto_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a parser of "auto", and of what `kind` parses."""
+    other = click.types.convert_type(kind)
+    return lambda text: text if text == "auto" else other.convert(text, None, None)
+
+
 def integers(text: str) -> tuple[int, ...]:
     """Return 400,200 as (400, 200), and 400 as (400,)."""
     return _numbers(text, int, "whole numbers such as 400,200 or 400")

@@ -11,7 +11,16 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import click
 
 from .. import VAE, optimizers, schedules
-from .types import integers, name_and_number, name_or_columns, name_or_number, value_or_spec
+from .._engine.automatic import AUTO, CHOOSABLE
+from ..typing import Auto
+from .types import (
+    auto_or,
+    integers,
+    name_and_number,
+    name_or_columns,
+    name_or_number,
+    value_or_spec,
+)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PARAMETERS = dict(inspect.signature(VAE).parameters)
@@ -40,7 +49,10 @@ GROUPS = {  # the parameters of each section of the help
 }
 
 
-CHOSEN = {"standardize": "standardize for tables of gaussian, laplace or student_t columns"}
+DEFAULTS = {  # of the command, where they are not those of `VAE`
+    "standardize": "standardize for tables of gaussian, laplace or student_t columns",
+    **dict.fromkeys(CHOOSABLE, AUTO),
+}
 
 
 def vae_options(command: Function) -> Function:
@@ -56,7 +68,8 @@ def vae_options(command: Function) -> Function:
         text, default = descriptions[name], PARAMETERS[name].default
         if kind is bool:
             flag += "/--no-" + name.replace("_", "-")
-            default = CHOSEN.get(name, name if default else f"no-{name}")
+            default = name if default else f"no-{name}"
+        default = DEFAULTS.get(name, default)
         if default is not None:
             text += f"  [default: {_spelled(default)}]"
         # Other commands call the seed --seed, so --random-state has this second name.
@@ -69,6 +82,9 @@ def vae_options(command: Function) -> Function:
 def _click_type(annotation: Any) -> tuple[Any, str | None]:
     """Return the type of an option and the placeholder of its value, from an annotation."""
     kinds = _members(annotation)
+    if Auto in kinds:
+        kind, metavar = _click_type(Union[tuple(kind for kind in kinds if kind != Auto)])  # noqa: UP007
+        return auto_or(kind), f"{metavar or kind.__name__.upper()}|auto"
     texts = any(get_origin(kind) is Literal for kind in kinds)
     if any(get_origin(kind) is tuple and str not in get_args(kind) for kind in kinds):
         return name_and_number, "NAME,X"

@@ -6,12 +6,13 @@ The aggregate posterior q(z) is the mean of the posteriors q(z|x) over the rows.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CollapseWarning
+from ..errors import CollapseWarning, ConvergenceWarning
 
 Floats = NDArray[np.float64]
 
@@ -20,6 +21,9 @@ POINTS = 512  # points of the grid on which densities are compared
 ROWS = 2048  # rows whose densities are computed at once
 SHOWN = 50  # units in the printed table, at most
 STEPS = 1000  # fewer steps give no warning: early in training a KL near 0 is common
+FEW_STEPS = 300  # fewer leave any net far from trained
+STEPS_TO_SETTLE = 3_000  # after so many, a rising ELBO is no surprise to the user
+RISING = 0.1  # share of the whole gain that the last quarter of the epochs brought
 FEW = 10  # fewer than one active unit in this many gives a warning
 
 
@@ -149,6 +153,29 @@ def warn_of_collapse(active: int, latent_dim: int, steps: int) -> None:
         "for likelihood='gaussian', a smaller sigma. If the rows are noise, there is nothing to "
         "learn. diagnose(X) shows the units one by one.",
         CollapseWarning,
+        stacklevel=3,
+    )
+
+
+def warn_of_few_steps(elbos: Sequence[float], steps: int) -> None:
+    """Warn if training ended early: after few steps, or while the ELBO still rose steeply.
+
+    Warns
+    -----
+    ConvergenceWarning
+        There were fewer than 300 steps; or fewer than 3,000, and the last quarter of the epochs
+        brought more than a tenth of the whole gain.
+    """
+    quarter = len(elbos) // 4
+    gain = elbos[-1] - elbos[0]
+    rising = quarter > 0 and elbos[-1] - elbos[-1 - quarter] > RISING * gain > 0
+    if steps >= FEW_STEPS and not (rising and steps < STEPS_TO_SETTLE):
+        return
+    reason = f"only {steps:,} steps" if steps < FEW_STEPS else "the ELBO was still rising"
+    warnings.warn(
+        f'{reason}: raise epochs from {len(elbos)}, or leave the budget to epochs="auto". A '
+        "smaller batch_size takes more steps in each epoch.",
+        ConvergenceWarning,
         stacklevel=3,
     )
 

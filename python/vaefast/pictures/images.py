@@ -225,9 +225,9 @@ def manifold(
     ValueError
         The model does not have two latent dimensions or is not a model of images, or n is below 1.
     """
-    if vae.latent_dim != 2:
+    if vae.model_.latent_dim != 2:
         raise ValueError(
-            f"a manifold needs 2 latent dimensions, but this model has {vae.latent_dim}"
+            f"a manifold needs 2 latent dimensions, but this model has {vae.model_.latent_dim}"
         )
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")

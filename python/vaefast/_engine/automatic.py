@@ -1,0 +1,152 @@
+"""Sizes and budgets that look at the data: the values of parameters that are "auto".
+
+Each rule is a function of the number of rows, of columns and of weights, never of the clock, so
+that a fit has the same bits everywhere. docs/internals/defaults.md gives the evidence for them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import permutation
+from .._input.validation import check_integer
+from ..schedules import Cosine
+from .building import Params, count_weights
+
+AUTO = "auto"
+CHOOSABLE = ("latent_dim", "hidden_layer_sizes", "learning_rate", "batch_size", "epochs")
+
+FEW_ROWS = 2_000  # that a wide layer would overfit
+MOST_STEPS, LEAST_STEPS = 20_000, 8_000
+EPOCHS = 64  # that large data are passed over, within these limits
+WORK = 2e13  # multiplications and additions of a fit: a few minutes on two cores
+FEWEST_STEPS = 1_000  # whatever the work
+UPDATE_ROWS = 32  # the work of updating the weights, in rows of a batch
+MANY_WEIGHTS = 2_000_000  # that learn at half the rate
+WATCHED_SHARE, LEAST_ROWS, MOST_WATCHED = 10, 100, 5_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Parameters without any "auto", and the rows of the fit that are watched instead of trained.
+
+    Attributes
+    ----------
+    params : dict
+        Parameters of the `VAE`, by name.
+    given : dict
+        The values before the choice, of those that it changed.
+    n_watched : int
+        Number of rows that early stopping watches.
+    """
+
+    params: dict[str, Any]
+    given: dict[str, Any]
+    n_watched: int
+
+    @property
+    def text(self) -> str:
+        """What was chosen, as one line; empty if nothing was."""
+        parts = [
+            f"{name} {_spelled(self.params[name])}"
+            for name, value in self.given.items()
+            if value is not None or self.params[name] is not None
+        ]
+        if self.n_watched:
+            parts.append(f"{self.n_watched:,} rows watched")
+        return ", ".join(parts)
+
+    def split(self, n: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows to train on and those to watch, in ascending order."""
+        order = permutation(n, seed, 0)  # epochs shuffle by 1, 2, ...
+        return np.sort(order[self.n_watched :]), np.sort(order[: self.n_watched])
+
+
+def choose(
+    params: Params, n: int, features: int, conditions: int, *, has_validation: bool, whole: bool
+) -> Choice:
+    """Return the parameters for a fit on `n` rows.
+
+    Parameters
+    ----------
+    params : mapping
+        Parameters of the `VAE`, by name.
+    n : int
+        Number of rows, including those that may be watched.
+    features, conditions : int
+        Numbers of each row.
+    has_validation : bool
+        Whether the user passed rows to watch.
+    whole : bool
+        Whether this is a whole fit: one epoch alone has no budget, and watches nothing.
+    """
+    chosen, budgeted = dict(params), whole and _is_auto(params["epochs"])
+    watches = budgeted and params["patience"] is None and _watches_the_elbo(params)
+    n_watched = 0
+    if budgeted and not has_validation and (watches or params["patience"] is not None):
+        n_watched = _n_watched(n) if n >= LEAST_ROWS else 0
+    rows = n - n_watched
+    if _is_auto(params["latent_dim"]):
+        chosen["latent_dim"] = min(features, _power_of_two(math.sqrt(features), 16, 32))
+    if _is_auto(params["hidden_layer_sizes"]):
+        chosen["hidden_layer_sizes"] = (256 if rows < FEW_ROWS else 512,)
+    if _is_auto(params["batch_size"]):
+        chosen["batch_size"] = min(rows, _power_of_two(math.sqrt(rows), 32, 512))
+    weights = count_weights(chosen, features, conditions)
+    if _is_auto(params["epochs"]):
+        size = min(check_integer(chosen["batch_size"], "batch_size"), rows)
+        steps, per_epoch = _steps(rows, size, weights), -(-rows // size)
+        chosen["epochs"] = max(1, round(steps / per_epoch))
+        if watches and (n_watched or has_validation):
+            chosen["patience"] = max(5, math.ceil(steps / 4 / per_epoch))
+    if _is_auto(params["learning_rate"]):
+        rate = 2e-3 if weights < MANY_WEIGHTS else 1e-3
+        chosen["learning_rate"] = Cosine(rate) if whole else rate / 2
+    given = {name: params[name] for name in params if chosen[name] is not params[name]}
+    return Choice(chosen, given, n_watched)
+
+
+def choose_to_go_on(params: Params, fitted: Params) -> Params:
+    """Return parameters for one more epoch of a fitted model, whose parameters were `fitted`."""
+    chosen = {name: fitted[name] if _is_auto(value) else value for name, value in params.items()}
+    if _is_auto(params["learning_rate"]) and isinstance(fitted["learning_rate"], Cosine):
+        chosen["learning_rate"] = (
+            fitted["learning_rate"].learning_rate / 2
+        )  # it may have ended at 0
+    return chosen
+
+
+def _steps(rows: int, batch_size: int, weights: int) -> int:
+    """Return the number of steps: by epochs within limits, and by the work that they take."""
+    steps = min(MOST_STEPS, max(LEAST_STEPS, EPOCHS * rows // batch_size))
+    return max(FEWEST_STEPS, min(steps, int(WORK / (6 * weights * (batch_size + UPDATE_ROWS)))))
+
+
+def _n_watched(n: int) -> int:
+    return min(MOST_WATCHED, round(n / WATCHED_SHARE))
+
+
+def _watches_the_elbo(params: Params) -> bool:
+    """Return whether training maximizes the ELBO that early stopping watches."""
+    plain = params["capacity"] is None and params["free_bits"] == 0
+    return plain and isinstance(params["beta"], int | float) and params["beta"] == 1
+
+
+def _power_of_two(x: float, low: int, high: int) -> int:
+    """Return the power of two nearest to x, within limits."""
+    return min(high, max(low, 1 << round(math.log2(max(x, 1)))))
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == AUTO
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, Cosine):
+        return f"cosine from {value.learning_rate:g}"
+    return "-".join(map(str, value)) if isinstance(value, tuple) else f"{value:,}"
