@@ -9,7 +9,11 @@ from click.testing import CliRunner, Result
 
 from vaefast import cli
 
-SMALL = ["--hidden-layer-sizes", "16", "--epochs", "2", "--random-state", "1", "--no-verbose"]
+SMALL = [
+    *("--latent-dim", "2", "--hidden-layer-sizes", "16"),
+    *("--learning-rate", "1e-3", "--batch-size", "128", "--epochs", "2"),
+    *("--random-state", "1", "--no-verbose"),
+]
 
 
 def vaefast_command(*args: object) -> Result:

@@ -86,7 +86,7 @@ def test_train_numbers_fresh_folders(digits_file: Path, tmp_path: Path, monkeypa
 
 def test_train_on_more_latent_dimensions_leaves_the_map_out(digits_file: Path, tmp_path: Path):
     pytest.importorskip("matplotlib")
-    output = succeed("train", digits_file, "--out", tmp_path / "run", "--latent-dim", 3, *SMALL)
+    output = succeed("train", digits_file, "--out", tmp_path / "run", *SMALL, "--latent-dim", 3)
     assert names(tmp_path / "run") == set(outputs.FILES) - {"manifold.png", "map.png"}
     assert "Left out manifold.png, map.png: it needs --latent-dim 2" in output
 

@@ -92,7 +92,7 @@ def test_the_seed_has_one_name(digits_file: Path, tmp_path: Path):
         (["--latent-dim", "many"], "'many' is not a valid integer"),
         (["--image-size", "48,64,3"], "64 or 48,64, got '48,64,3'"),
         (["--validation", "1"], "0<x<1"),
-        (["--patience", "3"], "add --validation 0.1"),
+        (["--patience", "3", "--epochs", "9"], "add --validation 0.1"),
         (["--activatio", "relu"], "--activation"),
     ],
 )
@@ -119,7 +119,7 @@ def test_train_does_not_overwrite_a_run_without_force(digits_file: Path, tmp_pat
     fail("train", digits_file, "--out", folder, "--force", "--activation", "sine")
     assert {name: (folder / name).read_bytes() for name in names(folder)} == before
 
-    succeed("train", digits_file, "--out", folder, "--force", "--latent-dim", 3, *SMALL)
+    succeed("train", digits_file, "--out", folder, "--force", *SMALL, "--latent-dim", 3)
     assert vaefast.load(folder / "model.safetensors").latent_dim == 3
     assert not names(folder) & {"manifold.png", "map.png"}  # they belonged to the earlier run
 

@@ -23,7 +23,7 @@ FILES = {
     "model.safetensors": "the model, for vaefast.load() and the commands",
     "history.csv": "ELBO, reconstruction and KL of each epoch, and the KL of each dimension",
     "reconstructions.png": "test images above their reconstructions",
-    "samples.png": "new images, drawn from the prior",
+    "samples.png": "new images",
     "loss.png": "learning curves",
     "manifold.png": "images decoded from all over the latent space",
     "map.png": "codes of the test rows in the latent space",
