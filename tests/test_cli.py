@@ -184,16 +184,19 @@ def test_options_reach_the_parameters_with_their_types(monkeypatch):
     spelled += "--beta 4 --optimizer adam:betas=0.8,0.99 --learning-rate 1e-2 "
     spelled += "--patience 3 --random-state 7 --no-verbose"
     message = fail("train", *spelled.split())
-    assert message == f"Error: {given!r}"
-    assert fail("train", "--sigma", "per_feature") == "Error: {'sigma': 'per_feature'}"
-    assert fail("train") == "Error: {}"  # VAE supplies the defaults
+    automatic = {"batch_size": "auto", "epochs": "auto"}  # VAE supplies all other defaults
+    assert message == f"Error: {given | automatic!r}"
+    assert "'epochs': 4" in fail("train", "--epochs", "4")
+    assert "'epochs': 'auto'" in fail("train", "--epochs", "auto")
+    assert "'hidden_layer_sizes': 'auto'" in fail("train")
 
 
 def test_help_is_complete():
     output = succeed("train", "--help")
     text = " ".join(output.split())
     assert "--hidden-layer-sizes" in text
-    assert "[default: 256]" in text
+    assert "[default: auto]" in text
+    assert "[default: relu]" in text
     assert all(f"{title}:" in output for title in GROUPS)
     for name in datasets.names():
         assert name in text

@@ -177,10 +177,11 @@ def test_a_warning_is_one_line_without_code(tmp_path: Path, monkeypatch: pytest.
     args = ["--likelihood", "gaussian", "--missing", "mask", "--no-standardize", "--out", "run"]
     result = vaefast_command("train", "wild.csv", *args, *SMALL)
     assert result.exit_code == 0, result.output
-    first, second = result.stderr.splitlines()
+    first, second, third = result.stderr.splitlines()
     assert first.startswith("Warning: column 1 of X has no value in any row")
     assert second.startswith("Warning: X has columns far from unit variance")
     assert second.endswith("--standardize does that.")
+    assert third.startswith("Warning: only 2 steps: raise epochs from 2")
     assert "3 columns, 6 for the test (no header)" in result.stdout
 
 
