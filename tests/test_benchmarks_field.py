@@ -13,10 +13,23 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+pd = pytest.importorskip("pandas")
+pytest.importorskip("sklearn")
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))
 
-from benchmarks.field import anomalies, data, gaps, results, suite  # noqa: E402
+from benchmarks.field import (  # noqa: E402
+    anomalies,
+    counts,
+    data,
+    features,
+    gaps,
+    mixed,
+    results,
+    suite,
+    tables,
+)
 from benchmarks.field.__main__ import main  # noqa: E402
 from benchmarks.field.results import Results  # noqa: E402
 from benchmarks.field.suite import Figure, Method, Suite  # noqa: E402
@@ -42,7 +55,7 @@ def field(*arguments: str, out: Path, code: int = 0) -> str:
 
 
 @pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def made_up_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a data folder with a made-up table of ADBench, whose anomalies lie far out."""
     rng = np.random.default_rng(0)
     rows, labels = rng.standard_normal((100, 3)), np.arange(100) < 10
@@ -67,8 +80,8 @@ def test_the_halves_are_disjoint_and_keep_families_together():
 
 def test_the_other_tables_alternate_by_number_within_their_size():
     alone = set(data.DEVELOPMENT + data.HELD_OUT).difference(*FAMILIES)
-    for tables in (alone - LARGE, alone & LARGE):
-        halves = [name in data.DEVELOPMENT for name in sorted(tables, key=number)]
+    for names in (alone - LARGE, alone & LARGE):
+        halves = [name in data.DEVELOPMENT for name in sorted(names, key=number)]
         assert halves == [i % 2 == 0 for i in range(len(halves))]
 
 
@@ -129,7 +142,7 @@ def test_ranks_share_ties():
 SCORES = {("x", "vaefast"): 3.0, ("x", "peer"): 1.0, ("y", "vaefast"): 5.0, ("y", "peer"): 6.0}
 
 
-def made_up(measured: list[Any]) -> Suite:
+def made_up_suite(measured: list[Any]) -> Suite:
     """Return a suite whose scores are known, and that writes down what it measures."""
 
     def measure(cell: str, seed: int, method: Method) -> dict[str, float | None]:
@@ -154,20 +167,20 @@ def run(made: Suite, found: Results, seeds: int | None = None) -> list[str]:
 def test_finished_cells_are_never_measured_again(tmp_path):
     measured: list[Any] = []
     path = tmp_path / "made-up.jsonl"
-    run(made_up(measured), Results(path), seeds=1)
+    run(made_up_suite(measured), Results(path), seeds=1)
     assert len(measured) == 4
     with path.open("a") as file:
         file.write('{"cell": "x", "se')  # a process that was killed
-    run(made_up(measured), Results(path))
+    run(made_up_suite(measured), Results(path))
     assert len(measured) == len(set(measured)) == 2 * (5 + 2)
     assert len(Results(path).lines) == 14
-    run(made_up(measured), Results(path))
+    run(made_up_suite(measured), Results(path))
     assert len(measured) == 14
 
 
 def test_a_method_that_fails_is_reported_and_tried_again(tmp_path):
     measured: list[Any] = []
-    made = made_up(measured)
+    made = made_up_suite(measured)
 
     def fail(cell: str, seed: int, method: Method) -> dict[str, float | None]:
         raise ValueError("no luck")
@@ -180,7 +193,7 @@ def test_a_method_that_fails_is_reported_and_tried_again(tmp_path):
 
 
 def test_the_report_keeps_losing_cells(tmp_path):
-    made = made_up([])
+    made = made_up_suite([])
     found = Results(tmp_path / "made-up.jsonl")
     run(made, found)
     text = suite.report(made, found)
@@ -196,7 +209,7 @@ def test_the_report_keeps_losing_cells(tmp_path):
 
 
 def test_a_method_without_all_cells_is_left_out_of_the_summary(tmp_path):
-    made = made_up([])
+    made = made_up_suite([])
     found = Results(tmp_path / "made-up.jsonl")
     suite.run(made, found, ["x", "y"], made.methods[:1], 1, {}, print)
     suite.run(made, found, ["x"], made.methods[1:], 1, {}, print)
@@ -206,7 +219,7 @@ def test_a_method_without_all_cells_is_left_out_of_the_summary(tmp_path):
 # ------------------------------------------------------------------ the suites
 
 
-def test_anomalies_on_a_tiny_table(tables, tmp_path):
+def test_anomalies_on_a_tiny_table(made_up_table, tmp_path):
     arguments = ["anomalies", "--cell", "45_wine", "--seeds", "2"]
     for method in ("IsolationForest", "KNN", "LOF", "OCSVM", "PCA"):
         arguments += ["--method", method]
@@ -218,7 +231,7 @@ def test_anomalies_on_a_tiny_table(tables, tmp_path):
     assert "| 45_wine |" in (tmp_path / "out" / "anomalies.md").read_text()
 
 
-def test_a_peer_that_is_not_installed_is_named(tables, tmp_path, monkeypatch):
+def test_a_peer_that_is_not_installed_is_named(made_up_table, tmp_path, monkeypatch):
     methods = (*anomalies.SUITE.methods[1:2], Method("Oracle", print, packages=("no-such-oracle",)))
     monkeypatch.setattr(anomalies, "SUITE", replace(anomalies.SUITE, methods=methods))
     output = field("anomalies", "--cell", "45_wine", "--seeds", "1", out=tmp_path / "out")
@@ -233,8 +246,7 @@ def test_unknown_methods_and_cells_are_refused(tmp_path):
 
 @pytest.mark.parametrize("mechanism", gaps.MECHANISMS.values())
 def test_values_are_removed_at_the_expected_rate(mechanism):
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(np.random.default_rng(0).standard_normal((2000, 5)))
+    frame = pd.DataFrame(np.random.default_rng(0).standard_normal((2000, 5)))
     frame.iloc[0, 0] = np.nan
     gone = gaps.removed(frame, mechanism, 0.3, seed=1)
     np.testing.assert_array_equal(gone, gaps.removed(frame, mechanism, 0.3, seed=1))
@@ -251,10 +263,9 @@ def test_values_are_removed_at_the_expected_rate(mechanism):
 
 
 def test_gaps_are_filled_and_compared_in_numbers_and_categories(monkeypatch, tmp_path):
-    pandas = pytest.importorskip("pandas")
     x = np.random.default_rng(0).standard_normal(300)
-    names = pandas.Series(np.where(x > 0, "high", "low"), dtype=object)
-    frame = pandas.DataFrame({"a": x, "b": 2 * x, "c": -x, "name": names})
+    names = pd.Series(np.where(x > 0, "high", "low"), dtype=object)
+    frame = pd.DataFrame({"a": x, "b": 2 * x, "c": -x, "name": names})
     monkeypatch.setattr(gaps, "table", lambda name: frame)
     cell = "adult, 10 %, completely at random"
     methods = {method.name: method for method in gaps.SUITE.methods}
@@ -263,3 +274,107 @@ def test_gaps_are_filled_and_compared_in_numbers_and_categories(monkeypatch, tmp
     assert mean["NRMSE"] == pytest.approx(1, abs=0.2) and mean["accuracy"] < 80
     assert regression["NRMSE"] < 0.3 and regression["accuracy"] > 85
     assert gaps.measure(cell, 0, methods["KNNImputer"])["NRMSE"] < 0.3
+
+
+def method_of(made: Suite, name: str) -> Method:
+    return next(method for method in made.methods if method.name == name)
+
+
+def test_classes_are_read_from_codes(monkeypatch):
+    rng = np.random.default_rng(0)
+    classes = np.arange(200) % 2
+    rows = rng.standard_normal((200, 6))
+    rows[:, 0] += 8 * classes  # the direction of the largest variance, which is standardized away
+    rows[:, 1] = rows[:, 0] + 0.1 * rng.standard_normal(200)
+    split = rows[:140], rows[140:], classes[:140], classes[140:]
+    monkeypatch.setattr(features, "_split", lambda name, seed: split)
+    for name in ("PCA", "NMF"):
+        figures = features.measure("made_up, 2", 0, method_of(features.SUITE, name))
+        assert figures["accuracy"] > 90 and figures["ROC AUC"] > 95
+    cells = features.SUITE.groups["All cells"]
+    assert len(cells) == 20 and "breast_cancer, 32" not in cells
+
+
+def test_pixels_are_not_standardized():
+    rows = np.random.default_rng(0).random((10, 3))
+    task = features.Task(rows, rows, pixels=True, n_components=2, seed=0)
+    np.testing.assert_array_equal(task.scaled()[0], rows)
+    np.testing.assert_allclose(replace(task, pixels=False).scaled()[0].mean(axis=0), 0, atol=1e-12)
+
+
+def test_no_real_ride_is_impossible_and_broken_ones_are():
+    table = mixed.table("rides")
+    assert not table.impossible(table.frame).any()
+    assert table.frame["ended"].isna().any() and table.frame["age"].isna().any()
+    broken = table.frame.iloc[:4].copy()
+    broken["country"] = broken["city"].map(mixed.CITIES)
+    broken.loc[0, "country"] = "Norway" if broken["country"][0] != "Norway" else "Denmark"
+    broken.loc[1, "started"] = broken["joined"][1] - np.timedelta64(1, "D")
+    broken.loc[2, "ended"] = broken["started"][2]
+    assert list(table.impossible(broken)) == [True, True, True, False]
+
+
+def test_no_real_tumour_is_impossible():
+    table = mixed.table("breast_cancer")
+    assert not table.impossible(table.frame).any()
+    assert table.impossible(table.frame.assign(**{"worst radius": 0.1})).all()
+
+
+def test_plain_frames_keep_dates_categories_and_missing_values():
+    frame = mixed.table("rides").frame.iloc[:200].reset_index(drop=True)
+    plain = tables.Plain(frame)
+    flat = plain.encode(frame)
+    assert flat.notna().all(axis=None)
+    back = plain.decode(flat)
+    for name in frame:
+        if frame[name].dtype.kind == "M":
+            assert ((back[name] - frame[name]).abs().dropna() < pd.Timedelta("1s")).all()
+            assert (back[name].isna() == frame[name].isna()).all()
+        else:
+            pd.testing.assert_series_equal(back[name], frame[name])
+
+
+def test_a_gaussian_copula_keeps_margins_and_correlations():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(2000)
+    names = pd.Series(np.where(x > 1, "rare", "usual"), dtype=object)
+    frame = pd.DataFrame({"x": x, "y": np.exp(x + 0.1 * rng.standard_normal(2000)), "z": names})
+    drawn = tables.gaussian_copula(frame, seed=1)
+    assert drawn["y"].between(frame["y"].min(), frame["y"].max()).all()
+    assert drawn["x"].corr(np.log(drawn["y"])) > 0.9
+    assert (drawn["z"] == "rare").mean() == pytest.approx((names == "rare").mean(), abs=0.03)
+    assert drawn.groupby("z")["x"].mean()["rare"] > drawn.groupby("z")["x"].mean()["usual"]
+
+
+def test_copies_lie_nearer_to_training_rows_and_new_rows_do_not():
+    frame = mixed.table("rides").frame
+    train, test, new = frame.iloc[:300], frame.iloc[300:600], frame.iloc[600:900]
+    assert tables.nearer(train, train, test, seed=0) > 0.95
+    assert tables.nearer(new, train, test, seed=0) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_classifier_learns_from_synthetic_rows():
+    frame = mixed.table("breast_cancer").frame
+    assert tables.tstr(frame[::2], frame[1::2], "target") > 0.95
+    assert tables.tstr(frame[frame["target"] == "benign"], frame, "target") == 0.5
+
+
+def test_counts_are_drawn_from_the_true_model(monkeypatch):
+    monkeypatch.setitem(counts.SIZES, "200 x 30", (200, 30, 3))
+    cell = "200 x 30, dispersion 2"
+    drawn = counts.simulate(cell, seed=0)
+    np.testing.assert_array_equal(drawn.rows, counts.simulate(cell, seed=0).rows)
+    truth = counts._measure_here(cell, 0, method_of(counts.SUITE, "true model"))
+    pca = counts._measure_here(cell, 0, method_of(counts.SUITE, "PCA of logarithms"))
+    assert truth["recovery"] > 0.8 and truth["peak memory"] > 10
+    assert pca["log-likelihood"] is None and pca["recovery"] > 0.2
+    # Twice the exposure is not the model that drew the rows.
+    other = counts.truth(drawn, replace(drawn, exposure=2 * drawn.exposure), 0)
+    assert other.likelihood < counts.truth(drawn, drawn, 0).likelihood
+
+
+def test_counts_are_measured_in_a_process_of_their_own(tmp_path):
+    cell = "2,000 x 100, dispersion 2"
+    field("counts", "--cell", cell, "--method", "PCA of logarithms", "--seeds", "1", out=tmp_path)
+    [line] = Results(tmp_path / "counts.jsonl").lines.values()
+    assert line["figures"]["recovery"] > 0.5 and "error" not in line

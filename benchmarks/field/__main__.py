@@ -11,7 +11,7 @@ import click
 
 from benchmarks.child import THREAD_VARIABLES
 
-SUITES = ("anomalies", "gaps")
+SUITES = ("anomalies", "tables", "gaps", "features", "counts")
 
 
 @click.command(context_settings={"show_default": True})
@@ -54,7 +54,10 @@ def main(
 
     \b
     anomalies  detectors on ADBench's tables, without labels
+    tables     synthetic rows of mixed tables
     gaps       missing values filled in
+    features   classes read from 2, 8 or 32 dimensions
+    counts     overdispersed counts with known groups and exposure
 
     Finished cells are kept in SUITE.jsonl and never measured again, so that a run may be stopped
     and resumed at any moment, and continued in an environment with other packages. --seeds 0

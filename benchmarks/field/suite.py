@@ -127,7 +127,7 @@ def run(
                 except FileNotFoundError:
                     raise
                 except Exception as error:  # of any peer: the other cells can still be measured
-                    line["error"] = f"{type(error).__name__}: {error}"[:500]
+                    line["error"] = " ".join(f"{type(error).__name__}: {error}".split())[-300:]
                 used = (*COMMON, *suite.packages, *method.packages)
                 packages = {name: _version(name) for name in used}
                 found.add({**line, "about": {**about, **packages}})
