@@ -201,8 +201,8 @@ def test_the_report_keeps_losing_cells(tmp_path):
     # Over 5 seeds, 0 to 4 are added: the mean is 2, the standard error sqrt(2.5 / 5).
     assert "| x | 5.0 ± 0.7 | 1.5 ± 0.5 |" in text
     assert "| y | 7.0 ± 0.7 | 6.5 ± 0.5 |" in text
-    # The differences are 3.5 and 0.5.
-    assert "| peer | 4.0 ± 0.4 | 0.5 ± 0.0 | 2.00 | 2.0 ± 1.5 | 2 of 2 |" in text
+    # On the two seeds that both have, the differences are 2 and -1.
+    assert "| peer | 4.0 ± 0.4 | 0.5 ± 0.0 | 2.00 | 0.5 ± 1.5 | 1 of 2 |" in text
     assert "vaefast 5, peer 2" in text and "cpu a test" in text
     line = {"cell": "x", "method": "peer", "figure": "score", "mean": 1.5, "standard_error": 0.5}
     assert {**line, "seeds": 2} in suite.overview(made, found)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import warnings
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import child
+from benchmarks import child, memory
 
 from . import data
 from .data import Floats, Integers
@@ -166,13 +165,13 @@ def _measure_here(cell: str, seed: int, method: Method) -> dict[str, float | Non
     method.run(tiny, tiny, 0)  # imports what it needs, so that the time does not include that
     with timed() as figures:
         answer = method.run(train, test, seed)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = memory.status()["VmHWM"]
     found = KMeans(len(counts.rates), n_init=10, random_state=0).fit_predict(answer.codes)
     return {
         **figures,
         "log-likelihood": answer.likelihood,
         "recovery": float(adjusted_rand_score(test.groups, found)),
-        "peak memory": kilobytes / 1000,
+        "peak memory": peak / memory.MB,
     }
 
 

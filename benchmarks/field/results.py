@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,30 +47,33 @@ class Results:
             file.write("\n" * self._unfinished + json.dumps(line) + "\n")
         self._unfinished = False
 
-    def values(self, cell: str, method: str, figure: str) -> list[float]:
-        """Return a figure of a method in a cell, one value per finished seed."""
-        found = sorted(key for key in self.lines if key[0] == cell and key[2] == method)
-        figures = [self.lines[key]["figures"] for key in found if key in self]
-        return [each[figure] for each in figures if each.get(figure) is not None]
+    def values(self, cell: str, method: str, figure: str) -> dict[int, float]:
+        """Return a figure of a method in a cell, by seed."""
+        return {
+            key[1]: line["figures"][figure]
+            for key, line in sorted(self.lines.items())
+            if key[0] == cell and key[2] == method and key in self
+            if line["figures"].get(figure) is not None
+        }
 
     def errors(self) -> dict[Key, str]:
         """Return the errors of the measurements that failed."""
         return {key: line["error"] for key, line in self.lines.items() if "error" in line}
 
 
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+def mean_and_error(values: Collection[float]) -> tuple[float, float]:
     """Return a mean and its standard error, which is NaN for a single value."""
     n = len(values)
-    error = float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    return float(np.mean(values)), error
+    error = float(np.std(list(values), ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    return float(np.mean(list(values))), error
 
 
-def mean_over_cells(cells: Sequence[Sequence[float]]) -> tuple[float, float]:
+def mean_over_cells(cells: Sequence[Collection[float]]) -> tuple[float, float]:
     """Return the mean over cells of the means over seeds, and its standard error over seeds.
 
     Parameters
     ----------
-    cells : sequence of sequences of float
+    cells : sequence of collections of float
         The values of the seeds, cell by cell.
     """
     means, errors = zip(*map(mean_and_error, cells), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -155,7 +155,7 @@ def overview(suite: Suite, found: Results) -> list[dict[str, Any]]:
                 for figure in suite.figures:
                     values = found.values(cell, method.name, figure.name)
                     if values:
-                        mean, error = results.mean_and_error(values)
+                        mean, error = results.mean_and_error(values.values())
                         answer.append(
                             {
                                 "cell": cell,
@@ -175,7 +175,7 @@ def _summary(suite: Suite, found: Results, group: str, cells: Sequence[str]) -> 
     assert first.higher is not None
     means = {
         method.name: {
-            cell: results.mean_and_error(values)[0]
+            cell: results.mean_and_error(values.values())[0]
             for cell in cells
             if (values := found.values(cell, method.name, first.name))
         }
@@ -198,10 +198,10 @@ def _summary(suite: Suite, found: Results, group: str, cells: Sequence[str]) -> 
         row = [name]
         for figure in suite.figures:
             every = [found.values(cell, name, figure.name) for cell in started]
-            row.append(_cell([each for each in every if each], figure))
+            row.append(_cell([each.values() for each in every if each], figure))
         row.append(f"{mean_ranks[name]:.2f}")
         if against:
-            row += _difference(means[OURS], means[name], first) if name != OURS else ["", ""]
+            row += _difference(found, started, name, first) if name != OURS else ["", ""]
         rows.append(row)
     lines += [results.markdown(columns, rows), ""]
     for name, each in means.items():
@@ -210,13 +210,22 @@ def _summary(suite: Suite, found: Results, group: str, cells: Sequence[str]) -> 
     return lines
 
 
-def _cell(cells: Sequence[Sequence[float]], figure: Figure) -> str:
+def _cell(cells: Sequence[Collection[float]], figure: Figure) -> str:
     return results.with_error(*results.mean_over_cells(cells), figure.digits) if cells else ""
 
 
-def _difference(ours: results.Scores, theirs: results.Scores, figure: Figure) -> list[str]:
-    """Return the mean difference with its standard error over cells, and the cells we lead."""
-    differences = [ours[cell] - theirs[cell] for cell in ours if cell in theirs]
+def _difference(found: Results, cells: Sequence[str], name: str, figure: Figure) -> list[str]:
+    """Return our mean lead with its standard error over cells, and the cells in which we lead.
+
+    In a cell, the seeds that both methods have are compared.
+    """
+    differences = []
+    for cell in cells:
+        ours, theirs = (found.values(cell, method, figure.name) for method in (OURS, name))
+        both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+        differences += [results.mean_and_error(both)[0]] if both else []
+    if not differences:
+        return ["", ""]
     ahead = sum((each > 0) == figure.higher for each in differences if each != 0)
     mean, error = results.mean_and_error(differences)
     return [results.with_error(mean, error, figure.digits), f"{ahead} of {len(differences)}"]
@@ -233,7 +242,9 @@ def _matrix(suite: Suite, found: Results, figure: Figure) -> list[str]:
     for cell in [cell for cells in suite.groups.values() for cell in cells]:
         values = [found.values(cell, method, figure.name) for method in methods]
         if any(values):
-            rows.append([cell, *(_cell([each] if each else [], figure) for each in values)])
+            rows.append(
+                [cell, *(_cell([each.values()] if each else [], figure) for each in values)]
+            )
     better = {True: ", higher is better", False: ", lower is better", None: ""}[figure.higher]
     if not rows:
         return []
