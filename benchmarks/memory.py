@@ -125,7 +125,7 @@ def _fill(X: npt.NDArray[Any]) -> None:
 # --- In the process that is measured --------------------------------------------------------------
 
 
-def _status() -> dict[str, int]:
+def status() -> dict[str, int]:
     """Return the fields of /proc/self/status in bytes.
 
     VmHWM is the peak of the process. RssAnon is its present memory without pages of files. The peak
@@ -141,7 +141,7 @@ def _main(kind: str, rows: str, features: str, dtype: str, *of_map: str) -> dict
 
     from vaefast import VAE
 
-    before = _status()["VmHWM"]
+    before = status()["VmHWM"]
     X: npt.NDArray[Any]
     if of_map:
         path, limit = of_map
@@ -151,14 +151,14 @@ def _main(kind: str, rows: str, features: str, dtype: str, *of_map: str) -> dict
     else:
         X = np.empty((int(rows), int(features)), dtype)
         _fill(X)
-    own = [_status()["RssAnon"]]
+    own = [status()["RssAnon"]]
     # The array trains the default net. The map has many more rows and trains a narrow net, to save
     # time.
     hidden, size = ((16,), 1024) if of_map else ((256,), 128)
     vae = VAE(hidden_layer_sizes=hidden, batch_size=size, epochs=1, random_state=0, verbose=False)
-    vae.fit(X, callbacks=[lambda *_: own.append(_status()["RssAnon"])])
-    own.append(_status()["RssAnon"])
-    peak = _status()["VmHWM"]
+    vae.fit(X, callbacks=[lambda *_: own.append(status()["RssAnon"])])
+    own.append(status()["RssAnon"])
+    peak = status()["VmHWM"]
     return {
         "before": before,
         "peak": peak,

@@ -1,0 +1,1 @@
+"""vaefast beside other packages, task by task: `python -m benchmarks.field --help`."""
