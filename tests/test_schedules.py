@@ -431,7 +431,7 @@ def test_the_command_line_takes_schedules(monkeypatch):
     monkeypatch.setattr("vaefast.cli.train.VAE", catch)
     args = ["train", "--beta", "linear:10", "--learning-rate", "cosine:1e-3:warmup=5"]
     CliRunner().invoke(cli.main, args)
-    assert given == {"beta": LinearWarmup(10), "learning_rate": Cosine(1e-3, warmup=5)}
+    assert (given["beta"], given["learning_rate"]) == (LinearWarmup(10), Cosine(1e-3, warmup=5))
     result = CliRunner().invoke(cli.main, ["train", "--beta", "lineal:10"])
     assert result.exit_code == 2
     assert "there are linear, sigmoid, cyclical." in " ".join(result.output.split())

@@ -170,8 +170,8 @@ def test_columns_far_from_unit_variance_are_named(likelihood, factor):
     X[:, 2] *= factor
     with pytest.warns(UserWarning, match=r"column 2 \(mean .*, sd .*standardize=True") as caught:
         small(likelihood=likelihood).fit(X)
-    assert len(caught) == 1
-    assert "column 1" not in str(caught[0].message)
+    (message,) = [str(w.message) for w in caught if "far from" in str(w.message)]
+    assert "column 1" not in message
 
 
 def test_only_real_valued_columns_need_a_scale():
