@@ -26,6 +26,7 @@ from benchmarks.field import (  # noqa: E402
     features,
     gaps,
     mixed,
+    report,
     results,
     suite,
     tables,
@@ -187,16 +188,16 @@ def test_a_method_that_fails_is_reported_and_tried_again(tmp_path):
 
     path = tmp_path / "made-up.jsonl"
     run(replace(made, measure=fail), Results(path), seeds=1)
-    assert "peer failed in x, seed 0: ValueError: no luck" in suite.report(made, Results(path))
+    assert "peer failed in x, seeds 0: ValueError: no luck" in report.report(made, Results(path))
     run(made, Results(path), seeds=1)
-    assert "failed" not in suite.report(made, Results(path))
+    assert "failed" not in report.report(made, Results(path))
 
 
 def test_the_report_keeps_losing_cells(tmp_path):
     made = made_up_suite([])
     found = Results(tmp_path / "made-up.jsonl")
     run(made, found)
-    text = suite.report(made, found)
+    text = report.report(made, found)
     assert "### Both, 2 of 2 cells" in text
     # Over 5 seeds, 0 to 4 are added: the mean is 2, the standard error sqrt(2.5 / 5).
     assert "| x | 5.0 ± 0.7 | 1.5 ± 0.5 |" in text
@@ -205,7 +206,7 @@ def test_the_report_keeps_losing_cells(tmp_path):
     assert "| peer | 4.0 ± 0.4 | 0.5 ± 0.0 | 2.00 | 0.5 ± 1.5 | 1 of 2 |" in text
     assert "vaefast 5, peer 2" in text and "cpu a test" in text
     line = {"cell": "x", "method": "peer", "figure": "score", "mean": 1.5, "standard_error": 0.5}
-    assert {**line, "seeds": 2} in suite.overview(made, found)
+    assert {**line, "seeds": 2} in report.overview(made, found)
 
 
 def test_a_method_without_all_cells_is_left_out_of_the_summary(tmp_path):
@@ -213,7 +214,7 @@ def test_a_method_without_all_cells_is_left_out_of_the_summary(tmp_path):
     found = Results(tmp_path / "made-up.jsonl")
     suite.run(made, found, ["x", "y"], made.methods[:1], 1, {}, print)
     suite.run(made, found, ["x"], made.methods[1:], 1, {}, print)
-    assert "peer has finished 1 of these cells." in suite.report(made, found)
+    assert "peer has finished 1 of these cells." in report.report(made, found)
 
 
 # ------------------------------------------------------------------ the suites

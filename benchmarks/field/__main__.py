@@ -68,6 +68,7 @@ def main(
     from benchmarks.report import environment
     from vaefast import __version__
 
+    from . import report
     from . import suite as suites
     from .results import Results
 
@@ -110,9 +111,9 @@ def main(
         raise click.ClickException(str(error)) from None
     if not found.lines:
         raise click.ClickException("there is nothing to report: no method was measured")
-    text = suites.report(suite, found)
+    text = report.report(suite, found)
     (out / f"{name}.md").write_text(text + "\n")
-    (out / f"{name}.json").write_text(json.dumps(suites.overview(suite, found), indent=1) + "\n")
+    (out / f"{name}.json").write_text(json.dumps(report.overview(suite, found), indent=1) + "\n")
     click.echo(f"\n{text}\n\n{out / name}.jsonl, .json, .md")
 
 

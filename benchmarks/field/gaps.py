@@ -33,9 +33,17 @@ ROWS = 10_000
 
 
 def vaefast(frame: Any, seed: int) -> Any:
-    from vaefast import VAEImputer  # type: ignore[attr-defined]
+    """Fill numbers with `VAEImputer`, and a table that also has categories as the guide does."""
+    from vaefast import VAE, VAEImputer  # type: ignore[attr-defined]
+    from vaefast.tables import Table
 
-    return VAEImputer(random_state=seed).fit(frame).transform(frame)
+    if all(_is_number(column) for _, column in frame.items()):
+        return VAEImputer(random_state=seed).fit(frame).transform(frame)
+    table = Table.learn(frame)
+    rows = table.encode(frame)
+    own: dict[str, Any] = {"epochs": "auto", "random_state": seed, "verbose": False}
+    vae = VAE(likelihood=table.columns, missing="mask", **own).fit(rows)
+    return table.decode(vae.impute(rows))
 
 
 def _encoded(fill: Callable[[Floats, int], Any]) -> Filler:

@@ -20,7 +20,11 @@ REFERENCE = "training rows"
 def vaefast(train: Any, seed: int) -> Any:
     from vaefast import Synthesizer  # type: ignore[attr-defined]
 
-    return Synthesizer(random_state=seed).fit(train).sample(len(train), random_state=seed)
+    return (
+        Synthesizer(random_state=seed, verbose=False)
+        .fit(train)
+        .sample(len(train), random_state=seed)
+    )
 
 
 def training_rows(train: Any, seed: int) -> Any:
