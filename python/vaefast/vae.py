@@ -94,9 +94,10 @@ class VAE(Transformer):
         Whether the network sees the columns of gaussian, laplace and student_t likelihoods with
         mean 0 and standard deviation 1 over the rows of the fit. Everything in and out keeps the
         user's units: rows, a sigma that is a number, and scores in nats, which include the
-        logarithms of the standard deviations. Missing values are ignored, and constant columns
-        stay as they are. A sigma that is learned, and denoising noise, are relative to the
-        standard deviation of each column.
+        logarithms of the standard deviations. Missing values are ignored, and the network sees a
+        constant column as 0. A sigma that is learned, and denoising noise, are relative to the
+        standard deviation of each column. Means and standard deviations stay those of the first
+        call of `partial_fit`. A model without a column of these likelihoods can't standardize.
     conditional : bool, default=False
         Whether the encoder and the decoder also see y: labels, or numbers.
     objective : str, default="elbo"
@@ -349,6 +350,8 @@ class VAE(Transformer):
 
         The current values of learning_rate, beta, capacity, batch_size and verbose apply; every
         other parameter keeps the value of the first fit. A schedule continues from the epochs done.
+        With standardize=True, the rows of the first call set the means and the standard deviations
+        for good: pass rows that represent the data, at least 2.
 
         Parameters
         ----------
@@ -412,6 +415,11 @@ class VAE(Transformer):
         seed = seed_from(self.random_state)
         params = {name: getattr(self, name) for name in parameter_names(VAE)}
         reader, rows = Reader.learn(params, *data)
+        if not whole and reader.standardization is not None and len(rows) < 2:
+            raise ValueError(
+                "standardize=True takes means and standard deviations from the rows of the first "
+                "partial_fit: it needs at least 2 rows, and better all kinds of them, got 1"
+            )
         watched = _validation_rows(validation, reader)
         choice = choose(
             params,
