@@ -646,8 +646,8 @@ class VAE(Transformer):
         Returns
         -------
         ndarray of shape (n, d) or images
-            X with its missing values filled; known values keep their bits. float64 if X is float64,
-            else float32.
+            X with its missing values filled; known values keep their bits. float32 if that holds
+            all numbers of the types in X, such as float32 and bytes, else float64.
 
         Raises
         ------
