@@ -350,8 +350,9 @@ class VAE(Transformer):
 
         The current values of learning_rate, beta, capacity, batch_size and verbose apply; every
         other parameter keeps the value of the first fit. A schedule continues from the epochs done.
-        With standardize=True, the rows of the first call set the means and the standard deviations
-        for good: pass rows that represent the data, at least 2.
+        The codes that `sample` draws from are those of up to 2,048 rows of this call and of earlier
+        ones, which fade. With standardize=True, the rows of the first call set the means and the
+        standard deviations for good: pass rows that represent the data, at least 2.
 
         Parameters
         ----------
@@ -680,17 +681,20 @@ class VAE(Transformer):
             Condition of a conditional model: one for all rows, as in sample(8, y=3), or one each.
         temperature : float, default=1.0
             Factor of the spread of the codes. Rows are more typical and more alike below 1 and
-            stranger above it; 0 is the centre of the latent space, or those of the mixture.
+            stranger above it; 0 gives the mean of the distribution, or of a component of the
+            mixture. The noise of second_stage scales too.
         draw : bool, default=False
             Whether to draw each row from p(x|z), for tables and counts, instead of returning
             E[x|z].
         prior : {"prior", "gaussian", "mixture", "second_stage"} or None, default=None
-            Distribution of the codes: prior, the standard normal; or one that is fitted to codes of
-            the rows of the fit at its first use, which takes about a second. gaussian has their
-            mean and covariance; mixture consists of up to 32 Gaussians; second_stage is another VAE
-            (Dai & Wipf 2019). They avoid places of the latent space that the decoder never saw. A
-            conditional model fits them to the codes of all conditions together. None is mixture, or
-            prior for a model from a file of an earlier version, which holds no codes.
+            Distribution of the codes: prior, the standard normal; or a distribution that is fitted,
+            at its first use, to codes of the training rows, which takes a second or two. gaussian
+            has their mean and covariance; mixture consists of up to 32 Gaussians; second_stage is
+            another VAE (Dai & Wipf 2019). They avoid places of the latent space that the decoder
+            never saw. A conditional model fits them to the codes of all conditions together. None
+            is mixture, or prior for a model without codes: from a file of an earlier version, or
+            after `model_.set_weights`. For prior, gaussian and mixture without draw, more rows from
+            the same seed begin with the same ones.
 
         Returns
         -------
