@@ -130,7 +130,8 @@ class Mixture:
             z = (codes @ whiteners[part].reshape(-1, d).T).reshape(len(codes), -1, d)
             z -= np.einsum("kij,kj->ki", whiteners[part], self.means[part])
             found[:, part] = -0.5 * np.einsum("nkd,nkd->nk", z, z)
-        return found + np.log(self.shares) - volumes - 0.5 * d * np.log(2 * np.pi)
+        found += np.log(self.shares) - volumes - 0.5 * d * np.log(2 * np.pi)
+        return found
 
     def log_density(self, codes: Array) -> Array:
         """Return log p of each code, nats."""
