@@ -21,8 +21,8 @@ from ..tables.series import Series
 from .columns import CLOCK, COMMA, NUMBER, SIGNED, THOUSANDS
 from .frames import read_frame
 
-# Texts are names or remarks if more than MANY differ, and at least half of the cells. More than FEW
-# is enough if all cells differ, or if most cells are numbers.
+# Texts are names or remarks if more than MANY differ, and at least half of the cells. FEW is enough
+# if all cells differ, or if most cells are numbers.
 MANY, FEW = 50, 10
 SHOWN = 8  # names that one line lists
 
