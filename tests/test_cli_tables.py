@@ -86,7 +86,8 @@ def test_train_learns_a_table_without_options(folder: Path):
     assert "108 rows of 8 columns, 12 for the test\n" in output
     assert (
         "Table numbers größe, children, price; categories city; booleans member; "
-        "dates since, seen; one value planet\n"
+        "dates since, seen; one value planet; "
+        "60 missing: größe 10 %, city 10 %, member 10 %, children 10 %, since 10 %\n"
     ) in output
     vae = vaefast.load("run")
     assert vae.table_ == Table.learn(
@@ -170,17 +171,19 @@ def test_names_are_left_out_by_drop():
     frame["full name"] = [f"Person {i}" for i in range(N)]
     frame["nothing"] = None
     frame["weight"] = [str(i / 4) for i in range(N - 1)] + ["80 kg"]
+    frame["age"] = [str(18 + i % 30) for i in range(N - 1)] + ["unknown"]
     frame.to_csv("people.csv", index=False)
     message = fail("train", "people.csv")
-    assert "column 'full name' has 120 different values" in message
+    assert "column 'full name' is text such as 'Person 0', with 120 different values" in message
+    assert "column 'age' is text, because row 119 holds 'unknown'" in message
     assert "column 'nothing' holds missing values only" in message
     assert "column 'weight' is text, because row 119 holds '80 kg'" in message
-    drop = ["--drop", "full name", "--drop", "nothing", "--drop", "weight"]
-    assert "--drop 'full name' --drop nothing --drop weight" in message
+    drop = ["--drop", "full name", "--drop", "nothing", "--drop", "weight", "--drop", "age"]
+    assert "--drop 'full name' --drop nothing --drop weight --drop age" in message
     output = succeed("train", "people.csv", *drop, "--out", "run", *SMALL)
     assert "Note: column 'id' counts row by row; --drop id leaves it out" in output
     output = succeed("score", "run", "people.csv")
-    assert "did not learn these columns of people.csv: full name, nothing, weight" in output
+    assert "did not learn these columns of people.csv: full name, nothing, weight, age" in output
     succeed("impute", "run", "people.csv")
     rows = read_csv(Path("imputed.csv"))
     assert list(rows[0]) == list(frame)
@@ -196,7 +199,7 @@ def test_a_text_of_many_values_is_no_category(n: int, kinds: int, learned: int):
     if learned:
         succeed("train", "data.csv", "--out", "run", *SMALL)
     else:
-        message = f"column 'name' has {kinds} different values"
+        message = f"column 'name' is text such as 'name 0', with {kinds} different values"
         assert message in fail("train", "data.csv", "--out", "run")
 
 
@@ -266,7 +269,7 @@ def test_codes_and_scores_are_written_to_any_format(folder: Path):
     codes = vae.transform(vae.table_.encode(people()))
     succeed("encode", run, data, "--out", "codes.parquet")
     frame = pandas.read_parquet("codes.parquet")
-    assert list(frame) == ["vae0", "vae1"]
+    assert list(frame) == [f"vae{i}" for i in range(codes.shape[1])]
     np.testing.assert_array_equal(frame.to_numpy(), codes)
     succeed("score", run, data, "--out", "scores.parquet")
     assert list(pandas.read_parquet("scores.parquet")) == ["row", "score"]
@@ -355,7 +358,10 @@ def test_a_file_without_a_header():
         ("a,b\n1,x\n2\n", "line 3: expected 2 values, got 1"),
         ("a,b\nx,1\nx,1\n", "every column has one value only"),
         ("a,b\n1,\n2,NA\n", "missing values only. Leave such columns out: --drop b"),
-        ('a,b\n1,"1,5"\n2,"2,5"\n', "column 'b' holds numbers with a comma, such as '1,5'"),
+        ('a,b\n1,"1,5"\n2,"2,5"\n', "column 'b' is text such as '1,5' in row 0: write numbers"),
+        ('a,b\n1,950\n2,"9,676"\n', "such as '9,676' in row 1: write numbers without thousands"),
+        ("a;b\n1;5.123,45\n2;1,5\n", "such as '5.123,45' in row 0: write numbers without"),
+        ("a,b,\n1,x,\n2,y,\n", "column 3 has no name in the header. (If all lines end in ','"),
         ("a,b\n1,01/02/2024\n2,02/03/2024\n", "column 'b' holds dates such as '01/02/2024'"),
         ("a,b\n1,inf\n2,3\n", "column 'b', row 0: expected a finite number"),
         ('a,b\n1,"x\n1,y\n', "EOF inside string"),
@@ -366,6 +372,66 @@ def test_errors_name_the_file_and_the_problem(text: str, message: str):
     said = fail("train", "data.csv")
     assert said.startswith("Error: data.csv") and message in said
     assert names(Path()) == {"data.csv"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        ("${}.10", "write numbers without units and signs"),
+        ("{}.5%", "write numbers without units and signs"),
+        ("08:{}", "write times as numbers, such as hours"),
+    ],
+)
+def test_numbers_that_cells_hide_are_named(cell: str, advice: str):
+    rows = [f"{i % 7},{cell.format(10 + i % 30)}" for i in range(N)]
+    Path("data.csv").write_text("\n".join(["n,price", *rows, ""]))
+    first = cell.format(10)
+    assert f"column 'price' is text such as {first!r} in row 0: {advice}" in fail(
+        "train", "data.csv"
+    )
+
+
+def test_a_category_may_have_numbers_among_its_names():
+    assert columns_of("x,size\n" + "1.5,1\n2.5,2\n3,3\n4,4+\n" * 10)["size"] == "category"
+
+
+def test_blanks_around_a_gap_do_not_count():
+    assert columns_of("x,y\n1.5,1\nNA ,2\n 2.5 ,\t\n3, null \n") == {"x": "number", "y": "integer"}
+
+
+def test_a_file_in_another_encoding_says_what_to_do():
+    Path("data.csv").write_bytes("a,b\n1,größe\n2,x\n".encode("latin-1"))
+    message = fail("train", "data.csv")
+    assert "data.csv: not UTF-8 text" in message and message.rstrip().endswith("save it as UTF-8")
+
+
+@pytest.mark.parametrize("day_first", [False, True])
+def test_later_files_have_the_order_of_day_and_month_of_the_training(day_first: bool):
+    form = "%d/%m/%Y" if day_first else "%m/%d/%Y"
+    days = pandas.date_range("2024-01-01", periods=60)
+    text = "".join(f"{day.strftime(form)},{i * i}\n" for i, day in enumerate(days))
+    assert columns_of("since,x\n" + text) == {"since": "date", "x": "integer"}
+    Path("later.csv").write_text("since,x\n02/01/2024,1\n01/03/2024,4\n")  # it shows no order
+    succeed("encode", "run", "later.csv", "--out", "later.npy")
+    dates = ["2024-01-02", "2024-03-01"] if day_first else ["2024-02-01", "2024-01-03"]
+    Path("iso.csv").write_text("since,x\n{},1\n{},4\n".format(*dates))
+    succeed("encode", "run", "iso.csv", "--out", "iso.npy")
+    np.testing.assert_array_equal(np.load("later.npy"), np.load("iso.npy"))
+    other = "12/31/2024" if day_first else "31/12/2024"
+    Path("other.csv").write_text(f"since,x\n{other},1\n")
+    message = fail("score", "run", "other.csv")
+    assert f"do not begin with the {'day' if day_first else 'month'}, such as {other!r}" in message
+
+
+def test_columns_that_are_not_learned_are_not_read():
+    rows = "".join(f"{i / 3},01/02/2024\n" for i in range(40))
+    Path("data.csv").write_text("x,when\n" + rows)
+    assert "cannot be told apart" in fail("train", "data.csv")
+    succeed("train", "data.csv", "--drop", "when", "--out", "run", "--missing", "mask", *SMALL)
+    Path("gaps.csv").write_text("x,when,note\n1,01/02/2024,007\n,02/03/2024,1e3\n")
+    succeed("impute", "run", "gaps.csv")
+    last = read_csv(Path("imputed.csv"))[1]
+    assert last["when"] == "02/03/2024" and last["note"] == "1e3" and last["x"]
 
 
 def test_a_damaged_parquet_file_is_named():

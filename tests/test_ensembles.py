@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from vaefast import VAE, DivergenceError
+from vaefast import VAE, DivergenceError, from_bytes
 from vaefast.ensembles import fit_all, run_side_by_side
+from vaefast.errors import NotFittedError
 
 X = np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32)
 
@@ -29,6 +30,18 @@ def test_models_are_fitted_in_place_and_keep_their_parameters():
     assert [vae.random_state for vae in fitted] == list(range(5))
     assert all(vae.n_threads == 2 and vae.verbose for vae in fitted)
     assert fitted[0].model_.core.n_threads == 2
+    loaded = from_bytes(fitted[3].to_bytes())
+    assert (loaded.verbose, loaded.n_threads, loaded.random_state) == (True, 2, 3)
+
+
+def test_a_checkpoint_of_several_models_is_refused(tmp_path):
+    given = models(2)
+    with pytest.raises(ValueError, match="checkpoint= is the file of one training"):
+        fit_all(given, X, checkpoint=tmp_path / "state.safetensors")
+    with pytest.raises(NotFittedError):
+        given[0].transform(X)
+    fitted = fit_all(given, X, checkpoint=None, callbacks=None)
+    assert [vae.n_iter_ for vae in fitted] == [3, 3]
 
 
 def test_models_that_share_a_generator_differ_and_repeat():

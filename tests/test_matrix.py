@@ -140,8 +140,28 @@ def test_float64_stays_float64_where_gaps_are_filled():
         filled = vae.fit(frame).impute(frame)
         assert filled.dtype == np.float64
         assert (filled[::2, 0] == 1 / 3).all() and (filled[1::2, 1] == 1 / 3).all()
-    mixed = pa.table({"a": third, "b": pa.array(third[::-1], pa.float32())})
-    assert vae.fit(mixed).impute(mixed).dtype == np.float32
+    small = pa.table({"a": pa.array(third, pa.float32()), "b": pa.array([1, 2] * 10, pa.uint8())})
+    assert vae.fit(small).impute(small).dtype == np.float32
+
+
+@pytest.mark.parametrize("make", [*MAKERS, "array", "objects"])
+def test_known_values_keep_their_bits_among_columns_of_several_types(make):
+    n = 20
+    numbers = {
+        "third": np.where(np.arange(n) % 2, np.nan, 1 / 3),
+        "id": np.arange(n) * 3_000_000 + 1,
+        "single": np.linspace(0, 1, n, dtype=np.float32),
+        "year": np.full(n, 2020, np.int16),
+    }
+    rows = np.stack(list(numbers.values()), axis=1)
+    special = {"array": rows, "objects": np.where(np.isnan(rows), None, rows)}
+    data = special[make] if make in special else MAKERS[make](numbers)
+    vae = VAE(1, (4,), likelihood="gaussian", epochs=1, missing="mask", verbose=False)
+    filled = vae.set_params(standardize=True).fit(data).impute(data)
+    assert filled.dtype == np.float64
+    np.testing.assert_array_equal(filled[::2], rows[::2])
+    np.testing.assert_array_equal(filled[:, 1:], rows[:, 1:])
+    assert np.isfinite(filled).all()
 
 
 TOWNS = ["Oslo", "Rome"]

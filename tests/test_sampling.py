@@ -1,6 +1,7 @@
 """Codes of new rows: the prior, and distributions that are fitted to the codes of the fit."""
 
 import base64
+import threading
 
 import numpy as np
 import pytest
@@ -105,6 +106,68 @@ def test_more_training_fits_the_prior_anew():
     fresh.partial_fit(X)
     fresh.sample(1, 0)
     assert fresh.model_.priors["mixture"] is not before
+
+
+def test_codes_of_earlier_batches_stay():
+    vae = VAE(2, (8,), likelihood="gaussian", random_state=0, verbose=False)
+    for rows in (X[GROUPS == 0], X[GROUPS == 1], X[GROUPS == 2]):
+        vae.partial_fit(rows)
+    assert len(vae.model_.posteriors.mu) == len(X)
+    again = vaefast.from_bytes(vae.to_bytes(training=True))
+    rows = np.repeat(X[GROUPS == 1], 20, axis=0)  # 4,000: many more than are kept
+    for model in (vae, again):
+        model.partial_fit(rows[:2_000])
+    mu = vae.model_.posteriors.mu
+    assert len(mu) == 2_048
+    np.testing.assert_array_equal(again.model_.posteriors.mu, mu)
+    now = vae.transform(rows[:2_000])
+    fresh = (np.abs(mu[:, None] - np.unique(now, axis=0)).max(axis=2).min(axis=1) == 0).mean()
+    assert 0.7 < fresh < 0.85  # 2,000 of 2,600 rows
+    vae.partial_fit(np.tile(rows, (10, 1)))
+    now = np.unique(vae.transform(rows), axis=0)
+    fresh = (np.abs(vae.model_.posteriors.mu[:, None] - now).max(axis=2).min(axis=1) == 0).mean()
+    assert fresh > 0.9  # old ones fade
+
+
+def test_a_whole_fit_starts_anew():
+    vae = fit(X, epochs=1)
+    assert len(vae.fit(X[:100]).model_.posteriors.mu) == 100
+
+
+def test_other_weights_have_no_codes(vae):
+    copy = vaefast.from_bytes(vae.to_bytes())
+    copy.sample(1, 0)
+    copy.model_.set_weights(copy.model_.weights())
+    assert copy.model_.posteriors is None and not copy.model_.priors
+    np.testing.assert_array_equal(copy.sample(3, 0), copy.sample(3, 0, prior="prior"))
+    with pytest.raises(ValueError, match="or its weights were replaced"):
+        copy.sample(3, 0, prior="gaussian")
+
+
+def test_early_stopping_keeps_codes_of_the_best_weights():
+    vae = fit(X[:500], epochs="auto")
+    codes = vae.model_.posteriors.mu
+    now = vae.transform(X[:500])
+    assert np.abs(codes[:, None] - now).max(axis=2).min(axis=1).max() < 1e-6
+
+
+@pytest.mark.parametrize("prior", ["prior", "gaussian", "mixture"])
+def test_more_rows_from_a_seed_begin_with_the_same_ones(prior, vae):
+    first, more = (vae.sample(n, 4, prior=prior) for n in (5, 50))
+    np.testing.assert_allclose(more[:5], first, rtol=1e-5, atol=1e-5)
+
+
+def test_samples_do_not_wait_for_training(vae):
+    copy = vaefast.from_bytes(vae.to_bytes())
+    drawn = []
+
+    def draw(model, record):
+        thread = threading.Thread(target=lambda: drawn.append(copy.sample(2, 0)), daemon=True)
+        thread.start()
+        thread.join(timeout=60)
+
+    copy.partial_fit(X, callbacks=[draw])
+    assert len(drawn) == 1 and np.isfinite(drawn[0]).all()
 
 
 def test_a_model_without_codes_draws_from_the_prior_only():

@@ -105,8 +105,40 @@ def test_only_real_valued_columns_that_vary_are_changed():
     rows = np.hstack([X[:, :2], constant, counts, X[:, 3:4] > 2e4]).astype(np.float32)
     columns = [("gaussian", 3), ("poisson", 1), ("bernoulli", 1)]
     units = fit(rows, standardize=True, likelihood=columns).model_.reader.standardization
-    np.testing.assert_allclose(units.means, [*rows[:, :2].mean(0, np.float64), 0, 0, 0], 1e-6)
+    np.testing.assert_allclose(units.means, [*rows[:, :2].mean(0, np.float64), 3.25, 0, 0], 1e-6)
     np.testing.assert_allclose(units.scales, [*rows[:, :2].std(0, dtype=float), 1, 1, 1], 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_the_network_sees_a_constant_as_0(dtype):
+    rows = rng.integers(0, 200, (300, 6)).astype(dtype)
+    raised = rows.copy()
+    rows[:, 2], raised[:, 2] = 0, 255 if dtype == np.uint8 else 1e7 + 1
+    models = [fit(data, standardize=True) for data in (rows, raised)]
+    for name, tensor in models[0].model_.weights().items():
+        np.testing.assert_array_equal(tensor, models[1].model_.weights()[name], err_msg=name)
+    np.testing.assert_array_equal(
+        *(m.score(d) for m, d in zip(models, (rows, raised), strict=True))
+    )
+    constant = models[1].reconstruct(raised)[:, 2]
+    np.testing.assert_allclose(constant, 1 if dtype == np.uint8 else 1e7 + 1, atol=2)
+
+
+def test_the_first_partial_fit_sets_the_units_and_needs_two_rows():
+    vae = VAE(**SETTINGS, standardize=True)
+    with pytest.raises(ValueError, match="first partial_fit: it needs at least 2 rows"):
+        vae.partial_fit(X[:1])
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        vae.partial_fit(X[:3], sample_weight=[0, 1, 0])
+    units = vae.partial_fit(X[:50]).model_.reader.standardization
+    np.testing.assert_allclose(units.scales, X[:50].std(axis=0, dtype=float), 1e-6)
+    assert vae.partial_fit(X[50:51]).model_.reader.standardization is units
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", [("categorical", 4), ("poisson", 2)]])
+def test_a_model_without_real_valued_columns_does_not_standardize(likelihood):
+    with pytest.raises(ValueError, match="standardize=True is for .* gaussian, laplace, student_t"):
+        fit(np.eye(6), standardize=True, likelihood=likelihood)
 
 
 def test_missing_values_and_weights_count_as_they_should():

@@ -45,7 +45,7 @@ def parameter_names(cls: type) -> list[str]:
 class Estimator:
     """Base of estimators whose constructor only stores each argument under the same name."""
 
-    # Arguments by method that meta-estimators pass on at request only. They always pass X, and y to
+    # Arguments by method that meta-estimators pass on only on request. They always pass X, and y to
     # fit, partial_fit and score.
     _METADATA: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from copy import deepcopy
 from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
@@ -29,9 +30,9 @@ def fit_all(
 ) -> list[VAE]:
     """Fit several models on the same rows, side by side.
 
-    Each model trains on a single thread, and so many train at once as there are threads. Small nets
-    gain little from several threads of their own, so this takes a fraction of the time of one fit
-    after the other. The bits of each model are those of a fit alone.
+    Each model trains on a single thread, and as many models train at once as there are threads.
+    Small nets gain little from several threads of their own, so this takes a fraction of the time
+    of one fit after the other. The bits of each model are those of a fit alone.
 
     Parameters
     ----------
@@ -45,7 +46,8 @@ def fit_all(
         Number of models that train at once. The default is the number of CPUs that this process may
         use.
     **fit_params : object
-        Further arguments of `VAE.fit`, such as sample_weight.
+        Further arguments of `VAE.fit`, such as sample_weight. A checkpoint is refused, because it
+        belongs to one model.
 
     Returns
     -------
@@ -73,6 +75,11 @@ def fit_all(
         seed = seed_from(vae.random_state)  # here, because models may share a generator
         return lambda stop: _fit_alone(vae, X, y, seed, stop, dict(fit_params))
 
+    if fit_params.get("checkpoint") is not None:
+        raise ValueError(
+            "checkpoint= is the file of one training, but fit_all trains several models: leave it "
+            "out, or call fit(X, checkpoint=...) of each model with a path of its own"
+        )
     if len({id(vae) for vae in models}) < len(models):
         raise ValueError("a model occurs twice among the models: pass clones of it")
     return run_side_by_side([task_of(vae) for vae in models], n_threads)
@@ -105,10 +112,12 @@ def _fit_alone(
     vae: VAE, X: ArrayLike, y: Any, seed: int, stop: threading.Event, fit_params: dict[str, Any]
 ) -> VAE:
     """Fit a model on one thread and without a bar; end after an epoch once `stop` is set."""
-    callbacks = [*fit_params.pop("callbacks", ()), lambda vae, record: stop.is_set()]
+    callbacks = [*(fit_params.pop("callbacks", None) or ()), lambda vae, record: stop.is_set()]
     own = {name: getattr(vae, name) for name in ("n_threads", "verbose", "random_state")}
     vae.set_params(n_threads=1, verbose=False, random_state=seed)
     try:
-        return vae.fit(X, y, callbacks=callbacks, **fit_params)
+        vae.fit(X, y, callbacks=callbacks, **fit_params)
     finally:
         vae.set_params(**own)
+    vae.model_.params.update(deepcopy(own))  # `model_` has moved to the model's own threads
+    return vae

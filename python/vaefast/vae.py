@@ -94,9 +94,10 @@ class VAE(Transformer):
         Whether the network sees the columns of gaussian, laplace and student_t likelihoods with
         mean 0 and standard deviation 1 over the rows of the fit. Everything in and out keeps the
         user's units: rows, a sigma that is a number, and scores in nats, which include the
-        logarithms of the standard deviations. Missing values are ignored, and constant columns
-        stay as they are. A sigma that is learned, and denoising noise, are relative to the
-        standard deviation of each column.
+        logarithms of the standard deviations. Missing values are ignored, and the network sees a
+        constant column as 0. A sigma that is learned, and denoising noise, are relative to the
+        standard deviation of each column. Means and standard deviations stay those of the first
+        call of `partial_fit`. A model without a column of these likelihoods can't standardize.
     conditional : bool, default=False
         Whether the encoder and the decoder also see y: labels, or numbers.
     objective : str, default="elbo"
@@ -349,6 +350,9 @@ class VAE(Transformer):
 
         The current values of learning_rate, beta, capacity, batch_size and verbose apply; every
         other parameter keeps the value of the first fit. A schedule continues from the epochs done.
+        The codes that `sample` draws from are those of up to 2,048 rows of this call and of earlier
+        ones, which fade. With standardize=True, the rows of the first call set the means and the
+        standard deviations for good: pass rows that represent the data, at least 2.
 
         Parameters
         ----------
@@ -412,6 +416,11 @@ class VAE(Transformer):
         seed = seed_from(self.random_state)
         params = {name: getattr(self, name) for name in parameter_names(VAE)}
         reader, rows = Reader.learn(params, *data)
+        if not whole and reader.standardization is not None and len(rows) < 2:
+            raise ValueError(
+                "standardize=True takes means and standard deviations from the rows of the first "
+                "partial_fit: it needs at least 2 rows, and better all kinds of them, got 1"
+            )
         watched = _validation_rows(validation, reader)
         choice = choose(
             params,
@@ -638,8 +647,8 @@ class VAE(Transformer):
         Returns
         -------
         ndarray of shape (n, d) or images
-            X with its missing values filled; known values keep their bits. float64 if X is float64,
-            else float32.
+            X with its missing values filled; known values keep their bits. float32 if that holds
+            all numbers of the types in X, such as float32 and bytes, else float64.
 
         Raises
         ------
@@ -672,17 +681,20 @@ class VAE(Transformer):
             Condition of a conditional model: one for all rows, as in sample(8, y=3), or one each.
         temperature : float, default=1.0
             Factor of the spread of the codes. Rows are more typical and more alike below 1 and
-            stranger above it; 0 is the centre of the latent space, or those of the mixture.
+            stranger above it; 0 gives the mean of the distribution, or of a component of the
+            mixture. The noise of second_stage scales too.
         draw : bool, default=False
             Whether to draw each row from p(x|z), for tables and counts, instead of returning
             E[x|z].
         prior : {"prior", "gaussian", "mixture", "second_stage"} or None, default=None
-            Distribution of the codes: prior, the standard normal; or one that is fitted to codes of
-            the rows of the fit at its first use, which takes about a second. gaussian has their
-            mean and covariance; mixture consists of up to 32 Gaussians; second_stage is another VAE
-            (Dai & Wipf 2019). They avoid places of the latent space that the decoder never saw. A
-            conditional model fits them to the codes of all conditions together. None is mixture, or
-            prior for a model from a file of an earlier version, which holds no codes.
+            Distribution of the codes: prior, the standard normal; or a distribution that is fitted,
+            at its first use, to codes of the training rows, which takes a second or two. gaussian
+            has their mean and covariance; mixture consists of up to 32 Gaussians; second_stage is
+            another VAE (Dai & Wipf 2019). They avoid places of the latent space that the decoder
+            never saw. A conditional model fits them to the codes of all conditions together. None
+            is mixture, or prior for a model without codes: from a file of an earlier version, or
+            after `model_.set_weights`. For prior, gaussian and mixture without draw, more rows from
+            the same seed begin with the same ones.
 
         Returns
         -------

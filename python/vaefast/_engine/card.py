@@ -20,6 +20,7 @@ from .._input.pixels import is_image_shape, pixels_of, value_range
 from .building import count_weights, describe_net
 from .display import duration
 from .fitted import FittedModel
+from .priors import gaussian
 from .sampling import sample
 
 N_SAMPLES = 10
@@ -155,8 +156,13 @@ def _samples(model: FittedModel) -> str | None:
     elif conditions is not None:
         y = np.tile(conditions.means or np.zeros(conditions.width), (n, 1))
         caption = "samples at the means of y"
-    prior = None if model.posteriors is None else "gaussian"  # a mixture takes a second to fit
-    images = sample(model, n, np.random.default_rng(0), y, prior=prior).reshape(n, *shape)
+    rng = np.random.default_rng(0)
+    if model.posteriors is None:
+        images = sample(model, n, rng, y)
+    else:  # a Gaussian that the model does not keep: a mixture may take a second or two to fit
+        codes = gaussian(model.posteriors).draw(n, rng, temperature=1.0)
+        images = model.decode(codes, y)
+    images = images.reshape(n, *shape)
     if not np.isfinite(images).all():
         return None
     picture = _strip(pixels_of(images, value_range(images)))

@@ -65,7 +65,7 @@ class Display:
             say(f"{self._line()}, {duration(left)} left")
 
     def stop(self) -> None:
-        """Let the rows done be all there were: a bar that ends here is not one that failed."""
+        """End the bar as complete at the rows done so far."""
         self.total = self.done
         if self.bar is not None:
             self.bar.total = self.done
@@ -114,7 +114,7 @@ def duration(seconds: float) -> str:
 
 
 def _stderr() -> Any:
-    """Return stderr; None where there is none, or only an object that is not much of a file."""
+    """Return stderr; None where there is none, or only an object without isatty."""
     stream: Any = sys.stderr
     usable = hasattr(stream, "isatty") and not getattr(stream, "closed", False)
     return stream if usable else None

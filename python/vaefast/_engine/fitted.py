@@ -26,7 +26,7 @@ from ..tables import Table
 from .building import Params, Tensors, make_core, restore_core, start_at_mean_rates
 from .history import RECORD_KEYS, History
 from .importance import log_likelihood
-from .priors import Mixture, Posteriors, chosen_rows
+from .priors import Mixture, Posteriors, chosen_rows, places
 from .provenance import Provenance
 
 Floats = NDArray[np.float32]
@@ -159,7 +159,9 @@ class FittedModel:
         return self.core.tensors()
 
     def set_weights(self, tensors: Tensors) -> None:
-        """Replace the weights; the optimizer's moments stay.
+        """Replace the weights; the optimizer's moments stay, and codes of the old weights go.
+
+        `sample` then draws from the prior.
 
         Raises
         ------
@@ -167,10 +169,12 @@ class FittedModel:
             Names or shapes are not those of `weights`.
         """
         self.core.set_tensors(tensors)
+        self.posteriors, self.priors = None, {}
 
     def with_weights(self, tensors: Tensors) -> FittedModel:
-        """Return the same model with other weights and fresh moments."""
-        return replace(self, core=self._core_like(self.params, tensors))
+        """Return the same model with other weights, fresh moments and no codes."""
+        core = self._core_like(self.params, tensors)
+        return replace(self, core=core, posteriors=None, priors={})
 
     def use_threads(self, n_threads: int | None) -> None:
         """Work with another number of threads from now on; weights and moments stay.
@@ -245,12 +249,19 @@ class FittedModel:
         return np.where(np.isnan(known), guess, known).reshape(-1, *self.feature_shape)
 
     def keep_posteriors(self, rows: Rows) -> None:
-        """Keep the posteriors of some rows, for codes that are drawn like those of the fit."""
-        chosen = chosen_rows(rows)
+        """Keep the posteriors of some rows, beside those of earlier rows; see `places`."""
+        before = self.posteriors
+        stay, count = places(
+            0 if before is None else len(before.mu), len(rows), self.core.optimizer_steps
+        )
+        chosen = chosen_rows(rows, count)
         parts = [self.core.encode(rows[part]) for part in np.array_split(chosen, CHUNKS)]
         mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
         if self.deterministic:
             logvar = np.full_like(mu, -np.inf)
+        if before is not None:
+            mu = np.concatenate([before.mu[stay], mu])
+            logvar = np.concatenate([before.logvar[stay], logvar])
         self.posteriors, self.priors = Posteriors(mu, logvar), {}
 
     # ---------------------------------------------------------------- scores

@@ -1,4 +1,4 @@
-"""Distributions that new codes are drawn from: the prior, or what the codes of the fit are like.
+"""Distributions that new codes are drawn from, fitted to the codes of the training rows.
 
 A decoder knows the codes of its training rows, the aggregate posterior: the mean of q(z|x) over the
 rows. Where that differs from the prior, codes of the prior lie in places that the decoder never
@@ -18,9 +18,10 @@ Array = NDArray[np.float64]
 
 KEPT = 2_048  # rows whose posteriors a fit keeps, at most
 COMPONENTS = (1, 2, 4, 8, 16, 32)
-HELD_OUT = 5  # one code in so many chooses the number of components
-STEPS = 50  # of expectation maximization, at most
+HELD_OUT = 5  # every fifth row is held out to choose the number of components
+STEPS = 25  # of expectation maximization, at most
 GAIN = 1e-3  # nats per code, below which it ends
+BLOCK = 1 << 22  # numbers in one product of matrices: 32 MB
 FLOOR = 1e-3  # added to variances, in units of the codes' variance
 _SEED = 0  # of the fits: the same codes give the same distribution
 
@@ -45,14 +46,26 @@ class Posteriors:
         return self.mu[rows] + np.exp(self.logvar[rows].astype(np.float64) / 2) * noise
 
 
-def chosen_rows(rows: Rows) -> NDArray[np.int64]:
+def places(kept: int, n: int, seed: int) -> tuple[NDArray[np.int64], int]:
+    """Return which of the posteriors kept so far stay, and how many of n further rows join them.
+
+    The result is a uniform sample of both together. Posteriors of earlier calls count for no more
+    rows than there are of them: they fade as the encoder moves on.
+    """
+    rng = np.random.default_rng((_SEED, seed))
+    total = min(kept + n, KEPT)
+    stay = int(rng.hypergeometric(kept, n, total))
+    return np.sort(rng.choice(kept, stay, replace=False)), total - stay
+
+
+def chosen_rows(rows: Rows, count: int) -> NDArray[np.int64]:
     """Return the index of the rows whose posteriors are kept: a sample by their weights."""
     n, rng = len(rows), np.random.default_rng(_SEED)
     weights = rows.weights if isinstance(rows, RowData) else None
     if weights is not None:
         shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
-        return np.sort(rng.choice(n, min(n, KEPT), p=shares))
-    return np.sort(rng.choice(n, min(n, KEPT), replace=False))
+        return np.sort(rng.choice(n, count, p=shares))
+    return np.sort(rng.choice(n, count, replace=False))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,22 +108,29 @@ class Mixture:
         """Return the mixture of codes that belong to components by these shares, (n, k)."""
         sizes = share_of.sum(axis=0) + 1e-9
         means = share_of.T @ codes / sizes[:, None]
-        factors = np.empty((len(sizes), codes.shape[1], codes.shape[1]))
-        for k, mean in enumerate(means):
-            centred = codes - mean
-            covariance = (share_of[:, k, None] * centred).T @ centred / sizes[k]
-            factors[k] = np.linalg.cholesky(covariance + np.diag(floor))
-        return cls(sizes / sizes.sum(), means, factors)
+        centre = codes.mean(axis=0)  # near the means, so that few digits cancel
+        centred, shifts = codes - centre, means - centre
+        squares = np.empty((len(sizes), codes.shape[1], codes.shape[1]))
+        for part in _blocks(len(sizes), codes.size):
+            weighted = share_of[:, part, None] * centred[:, None]
+            squares[part] = (weighted.reshape(len(codes), -1).T @ centred).reshape(
+                -1, *squares.shape[1:]
+            )
+        squares /= sizes[:, None, None]
+        covariances = squares - shifts[:, :, None] * shifts[:, None] + np.diag(floor)
+        return cls(sizes / sizes.sum(), means, np.linalg.cholesky(covariances))
 
     def _log_joint(self, codes: Array) -> Array:
         """Return log p(component) + log p(code | component), (n, k)."""
-        found = np.empty((len(codes), len(self.shares)))
-        for k, (share, mean, factor) in enumerate(
-            zip(self.shares, self.means, self.factors, strict=True)
-        ):
-            z = (codes - mean) @ np.linalg.inv(factor).T
-            log_volume = np.log(np.diag(factor)).sum() + 0.5 * len(factor) * np.log(2 * np.pi)
-            found[:, k] = np.log(share) - log_volume - 0.5 * np.square(z).sum(axis=1)
+        k, d = self.means.shape
+        whiteners = np.linalg.inv(self.factors)
+        volumes = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
+        found = np.empty((len(codes), k))
+        for part in _blocks(k, codes.size):
+            z = (codes @ whiteners[part].reshape(-1, d).T).reshape(len(codes), -1, d)
+            z -= np.einsum("kij,kj->ki", whiteners[part], self.means[part])
+            found[:, part] = -0.5 * np.einsum("nkd,nkd->nk", z, z)
+        found += np.log(self.shares) - volumes - 0.5 * d * np.log(2 * np.pi)
         return found
 
     def log_density(self, codes: Array) -> Array:
@@ -123,8 +143,19 @@ class Mixture:
         chooser = np.random.default_rng(rng.integers(2**63))
         which = chooser.choice(len(self.shares), n, p=self.shares)
         noise = temperature * rng.standard_normal((n, self.means.shape[1]))
-        moved: Array = np.einsum("nij,nj->ni", self.factors[which], noise)
-        return self.means[which] + moved
+        codes: Array = self.means[which]
+        for k, factor in enumerate(self.factors):
+            codes[which == k] += noise[which == k] @ factor.T
+        return codes
+
+
+def _blocks(components: int, size: int) -> list[slice]:
+    """Return the components in parts that take one product of matrices each.
+
+    Few large products are faster than many small ones, above all where threads compete for CPUs.
+    """
+    step = max(1, BLOCK // size)
+    return [slice(first, first + step) for first in range(0, components, step)]
 
 
 def gaussian(posteriors: Posteriors) -> Mixture:
@@ -135,8 +166,8 @@ def gaussian(posteriors: Posteriors) -> Mixture:
 def mixture(posteriors: Posteriors) -> Mixture:
     """Return a mixture of Gaussians of the codes.
 
-    The number of components is the one of 1, 2, 4, ..., 32 that describes codes of held-out rows
-    best.
+    The number of components doubles from 1 up to 32 as long as that raises the density of codes of
+    held-out rows.
     """
     rng = np.random.default_rng(_SEED)
     order = rng.permutation(len(posteriors.mu))

@@ -1,4 +1,4 @@
-"""New rows: codes from a prior, or from what the codes of the fit are like, and their decoding."""
+"""New rows: codes of the prior, or of a distribution fitted to the codes of the training rows."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def draw_codes(
     n : int
     rng : Generator
     temperature : float
-        Factor of the distance of codes from the mean, or from the means of a mixture.
+        Factor of the distance of codes from the mean, or from the means of a mixture. That of
+        second_stage scales the noise of both of its draws, z and the code.
     prior : {"prior", "gaussian", "mixture", "second_stage"} or None
         The standard normal, or a distribution that is fitted to the codes of the fit at its first
         use and then kept in the model. None is mixture, or prior if the model holds no codes.
@@ -104,16 +105,18 @@ def draw_codes(
     if prior == "prior":
         z = rng.standard_normal((n, model.latent_dim), dtype=np.float32)
         return z * np.float32(temperature)
-    with model.lock:
-        if prior not in model.priors:
-            if model.posteriors is None:
-                raise ValueError(
-                    f"prior={prior!r} needs codes of the fit, but the file of this model holds "
-                    "none: an earlier version of vaefast wrote it. Use prior='prior', or fit the "
-                    "model again."
-                )
-            model.priors[prior] = FITS[prior](model, model.posteriors)
-        fitted = model.priors[prior]
+    # Without the lock, because training holds it. Training replaces the posteriors before the
+    # priors, so a distribution of old posteriors ends in the old dict.
+    priors, posteriors = model.priors, model.posteriors
+    if prior not in priors:
+        if posteriors is None:
+            raise ValueError(
+                f"prior={prior!r} needs codes of the fit, but this model holds none: an earlier "
+                "version of vaefast wrote its file, or its weights were replaced. Use "
+                "prior='prior', or fit the model again."
+            )
+        priors[prior] = FITS[prior](model, posteriors)
+    fitted = priors[prior]
     if isinstance(fitted, Mixture):
         return fitted.draw(n, rng, temperature).astype(np.float32)
     return sample(fitted, n, rng, temperature=temperature, draw=True)

@@ -127,7 +127,7 @@ def train(
     if checkpointer is not None and paused:  # with the last weights, to continue from
         checkpointer.write(model, state)
     if state.best is not None:
-        model.set_weights(state.best)
+        model.core.set_tensors(state.best)
     if checkpointer is not None and not paused:
         state.finished = True
         checkpointer.write(model, state)

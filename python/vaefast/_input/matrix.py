@@ -71,19 +71,23 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
 
 
 def to_float64(X: ArrayLike) -> NDArray[np.float64] | None:
-    """Return X in the precision that it has if that is float64, else None.
+    """Return X in float64 if float32 would round numbers of its type, else None.
 
     Parameters
     ----------
     X : array-like, frame or AnnData
-        What `to_matrix` accepted. A frame is float64 if all columns are.
+        What `to_matrix` accepted. float32 holds float16, float32, booleans and integers of 8 and 16
+        bits exactly. One column of another type makes a frame float64.
     """
     if is_anndata(X):
         return to_float64(X.X)
     columns = columns_of(X)
-    if columns is None:
-        array = np.asarray(X)
-        return array if array.dtype == np.float64 else None
-    if any(column.to_numpy(column.values[:0]).dtype != np.float64 for column in columns):
+    array = np.asarray(X) if columns is None else np.empty(0)
+    dtypes = [array.dtype]
+    if columns is not None:
+        dtypes = [column.to_numpy(column.values[:0]).dtype for column in columns]
+    if all(np.can_cast(dtype, np.float32) for dtype in dtypes):
         return None
-    return to_rows(columns, len(X), dtype=np.float64)  # type: ignore[arg-type]
+    if columns is not None:
+        return to_rows(columns, len(X), dtype=np.float64)  # type: ignore[arg-type]
+    return from_objects(array, "X") if array.dtype == object else array.astype(np.float64)

@@ -18,7 +18,7 @@ from .likelihoods import Columns, byte_divisor, check_data, columns_of
 from .matrix import Matrix, to_matrix
 from .rows import RowData, Rows, log_exposures, weighted
 from .standardization import Standardization
-from .validation import check_choice, check_features
+from .validation import REAL_VALUED, check_choice, check_features
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ class Reader:
         y = condition_of(X, y) if params["conditional"] else None
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         reader = cls.of(params, shape)
+        if params["standardize"] and not any(kind in REAL_VALUED for kind, _ in reader.columns):
+            raise ValueError(
+                f"standardize=True is for columns of the likelihoods {', '.join(REAL_VALUED)}, but "
+                f"likelihood={params['likelihood']!r} has none: leave standardize out"
+            )
         if params["conditional"]:
             reader = replace(reader, conditions=Conditions.learn(y, len(matrix), classes))
         reader = replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .likelihoods import Columns
 from .matrix import Matrix
 from .rows import RowData, Rows, matrix_of
-from .validation import FAR, REAL_VALUED, SCALE_ROWS
+from .validation import FAR, REAL_VALUED, SCALE_ROWS, moments_of_known
 
 RESOLUTION = 2.0**-24  # relative error of a float32
 COARSE = 0.01  # standard deviations that rounding to float32 may cost without a warning
@@ -26,9 +27,10 @@ class Standardization:
     Attributes
     ----------
     means : ndarray of shape (features,), float32
-        0 for features that keep their values: those of other likelihoods, and constants.
+        0 for features of other likelihoods, which keep their values. That of a constant is its
+        value, so that the network sees 0.
     scales : ndarray of shape (features,), float32
-        Standard deviations, or 1 for features that keep their values.
+        Standard deviations; 1 for constants and for features of other likelihoods.
     """
 
     means: NDArray[np.float32]
@@ -38,7 +40,7 @@ class Standardization:
     def learn(cls, rows: Rows, columns: Columns) -> Standardization:
         """Return the map that gives the real-valued features mean 0 and standard deviation 1.
 
-        Missing values are ignored, and rows count by their weights.
+        Constants become 0. Missing values are ignored, and rows count by their weights.
 
         Parameters
         ----------
@@ -50,11 +52,11 @@ class Standardization:
         means, deviations = _moments(rows)
         likelihoods = np.repeat([name for name, _ in columns], [count for _, count in columns])
         scales = deviations.astype(np.float32)
-        usable = np.isin(likelihoods, REAL_VALUED) & np.isfinite(means) & np.isfinite(scales)
-        usable &= scales > np.finfo(np.float32).tiny
+        centred = np.isin(likelihoods, REAL_VALUED) & np.isfinite(means) & np.isfinite(scales)
+        scaled = centred & (scales > np.finfo(np.float32).tiny)
         return cls(
-            np.where(usable, means, 0).astype(np.float32),
-            np.where(usable, scales, 1).astype(np.float32),
+            np.where(centred, means, 0).astype(np.float32),
+            np.where(scaled, scales, 1).astype(np.float32),
         )
 
     @property
@@ -66,6 +68,7 @@ class Standardization:
     def warn_of_offsets(self, names: Sequence[str] | None) -> None:
         """Warn about columns whose mean is so large that float32 loses what varies."""
         lost = np.abs(self.means.astype(np.float64)) * RESOLUTION / self.scales
+        lost[self.scales == 1] = 0  # constants, in which nothing is lost
         worst = int(np.argmax(lost))
         if lost[worst] > COARSE:
             name = names[worst] if names else f"column {worst}"
@@ -93,9 +96,7 @@ class Standardization:
         if rows.dtype == np.uint8:
             return
         some = rows[:: max(1, len(rows) // SCALE_ROWS)].astype(np.float64)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # columns without values
-            means, deviations = np.nanmean(some, axis=0), np.nanstd(some, axis=0)
+        means, deviations = moments_of_known(some)
         size = np.maximum(np.abs(means - self.means), deviations) / self.scales
         worst = int(np.argmax(np.where((self.means != 0) & np.isfinite(size), size, 0)))
         if self.means[worst] != 0 and size[worst] > FAR:
@@ -120,22 +121,22 @@ def _moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     near = np.zeros(matrix.shape[1])  # a value near the mean, so that no digits cancel
     total, sums, squares = np.zeros((3, matrix.shape[1]))
     low, high = np.full((2, matrix.shape[1]), np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # columns without values
-        for first in range(0, len(matrix), step):
-            part = matrix[first : first + step].astype(np.float64)
-            if first == 0:
-                near = np.nan_to_num(np.nanmean(part, axis=0))
-            low, high = np.fmin(low, np.nanmin(part, 0)), np.fmax(high, np.nanmax(part, 0))
-            part -= near
-            known = ~np.isnan(part)
-            part[~known] = 0
-            w = np.ones(len(part)) if weights is None else weights[first : first + step]
-            w = w.astype(np.float64)
-            total += w @ known
-            sums += w @ part
-            squares += w @ np.square(part, out=part)
-        shift = sums / total
-        variance = np.maximum(squares / total - shift**2, 0)
-    deviations = np.where(low == high, 0, np.sqrt(variance))
-    return (near + shift) / divisor, deviations / divisor
+    for first in range(0, len(matrix), step):
+        part = matrix[first : first + step].astype(np.float64)
+        low, high = np.fmin(low, np.fmin.reduce(part)), np.fmax(high, np.fmax.reduce(part))
+        known = ~np.isnan(part)
+        if first == 0:
+            near = np.where(known, part, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        part -= near
+        part[~known] = 0
+        w = np.ones(len(part)) if weights is None else weights[first : first + step]
+        w = w.astype(np.float64)
+        total += w @ known
+        sums += w @ part
+        squares += w @ np.square(part, out=part)
+    total[total == 0] = math.nan  # columns without values
+    shift = sums / total
+    deviations = np.sqrt(np.maximum(squares / total - shift**2, 0))
+    constant = low == high
+    means = np.where(constant, low, near + shift)
+    return means / divisor, np.where(constant, 0, deviations) / divisor

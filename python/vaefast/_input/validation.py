@@ -98,9 +98,8 @@ def warn_of_scale(
         return
     some = rows[:: max(1, len(rows) // SCALE_ROWS)].astype(np.float64)
     some[~np.isfinite(some)] = np.nan
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # columns without values
-        means, deviations = np.nanmean(some, axis=0), np.nanstd(some, axis=0)
+    means, deviations = moments_of_known(some)
+    with np.errstate(all="ignore"):
         size = np.maximum(np.abs(means), deviations)
         badness = np.maximum(size, np.where(tabular & (deviations > 0), 1 / deviations, 0))
     badness = np.where(real & np.isfinite(badness), badness, 0)
@@ -120,6 +119,21 @@ def warn_of_scale(
         UserWarning,
         stacklevel=4,
     )
+
+
+def moments_of_known(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each column without its NaN; NaN if it has no values.
+
+    numpy.nanmean warns of such columns. To catch its warning would not be safe in several threads.
+    """
+    known = ~np.isnan(values)
+    with np.errstate(all="ignore"):
+        counts = known.sum(axis=0)
+        means = np.where(known, values, 0).sum(axis=0) / counts
+        squares = np.where(known, np.square(values - means), 0).sum(axis=0)
+        return means, np.sqrt(squares / counts)
 
 
 def warn_of_dark_bytes(rows: Matrix, divisor: float) -> None:

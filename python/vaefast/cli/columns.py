@@ -6,6 +6,9 @@ from typing import Any
 
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|Inf|infinity|Infinity)"
 COMMA = r"[+-]?[0-9]+(,[0-9]+)?"  # a number with a decimal comma
+THOUSANDS = r"[+-]?[0-9]{1,3}([,.' ][0-9]{3})+([.,][0-9]+)?"  # 9,676 and 5.123,45
+CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?"
+SIGNED = r"[+-]?[^\w\s]? ?[+-]?[0-9][0-9.,' ]*[^\w\s]?"  # $43.10, 12.5%, 3 €
 WHOLE = r"[+-]?[0-9]+"
 CODE = r"[+-]?0[0-9]|[+-]?[0-9]{19}"  # 007 and numbers beyond int64 name something
 ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
@@ -14,36 +17,50 @@ DOTS = r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}" + TIME
 SLASHES = r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}" + TIME
 
 
-def typed(pandas: Any, cells: Any, text: bool, comma: bool) -> Any:
-    """Return a column with the type that all known cells have.
+def typed(pandas: Any, cells: Any, comma: bool, day_first: bool | None) -> tuple[Any, bool | None]:
+    """Return a column with the type that all known cells have, and the order of its dates.
 
     Parameters
     ----------
     pandas : module
         The package.
     cells : pandas.Series of str
-        Cells of a column, with NaN where a value is missing.
-    text : bool
-        Whether the column is text, whatever it looks like.
+        Cells of a column without blanks around them, with NaN where a value is missing.
     comma : bool
         Whether 1,5 is a number.
+    day_first : bool or None
+        Whether 01/02/2024 is the first of February. None lets the cells show it.
 
     Returns
     -------
-    pandas.Series
+    column : pandas.Series
         Whole numbers, numbers, booleans, dates or text. The types can hold missing values where
         there are any.
+    day_first : bool or None
+        The order of day and month in dates with slashes, where the cells show it.
 
     Raises
     ------
     ValueError
-        The day and the month of dates such as 01/02/2024 cannot be told apart.
+        The day and the month of dates such as 01/02/2024 cannot be told apart, or have not the
+        given order.
     """
-    objects = cells.astype(object).where(cells.notna(), None)
-    known = cells.dropna().str.strip()
-    if text or known.empty:
-        objects[known.index] = known
-        return objects
+    known = cells.dropna()
+    if known.empty:
+        return as_text(cells), None
+    if known.str.fullmatch(SLASHES).all():
+        dates, day_first = _dates_with_slashes(pandas, known, day_first)
+        return as_text(cells) if dates is None else dates.reindex(cells.index), day_first
+    return _typed(pandas, cells, known, comma), None
+
+
+def as_text(cells: Any) -> Any:
+    """Return a column of text, with None where a value is missing."""
+    return cells.astype(object).where(cells.notna(), None)
+
+
+def _typed(pandas: Any, cells: Any, known: Any, comma: bool) -> Any:
+    """Return a column with the type that the known cells show, dates with slashes excepted."""
     gaps = len(known) < len(cells)
     if comma and known.str.fullmatch(COMMA).all():
         known = known.str.replace(",", ".")
@@ -56,35 +73,55 @@ def typed(pandas: Any, cells: Any, text: bool, comma: bool) -> Any:
             (known.str.lower() == "true").astype("boolean" if gaps else "bool").reindex(cells.index)
         )
     dates = _dates(pandas, known)
-    if dates is not None:
-        return dates.reindex(cells.index)
-    objects[known.index] = known
-    return objects
+    return as_text(cells) if dates is None else dates.reindex(cells.index)
+
+
+def _parsed(pandas: Any, known: Any, form: str, **options: Any) -> Any:
+    """Return text of a format as dates, or None if it has another one."""
+    try:
+        return pandas.to_datetime(known, format=form, **options)
+    except ValueError:
+        return None
+
+
+def _time_of(known: Any) -> str:
+    """Return the format of the time behind the first date."""
+    colons: int = known.iloc[0].count(":")
+    return ["", " %H:%M", " %H:%M:%S"][colons]
 
 
 def _dates(pandas: Any, known: Any) -> Any:
     """Return text as dates, or None if it is something else."""
-
-    def parsed(form: str, **options: Any) -> Any:
-        try:
-            return pandas.to_datetime(known, format=form, **options)
-        except ValueError:
-            return None
-
-    time = ["", " %H:%M", " %H:%M:%S"][min(known.iloc[0].count(":"), 2)]
     if known.str.fullmatch(ISO).all():
-        dates = parsed("ISO8601")
-        return parsed("ISO8601", utc=True) if dates is None else dates  # several time zones
+        dates = _parsed(pandas, known, "ISO8601")
+        if dates is None:  # several time zones
+            dates = _parsed(pandas, known, "ISO8601", utc=True)
+        return dates
     if known.str.fullmatch(DOTS).all():
-        return parsed("%d.%m.%Y" + time)
-    if not known.str.fullmatch(SLASHES).all():
-        return None
-    american, british = parsed("%m/%d/%Y" + time), parsed("%d/%m/%Y" + time)
-    if american is None or british is None:
-        return british if american is None else american
-    if not american.equals(british):
+        return _parsed(pandas, known, "%d.%m.%Y" + _time_of(known))
+    return None
+
+
+def _dates_with_slashes(pandas: Any, known: Any, day_first: bool | None) -> tuple[Any, bool | None]:
+    """Return text as dates, or None if it is something else, and the order of day and month."""
+    time = _time_of(known)
+    by_order = {
+        first: _parsed(pandas, known, form + time)
+        for first, form in ((False, "%m/%d/%Y"), (True, "%d/%m/%Y"))
+    }
+    possible = [first for first, dates in by_order.items() if dates is not None]
+    if day_first is not None and possible and day_first not in possible:
+        order = "day" if day_first else "month"
+        raise ValueError(
+            f"column {known.name!r} holds dates that do not begin with the {order}, such as "
+            f"{known.iloc[0]!r}, as those of the training do: write them as 2024-12-31"
+        )
+    if day_first is not None or len(possible) < 2:
+        first = possible[0] if day_first is None and possible else day_first
+        return (None if first is None else by_order[first]), first
+    if not by_order[False].equals(by_order[True]):
         raise ValueError(
             f"column {known.name!r} holds dates such as {known.iloc[0]!r}, whose day and month "
             "cannot be told apart: write them as 2024-12-31"
         )
-    return american
+    return by_order[False], None

@@ -9,7 +9,7 @@ import csv
 import datetime
 import decimal
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from .._system.files import atomic_write
 from ..datasets.tables import GAPS, check_widths, layout_of, load_csv, open_text
 from ..datasets.tables import SUFFIXES as CSV
 from ..errors import MissingExtraError
-from .columns import typed
+from .columns import as_text, typed
 
 INSTALL = "pip install 'vaefast[tables]'"
 MISSING = (*GAPS, "NULL", "n/a", "#N/A", "nan", "NaN", "NaT")  # cells without a value
@@ -38,15 +38,26 @@ def has_header(path: Path) -> bool:
     return path.suffix.lower() == ".parquet" or layout_of(path).header is not None
 
 
-def read_frame(path: Path, texts: Collection[Any] = ()) -> Any:
-    """Return a CSV or Parquet file as a frame.
+def read_frame(
+    path: Path, is_text: Callable[[Any], bool], day_first: Mapping[Any, bool | None]
+) -> tuple[Any, dict[Any, bool | None]]:
+    """Return a CSV or Parquet file as a frame, and the order of the dates in each of its columns.
 
     Parameters
     ----------
     path : Path
         The file.
-    texts : collection of str, default=()
-        Columns of a CSV file that are text, whatever they look like.
+    is_text : callable
+        Function that returns whether a column of a CSV file, by its name, is text whatever it
+        looks like.
+    day_first : mapping of str to bool or None
+        Columns of a CSV file in which 01/02/2024 is known to be the first of February, or not.
+
+    Returns
+    -------
+    frame : pandas.DataFrame or dict of arrays
+    day_first : dict of str to bool or None
+        `day_first`, with what the cells show.
 
     Raises
     ------
@@ -56,7 +67,7 @@ def read_frame(path: Path, texts: Collection[Any] = ()) -> Any:
         The file needs a package that is not installed.
     """
     if path.suffix.lower() == ".parquet":
-        return _read_parquet(path)
+        return _read_parquet(path), {}
     layout = layout_of(path)
     check_widths(path, layout)
     for name in layout.header or ():
@@ -65,7 +76,7 @@ def read_frame(path: Path, texts: Collection[Any] = ()) -> Any:
     try:
         pandas = importlib.import_module("pandas")
     except ImportError:
-        return _read_numbers(path)
+        return _read_numbers(path), {}
     try:
         with open_text(path) as file:
             cells = pandas.read_csv(
@@ -74,17 +85,24 @@ def read_frame(path: Path, texts: Collection[Any] = ()) -> Any:
                 header=None if layout.header is None else 0,
                 names=layout.header,
                 dtype=str,
-                keep_default_na=False,
-                na_values=MISSING,
+                na_filter=False,
                 skipinitialspace=True,
             )
         if layout.header is None:
             cells.columns = [f"x{i}" for i in range(cells.shape[1])]
         comma = layout.delimiter != ","  # such files may have decimal commas
-        columns = {name: typed(pandas, cells[name], name in texts, comma) for name in cells}
+        columns, orders = {}, {}
+        for name in cells:
+            column = cells[name].str.strip()
+            column = column.mask(column.isin(MISSING))
+            orders[name] = day_first.get(name)
+            if is_text(name):
+                columns[name] = as_text(column)
+            else:
+                columns[name], orders[name] = typed(pandas, column, comma, orders[name])
     except ValueError as error:  # a quote that is never closed, for example
         raise ValueError(f"{path}: {error}") from error
-    return pandas.DataFrame(columns)
+    return pandas.DataFrame(columns), orders
 
 
 def write_frame(path: Path, frame: Any) -> None:

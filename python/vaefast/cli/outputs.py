@@ -104,7 +104,7 @@ def describe_model(vae: VAE) -> dict[str, Any]:
     """Return facts about a fitted model, its training and its provenance, by name."""
     shape, history = vae.feature_shape_, vae.history_
     facts: dict[str, Any] = {
-        "net": describe_net(vae.get_params(), vae.n_features_in_),
+        "net": describe_net(vae.model_.params, vae.n_features_in_),
         "rows": f"{shape[0]:,} columns" if len(shape) == 1 else "x".join(map(str, shape)),
     }
     model = vae.model_

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,22 @@ from ..tables import Table
 from ..tables.column import MAX_CATEGORIES
 from ..tables.frames import read
 from ..tables.series import Series
-from .columns import COMMA, NUMBER
+from .columns import CLOCK, COMMA, NUMBER, SIGNED, THOUSANDS
 from .frames import read_frame
 
-# Texts are names or remarks if more than MANY differ, and at least half of the cells. If all cells
-# differ, it takes only FEW.
+# Texts are names or remarks if more than MANY differ, and at least half of the cells. FEW is enough
+# if all cells differ, or if most cells are numbers.
 MANY, FEW = 50, 10
 SHOWN = 8  # names that one line lists
+
+# Patterns of cells that stand for numbers, the number of different values from which on they are no
+# categories, and what to do.
+UNREADABLE = (
+    (THOUSANDS, 0, "write numbers without thousands separators, and with a decimal point"),
+    (COMMA, 0, "write numbers with a decimal point"),
+    (CLOCK, FEW, "write times as numbers, such as hours"),
+    (SIGNED, FEW, "write numbers without units and signs"),
+)
 
 # Words for the kinds of columns, in the order in which they are listed.
 WORDS = {
@@ -71,7 +80,7 @@ def learn(data: str, drop: Collection[str]) -> TableRows:
         A column of `drop` does not exist, or a column cannot be learned. The message names all
         columns to leave out.
     """
-    frame = read_frame(Path(data).expanduser())
+    frame, day_first = read_frame(Path(data).expanduser(), lambda name: name in drop, {})
     names = list(frame)
     for name in drop:
         if name not in names:
@@ -86,6 +95,8 @@ def learn(data: str, drop: Collection[str]) -> TableRows:
         )
     try:
         table = Table.learn(frame)
+        sources = (replace(s, day_first=day_first.get(s.name)) for s in table.sources)
+        table = replace(table, sources=tuple(sources))
         X = table.encode(frame)
     except ValueError as error:
         raise ValueError(f"{data}: {error}") from error
@@ -109,8 +120,12 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
         The file lacks columns of the model, or has values that the model cannot take.
     """
     names = [source.name for source in table.sources]
-    texts = [source.name for source in table.sources if source.dtype.kind == "category"]
-    frame = read_frame(Path(data).expanduser(), texts)
+    typed = {source.name for source in table.sources if source.dtype.kind != "category"}
+    frame, _ = read_frame(
+        Path(data).expanduser(),
+        lambda name: name not in typed,
+        {source.name: source.day_first for source in table.sources},
+    )
     lacking = [name for name in names if name not in frame]
     if lacking:
         raise ValueError(f"{data} lacks columns that the model learned: {_listed(lacking)}")
@@ -165,6 +180,18 @@ def describe(table: Table) -> str:
     return "; ".join(f"{word} {_listed(names)}" for word, names in groups.items() if names)
 
 
+def describe_gaps(frame: Any) -> str:
+    """Return a text such as "; 647 missing: note 60 %, country 20 %", or an empty one."""
+    missing = {name: column.missing for name, column in read(frame)[1].items()}
+    shares = {name: gaps.mean() for name, gaps in missing.items() if gaps.any()}
+    if not shares:
+        return ""
+    total = sum(int(gaps.sum()) for gaps in missing.values())
+    most = sorted(shares, key=lambda name: -shares[name])
+    listed = [f"{name} {max(round(100 * shares[name]), 1)} %" for name in most]
+    return f"; {total:,} missing: {_listed(listed)}"
+
+
 def _read(frame: Any, data: str) -> dict[Any, Series]:
     try:
         return read(frame)[1]
@@ -183,18 +210,24 @@ def _problem(name: Any, column: Series) -> str | None:
         return f"column {name!r} holds missing values only"
     if column.dtype.kind != "category":
         return None
-    comma = next((value for value in known if "," in str(value)), None)
-    if comma is not None and all(re.fullmatch(COMMA, str(value)) for value in known):
-        return f"column {name!r} holds numbers with a comma, such as {comma!r}: write a point"
     different = len(set(known))
+    numbers = np.array([bool(re.fullmatch(NUMBER, str(value))) for value in known])
+    if not numbers.all():
+        odd = np.flatnonzero(~column.missing)[numbers.argmin()]
+        such = f"such as {column.values[odd]!r} in row {odd}"
+        strange = list(map(str, known[~numbers]))
+        for pattern, least, advice in UNREADABLE:
+            fits = any(re.fullmatch(pattern, cell) for cell in strange) and all(
+                re.fullmatch(f"{pattern}|{COMMA}", cell) for cell in strange
+            )
+            if different > least and fits:
+                return f"column {name!r} is text {such}: {advice}"
+        if numbers.mean() > 0.5 and different > FEW:
+            return f"column {name!r} is text, because row {odd} holds {column.values[odd]!r}"
     many = FEW if different == len(known) else MANY
     if different <= MAX_CATEGORIES and (different <= many or 2 * different < len(known)):
         return None
-    numbers = np.array([bool(re.fullmatch(NUMBER, str(value))) for value in known])
-    if numbers.mean() > 0.5 and not numbers.all():
-        odd = np.flatnonzero(~column.missing)[numbers.argmin()]
-        return f"column {name!r} is text, because row {odd} holds {column.values[odd]!r}"
-    return f"column {name!r} has {different:,} different values"
+    return f"column {name!r} is text such as {known[0]!r}, with {different:,} different values"
 
 
 def _counts_rows(column: Series) -> bool:

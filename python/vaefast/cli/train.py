@@ -148,10 +148,10 @@ def train(
         )
     with _run_folder(out, data, outputs.FILES, force or resume) as folder:
         dataset: Dataset
-        table = None
+        table, gaps = None, ""
         if as_table:
-            dataset = tables.learn(data, drop)
-            table = dataset.table
+            dataset = learned = tables.learn(data, drop)
+            table, gaps = learned.table, tables.describe_gaps(learned.frame)
             vae.set_params(likelihood=table.columns)
             if parameters["missing"] is None and np.isnan(dataset.X).any():
                 vae.set_params(missing="mask")
@@ -182,7 +182,7 @@ def train(
             f"{inputs.header_of(dataset)}"
         )
         if table is not None:
-            click.echo(f"Table {tables.describe(table)}")
+            click.echo(f"Table {tables.describe(table)}{gaps}")
         params = choose(
             vae.get_params(),
             len(chosen),

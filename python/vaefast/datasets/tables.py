@@ -62,10 +62,13 @@ def layout_of(path: Path) -> Layout:
         if header and next(rows, None) is None:
             raise ValueError(f"{path}: there are no rows below the header {first} on line {line}")
         if header and "" in header:
+            nameless = header.index("") + 1
+            hint = "If pandas wrote the row index into this column, save the frame without it: "
+            hint += "frame.to_csv(path, index=False)."
+            if nameless == len(header):
+                hint = f"If all lines end in {delimiter!r}, remove it."
             raise ValueError(
-                f"{path}, line {line}: column {header.index('') + 1} has no name in the header. "
-                "(If pandas wrote the row index into this column, save the frame without it: "
-                "frame.to_csv(path, index=False).)"
+                f"{path}, line {line}: column {nameless} has no name in the header. ({hint})"
             )
     return Layout(delimiter, header, line)
 
@@ -148,7 +151,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]
         try:
             yield ((reader.line_num, row) for row in reader if row)
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 text ({error})") from error
+            raise ValueError(f"{path}: not UTF-8 text ({error}): save it as UTF-8") from error
         except csv.Error as error:
             raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
 
@@ -159,7 +162,7 @@ def _delimiter(path: Path) -> str:
         with open_text(path) as file:
             first = next((line for line in file if line.strip()), "")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error})") from error
+        raise ValueError(f"{path}: not UTF-8 text ({error}): save it as UTF-8") from error
     return next((mark for mark in ";\t," if mark in first), ",")
 
 

@@ -66,6 +66,9 @@ class Column:
         Decoded values are at least this one, the smallest that was learned.
     high : float or None, default=None
         Decoded values are at most this one, the largest that was learned.
+    day_first : bool or None, default=None
+        Whether 01/02/2024 in a text file is the first of February. None if the learned dates do
+        not show it.
     """
 
     name: Name
@@ -78,6 +81,7 @@ class Column:
     decimals: int | None = None
     low: float | None = None
     high: float | None = None
+    day_first: bool | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, (str, int)):
@@ -101,6 +105,8 @@ class Column:
             )
         if not all(end is None or math.isfinite(end) for end in (self.low, self.high)):
             raise ValueError(f"{self._called}: low={self.low!r}, high={self.high!r} must be finite")
+        if self.day_first not in (None, False, True):
+            raise ValueError(f"{self._called}: day_first={self.day_first!r} must be a boolean")
         for category in self.categories:
             if not _is_plain(category):
                 raise ValueError(
