@@ -15,15 +15,13 @@ import numpy as np
 from .. import VAE
 from ..datasets import Dataset
 from ..tables import Table
-from ..tables.column import MAX_CATEGORIES
+from ..tables.choices import is_name
+from ..tables.column import CONSTANT, IDENTIFIER, TIED
 from ..tables.frames import read
 from ..tables.series import Series
 from .columns import COMMA, NUMBER
 from .frames import read_frame
 
-# Texts are names or remarks if more than MANY differ, and at least half of the cells. If all cells
-# differ, it takes only FEW.
-MANY, FEW = 50, 10
 STEPS, MOST_EPOCHS = 2000, 300  # a small table is trained for so many steps, or epochs
 SHOWN = 8  # names that one line lists
 
@@ -36,6 +34,11 @@ WORDS = {
     "date": "dates",
     "instant": "dates",
     "duration": "durations",
+}
+LEFT_OUT = {  # the same for columns that the model does not see
+    CONSTANT: "one value",
+    TIED: "following from others",
+    IDENTIFIER: "left out and numbered anew",
 }
 
 
@@ -90,11 +93,6 @@ def learn(data: str, drop: Collection[str]) -> TableRows:
         X = table.encode(frame)
     except ValueError as error:
         raise ValueError(f"{data}: {error}") from error
-    for name, column in columns.items():
-        if _counts_rows(column):
-            click.echo(
-                f"Note: column {name!r} counts row by row; --drop {name} leaves it out", err=True
-            )
     return TableRows(data, X, columns=tuple(table.names), table=table, frame=frame)
 
 
@@ -112,7 +110,7 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
     names = [source.name for source in table.sources]
     texts = [source.name for source in table.sources if source.dtype.kind == "category"]
     frame = read_frame(Path(data).expanduser(), texts)
-    lacking = [name for name in names if name not in frame]
+    lacking = [name for name in table.needed if name not in frame]
     if lacking:
         raise ValueError(f"{data} lacks columns that the model learned: {_listed(lacking)}")
     extra = [name for name in frame if name not in names]
@@ -120,7 +118,7 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
         click.echo(
             f"Note: the model did not learn these columns of {data}: {_listed(extra)}", err=True
         )
-    learned = _select(frame, names)
+    learned = _select(frame, [name for name in names if name in frame])
     columns = _read(learned, data)
     try:
         X = table.encode(learned, unseen="missing")
@@ -140,11 +138,14 @@ def epochs_for(n: int, batch_size: int, least: int) -> int:
     return max(least, min(-(-STEPS * batch_size // n), MOST_EPOCHS))
 
 
-def fill(frame: Any, filled: Any) -> tuple[Any, int]:
-    """Return a frame whose missing cells are those of another one, and their number.
+def fill(rows: TableRows, X: Any) -> tuple[Any, int]:
+    """Return the frame of rows with its missing cells from encoded rows, and their number.
 
-    Columns that the other frame lacks stay as they are.
+    Columns that the table lacks stay as they are, and so do identifiers: no name is invented.
     """
+    frame, decoded = rows.frame, rows.table.decode(X)
+    names = [source.name for source in rows.table.sources if source.likelihood != IDENTIFIER]
+    filled = _select(decoded, names)
     columns = {n: column.missing for n, column in read(_select(frame, list(filled)))[1].items()}
     total = sum(int(missing.sum()) for missing in columns.values())
     if isinstance(frame, Mapping):
@@ -164,9 +165,9 @@ def fill(frame: Any, filled: Any) -> tuple[Any, int]:
 
 def describe(table: Table) -> str:
     """Return a text such as "numbers age, height; categories city; dates since"."""
-    groups: dict[str, list[str]] = {word: [] for word in (*WORDS.values(), "one value")}
+    groups: dict[str, list[str]] = {word: [] for word in (*WORDS.values(), *LEFT_OUT.values())}
     for source in table.sources:
-        word = "one value" if not source.width else WORDS[source.dtype.kind]
+        word = LEFT_OUT.get(source.likelihood, WORDS[source.dtype.kind])
         groups[word].append(str(source.name))
     return "; ".join(f"{word} {_listed(names)}" for word, names in groups.items() if names)
 
@@ -192,23 +193,11 @@ def _problem(name: Any, column: Series) -> str | None:
     comma = next((value for value in known if "," in str(value)), None)
     if comma is not None and all(re.fullmatch(COMMA, str(value)) for value in known):
         return f"column {name!r} holds numbers with a comma, such as {comma!r}: write a point"
-    different = len(set(known))
-    many = FEW if different == len(known) else MANY
-    if different <= MAX_CATEGORIES and (different <= many or 2 * different < len(known)):
-        return None
     numbers = np.array([bool(re.fullmatch(NUMBER, str(value))) for value in known])
-    if numbers.mean() > 0.5 and not numbers.all():
+    if is_name(known) and numbers.mean() > 0.5 and not numbers.all():
         odd = np.flatnonzero(~column.missing)[numbers.argmin()]
         return f"column {name!r} is text, because row {odd} holds {column.values[odd]!r}"
-    return f"column {name!r} has {different:,} different values"
-
-
-def _counts_rows(column: Series) -> bool:
-    """Return whether a column of whole numbers counts the rows."""
-    if column.dtype.kind != "integer" or column.missing.any():
-        return False
-    steps = np.unique(np.diff(column.values))
-    return len(steps) == 1 and abs(steps[0]) == 1
+    return None
 
 
 def _tell_of_new(vae: VAE, data: str, name: Any, column: Series, new: Any) -> None:
