@@ -257,15 +257,10 @@ class Column:
         ValueError
             The values are not of the kind that was learned, or one of them cannot be encoded.
         """
-        kind, missing = series.dtype.kind, series.missing
-        numbers = {"number", "integer"}
+        missing = series.missing
         if missing.all() or self.likelihood == IDENTIFIER:
             return np.full((len(missing), self.width), np.nan, dtype=np.float32)
-        if kind != self.dtype.kind and not {kind, self.dtype.kind} <= numbers:
-            raise ValueError(
-                f"{self._called} held {KINDS[self.dtype.kind]} when the table was learned, "
-                f"but now holds {KINDS[kind]}"
-            )
+        self.check_kind(series)
         check_finite(self.name, series)
         if self.categories:
             return self._encode_categories(series, unseen)
@@ -278,6 +273,15 @@ class Column:
         what = f"is too far from the mean {self.shown(self.mean)} to be encoded as float32"
         self._refuse(np.isinf(X), values, what)
         return X[:, None]
+
+    def check_kind(self, series: Series) -> None:
+        """Raise ValueError if values are not of the kind that was learned."""
+        kind = series.dtype.kind
+        if kind != self.dtype.kind and not {kind, self.dtype.kind} <= {"number", "integer"}:
+            raise ValueError(
+                f"{self._called} held {KINDS[self.dtype.kind]} when the table was learned, "
+                f"but now holds {KINDS[kind]}"
+            )
 
     def decode(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> Series:
         """Return the values that encoded numbers, (n, width), represent.

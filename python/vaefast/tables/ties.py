@@ -64,10 +64,13 @@ def merge(series: Series, column: Column, of_tied: Series, tied: Column, unseen:
     ValueError
         A pair of values is not one that was learned, and `unseen` is "error".
     """
-    if series.dtype.kind == "nothing":  # all missing: any kind of values may come in
+    if series.missing.all():  # such a column has no kind of its own
         blank = None if column.dtype.kind == "category" else np.nan
         kind = object if blank is None else np.float64
         series = Series(np.full(len(series.values), blank, dtype=kind), column.dtype)
+    column.check_kind(series)
+    if not of_tied.missing.all():
+        tied.check_kind(of_tied)
     own, other = column.codes(series), tied.codes(of_tied)
     there = ~of_tied.missing
     fill = series.missing & (other >= 0)
