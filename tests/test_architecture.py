@@ -169,7 +169,7 @@ LAYERS = [  # each may import those before it
     {"vaefast.vae"},
     {"vaefast.ensembles"},
     {"vaefast.anomaly", "vaefast.export", "vaefast.latent", "vaefast.pictures"}
-    | {"vaefast.synthesizer"},
+    | {"vaefast.report", "vaefast.synthesizer"},
     {"vaefast", "vaefast.explore"},
     {"vaefast.cli"},
     {"vaefast.__main__"},
