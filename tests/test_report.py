@@ -60,6 +60,11 @@ def test_shuffled_columns_have_no_associations_and_predict_nothing():
     assert found.distances is None
 
 
+def test_names_of_the_rows_may_be_absent():
+    made = {name: values for name, values in table(1).items() if name != "id"}
+    assert compare(table(0), made, held_out=made).left_out == ("id",)
+
+
 def test_copies_show_in_the_distances():
     found = distances(table(0), table(0), table(1))
     assert found.copies == (1, 0) and found.nearer_to_training == 1

@@ -34,6 +34,8 @@ class ColumnComparison:
         Categories in the order of their frequency, or empty for numbers.
     edges : ndarray of shape (bins + 1,) or None
         Edges of the bins of numbers; seconds for dates and durations.
+    ends : tuple of (float, float)
+        Smallest and largest number of the histogram; values beyond are in the outer bins.
     real, synthetic : ndarray of float64
         Share of the known values in each category or bin.
     gaps : tuple of (float, float)
@@ -49,6 +51,7 @@ class ColumnComparison:
     kind: str
     labels: tuple[str, ...]
     edges: NDArray[np.float64] | None
+    ends: tuple[float, float]
     real: NDArray[np.float64]
     synthetic: NDArray[np.float64]
     gaps: tuple[float, float]
@@ -109,12 +112,15 @@ def compare_column(name: Name, real: Series, synthetic: Series) -> ColumnCompari
             shown = np.append(shown, shares[bars:].sum())
             also = np.append(also, found[bars:].sum())
         return ColumnComparison(
-            name, kind, tuple(labels), None, shown, also, gaps, None, float(difference)
+            name, kind, tuple(labels), None, (0.0, 0.0), shown, also, gaps, None, float(difference)
         )
     low, high = np.quantile(known, [OUTER, 1 - OUTER])
     if high <= low:
         low, high = float(known.min()), float(known.max()) + (known.min() == known.max())
     edges = np.linspace(low, high, BINS + 1)
+    if real.dtype.kind in ("integer", "number") and not (known % 1).any():
+        wide = max(1.0, np.ceil((high - low + 1) / BINS))  # as many whole numbers in each bin
+        edges = np.arange(np.floor(low), np.ceil(high) + wide + 1, wide) - 0.5
     histograms = [np.histogram(np.clip(v, low, high), edges)[0] for v in (known, drawn)]
     values, counts = np.unique(known, return_counts=True)
     top = counts.argmax()
@@ -127,6 +133,7 @@ def compare_column(name: Name, real: Series, synthetic: Series) -> ColumnCompari
         kind,
         (),
         edges,
+        (float(low), float(high)),
         histograms[0] / len(known),
         histograms[1] / max(1, len(drawn)),
         gaps,

@@ -95,7 +95,7 @@ def compare(
     real : frame
         Rows that the synthesizer was fitted on: a pandas or polars DataFrame, or a dict of columns.
     synthetic : frame
-        Synthetic rows with the same columns.
+        Synthetic rows with the same columns, or without the names and numbers of the rows.
     held_out : frame or None, default=None
         Rows from the same source that the synthesizer never saw. With them, the comparison has
         distances, and `target` is predicted for them.
@@ -115,20 +115,21 @@ def compare(
     MissingExtraError
         `target` is given, and scikit-learn is not installed.
     """
-    known = read(real)[1]
-    made = read_like(known, synthetic, "the synthetic table")
-    others = None if held_out is None else read_like(known, held_out, "the held-out table")
-    names = modelled(known)
+    columns = read(real)[1]
+    names = modelled(columns)
     if not names:
         raise ValueError("the real table has no column to compare: all are names or without values")
+    known = {name: columns[name] for name in names}
+    made = read_like(known, synthetic, "the synthetic table")
+    others = None if held_out is None else read_like(known, held_out, "the held-out table")
     both = [levels(known[name], [known[name], made[name]]) for name in names]
     return Comparison(
         rows=(len(both[0][0]), len(both[0][1])),
         columns=tuple(compare_column(name, known[name], made[name]) for name in names),
-        left_out=tuple(name for name in known if name not in names),
+        left_out=tuple(name for name in columns if name not in known),
         real=associations([codes for codes, _ in both]),
         synthetic=associations([codes for _, codes in both]),
-        impossible=_impossible({name: known[name] for name in names}, made),
+        impossible=_impossible(known, made),
         distances=None if held_out is None else distances(synthetic, real, held_out),
         prediction=None if target is None else predict(known, made, others, target, names),
     )

@@ -83,7 +83,8 @@ def distances(synthetic: Any, training: Any, held_out: Any) -> Distances:
     ValueError
         A frame lacks a column of `training`, or a column holds another kind of values.
     """
-    real = read(training)[1]
+    columns = read(training)[1]
+    real = {name: columns[name] for name in modelled(columns)}
     others = read_like(real, held_out, "held_out")
     made = read_like(real, synthetic, "synthetic")
     rng = np.random.default_rng(0)
@@ -92,21 +93,17 @@ def distances(synthetic: Any, training: Any, held_out: Any) -> Distances:
         _some(columns, size, rng)
         for columns, size in ((made, min(_length(made), ROWS)), (real, rows), (others, rows))
     ]
-    points = _points(modelled(real), real, tables)
+    points = _points(real, tables)
     return Distances(nearest(points[0], points[1]), nearest(points[0], points[2]))
 
 
-def nearest(
-    rows: NDArray[np.float32], others: NDArray[np.float32], skip_self: bool = False
-) -> NDArray[np.float64]:
+def nearest(rows: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the Euclidean distance of each row to the nearest of others."""
     squares = np.square(others).sum(axis=1)
     found = []
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         away = np.square(part).sum(axis=1)[:, None] + squares - 2 * part @ others.T
-        if skip_self:
-            away[np.arange(len(part)), start + np.arange(len(part))] = np.inf
         best = away.argmin(axis=1)
         # The difference itself: that of squares loses the digits of a distance near 0.
         found.append(np.sqrt(np.square(part - others[best]).sum(axis=1, dtype=np.float64)))
@@ -114,11 +111,11 @@ def nearest(
 
 
 def _points(
-    names: list[Name], real: Mapping[Name, Series], tables: list[dict[Name, Series]]
+    real: Mapping[Name, Series], tables: list[dict[Name, Series]]
 ) -> list[NDArray[np.float32]]:
     """Return the rows of each table as points."""
     blocks: list[list[NDArray[np.float32]]] = [[] for _ in tables]
-    for name in names:
+    for name in real:
         known = real[name].values[~real[name].missing]
         if is_discrete(real[name]):
             values, counts = np.unique(

@@ -25,7 +25,7 @@ main { max-width: 1240px; margin: 0 auto; padding: 28px 20px 60px; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 38px 0 10px; }
 p { margin: 6px 0; max-width: 78ch; } .soft { color: var(--soft); }
 .facts, .cards { display: grid; gap: 14px; }
-.facts { grid-template-columns: repeat(auto-fill, minmax(215px, 1fr)); margin-top: 18px; }
+.facts { grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); margin-top: 18px; }
 .cards { grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); }
 .card { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; }
 .facts b { display: block; font-size: 23px; font-weight: 600; }
@@ -158,7 +158,7 @@ def _histogram(column: ColumnComparison) -> str:
         f"M0 {bottom:.1f}" + "".join(f"V{y:.1f}h{step:.2f}" for y in ys) + f"V{bottom:.1f}"
         for ys in heights
     )
-    low, high = (_place(column, edge) for edge in (column.edges[0], column.edges[-1]))
+    low, high = (_place(column, end) for end in column.ends)
     under = f'y="{HEIGHT - 4}" fill="var(--soft)"'
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" role="img">'
@@ -216,7 +216,7 @@ def _heat_map(names: list[str], real: NDArray[np.float64], synthetic: NDArray[np
     n = len(names)
     cell = 24 if n <= 20 else 14 if n <= LABELLED else 7
     longest = max(map(len, names))
-    margin = min(150, 7 * longest + 8) if n <= LABELLED else 4
+    margin = min(160, 7.5 * longest + 14) if n <= LABELLED else 4
     shade: list[list[str]] = [[] for _ in range(SHADES + 1)]
     for i in range(n):
         for j in range(n):
@@ -272,7 +272,8 @@ about the rows of the fit than about others like them.</p>
 def _place(column: ColumnComparison, edge: float) -> str:
     if column.kind.startswith("dates"):
         return str(np.datetime64(round(edge), "s").astype("datetime64[D]"))
-    return f"{edge:,.6g}" + (" s" if column.kind == "durations" else "")
+    text = f"{edge:,.0f}" if abs(edge) >= 1000 else f"{edge:.4g}"
+    return text + (" s" if column.kind == "durations" else "")
 
 
 def _text(value: object) -> str:
