@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -231,6 +233,17 @@ def test_a_file_holds_everything(fitted, tmp_path):
     )
     assert loaded.constraints == fitted.constraints
     assert vaefast.load(path).table_ == fitted.table_
+
+
+def test_copies(fitted):
+    base = pytest.importorskip("sklearn.base")
+    twin = base.clone(fitted)
+    assert twin.constraints == fitted.constraints and not hasattr(twin, "vae_")
+    assert "Synthesizer" in (fitted._repr_html_() or "")
+    same = pickle.loads(pickle.dumps(fitted))
+    pandas.testing.assert_frame_equal(
+        same.sample(20, random_state=0), fitted.sample(20, random_state=0)
+    )
 
 
 def test_files_that_are_no_synthesizers(fitted, tmp_path):

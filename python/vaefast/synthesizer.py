@@ -304,6 +304,12 @@ class Synthesizer(Estimator):
         loaded._mu, loaded._logvar, loaded._gaps = mu, logvar, gaps
         return loaded
 
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags by which scikit-learn knows the estimator."""
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "vae_")
 
