@@ -18,7 +18,7 @@ REFERENCE = "training rows"
 
 
 def vaefast(train: Any, seed: int) -> Any:
-    from vaefast import Synthesizer  # type: ignore[attr-defined]
+    from vaefast import Synthesizer
 
     return (
         Synthesizer(random_state=seed, verbose=False)

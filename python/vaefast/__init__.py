@@ -13,6 +13,7 @@ from ._version import __version__
 from .anomaly import AnomalyDetector
 from .checkpoint import Checkpoint
 from .errors import CollapseWarning, DivergenceError, NotFittedError
+from .synthesizer import Synthesizer
 from .vae import VAE, from_bytes, load
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CollapseWarning",
     "DivergenceError",
     "NotFittedError",
+    "Synthesizer",
     "__version__",
     "datasets",
     "from_bytes",

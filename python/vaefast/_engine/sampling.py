@@ -62,19 +62,30 @@ def sample(
     if y is not None and model.conditions is None:
         raise ValueError("y is for a model that was fitted with conditional=True")
     count, scale = check_integer(n, "n"), check_number(temperature, "temperature", low=0)
-    mean = model.decode(draw_codes(model, count, rng, scale, prior), y)
-    if not draw:
-        return mean
+    codes = draw_codes(model, count, rng, scale, prior)
+    return draw_rows(model, codes, rng, y) if draw else model.decode(codes, y)
+
+
+def draw_rows(
+    model: FittedModel, codes: Floats, rng: np.random.Generator, y: ArrayLike | None = None
+) -> Floats:
+    """Return a draw from p(x|z) for each code, (n, d) or images."""
+    mean = model.decode(codes, y)
+    flat = mean.reshape(len(mean), -1)
+    df = model.params["df"]
+    drawn = likelihoods.draw(flat, model.columns, log_scales(model), df, rng)
+    return drawn.reshape(mean.shape)
+
+
+def log_scales(model: FittedModel) -> dict[int, Floats]:
+    """Return the log scales of each run of columns that has some, by the number of the run."""
     tensors = model.weights()
     scales = {i: tensors[name] for i, name in scale_names(model.columns).items()}
     if (standardization := model.reader.standardization) is not None:
         for i, log_scale in scales.items():
             first = sum(count for _, count in model.columns[:i])
             log_scale += standardization.log_scales[first : first + len(log_scale)]
-    flat = mean.reshape(count, -1)
-    return likelihoods.draw(flat, model.columns, scales, model.params["df"], rng).reshape(
-        mean.shape
-    )
+    return scales
 
 
 def draw_codes(

@@ -14,6 +14,7 @@ from .export import export
 from .looking import draw_map, nearest, traverse
 from .making import breed, direction, morph, sample
 from .options import load_model
+from .report import report
 from .rows import encode, evaluate, impute, reconstruct, score
 from .train import train
 
@@ -71,6 +72,7 @@ for command in (
     traverse,
     draw_map,
     export,
+    report,
 ):
     main.add_command(command)
 

@@ -108,7 +108,7 @@ def impute(model: Path, data: str, split: str | None, out: Path | None, force: b
     dataset, X, where = inputs.load_rows(vae, data, split)
     filled = vae.impute(X, inputs.labels_of(dataset, X))
     if isinstance(dataset, tables.TableRows) and out.suffix != ".npy":
-        frame, count = tables.fill(dataset.frame, dataset.table.decode(filled))
+        frame, count = tables.fill(dataset, filled)
         frames.write_frame(out, frame)
         click.echo(f"Wrote {out}: {len(X):,} {where}, {count:,} missing values filled")
         return

@@ -15,15 +15,13 @@ import numpy as np
 from .. import VAE
 from ..datasets import Dataset
 from ..tables import Table
-from ..tables.column import MAX_CATEGORIES
+from ..tables.column import CONSTANT, IDENTIFIER, TIED
 from ..tables.frames import read
 from ..tables.series import Series
 from .columns import CLOCK, COMMA, NUMBER, SIGNED, THOUSANDS
 from .frames import read_frame
 
-# Texts are names or remarks if more than MANY differ, and at least half of the cells. FEW is enough
-# if all cells differ, or if most cells are numbers.
-MANY, FEW = 50, 10
+FEW = 10  # different values, up to which odd texts are taken for categories
 SHOWN = 8  # names that one line lists
 
 # Patterns of cells that stand for numbers, the number of different values from which on they are no
@@ -44,6 +42,11 @@ WORDS = {
     "date": "dates",
     "instant": "dates",
     "duration": "durations",
+}
+LEFT_OUT = {  # the same for columns that the model does not see
+    CONSTANT: "one value",
+    TIED: "following from others",
+    IDENTIFIER: "left out and numbered anew",
 }
 
 
@@ -100,11 +103,6 @@ def learn(data: str, drop: Collection[str]) -> TableRows:
         X = table.encode(frame)
     except ValueError as error:
         raise ValueError(f"{data}: {error}") from error
-    for name, column in columns.items():
-        if _counts_rows(column):
-            click.echo(
-                f"Note: column {name!r} counts row by row; --drop {name} leaves it out", err=True
-            )
     return TableRows(data, X, columns=tuple(table.names), table=table, frame=frame)
 
 
@@ -126,7 +124,7 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
         lambda name: name not in typed,
         {source.name: source.day_first for source in table.sources},
     )
-    lacking = [name for name in names if name not in frame]
+    lacking = [name for name in table.needed if name not in frame]
     if lacking:
         raise ValueError(f"{data} lacks columns that the model learned: {_listed(lacking)}")
     extra = [name for name in frame if name not in names]
@@ -134,7 +132,7 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
         click.echo(
             f"Note: the model did not learn these columns of {data}: {_listed(extra)}", err=True
         )
-    learned = _select(frame, names)
+    learned = _select(frame, [name for name in names if name in frame])
     columns = _read(learned, data)
     try:
         X = table.encode(learned, unseen="missing")
@@ -149,11 +147,14 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
     return TableRows(data, X, columns=tuple(table.names), table=table, frame=frame)
 
 
-def fill(frame: Any, filled: Any) -> tuple[Any, int]:
-    """Return a frame whose missing cells are those of another one, and their number.
+def fill(rows: TableRows, X: Any) -> tuple[Any, int]:
+    """Return the frame of rows with its missing cells from encoded rows, and their number.
 
-    Columns that the other frame lacks stay as they are.
+    Columns that the table lacks stay as they are, and so do identifiers: no name is invented.
     """
+    frame, decoded = rows.frame, rows.table.decode(X)
+    names = [source.name for source in rows.table.sources if source.likelihood != IDENTIFIER]
+    filled = _select(decoded, names)
     columns = {n: column.missing for n, column in read(_select(frame, list(filled)))[1].items()}
     total = sum(int(missing.sum()) for missing in columns.values())
     if isinstance(frame, Mapping):
@@ -173,9 +174,9 @@ def fill(frame: Any, filled: Any) -> tuple[Any, int]:
 
 def describe(table: Table) -> str:
     """Return a text such as "numbers age, height; categories city; dates since"."""
-    groups: dict[str, list[str]] = {word: [] for word in (*WORDS.values(), "one value")}
+    groups: dict[str, list[str]] = {word: [] for word in (*WORDS.values(), *LEFT_OUT.values())}
     for source in table.sources:
-        word = "one value" if not source.width else WORDS[source.dtype.kind]
+        word = LEFT_OUT.get(source.likelihood, WORDS[source.dtype.kind])
         groups[word].append(str(source.name))
     return "; ".join(f"{word} {_listed(names)}" for word, names in groups.items() if names)
 
@@ -224,18 +225,7 @@ def _problem(name: Any, column: Series) -> str | None:
                 return f"column {name!r} is text {such}: {advice}"
         if numbers.mean() > 0.5 and different > FEW:
             return f"column {name!r} is text, because row {odd} holds {column.values[odd]!r}"
-    many = FEW if different == len(known) else MANY
-    if different <= MAX_CATEGORIES and (different <= many or 2 * different < len(known)):
-        return None
-    return f"column {name!r} is text such as {known[0]!r}, with {different:,} different values"
-
-
-def _counts_rows(column: Series) -> bool:
-    """Return whether a column of whole numbers counts the rows."""
-    if column.dtype.kind != "integer" or column.missing.any():
-        return False
-    steps = np.unique(np.diff(column.values))
-    return len(steps) == 1 and abs(steps[0]) == 1
+    return None
 
 
 def _tell_of_new(vae: VAE, data: str, name: Any, column: Series, new: Any) -> None:

@@ -123,7 +123,8 @@ def train(
     from .frames import is_frame
 
     given = {name: value for name, value in parameters.items() if value is not None}
-    vae = VAE(**given, **{name: AUTO for name in CHOOSABLE if name not in given})
+    given |= {name: AUTO for name in CHOOSABLE if name not in given}
+    vae = VAE(**given)
     if vae.patience is not None and validation is None and vae.epochs != AUTO:
         raise click.UsageError("--patience needs validation rows: add --validation 0.1.")
     if resume and out is None:

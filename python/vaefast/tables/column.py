@@ -10,31 +10,36 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .choices import choose
+from .facts import categories_of, check_finite, decimals_of, step_of
+from .modes import Modes
 from .series import KINDS, Array, Dtype, Name, Scalar, Series
 
-MAX_CATEGORIES = 1000
 Unseen = Literal["error", "missing"]
 
-_CONSTANT = "constant"  # takes the place of a likelihood: there is nothing to model
+# These take the place of a likelihood. The first three have nothing to model.
+CONSTANT, IDENTIFIER, TIED = "constant", "identifier", "tied"
+ORDINAL, MODES = "ordinal", "modes"
 _DENSITIES = ("gaussian", "laplace", "student_t")  # likelihoods of standardized values
 _COUNTS = ("poisson", "negative_binomial")
 _UNIT = ("bernoulli", "continuous_bernoulli")  # likelihoods of values in [0, 1]
-_NUMBERS = (*_DENSITIES, *_COUNTS, *_UNIT, "categorical")
+_NUMBERS = (*_DENSITIES, MODES, ORDINAL, *_COUNTS, *_UNIT, "categorical")
+_SECONDS = (*_DENSITIES, MODES)
 
-# The likelihoods that each kind of column may have. The first one is the default.
+# The likelihoods that each kind of column may have.
 _LIKELIHOODS = {
     "number": _NUMBERS,
-    "integer": _NUMBERS,
+    "integer": (*_NUMBERS, IDENTIFIER),
     "boolean": ("bernoulli", "categorical"),
-    "category": ("categorical",),
-    "date": _DENSITIES,
-    "instant": _DENSITIES,
-    "duration": _DENSITIES,
+    "category": ("categorical", IDENTIFIER),
+    "date": _SECONDS,
+    "instant": _SECONDS,
+    "duration": _SECONDS,
 }
 _NUMERIC = (*_DENSITIES, *_COUNTS, "continuous_bernoulli")  # decoded within the learned range
-_DECIMALS = 6  # most decimals that a column is found to have
 _HUGE = 1e100  # largest absolute value that is standardized; 1e-100 is the smallest range
 _MOST = 8  # categories that an error message lists, at most
+_NEAR = 0.1  # parts of the range beyond which a new number has no nearest category
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,13 @@ class Column:
     dtype : Dtype
         Type of the column in the frame.
     likelihood : str
-        Likelihood of the encoded values, or "constant" for a column with a single value, which X
-        leaves out.
+        Likelihood of the encoded values, or one of
+
+        - modes: which spike a number is, or none, and the normal score of its rank;
+        - ordinal: numbers as categories, in their order;
+        - constant: a single value, which X leaves out;
+        - identifier: names or numbers of the rows, which X leaves out and `decode` numbers anew;
+        - tied: values that follow from another column, which X leaves out.
     mean : float, default=0.0
         Mean in x = (value - mean) / scale. Dates and durations are in seconds.
     scale : float, default=1.0
@@ -69,6 +79,15 @@ class Column:
     day_first : bool or None, default=None
         Whether 01/02/2024 in a text file is the first of February. None if the learned dates do
         not show it.
+    others : tuple, default=()
+        Rare values that share the last one-hot column of a categorical column.
+    counts : tuple of int, default=()
+        Rows of the fit with each of `others`.
+    modes : Modes or None, default=None
+        Spikes and quantiles of a column whose likelihood is modes.
+    tied_to : str, int or None, default=None
+        Column that a tied column follows from. `categories` then lists the value that goes with
+        each category of that column.
     """
 
     name: Name
@@ -82,12 +101,16 @@ class Column:
     low: float | None = None
     high: float | None = None
     day_first: bool | None = None
+    others: tuple[Scalar, ...] = ()
+    counts: tuple[int, ...] = ()
+    modes: Modes | None = None
+    tied_to: Name | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, (str, int)):
             raise TypeError(f"{self._called}: the name must be a string or a whole number")
         known = self.dtype.kind in _LIKELIHOODS
-        if not known or self.likelihood not in (*_LIKELIHOODS[self.dtype.kind], _CONSTANT):
+        if not known or self.likelihood not in (*_LIKELIHOODS[self.dtype.kind], CONSTANT, TIED):
             raise ValueError(
                 f"{self._called}: likelihood {self.likelihood!r} does not fit a column of the kind "
                 f"{self.dtype.kind!r}"
@@ -107,22 +130,32 @@ class Column:
             raise ValueError(f"{self._called}: low={self.low!r}, high={self.high!r} must be finite")
         if self.day_first not in (None, False, True):
             raise ValueError(f"{self._called}: day_first={self.day_first!r} must be a boolean")
-        for category in self.categories:
+        for category in (*self.categories, *self.others):
             if not _is_plain(category):
                 raise ValueError(
                     f"{self._called}: the category {category!r} has type "
                     f"{type(category).__name__}, expected text, a finite number or a boolean; "
                     "convert the column to text first"
                 )
-        if len(set(self.categories)) != len(self.categories):
+        n = len(self.categories) + len(self.others)
+        if len({*self.categories, *self.others}) != n:
             raise ValueError(f"{self._called}: two categories are equal")
-        n = len(self.categories)
-        if not {_CONSTANT: n == 1, "categorical": n > 1}.get(self.likelihood, n == 0):
+        if len(self.counts) != len(self.others) or any(
+            type(count) is not int or count < 1 for count in self.counts
+        ):
+            raise ValueError(f"{self._called}: each rare category needs a number of rows")
+        if (self.modes is None) != (self.likelihood != MODES):
+            raise ValueError(f"{self._called}: modes do not go with {self.likelihood!r}")
+        if (self.tied_to is None) != (self.likelihood != TIED):
+            raise ValueError(f"{self._called}: tied_to does not go with {self.likelihood!r}")
+        several = n > 1 and (not self.others or self.likelihood == "categorical")
+        fits = {CONSTANT: n == 1, TIED: several, ORDINAL: several, "categorical": several}
+        if not fits.get(self.likelihood, n == 0):
             raise ValueError(f"{self._called}: {n} categories do not go with {self.likelihood!r}")
 
     @classmethod
     def learn(cls, name: Name, series: Series, likelihood: str | None) -> Column:
-        """Learn how to encode a column: standardized, one-hot, or unchanged.
+        """Learn how to encode a column.
 
         Parameters
         ----------
@@ -131,7 +164,7 @@ class Column:
         series : Series
             Values of the column.
         likelihood : str or None
-            Likelihood of the column. None is the default of this kind of column.
+            Likelihood of the column. None chooses one by the values; see `choose`.
 
         Raises
         ------
@@ -142,27 +175,32 @@ class Column:
         there = series.values[~series.missing]
         if len(there) == 0:
             raise ValueError(f"{called} holds missing values only: drop the column")
-        _check_finite(name, series)
+        check_finite(name, series)
         choices = _LIKELIHOODS[kind]
-        likelihood = likelihood or choices[0]
+        likelihood = likelihood or choose(series)
         if likelihood not in choices:
             raise ValueError(
                 f"{called}: likelihood {likelihood!r} does not fit {KINDS[kind]}; allowed: "
                 f"{', '.join(choices)}"
             )
-        if likelihood == "categorical":
-            categories = _categories(called, series, there)
-            likelihood = likelihood if len(categories) > 1 else _CONSTANT
-            return cls(name, series.dtype, likelihood, categories=categories)
+        if likelihood in ("categorical", ORDINAL):
+            categories, others, counts = categories_of(series, there, likelihood == "categorical")
+            likelihood = likelihood if len(categories) + len(others) > 1 else CONSTANT
+            return cls(
+                name, series.dtype, likelihood, categories=categories, others=others, counts=counts
+            )
+        if likelihood == IDENTIFIER:
+            first = None if kind == "category" else float(there.min())
+            return cls(name, series.dtype, likelihood, low=first)
         low, high = float(there.min()), float(there.max())
-        if likelihood not in _DENSITIES:
+        if likelihood not in (*_DENSITIES, MODES):
             column = cls(name, series.dtype, likelihood)
             column._check_domain(series.values)
             if likelihood not in _NUMERIC:
                 return column
-            return replace(column, decimals=_decimals(series.dtype, there), low=low, high=high)
+            return replace(column, decimals=decimals_of(series.dtype, there), low=low, high=high)
         if low == high:
-            return cls(name, series.dtype, _CONSTANT, categories=(low,))
+            return cls(name, series.dtype, CONSTANT, categories=(low,))
         spread = high - low
         if spread < 1 / _HUGE or max(-low, high) > _HUGE:
             raise ValueError(
@@ -174,10 +212,11 @@ class Column:
             name,
             series.dtype,
             likelihood,
-            float(mean),
-            float(scale),
-            step=_step(kind, there),
-            decimals=_decimals(series.dtype, there),
+            float(mean) if likelihood != MODES else 0.0,
+            float(scale) if likelihood != MODES else 1.0,
+            modes=Modes.learn(there) if likelihood == MODES else None,
+            step=step_of(kind, there),
+            decimals=decimals_of(series.dtype, there),
             low=low,
             high=high,
         )
@@ -185,16 +224,29 @@ class Column:
     @property
     def width(self) -> int:
         """Number of columns of numbers that encode this column."""
-        if self.likelihood == _CONSTANT:
-            return 0
-        return len(self.categories) if self._one_hot else 1
+        return sum(width for _, width in self.blocks)
+
+    @property
+    def blocks(self) -> list[tuple[str, int]]:
+        """Likelihoods of the columns of numbers, each with a number of columns."""
+        if self.likelihood in (CONSTANT, IDENTIFIER, TIED):
+            return []
+        if self._one_hot:
+            return [("categorical", len(self.categories) + bool(self.others))]
+        if self.modes is None:
+            return [(self.likelihood, 1)]
+        return [("categorical", self.modes.width)] * (self.modes.width > 1) + [("gaussian", 1)]
 
     @property
     def names(self) -> list[str]:
         """A readable name for each of the `width` columns of numbers."""
+        if self.modes is not None and self.modes.spikes:
+            spikes = [f"{self.name}={self.shown(spike)}" for spike in self.modes.spikes]
+            return [*spikes, f"{self.name}=other", str(self.name)]
         if not self._one_hot:
             return [str(self.name)] * self.width
-        return [f"{self.name}={category}" for category in self.categories]
+        names = [f"{self.name}={category}" for category in self.categories]
+        return [*names, f"{self.name}=other"] if self.others else names
 
     def encode(self, series: Series, unseen: Unseen) -> NDArray[np.float32]:
         """Return values as numbers, (n, width), with NaN for missing values.
@@ -211,25 +263,31 @@ class Column:
         ValueError
             The values are not of the kind that was learned, or one of them cannot be encoded.
         """
-        kind, missing = series.dtype.kind, series.missing
-        numbers = {"number", "integer"}
-        if missing.all():
+        missing = series.missing
+        if missing.all() or self.likelihood == IDENTIFIER:
             return np.full((len(missing), self.width), np.nan, dtype=np.float32)
-        if kind != self.dtype.kind and not {kind, self.dtype.kind} <= numbers:
+        self.check_kind(series)
+        check_finite(self.name, series)
+        if self.categories:
+            return self._encode_categories(series, unseen)
+        values = series.values
+        if self.modes is not None:
+            return self._encode_modes(self.modes, values)
+        self._check_domain(values)
+        with np.errstate(over="ignore"):
+            X = ((values - self.mean) / self.scale).astype(np.float32)
+        what = f"is too far from the mean {self.shown(self.mean)} to be encoded as float32"
+        self._refuse(np.isinf(X), values, what)
+        return X[:, None]
+
+    def check_kind(self, series: Series) -> None:
+        """Raise ValueError if values are not of the kind that was learned."""
+        kind = series.dtype.kind
+        if kind != self.dtype.kind and not {kind, self.dtype.kind} <= {"number", "integer"}:
             raise ValueError(
                 f"{self._called} held {KINDS[self.dtype.kind]} when the table was learned, "
                 f"but now holds {KINDS[kind]}"
             )
-        _check_finite(self.name, series)
-        if self.categories:
-            return self._encode_categories(series, unseen)
-        values = series.values
-        self._check_domain(values)
-        with np.errstate(over="ignore"):
-            X = ((values - self.mean) / self.scale).astype(np.float32)
-        what = f"is too far from the mean {self._shown(self.mean)} to be encoded as float32"
-        self._refuse(np.isinf(X), values, what)
-        return X[:, None]
 
     def decode(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> Series:
         """Return the values that encoded numbers, (n, width), represent.
@@ -247,10 +305,15 @@ class Column:
         ValueError
             X holds numbers that the likelihood cannot have.
         """
-        if self.categories:
+        if self.likelihood == IDENTIFIER:
+            values = self._numbered(len(X))
+        elif self.categories or self.others:
             values = self._decode_categories(X, rng)
         else:
-            values = X[:, 0] * self.scale + self.mean
+            if self.modes is None:
+                values = X[:, 0] * self.scale + self.mean
+            else:
+                values = self._decode_modes(self.modes, X, rng)
             self._check_domain(values, whole=False)
             if self.low is not None or self.high is not None:
                 values = np.clip(values, self.low, self.high)
@@ -263,17 +326,28 @@ class Column:
             elif self.likelihood == "bernoulli" and self.dtype.kind != "number":
                 ones = rng.random(len(values)) < values if rng else values >= 0.5
                 values = np.where(np.isnan(values), np.nan, ones)
-        return Series(values, self.dtype, self.categories)
+        return Series(values, self.dtype, (*self.categories, *self.others))
+
+    def codes(self, series: Series) -> NDArray[np.intp]:
+        """Return the place of each value in `categories`, (n,); -1 if it has none."""
+        places = {category: i for i, category in enumerate(self.categories)}
+        return np.array([places.get(value, -1) for value in series.values.tolist()], dtype=np.intp)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the column as plain data, for JSON."""
-        return asdict(self) | {"categories": list(self.categories)}
+        data = asdict(self)
+        lists = {name: list(v) if isinstance(v, tuple) else v for name, v in data.items()}
+        added = ("others", "counts", "modes", "tied_to")  # an earlier version does not know them
+        return {name: v for name, v in lists.items() if v or name not in added}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Column:
         """Return the column that `to_dict` described."""
         fields = {**data, "dtype": Dtype(**data["dtype"])}
-        return cls(**fields | {"categories": tuple(data["categories"])})
+        if data.get("modes") is not None:
+            fields["modes"] = Modes.from_dict(data["modes"])
+        tuples = {name: tuple(data.get(name, ())) for name in ("categories", "others", "counts")}
+        return cls(**fields | tuples)
 
     @property
     def _called(self) -> str:
@@ -281,14 +355,16 @@ class Column:
 
     @property
     def _one_hot(self) -> bool:
-        return self.likelihood == "categorical"
+        return self.likelihood in ("categorical", ORDINAL)
 
     def _encode_categories(self, series: Series, unseen: Unseen) -> NDArray[np.float32]:
-        places = {category: i for i, category in enumerate(self.categories)}
-        codes = np.array([places.get(value, -1) for value in series.values.tolist()])
-        missing = series.missing
+        codes, missing = self.codes(series), series.missing
+        if self.others:
+            codes[(codes < 0) & ~missing] = len(self.categories)
+        elif self.likelihood == ORDINAL:
+            codes = self._nearest(series.values)
         if unseen == "error":
-            words = list(map(self._shown, self.categories[:_MOST]))
+            words = list(map(self.shown, self.categories[:_MOST]))
             if len(self.categories) > _MOST:
                 words.append(f"and {len(self.categories) - _MOST} more")
             what = (
@@ -302,12 +378,64 @@ class Column:
             X[codes < 0] = np.nan
         return X
 
+    def _nearest(self, values: Array) -> NDArray[np.intp]:
+        """Return the place of the nearest number, (n,); -1 if it is missing or far away."""
+        known = np.array(self.categories, dtype=np.float64)
+        middles = (known[1:] + known[:-1]) / 2
+        codes: NDArray[np.intp] = np.searchsorted(middles, values)
+        margin = _NEAR * (known[-1] - known[0])
+        codes[~((values >= known[0] - margin) & (values <= known[-1] + margin))] = -1
+        return codes
+
+    def _encode_modes(self, modes: Modes, values: Array) -> NDArray[np.float32]:
+        mode, score = modes.encode(values)
+        X = np.zeros((len(values), self.width), dtype=np.float32)
+        if modes.spikes:
+            X[np.arange(len(values)), mode] = 1
+        X[:, -1] = score
+        X[np.isnan(values)] = np.nan
+        return X
+
+    def _decode_modes(self, modes: Modes, X: Array, rng: np.random.Generator | None) -> Array:
+        mode = np.zeros(len(X), dtype=np.intp)
+        if modes.spikes:
+            mode = self._codes(X[:, :-1], rng)
+        values = modes.decode(mode, X[:, -1])
+        return np.where(np.isnan(X[:, -1]) | (mode < 0), np.nan, values)
+
+    def _numbered(self, n: int) -> Array:
+        """Return new names of n rows, or new numbers that begin as the learned ones."""
+        if self.dtype.kind == "category":
+            return np.array([f"{self.name}-{i}" for i in range(1, n + 1)], dtype=object)
+        return (self.low or 0.0) + np.arange(n, dtype=np.float64)
+
     def _decode_categories(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> Array:
-        codes = self._codes(X, rng) if self._one_hot else np.zeros(len(X), dtype=np.intp)
+        if self._one_hot:
+            codes = self._middles(X) if self.likelihood == ORDINAL and not rng else None
+            codes = self._codes(X, rng) if codes is None else codes
+        else:
+            codes = np.zeros(len(X), dtype=np.intp)
+        if self.others:
+            rare = codes == len(self.categories)
+            codes[rare] += self._rare(int(rare.sum()), rng)
         kind = object if self.dtype.kind == "category" else np.float64
-        values: Array = np.array(self.categories, dtype=kind)[codes]
+        values: Array = np.array([*self.categories, *self.others], dtype=kind)[codes]
         values[codes < 0] = None if kind is object else np.nan
         return values
+
+    def _rare(self, n: int, rng: np.random.Generator | None) -> NDArray[np.intp]:
+        """Return the places of n rare values: drawn by their frequency, or the most frequent."""
+        counts = np.array(self.counts, dtype=np.float64)
+        if rng is None:
+            return np.full(n, counts.argmax())
+        return rng.choice(len(counts), n, p=counts / counts.sum())
+
+    def _middles(self, X: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return the median category of each row, (n,); -1 if it is missing."""
+        codes = self._codes(X, None)  # checks the probabilities
+        reached = np.cumsum(X, axis=1)
+        middles: NDArray[np.intp] = (reached >= reached[:, -1:] / 2).argmax(axis=1)
+        return np.where(codes < 0, -1, middles)
 
     def _codes(self, X: NDArray[np.float64], rng: np.random.Generator | None) -> NDArray[np.intp]:
         """Return the most probable or a drawn category of each row, (n,); -1 if it is missing."""
@@ -343,9 +471,9 @@ class Column:
         """Raise ValueError about the first row where `wrong` is True, if there is one."""
         if wrong.any():
             row = int(wrong.argmax())
-            raise ValueError(f"{self._called}, row {row}: {self._shown(values[row])} {what}")
+            raise ValueError(f"{self._called}, row {row}: {self.shown(values[row])} {what}")
 
-    def _shown(self, value: Any) -> str:
+    def shown(self, value: Any) -> str:
         """Return a value as text: a date as a date, a whole number without a decimal point."""
         kind = self.dtype.kind
         if kind in ("date", "instant"):
@@ -355,46 +483,6 @@ class Column:
         if kind == "boolean":
             return str(bool(value))
         return repr(value) if isinstance(value, str) else f"{value:.9g}"
-
-
-def _step(kind: str, seconds: Array) -> float:
-    """Return the longest of day, hour, minute and second that divides all values, else 0."""
-    if kind not in ("date", "instant", "duration"):
-        return 0.0
-    return next((s for s in (86400.0, 3600.0, 60.0, 1.0) if not (seconds % s).any()), 0.0)
-
-
-def _decimals(dtype: Dtype, values: Array) -> int | None:
-    """Return the smallest number of decimals that writes all floats, or None if there is none."""
-    if dtype.kind != "number":
-        return None
-    bits = next((bits for bits in (16, 32) if dtype.name.endswith(str(bits))), 64)
-    close = 2 * np.finfo(f"float{bits}").eps * np.abs(values)
-    return next(
-        (d for d in range(_DECIMALS + 1) if (np.abs(np.round(values, d) - values) <= close).all()),
-        None,
-    )
-
-
-def _check_finite(name: Name, series: Series) -> None:
-    if series.dtype.kind != "category" and np.isinf(series.values).any():
-        row = int(np.isinf(series.values).argmax())
-        raise ValueError(
-            f"column {name!r}, row {row}: expected a finite number, got {series.values[row]} "
-            "(infinite, or beyond 1.8e308); mark missing values with NaN"
-        )
-
-
-def _categories(called: str, series: Series, there: Array) -> tuple[Scalar, ...]:
-    """Return the categories that the dtype declares, else the values that occur, sorted."""
-    convert = {"integer": int, "boolean": bool}.get(series.dtype.kind)
-    found = series.categories or sorted(set(there.tolist()))
-    if len(found) > MAX_CATEGORIES:
-        raise ValueError(
-            f"{called} has {len(found):,} categories, expected at most {MAX_CATEGORIES:,}: drop "
-            "the column, merge rare categories, or convert the values to numbers"
-        )
-    return tuple(map(convert, found)) if convert else tuple(found)
 
 
 def _is_plain(value: object) -> bool:

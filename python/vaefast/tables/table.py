@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._input.validation import check_choice, check_integer
-from .column import Column, Unseen
+from .column import IDENTIFIER, Column, Unseen
 from .frames import LIBRARIES, read, write
 from .series import Name, Series
+from .summary import lines
+from .ties import follow, merge, tie
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,11 +24,21 @@ class Table:
     A frame is a pandas DataFrame, a polars DataFrame, or a dict of columns. The columns of a dict
     are lists or arrays of equal length, and are decoded as arrays.
 
-    Numbers, dates and durations are standardized with the mean and the standard deviation of the
-    known values (with divisor n). Booleans become 0 and 1, text and categories become one-hot
-    blocks, and counts stay unchanged. A column with a single value is left out of X, because there
-    is nothing to model. Missing values (None, NaN, NaT, NA, null) become NaN, and a missing
-    category becomes NaN in the whole block.
+    `learn` looks at the values of each column, and `summary` prints the encoding that it chose:
+
+    - Numbers, dates and durations are standardized with the mean and the standard deviation of the
+      known values (with divisor n).
+    - Numbers of few values, each with many rows, become ordered categories.
+    - Numbers with values that many rows share, with long tails or with several humps become a
+      categorical block, which of these values it is or none of them, and the normal score of the
+      rank among the others (after Xu et al. 2019, section 4.2).
+    - Booleans become 0 and 1, text and categories become one-hot blocks, and counts stay unchanged.
+      Of more than 1,000 categories, the rare ones share a place.
+    - A column with a single value, a name or a number of the rows, and a column that follows from
+      another one value by value, are left out of X.
+
+    Missing values (None, NaN, NaT, NA, null) become NaN, and a missing category becomes NaN in the
+    whole block.
 
     Decoded values keep the range and the decimals of the learned column: a price comes back with
     two decimals, and a count is never negative. X is float32, so a value comes back exactly if
@@ -60,6 +72,10 @@ class Table:
         check_choice(self.library, "library", LIBRARIES)
         if len({source.name for source in self.sources}) < len(self.sources):
             raise ValueError("two columns have the same name")
+        free = {source.name for source in self.sources if source.tied_to is None}
+        for source in self.sources:
+            if source.tied_to is not None and source.tied_to not in free:
+                raise ValueError(f"column {source.name!r} is tied to a column that is not there")
         if self.width == 0:
             raise ValueError("every column has one value only: there is nothing to model")
 
@@ -78,13 +94,15 @@ class Table:
         frame : pandas.DataFrame, polars.DataFrame or dict of columns
             Frame with at least one row and one column.
         likelihoods : mapping of column name to str, default=None
-            Likelihoods of columns, for those that should not have the default.
+            Likelihoods or encodings of columns, for those that should not have the one that the
+            values suggest.
 
-            Numbers: gaussian (the default), laplace or student_t, which are standardized; poisson
+            Numbers: gaussian, laplace or student_t, which are standardized; modes; ordinal; poisson
             or negative_binomial for counts, bernoulli or continuous_bernoulli for values in
-            [0, 1], which stay unchanged; or categorical. Dates and durations: gaussian (the
-            default), laplace or student_t. Booleans: bernoulli (the default) or categorical. Text
-            and categories: categorical.
+            [0, 1], which stay unchanged; or categorical. Dates and durations: gaussian, laplace,
+            student_t or modes. Booleans: bernoulli or categorical. Text and categories:
+            categorical. Text and whole numbers: identifier, which leaves the column out. A column
+            that is named here is not tied to another one.
         counts : iterable of column names, default=()
             Columns that get the likelihood poisson. An entry of `likelihoods` takes precedence.
 
@@ -97,8 +115,8 @@ class Table:
         ------
         ValueError
             The frame has no rows or no columns, or every column has a single value. Or a column
-            has only missing values, an infinite value, more than 1,000 categories, or a likelihood
-            that does not fit; the message names the column.
+            has only missing values, an infinite value, or a likelihood that does not fit; the
+            message names the column.
         TypeError
             `frame` is not a frame, or a column holds unsupported values, such as lists.
         """
@@ -111,10 +129,8 @@ class Table:
                 raise ValueError(
                     f"the frame has no column {name!r}, which likelihoods or counts names"
                 )
-        return cls(
-            library,
-            tuple(Column.learn(name, series, chosen.get(name)) for name, series in columns.items()),
-        )
+        learned = {n: Column.learn(n, series, chosen.get(n)) for n, series in columns.items()}
+        return cls(library, tuple(tie(columns, learned, chosen).values()))
 
     @property
     def columns(self) -> list[tuple[str, int]]:
@@ -124,12 +140,10 @@ class Table:
         """
         blocks: list[tuple[str, int]] = []
         for source in self.sources:
-            likelihood, width = source.likelihood, source.width
-            if width == 0:
-                continue
-            if blocks and blocks[-1][0] == likelihood != "categorical":
-                width += blocks.pop()[1]
-            blocks.append((likelihood, width))
+            for likelihood, width in source.blocks:
+                if blocks and blocks[-1][0] == likelihood != "categorical":
+                    width += blocks.pop()[1]
+                blocks.append((likelihood, width))
         return blocks
 
     @property
@@ -142,17 +156,22 @@ class Table:
         """Number of columns of X."""
         return sum(source.width for source in self.sources)
 
+    def summary(self) -> str:
+        """Return a text with a line for each column of the frame: the values and the encoding."""
+        return "\n".join(lines(self.sources))
+
     def encode(self, frame: Any, *, unseen: Unseen = "error") -> NDArray[np.float32]:
         """Return a frame as numbers for a model.
 
         Parameters
         ----------
         frame : pandas.DataFrame, polars.DataFrame or dict of columns
-            Frame with the columns that the table learned, in any order. The library may differ
-            from that of the learned frame.
+            Frame with the columns that the table learned, in any order. Identifiers may be left
+            out. The library may differ from that of the learned frame.
         unseen : {"error", "missing"}, default="error"
-            Treatment of a category that the table did not learn, and of a second value in a column
-            that had only one: error raises ValueError; missing encodes it as a missing value.
+            Treatment of a category that the table did not learn, of a second value in a column
+            that had only one, and of two values in tied columns that do not go together: error
+            raises ValueError; missing encodes them as missing values.
 
         Returns
         -------
@@ -172,12 +191,16 @@ class Table:
         columns = read(frame)[1]
         expected = [source.name for source in self.sources]
         for what, names in (
-            ("lacks columns that the table learned", [n for n in expected if n not in columns]),
+            ("lacks columns that the table learned", [n for n in self.needed if n not in columns]),
             ("has columns that the table did not learn", [n for n in columns if n not in expected]),
         ):
             if names:
                 raise ValueError(f"the frame {what}: {', '.join(map(repr, names))}")
-        return np.hstack([source.encode(columns[source.name], unseen) for source in self.sources])
+        known = {source.name: source for source in self.sources if source.name in columns}
+        for tied in known.values():
+            if (of := tied.tied_to) is not None:
+                columns[of] = merge(columns[of], known[of], columns[tied.name], tied, unseen)
+        return np.hstack([known[n].encode(columns[n], unseen) for n in expected if n in known])
 
     def decode(self, X: ArrayLike, *, random_state: int | np.random.Generator | None = None) -> Any:
         """Return the frame that rows of X represent, such as reconstructions or samples of a model.
@@ -208,26 +231,12 @@ class Table:
         ImportError
             The library of the learned frame is not installed.
         """
-        array = np.asarray(X, dtype=np.float64)
-        if array.ndim != 2 or array.shape[1] != self.width:
-            raise ValueError(f"X has shape {array.shape}, expected (n, {self.width})")
-        if np.isinf(array).any():
-            row, place = np.argwhere(np.isinf(array))[0]
-            raise ValueError(
-                f"X is infinite in row {row}, column {place} ({self.names[place]}), expected "
-                "finite numbers, or NaN for missing values"
-            )
-        rng = None
-        if isinstance(random_state, np.random.Generator):
-            rng = random_state
-        elif random_state is not None:
-            rng = np.random.default_rng(check_integer(random_state, "random_state", low=0))
-        columns: dict[Name, Series] = {}
-        first = 0
-        for source in self.sources:
-            columns[source.name] = source.decode(array[:, first : first + source.width], rng)
-            first += source.width
-        return write(self.library, columns)
+        return write(self.library, decode_columns(self, X, random_state))
+
+    @property
+    def needed(self) -> list[Name]:
+        """Columns without which a frame cannot be encoded: all but identifiers."""
+        return [source.name for source in self.sources if source.likelihood != IDENTIFIER]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table as plain data, for JSON."""
@@ -255,3 +264,33 @@ class Table:
     def __repr__(self) -> str:
         blocks = ", ".join(f"{likelihood} {width}" for likelihood, width in self.columns)
         return f"Table({self.library}, {len(self.sources)} columns as {self.width}: {blocks})"
+
+
+def decode_columns(
+    table: Table, X: ArrayLike, random_state: int | np.random.Generator | None
+) -> dict[Name, Series]:
+    """Return the columns of the frame that rows of X represent; see `Table.decode`."""
+    array = np.asarray(X, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != table.width:
+        raise ValueError(f"X has shape {array.shape}, expected (n, {table.width})")
+    if np.isinf(array).any():
+        row, place = np.argwhere(np.isinf(array))[0]
+        raise ValueError(
+            f"X is infinite in row {row}, column {place} ({table.names[place]}), expected "
+            "finite numbers, or NaN for missing values"
+        )
+    rng = None
+    if isinstance(random_state, np.random.Generator):
+        rng = random_state
+    elif random_state is not None:
+        rng = np.random.default_rng(check_integer(random_state, "random_state", low=0))
+    columns: dict[Name, Series] = {}
+    first = 0
+    for source in table.sources:
+        columns[source.name] = source.decode(array[:, first : first + source.width], rng)
+        first += source.width
+    by_name = {source.name: source for source in table.sources}
+    for source in table.sources:
+        if (of := source.tied_to) is not None:
+            columns[source.name] = follow(columns[of], by_name[of], source)
+    return columns

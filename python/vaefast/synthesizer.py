@@ -1,0 +1,417 @@
+"""Synthetic tables: a frame is learned, and frames like it are drawn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._engine.container import Part, pack
+from ._engine.sampling import draw_codes, draw_rows
+from ._engine.storage import parts_of, read_parts
+from ._engine.weighting import codes_given
+from ._estimator import Estimator
+from ._input.seeds import seed_from
+from ._input.validation import check_choice, check_integer
+from ._system.files import atomic_write
+from .errors import not_fitted
+from .schedules import Cosine
+from .tables import Table
+from .tables.constraints import Constraint
+from .tables.frames import read, write
+from .tables.series import Name, Series
+from .tables.table import decode_columns
+from .typing import RandomState
+from .vae import VAE, from_bytes
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Synthesizer"]
+
+KEPT = 50_000  # rows of the fit whose posteriors are kept, at most
+CHUNK = 10_000  # rows that are drawn at a time
+MOST_DRAWN = 100  # rows that are drawn for each row that constraints let through, at most
+LEAST_DRAWN = 20_000  # rows after which constraints may be found too narrow
+
+# The built-in recipe: see docs/guide/tables.md for the measurements.
+BETA = 0.5
+STEPS = 4_000, 16_000  # at least, at most
+PASSES = 85  # over the rows, between these limits
+OPERATIONS = 4e12  # floating-point operations of a training, at most; forward and backward
+LATENT, HIDDEN = 16, 256
+WIDE = 512  # encoded columns from which on there are twice as many latent dimensions
+
+
+class Synthesizer(Estimator):
+    """Learner of a frame, which draws synthetic frames like it.
+
+    A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from the
+    posterior q(z|x) of a row of the fit that is drawn at random: its code is drawn from there, and
+    the values from p(x|z). It has gaps where that row has gaps. Synthetic rows are no copies, but
+    they are not anonymous either.
+
+    Parameters
+    ----------
+    vae : VAE or None, default=None
+        The model, not fitted. `fit` trains a copy of it with the likelihoods of the table. None is
+        a recipe whose width and training depend on the number of rows and of encoded columns.
+    likelihoods : mapping of column name to str, default=None
+        Likelihoods or encodings of columns, for those that should not have the one that
+        `Table.learn` chooses.
+    constraints : sequence, default=()
+        Conditions that every synthetic row satisfies: a comparison of two columns, or of a column
+        and a number, as text, such as ``"start <= end"``; a tuple of names of columns whose
+        combinations are those of the fit, such as ``("city", "country")``; or a function that takes
+        a frame and returns a boolean for each row. Missing values satisfy a comparison. Other rows
+        are drawn again.
+    codes : {"rows", "mixture"}, default="rows"
+        Distribution of the codes: rows, the posteriors of the rows of the fit; or mixture, a
+        mixture of Gaussians that is fitted to them. Synthetic rows of a mixture are less like the
+        data, and no nearer to the rows of the fit than to other rows.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed of the training.
+    n_threads : int or None, default=None
+        Number of threads. The default is the number of CPUs that this process may use.
+    verbose : bool, default=True
+        Whether training shows its progress.
+
+    Attributes
+    ----------
+    table_ : Table
+        Encoder of the frame. ``print(table_.summary())`` says how it reads each column.
+    vae_ : VAE
+        The fitted model, which also fills gaps and scores rows.
+
+    Examples
+    --------
+    >>> from vaefast import Synthesizer
+    >>> frame = {"city": ["Oslo", "Rome"] * 100, "age": [30, 40, 50, 60] * 50}
+    >>> synthesizer = Synthesizer(random_state=0, verbose=False).fit(frame)
+    >>> synthetic = synthesizer.sample(3, {"city": "Oslo"}, random_state=0)
+    >>> synthetic["city"].tolist()
+    ['Oslo', 'Oslo', 'Oslo']
+    """
+
+    table_: Table
+    vae_: VAE
+
+    def __init__(
+        self,
+        vae: VAE | None = None,
+        *,
+        likelihoods: Mapping[Name, str] | None = None,
+        constraints: Sequence[str | tuple[Name, ...] | Callable[[Any], Any]] = (),
+        codes: str = "rows",
+        random_state: RandomState = None,
+        n_threads: int | None = None,
+        verbose: bool = True,
+    ) -> None:
+        self.vae = vae
+        self.likelihoods = likelihoods
+        self.constraints = constraints
+        self.codes = codes
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    def fit(self, frame: Any, y: Any = None) -> Self:
+        """Learn a frame.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame, polars.DataFrame or dict of columns
+            Frame with numbers, text, categories, booleans, dates and durations, and with gaps.
+        y : None, default=None
+            Ignored; present for scikit-learn.
+
+        Returns
+        -------
+        Synthesizer
+            This estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or the frame can't be used; the message names the column.
+        DivergenceError
+            The loss became infinite or NaN.
+        """
+        check_choice(self.codes, "codes", ("rows", "mixture"))
+        if isinstance(self.constraints, str):
+            raise TypeError(f"constraints={self.constraints!r} must be a list of constraints")
+        table = Table.learn(frame, likelihoods=self.likelihoods)
+        columns = read(frame)[1]
+        constraints = [Constraint.of(given, columns) for given in self.constraints]
+        X = table.encode(frame)
+        seed = seed_from(self.random_state)
+        vae = self._model(*X.shape).set_params(
+            likelihood=table.columns, random_state=seed, verbose=self.verbose
+        )
+        if self.n_threads is not None:
+            vae.set_params(n_threads=self.n_threads)
+        if np.isnan(X).any():
+            vae.set_params(missing="mask")
+        vae.fit(X)
+        vae.table_ = table
+        rng = np.random.default_rng(seed)
+        kept = np.sort(rng.choice(len(X), min(len(X), KEPT), replace=False))
+        mu, logvar = vae.encode(X[kept])
+        if vae.objective == "autoencoder":
+            logvar = np.full_like(mu, -np.inf)
+        gaps = np.stack([columns[source.name].missing[kept] for source in table.sources], axis=1)
+        self.table_, self.vae_, self._constraints = table, vae, constraints
+        self._mu, self._logvar, self._gaps = mu, logvar, gaps.astype(np.uint8)
+        return self
+
+    def sample(
+        self,
+        n: int = 1,
+        conditions: Mapping[Name, Any] | None = None,
+        *,
+        random_state: RandomState = None,
+    ) -> Any:
+        """Return a synthetic frame.
+
+        Parameters
+        ----------
+        n : int, default=1
+            Number of rows.
+        conditions : mapping of column name to value, default=None
+            Values that every row has, such as ``{"city": "Oslo"}``. All other values are drawn from
+            their distribution given these.
+        random_state : int, Generator, RandomState or None, default=None
+            Seed of the rows.
+
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or dict of arrays
+            Frame of the library of the fit, with the same columns and types.
+
+        Raises
+        ------
+        NotFittedError
+            The synthesizer is not fitted yet.
+        ValueError
+            A condition names an unknown column or value; or too few codes fit the conditions, or
+            too few rows the constraints.
+        """
+        self._check_fitted()
+        count = check_integer(n, "n", low=1)
+        rng = np.random.default_rng(seed_from(random_state))
+        given = self._read_conditions(dict(conditions or {}))
+        wanted = None if not given else self.table_.encode(self._as_row(given))[0]
+        parts: list[dict[Name, Series]] = []
+        found = drawn = 0
+        while found < count:
+            size = min(
+                max(count - found, 1) + (count - found) // 4 * bool(self._constraints), CHUNK
+            )
+            columns = self._draw(size, wanted, given, rng)
+            keep = np.ones(size, dtype=bool)
+            for constraint in self._constraints:
+                keep &= constraint.holds(self.table_.library, columns)
+            parts.append({name: _rows(series, keep) for name, series in columns.items()})
+            found, drawn = found + int(keep.sum()), drawn + size
+            if found < count and drawn >= max(LEAST_DRAWN, MOST_DRAWN * count):
+                raise ValueError(
+                    f"only {found:,} of {drawn:,} drawn rows satisfy the constraints, expected "
+                    f"{count:,}: loosen the constraints {[c.given for c in self._constraints]}, or "
+                    "ask for fewer rows"
+                )
+        columns = {
+            name: replace(series, values=np.concatenate([p[name].values for p in parts])[:count])
+            for name, series in parts[0].items()
+        }
+        for source in self.table_.sources:
+            if source.likelihood == "identifier":  # numbered from the start, without gaps
+                columns[source.name] = source.decode(np.empty((count, 0)), None)
+        return write(self.table_.library, columns)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one file; `Synthesizer.load` reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file. It is replaced as a whole or not at all. `vaefast.load` reads the VAE alone.
+
+        Raises
+        ------
+        NotFittedError
+            The synthesizer is not fitted yet.
+        ValueError
+            A constraint is a function, which a file can't hold.
+        OSError
+            The file can't be written.
+        """
+        self._check_fitted()
+        parts = parts_of(self.vae_.model_, training=False)
+        parts["synthesizer"] = Part(
+            version=1,
+            fields={
+                "codes": self.codes,
+                "constraints": [constraint.as_data() for constraint in self._constraints],
+            },
+            tensors={"mu": self._mu, "logvar": self._logvar, "gaps": self._gaps},
+        )
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(pack(parts))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a synthesizer that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        Synthesizer
+            A fitted synthesizer.
+
+        Raises
+        ------
+        FileNotFoundError
+            The file does not exist.
+        ValueError
+            The file is truncated, edited, of a later version, or no synthesizer.
+        """
+        data = Path(path).expanduser().read_bytes()
+        parts = read_parts(data, str(path))
+        if "synthesizer" not in parts:
+            raise ValueError(f"{path} is a model, but not a synthesizer: vaefast.load reads it")
+        vae, part = from_bytes(data), parts["synthesizer"]
+        try:
+            constraints = [Constraint.from_data(data) for data in part.fields["constraints"]]
+            loaded = cls(codes=part.fields["codes"], constraints=[c.given for c in constraints])
+            mu, logvar, gaps = (part.tensors[name] for name in ("mu", "logvar", "gaps"))
+            if vae.table_ is None or gaps.shape != (len(mu), len(vae.table_.sources)):
+                raise ValueError("the gaps do not fit the table")
+            if mu.shape != logvar.shape or mu.shape[1:] != (vae.latent_dim,) or not len(mu):
+                raise ValueError("the codes do not fit the model")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{path} does not hold a usable synthesizer: {error}") from error
+        loaded.vae_, loaded.table_, loaded._constraints = vae, vae.table_, constraints
+        loaded._mu, loaded._logvar, loaded._gaps = mu, logvar, gaps
+        return loaded
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags by which scikit-learn knows the estimator."""
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "vae_")
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "vae_"):
+            raise not_fitted("Synthesizer")
+
+    def _model(self, n: int, width: int) -> VAE:
+        """Return the model to train: a copy of the user's, or the recipe."""
+        if self.vae is None:
+            return VAE(**recipe(n, width))
+        if not isinstance(self.vae, VAE):
+            raise TypeError(f"vae={self.vae!r} must be a VAE, or None for the built-in recipe")
+        if self.vae.conditional:
+            raise ValueError("vae has conditional=True: conditions of a synthesizer are columns")
+        return VAE(**deepcopy(self.vae.get_params()))
+
+    def _read_conditions(self, conditions: dict[Name, Any]) -> dict[Name, Series]:
+        """Return conditions as columns of one value each."""
+        sources = {source.name: source for source in self.table_.sources}
+        for name in conditions:
+            if name not in sources:
+                raise ValueError(
+                    f"conditions name {name!r}, but the frame has no such column, only "
+                    f"{', '.join(map(repr, sources))}"
+                )
+            if sources[name].likelihood == "identifier":
+                raise ValueError(f"conditions name {name!r}, which is numbered anew in each sample")
+        columns = (
+            read({name: [value] for name, value in conditions.items()})[1] if conditions else {}
+        )
+        for name, series in columns.items():
+            if series.missing.any():
+                raise ValueError(f"conditions: {name!r} is a missing value, expected a value")
+        return columns
+
+    def _as_row(self, given: Mapping[Name, Series]) -> dict[Name, Any]:
+        """Return a row with the given values and gaps elsewhere, as a frame."""
+        empty = [None]
+        row = {source.name: empty for source in self.table_.sources}
+        return {**row, **write("dict", given)}
+
+    def _draw(
+        self,
+        n: int,
+        wanted: NDArray[np.float32] | None,
+        given: Mapping[Name, Series],
+        rng: np.random.Generator,
+    ) -> dict[Name, Series]:
+        """Return n rows as columns; `wanted` has the encoded conditions, and NaN elsewhere."""
+        model = self.vae_.model_
+        if wanted is None:
+            z, rows = self._codes(n, rng)
+        else:
+            z, rows = codes_given(model, wanted, self._codes, n, rng)
+        X = draw_rows(model, z, rng).reshape(n, -1)
+        if wanted is not None:
+            X = np.where(np.isnan(wanted), X, wanted)
+        columns = decode_columns(self.table_, X, rng)
+        for place, source in enumerate(self.table_.sources):
+            series = columns[source.name]
+            if source.name in given:
+                value = given[source.name].values[0]
+                filled = np.full(n, value, dtype=series.values.dtype)
+                columns[source.name] = replace(series, values=filled)
+            elif (gaps := self._gaps[rows, place].astype(bool)).any():
+                values = series.values.copy()
+                values[gaps] = None if values.dtype == object else np.nan
+                columns[source.name] = replace(series, values=values)
+        return columns
+
+    def _codes(
+        self, n: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return n codes, and the kept rows whose gaps they have."""
+        rows = rng.integers(len(self._mu), size=n)
+        if self.codes == "mixture":
+            return draw_codes(self.vae_.model_, n, rng, 1.0, "mixture"), rows
+        noise = rng.standard_normal((n, self._mu.shape[1]), dtype=np.float32)
+        z = self._mu[rows] + np.exp(self._logvar[rows] / 2) * noise
+        return z.astype(np.float32, copy=False), rows
+
+
+def recipe(n: int, width: int) -> dict[str, Any]:
+    """Return the parameters of a VAE for n rows of `width` encoded columns.
+
+    They depend on these numbers alone, never on the clock.
+    """
+    batch = min(n, 2 ** int(np.clip(round(np.log2(n) / 2), 5, 9)))
+    latent = min(width, LATENT if width < WIDE else 2 * LATENT)
+    weights = HIDDEN * (2 * width + 3 * latent)
+    steps = float(np.clip(PASSES * n / batch, *STEPS))
+    steps = min(steps, max(1_000, OPERATIONS / (6 * weights * batch)))
+    return {
+        "latent_dim": latent,
+        "hidden_layer_sizes": (HIDDEN,),
+        "batch_size": batch,
+        "epochs": max(1, round(steps / -(-n // batch))),
+        "learning_rate": Cosine(2e-3),
+        "beta": BETA,
+    }
+
+
+def _rows(series: Series, keep: NDArray[np.bool_]) -> Series:
+    return replace(series, values=series.values[keep])

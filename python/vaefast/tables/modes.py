@@ -1,0 +1,130 @@
+"""Numbers of awkward distributions as a mode and a score within it.
+
+Mode-specific normalization (Xu et al. 2019, section 4.2) writes a number as the mode that it
+belongs to, and its place within the mode. Here, a mode is a *spike*, a single value that many rows
+share (the zeros of a capital gain), or the rest. Within the rest, a number becomes the normal score
+of its rank, so that heavy tails and several humps become one standard normal distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .series import Array
+
+LEAST_ROWS = 100  # rows from which on quantiles and spikes are worth learning
+SPIKE = 0.05  # share of the rows that makes a value a spike
+TALL = 5.0  # a spike has so many times the rows of a value on average
+STRAIGHT = 0.97  # least correlation of quantiles with those of a normal distribution
+KNOTS = 500  # quantiles that are kept, at most
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Spikes, and quantiles of all other values.
+
+    Attributes
+    ----------
+    spikes : tuple of float
+        Single values that many rows share, ascending.
+    knots : tuple of float
+        Quantiles of the other values at evenly spaced ranks, ascending, from the smallest to the
+        largest value. At least one.
+    """
+
+    spikes: tuple[float, ...]
+    knots: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name, values in (("spikes", self.spikes), ("knots", self.knots)):
+            array = np.asarray(values, dtype=np.float64)
+            if not np.isfinite(array).all() or (np.diff(array) < 0).any():
+                raise ValueError(f"{name} of a column must be finite and ascending")
+        if not self.knots:
+            raise ValueError("a column without knots has no values")
+
+    @classmethod
+    def learn(cls, values: Array) -> Modes:
+        """Return the modes of values, (n,), without missing ones."""
+        spikes = _spikes(values)
+        rest = values[~np.isin(values, spikes)]
+        if not len(rest):  # several spikes and nothing else
+            rest = spikes
+        knots = np.quantile(rest, np.linspace(0, 1, min(KNOTS, len(rest))))
+        return cls(tuple(spikes.tolist()), tuple(knots.tolist()))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Modes:
+        """Return the modes that `dataclasses.asdict` described."""
+        return cls(tuple(data["spikes"]), tuple(data["knots"]))
+
+    @property
+    def width(self) -> int:
+        """Number of modes: the spikes and, in the last place, the rest."""
+        return len(self.spikes) + 1
+
+    def encode(self, values: Array) -> tuple[NDArray[np.intp], Array]:
+        """Return the mode of each value, and the normal score within it: 0 in a spike."""
+        spikes, knots = np.asarray(self.spikes), np.asarray(self.knots)
+        mode = np.full(len(values), len(spikes), dtype=np.intp)
+        for i, spike in enumerate(spikes):
+            mode[values == spike] = i
+        first, last = (np.searchsorted(knots, values, side) for side in ("left", "right"))
+        below = np.clip(last - 1, 0, len(knots) - 1)
+        above = np.clip(first, 0, len(knots) - 1)
+        gap = knots[above] - knots[below]
+        part = np.where(gap > 0, (values - knots[below]) / np.where(gap > 0, gap, 1), 0.5)
+        scores = self._scores
+        # A value between two knots lies between their scores. A run of equal knots has one value,
+        # whose score is in the middle of the run.
+        found = scores[below] + part * (scores[above] - scores[below])
+        # Beyond the range, scores go on in proportion to it: a far value must not look usual.
+        span = knots[-1] - knots[0]
+        if span > 0:
+            outside = values - np.clip(values, knots[0], knots[-1])
+            found += outside / span * (scores[-1] - scores[0])
+        return mode, np.where(mode < len(spikes), 0.0, found)
+
+    def decode(self, mode: NDArray[np.intp], score: Array) -> Array:
+        """Return the values of modes and of scores within them."""
+        values: Array = np.interp(score, self._scores, self.knots)
+        if self.spikes:
+            inside = np.minimum(mode, len(self.spikes) - 1)
+            values = np.where(mode < len(self.spikes), np.asarray(self.spikes)[inside], values)
+        return values
+
+    @property
+    def _scores(self) -> Array:
+        """Normal score of each knot."""
+        n = len(self.knots)
+        normal = NormalDist()
+        return np.array([normal.inv_cdf((i + 0.5) / n) for i in range(n)])
+
+
+def is_awkward(values: Array) -> bool:
+    """Return whether a normal distribution is far from values: spikes, skew, tails or humps."""
+    if len(values) < LEAST_ROWS:
+        return False
+    if len(_spikes(values)):
+        return True
+    places = (np.arange(LEAST_ROWS) + 0.5) / LEAST_ROWS
+    normal = [NormalDist().inv_cdf(place) for place in places]
+    quantiles = np.quantile(values, places)
+    spread = np.ptp(quantiles)
+    if spread == 0:
+        return True
+    return bool(np.corrcoef((quantiles - quantiles[0]) / spread, normal)[0, 1] < STRAIGHT)
+
+
+def _spikes(values: Array) -> Array:
+    """Return the values that far more rows share than others, ascending."""
+    different, counts = np.unique(values, return_counts=True)
+    least = max(SPIKE * len(values), TALL * len(values) / len(different))
+    spikes: Array = different[counts >= least]
+    return spikes

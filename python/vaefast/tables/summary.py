@@ -1,0 +1,37 @@
+"""What a table learned, in words: one line for each column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .column import CONSTANT, IDENTIFIER, MODES, ORDINAL, TIED, Column
+from .series import KINDS
+
+
+def lines(columns: Iterable[Column]) -> list[str]:
+    """Return a line for each column: name, kind of values, and encoding."""
+    rows = [(str(c.name), KINDS[c.dtype.kind], _encoding(c)) for c in columns]
+    names, kinds = (max(len(row[i]) for row in rows) for i in (0, 1))
+    return [f"{name:{names}}  {kind:{kinds}}  {text}" for name, kind, text in rows]
+
+
+def _encoding(column: Column) -> str:
+    n = len(column.categories)
+    if column.likelihood == CONSTANT:
+        return "one value in all rows: left out, and put back by decode"
+    if column.likelihood == IDENTIFIER:
+        return "names or numbers of the rows: left out, and numbered anew by decode"
+    if column.likelihood == TIED:
+        return f"follows from {column.tied_to!r}, value by value: left out, and put back by decode"
+    if column.likelihood == ORDINAL:
+        return f"{n} ordered categories"
+    if column.likelihood == MODES and column.modes is not None:
+        spikes = [f"{spike:.9g}" for spike in column.modes.spikes]
+        rank = "normal scores of the ranks"
+        return f"whether it is {', '.join(spikes)}; else {rank}" if spikes else rank
+    if column.others:
+        return f"{n:,} categories, and one for {len(column.others):,} rare ones"
+    if n:
+        return f"{n} categories"
+    standardized = "standardized, " if column.scale != 1 or column.mean else ""
+    return f"{standardized}{column.likelihood}"

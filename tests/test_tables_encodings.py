@@ -1,0 +1,258 @@
+"""The encodings that a table chooses by the values: spikes, tails, few values, names, ties."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from vaefast.tables import Table
+
+N = 2_000
+RNG = np.random.default_rng(0)
+GAINS = np.where(RNG.random(N) < 0.9, 0.0, np.exp(RNG.normal(8, 1, N)).round(2))
+CITIES = np.array(["Bergen", "Oslo", "Rome"])[RNG.integers(0, 3, N)]
+
+
+def stored(table):
+    return Table.from_dict(json.loads(json.dumps(table.to_dict())))
+
+
+def encoding(values, **options):
+    """Return the encoding of a column beside one that varies."""
+    return Table.learn({"x": values, "y": RNG.normal(size=len(values))}, **options).sources[0]
+
+
+# The choice --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (RNG.normal(size=N), "gaussian"),
+        (RNG.random(N), "gaussian"),
+        (np.exp(RNG.normal(size=N)), "modes"),  # a long tail
+        (RNG.choice([-5.0, 5.0], N) + RNG.normal(size=N) / 2, "modes"),  # two humps
+        (GAINS, "modes"),
+        (RNG.poisson(2, N), "ordinal"),
+        (RNG.integers(0, 2, N), "ordinal"),
+        (RNG.integers(1, 11, N) / 2, "ordinal"),  # ratings
+        (RNG.integers(0, 100, N), "gaussian"),  # 20 rows each
+        (RNG.permutation(N), "gaussian"),
+        (np.arange(N) + 7, "identifier"),
+        (np.arange(N)[::-1], "identifier"),
+        ([f"Person {i}" for i in range(N)], "identifier"),
+        ([f"Remark {i // 2}" for i in range(N)], "identifier"),
+        (CITIES, "categorical"),
+        (RNG.random(N) < 0.5, "bernoulli"),
+        (np.datetime64("2024-01-01") + (np.exp(RNG.normal(size=N)) * 9).astype("m8[D]"), "modes"),
+    ],
+)
+def test_the_choice_follows_from_the_values(values, expected):
+    assert encoding(values).likelihood == expected
+
+
+@pytest.mark.parametrize("rows", [2, 3, 10, 40])
+def test_few_rows_suggest_nothing_special(rows):
+    whole = RNG.permutation(rows) ** 2
+    text = (["a", "b"] * rows)[:rows]
+    frame = {"whole": whole, "float": np.exp(RNG.normal(size=rows)), "text": text}
+    kinds = [source.likelihood for source in Table.learn(frame).sources]
+    assert kinds == ["gaussian", "gaussian", "categorical"]
+
+
+def test_every_choice_can_be_overridden():
+    frame = {"gain": GAINS, "n": RNG.poisson(2, N), "id": np.arange(N), "city": CITIES,
+             "town": np.char.lower(CITIES)}  # fmt: skip
+    assert [s.likelihood for s in Table.learn(frame).sources] == [
+        "modes", "ordinal", "identifier", "categorical", "tied",
+    ]  # fmt: skip
+    chosen = {"gain": "gaussian", "n": "poisson", "id": "gaussian", "city": "identifier",
+              "town": "categorical"}  # fmt: skip
+    table = Table.learn(frame, likelihoods=chosen)
+    assert {source.name: source.likelihood for source in table.sources} == chosen
+
+
+def test_the_summary_has_a_line_for_each_column():
+    frame = {"gain": GAINS, "n": RNG.poisson(2, N), "id": np.arange(N), "city": CITIES,
+             "town": np.char.lower(CITIES), "size": RNG.normal(size=N),
+             "one": ["x"] * N}  # fmt: skip
+    table = Table.learn(frame)
+    lines = table.summary().splitlines()
+    assert [line.split()[0] for line in lines] == list(frame)
+    for line, words in zip(
+        lines,
+        ["whether it is 0; else normal scores", f"{len(set(frame['n']))} ordered categories",
+         "numbered anew", "3 categories", "follows from 'city'", "standardized, gaussian",
+         "one value in all rows"],
+        strict=True,
+    ):  # fmt: skip
+        assert words in line
+
+
+# Spikes and tails --------------------------------------------------------------------------------
+
+
+def test_a_dominating_value_is_a_category_and_exact():
+    frame = {"gain": GAINS, "other": RNG.normal(size=N)}
+    table = stored(Table.learn(frame))
+    assert table.columns == [("categorical", 2), ("gaussian", 2)]
+    assert table.names == ["gain=0", "gain=other", "gain", "other"]
+    X = table.encode(frame)
+    np.testing.assert_array_equal(X[:, 0], GAINS == 0)
+    assert (X[GAINS == 0, 2] == 0).all()
+    assert X[GAINS > 0, 2].std() == pytest.approx(1, abs=0.1)
+    np.testing.assert_allclose(table.decode(X)["gain"], GAINS, rtol=1e-5)
+    noisy = X.copy()
+    noisy[:, 2] += 3
+    assert (table.decode(noisy)["gain"][GAINS == 0] == 0).all(), "a spike ignores the score"
+    noisy[:, 2] += 30
+    assert table.decode(noisy)["gain"].max() == GAINS.max()
+
+
+def test_ranks_of_a_long_tail_are_normal():
+    tail = np.exp(2 * RNG.normal(size=N))
+    frame = {"x": np.where(RNG.random(N) < 0.1, np.nan, tail)}
+    table = stored(Table.learn(frame))
+    X = table.encode(frame)
+    known = X[~np.isnan(frame["x"]), 0]
+    assert known.mean() == pytest.approx(0, abs=0.05) and known.std() == pytest.approx(1, abs=0.05)
+    assert np.isnan(X[np.isnan(frame["x"]), 0]).all()
+    np.testing.assert_allclose(table.decode(X)["x"], frame["x"], rtol=1e-4)
+    drawn = table.decode(np.random.default_rng(1).normal(size=(N, 1)))["x"]
+    for share in (0.1, 0.5, 0.9):
+        known = np.nanquantile(frame["x"], share)
+        assert np.quantile(drawn, share) == pytest.approx(known, rel=0.25)
+
+
+def test_a_far_value_has_a_far_score():
+    tail = np.exp(RNG.normal(size=N))
+    table = Table.learn({"x": tail})
+    usual, far = table.encode({"x": [tail.max(), 3 * tail.max()]})[:, 0]
+    assert far > usual + 10
+
+
+# Ordered categories ------------------------------------------------------------------------------
+
+
+def test_ordered_categories_take_new_numbers_nearby():
+    children = RNG.choice([0, 1, 2, 4], N)
+    table = stored(Table.learn({"children": children}))
+    assert table.columns == [("categorical", 4)]
+    frame = {"children": [0, 1.4, 2.9, 4.2]}
+    np.testing.assert_array_equal(table.encode(frame), np.eye(4))
+    with pytest.raises(ValueError, match="'children', row 1: 40 is a new value"):
+        table.encode({"children": [1, 40]})
+    assert np.isnan(table.encode({"children": [1, 40]}, unseen="missing")[1]).all()
+
+
+def test_ordered_categories_decode_to_the_median():
+    table = Table.learn({"n": RNG.choice([0, 1, 2, 50], N)})
+    X = [[0.4, 0.0, 0.3, 0.3], [0, 0, 0, 1], [np.nan] * 4]
+    assert table.decode(X[:2])["n"].tolist() == [2, 50]
+    drawn = table.decode(np.repeat(X[:1], 2_000, axis=0), random_state=0)["n"]
+    assert np.mean(drawn == 0) == pytest.approx(0.4, abs=0.06)
+
+
+# Many categories, and names ----------------------------------------------------------------------
+
+
+def test_rare_categories_share_a_place():
+    rare = [f"rare {i}" for i in range(1_200)]
+    names = ["Oslo"] * 3_000 + ["Rome"] * 1_000 + rare + ["rare 0"] * 5
+    table = stored(Table.learn({"city": names}))
+    assert table.names == ["city=Oslo", "city=Rome", "city=other"]
+    X = table.encode({"city": ["Rome", "rare 7", "never seen", None]})
+    np.testing.assert_array_equal(X[:3], [[0, 1, 0], [0, 0, 1], [0, 0, 1]])
+    assert np.isnan(X[3]).all()
+    assert table.decode(X[:2])["city"].tolist() == ["Rome", "rare 0"], "the most frequent rare one"
+    drawn = table.decode(np.tile([0, 0, 1], (6_000, 1)), random_state=0)["city"]
+    assert set(drawn) <= set(rare) and len(set(drawn)) > 1_000
+    assert 12 < sum(drawn == "rare 0") < 60  # 6 of 1,205 rare rows
+
+
+def test_names_and_numbers_of_rows_are_numbered_anew():
+    frame = {
+        "id": np.arange(100, 100 + N),
+        "name": [f"Person {i}" for i in range(N)],
+        "city": CITIES,
+    }
+    table = stored(Table.learn(frame))
+    assert table.names == ["city=Bergen", "city=Oslo", "city=Rome"]
+    after = table.decode(np.eye(3))
+    assert after["id"].tolist() == [100, 101, 102]
+    assert after["name"].tolist() == ["name-1", "name-2", "name-3"]
+    np.testing.assert_array_equal(table.encode({"city": ["Oslo"]}), [[0, 1, 0]])
+
+
+# Columns that say the same -----------------------------------------------------------------------
+
+CODES = {"Bergen": 5, "Oslo": 3, "Rome": 39}
+
+
+@pytest.fixture
+def tied():
+    frame = {"city": CITIES.tolist(), "code": [CODES[city] for city in CITIES]}
+    frame["city"][5] = frame["code"][5] = None
+    return frame, stored(Table.learn(frame))
+
+
+def test_a_column_that_says_the_same_is_tied(tied):
+    frame, table = tied
+    assert table.names == ["city=Bergen", "city=Oslo", "city=Rome"]
+    after = table.decode(table.encode(frame))
+    assert after["city"].tolist() == frame["city"] and after["code"].tolist() == frame["code"]
+    drawn = table.decode(np.full((500, 3), 1 / 3), random_state=0)
+    assert all(CODES[city] == code for city, code in zip(drawn["city"], drawn["code"], strict=True))
+
+
+def test_a_broken_pair_is_refused_or_missing(tied):
+    table = tied[1]
+    broken = {"city": ["Oslo", "Rome", None], "code": [3, 5, 39]}
+    with pytest.raises(
+        ValueError, match=r"'code', row 1: 5 .* 'Rome' .*'city', which goes with 39"
+    ):
+        table.encode(broken)
+    X = table.encode(broken, unseen="missing")
+    np.testing.assert_array_equal(X[0], [0, 1, 0])
+    assert np.isnan(X[1]).all()
+    np.testing.assert_array_equal(X[2], [0, 0, 1])  # the code says which city it is
+    np.testing.assert_array_equal(
+        table.encode({"city": [None], "code": [5]}),
+        table.encode({"city": ["Bergen"], "code": [None]}),
+    )
+
+
+@pytest.mark.parametrize("change", ["one pair differs", "gaps differ", "few rows"])
+def test_columns_that_nearly_say_the_same_are_not_tied(change):
+    cities = CITIES.tolist()
+    codes = [CODES[city] for city in cities]
+    if change == "one pair differs":
+        codes[0] = next(code for code in CODES.values() if code != codes[0])
+    elif change == "gaps differ":
+        codes[0] = None
+    else:
+        cities, codes = cities[:20], [f"code {code}" for code in codes[:20]]
+    table = Table.learn({"city": cities, "code": codes})
+    assert [s.likelihood for s in table.sources].count("tied") == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        (0, {"modes": None}),
+        (0, {"modes": {"spikes": [0.0], "knots": []}}),
+        (0, {"modes": {"spikes": [0.0], "knots": [2.0, 1.0]}}),
+        (1, {"modes": {"spikes": [], "knots": [1.0]}}),
+        (2, {"tied_to": "nothing"}),
+        (2, {"tied_to": None}),
+        (1, {"others": ["x"]}),
+        (1, {"others": ["x"], "counts": [0]}),
+    ],
+)
+def test_stored_encodings_are_checked(place, change):
+    data = Table.learn({"gain": GAINS, "city": CITIES, "town": np.char.lower(CITIES)}).to_dict()
+    data["columns"][place] = {**data["columns"][place], **change}
+    with pytest.raises(ValueError):
+        Table.from_dict(json.loads(json.dumps(data)))
