@@ -203,7 +203,8 @@ def test_parameters_of_the_model_are_reached_by_name():
     params = detector.get_params()
     assert params["vae__latent_dim"] == detector.vae.latent_dim == 3
     assert params["contamination"] == 0.2
-    assert set(detector.get_params(deep=False)) == {"vae", "contamination", "n_samples"}
+    own = {"vae", "contamination", "n_samples", "random_state", "n_threads"}
+    assert set(detector.get_params(deep=False)) == own
     with pytest.raises(ValueError, match="'share' is unknown; expected one of vae, contamin"):
         detector.set_params(share=1)
     assert repr(detector) == f"AnomalyDetector(vae={detector.vae!r}, contamination=0.2)"

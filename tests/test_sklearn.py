@@ -44,9 +44,20 @@ EXPECTED_TO_FAIL: dict[type, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("estimator", [small(), AnomalyDetector(small())], ids=["VAE", "detector"])
+@pytest.fixture
+def few_members(monkeypatch):
+    """Make ensembles of detectors small, so that the many fits of the checks take little time."""
+    monkeypatch.setattr("vaefast.anomaly.ensemble.MEMBERS", 3)
+    monkeypatch.setattr("vaefast.anomaly.member.STEPS", 5)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [small(), AnomalyDetector(small()), AnomalyDetector()],
+    ids=["VAE", "detector", "ensemble"],
+)
 @pytest.mark.filterwarnings("ignore")  # the checks provoke warnings
-def test_every_check_of_scikit_learn_passes(estimator):
+def test_every_check_of_scikit_learn_passes(estimator, few_members):
     results = check_estimator(estimator, on_fail=None, on_skip=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert set(failed) == set(EXPECTED_TO_FAIL[type(estimator)]), failed

@@ -93,6 +93,9 @@ def fit(X: Floats, folder: Path) -> VAE:
 
 
 def use(vae: VAE, X: Floats, folder: Path) -> None:
+    ensemble = AnomalyDetector(contamination=0.05, random_state=0, n_threads=2)
+    found: NDArray[np.float64] = ensemble.fit(X).score_samples(X)
+    assert found.shape == (len(X),)
     detector = AnomalyDetector(vae, 0.05, n_samples=None).fit(X)
     labels: NDArray[np.int64] = detector.predict(X)
     assert set(labels.tolist()) <= {-1, 1}

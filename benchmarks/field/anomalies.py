@@ -25,7 +25,7 @@ LIMIT = 10_000
 def vaefast(train: Floats, test: Floats, seed: int) -> Any:
     from vaefast import AnomalyDetector
 
-    return -AnomalyDetector(random_state=seed).fit(train).score_samples(test)  # type: ignore[call-arg]
+    return -AnomalyDetector(random_state=seed).fit(train).score_samples(test)
 
 
 def _standardized(score: Detector) -> Detector:

@@ -34,7 +34,7 @@ ROWS = 10_000
 
 def vaefast(frame: Any, seed: int) -> Any:
     """Fill numbers with `VAEImputer`, and a table that also has categories as the guide does."""
-    from vaefast import VAE, VAEImputer  # type: ignore[attr-defined]
+    from vaefast import VAE, VAEImputer
     from vaefast.tables import Table
 
     if all(_is_number(column) for _, column in frame.items()):

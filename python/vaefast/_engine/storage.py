@@ -37,6 +37,7 @@ KNOWN = {  # parts, and the version of each
     "training": 1,  # of a checkpoint; the model can be used without it, as without the next one
     "detector": 1,
     "synthesizer": 1,
+    "ensemble": 1,
 }
 UNUSABLE = AttributeError, KeyError, RecursionError, TypeError, ValueError
 
@@ -130,12 +131,9 @@ def model_from(
     AttributeError, KeyError, TypeError, ValueError
         The parts are not those of a model, or contradict each other.
     """
-    for name, part in parts.items():
-        if name not in KNOWN or part.version > KNOWN[name]:
-            raise ValueError(
-                f"a later version of vaefast saved it: this one does not know version "
-                f"{part.version} of the part {name!r}"
-            )
+    check_known(parts)
+    if "ensemble" in parts:
+        raise ValueError("it is the ensemble of a detector: AnomalyDetector.load reads it")
     fields = parts["model"].fields
     params = {"standardize": False}  # files of earlier versions lack it
     params |= {name: _from_plain(value) for name, value in fields["params"].items()}
@@ -172,6 +170,16 @@ def model_from(
     if "optimizer" in parts:
         _restore_optimizer(model, parts["optimizer"])
     return model
+
+
+def check_known(parts: Mapping[str, Part]) -> None:
+    """Raise ValueError if a later version of vaefast wrote one of the parts."""
+    for name, part in parts.items():
+        if name not in KNOWN or part.version > KNOWN[name]:
+            raise ValueError(
+                f"a later version of vaefast saved it: this one does not know version "
+                f"{part.version} of the part {name!r}"
+            )
 
 
 def _standardization(

@@ -188,7 +188,11 @@ def _first_not_finite(rows: Matrix) -> tuple[int, int]:
 
 
 def check_features(
-    rows: Matrix, shape: tuple[int, ...], expected: tuple[int, ...], name: str = "X"
+    rows: NDArray[Any],
+    shape: tuple[int, ...],
+    expected: tuple[int, ...],
+    name: str = "X",
+    estimator: str = "VAE",
 ) -> None:
     """Raise ValueError unless rows of `shape` have as many features as rows of `expected`."""
     features = math.prod(expected)
@@ -197,7 +201,8 @@ def check_features(
         return
     if len(shape) == len(expected) == 1:  # in the words that scikit-learn's checks look for
         raise ValueError(
-            f"{name} has {shape[0]} features, but VAE is expecting {features} features as input"
+            f"{name} has {shape[0]} features, but {estimator} is expecting {features} features as "
+            "input"
         )
     what = f"{features} features" if len(expected) == 1 else f"images of shape {expected}"
     one = f"; for a single image pass {name}[None]" if (len(rows), *shape) == expected else ""

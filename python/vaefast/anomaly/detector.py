@@ -1,7 +1,4 @@
-"""Anomaly detection: the rows that a VAE finds least likely.
-
-`AnomalyDetector` has the methods of the outlier detectors of scikit-learn.
-"""
+"""`AnomalyDetector`, with the methods of the outlier detectors of scikit-learn."""
 
 from __future__ import annotations
 
@@ -14,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._engine.container import Part, pack
-from ._engine.storage import parts_of, read_parts
-from ._estimator import Estimator
-from ._input.validation import check_integer, check_number
-from ._system.files import atomic_write
-from .errors import not_fitted
-from .vae import VAE, from_bytes
+from .._engine.container import Part, pack
+from .._engine.storage import check_known, parts_of, read_parts
+from .._estimator import Estimator
+from .._input.seeds import seed_from
+from .._input.validation import check_integer, check_number
+from .._system.files import atomic_write
+from ..errors import not_fitted
+from ..typing import RandomState
+from ..vae import VAE, from_bytes
+from .ensemble import Ensemble
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,26 +33,38 @@ OF_VAE = "vae__"  # prefix of the parameters of the VAE
 
 
 class AnomalyDetector(Estimator):
-    """Detector of rows whose score, the ELBO or log p(x), is unusually low.
+    """Detector of unusual rows, by an ensemble of small VAEs or by one VAE of yours.
+
+    Without a VAE, `fit` trains an ensemble of 24 small VAEs, each on up to 1,024 random rows of a
+    table of numbers. Columns need no scaling, and NaN is a missing value. A row is unusual if it
+    lies far from others in the space of reconstructions and residuals, or if its columns are
+    unlikely by themselves. With a VAE, a row is unusual if its ELBO or log p(x) is low.
 
     Parameters
     ----------
-    vae : VAE
-        The model that scores rows. If it is fitted, `fit` only sets the threshold, preferably on
-        rows that the model was not trained on. If it is not fitted, `fit` also trains a copy of it.
+    vae : VAE or None, default=None
+        None trains the ensemble. A VAE scores rows by itself: if it is fitted, `fit` only sets the
+        threshold, preferably on rows that the model was not trained on. If it is not fitted, `fit`
+        also trains a copy of it.
     contamination : float, default=0.01
         Share of the rows of `fit` that count as anomalies, above 0 and at most 0.5.
     n_samples : int or None, default=None
-        Number of importance samples for each row. The score is then an estimate of log p(x) (Burda
-        et al. 2016, eq. 8): closer than the ELBO, at this many times the cost. None scores rows by
-        the ELBO.
+        Number of importance samples for each row, with a VAE only. The score is then an estimate of
+        log p(x) (Burda et al. 2016, eq. 8): closer than the ELBO, at this many times the cost. None
+        scores rows by the ELBO.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed of the ensemble. The same seed gives the same bits for any number of threads. A VAE has
+        a seed of its own.
+    n_threads : int or None, default=None
+        Number of members of the ensemble that train or score at once. The default is the number of
+        CPUs that this process may use. A VAE has a number of its own.
 
     Attributes
     ----------
     vae_ : VAE
-        The fitted model.
+        The fitted model, if a VAE was given.
     offset_ : float
-        Threshold in nats. Rows with a lower score are anomalies.
+        Threshold. Rows with a lower score are anomalies.
     decision_scores_ : ndarray of shape (n,), float64
         Scores of the rows of `fit` with the opposite sign, as in PyOD: higher is more abnormal.
     threshold_ : float
@@ -63,11 +75,23 @@ class AnomalyDetector(Estimator):
     n_features_in_ : int
         Number of features of one row.
     feature_names_in_ : ndarray of str
-        Names of the columns, if the VAE was fitted on named columns.
+        Names of the columns, if the rows of the fit had any.
+
+    Notes
+    -----
+    Scores of the ensemble have no unit: 0 is a usual row. Scores with a VAE are in nats.
 
     Examples
     --------
-    >>> from vaefast import VAE, AnomalyDetector, datasets
+    >>> import numpy as np
+    >>> from vaefast import AnomalyDetector
+    >>> X = np.random.default_rng(0).normal(size=(500, 4))
+    >>> X[0] = [5, -5, 5, -5]
+    >>> detector = AnomalyDetector(contamination=0.02, random_state=0).fit(X)
+    >>> int((detector.predict(X) == -1).sum()), int(detector.score_samples(X).argmin())
+    (10, 0)
+
+    >>> from vaefast import VAE, datasets
     >>> X = datasets.strokes(2000).X
     >>> vae = VAE(epochs=5, random_state=0, verbose=False).fit(X[:1500])
     >>> detector = AnomalyDetector(vae, contamination=0.02).fit(X[1500:])
@@ -81,19 +105,27 @@ class AnomalyDetector(Estimator):
         "decision_function": ("y", "exposure"),
     }
 
-    vae_: VAE
     offset_: float
     decision_scores_: NDArray[np.float64]
+    _scorer: VAE | Ensemble
 
     def __init__(
-        self, vae: VAE, contamination: float = 0.01, *, n_samples: int | None = None
+        self,
+        vae: VAE | None = None,
+        contamination: float = 0.01,
+        *,
+        n_samples: int | None = None,
+        random_state: RandomState = None,
+        n_threads: int | None = None,
     ) -> None:
         self.vae = vae
         self.contamination = contamination
         self.n_samples = n_samples
+        self.random_state = random_state
+        self.n_threads = n_threads
 
     def fit(self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None) -> Self:
-        """Set the threshold, and train the VAE first if it is not fitted.
+        """Train the ensemble, or a VAE that is not fitted, and set the threshold.
 
         Parameters
         ----------
@@ -122,19 +154,33 @@ class AnomalyDetector(Estimator):
             raise ValueError(f"contamination={share!r} must be at most 0.5")
         if self.n_samples is not None:
             check_integer(self.n_samples, "n_samples")
-        vae = _unfrozen(self.vae)
-        if not hasattr(vae, "model_"):
-            vae = deepcopy(vae).fit(X, y, exposure=exposure)
-        scores = self._scores(vae, X, y, exposure)
+        scorer: VAE | Ensemble
+        if self.vae is None:
+            if self.n_samples is not None:
+                raise ValueError(
+                    f"n_samples={self.n_samples!r} is for the log p(x) of a VAE: "
+                    "AnomalyDetector(vae, n_samples=...)"
+                )
+            _refuse_exposure(exposure)
+            scorer, scores = Ensemble.fit(X, seed_from(self.random_state), self.n_threads)
+        else:
+            scorer = _unfrozen(self.vae)
+            if not hasattr(scorer, "model_"):
+                scorer = deepcopy(scorer).fit(X, y, exposure=exposure)
+            scores = self._scores(scorer, X, y, exposure)
         self.offset_ = float(np.percentile(scores, 100 * share))
         self.decision_scores_ = -scores
-        self.vae_ = vae
+        self._scorer = scorer
         return self
 
     def score_samples(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Return the score of each row: the ELBO, or log p(x) with `n_samples`.
+        """Return the score of each row: higher is more normal.
+
+        The ensemble's scores have no unit. 0 is a usual row, the median of the fit in both views,
+        and the weights of the views are those of their 10..90 % ranges. With a VAE, the score is
+        the ELBO, or log p(x) with `n_samples`, in nats.
 
         Parameters
         ----------
@@ -148,7 +194,7 @@ class AnomalyDetector(Estimator):
         Returns
         -------
         ndarray of shape (n,), float64
-            Scores in nats. Lower is more abnormal.
+            Scores. Lower is more abnormal.
 
         Raises
         ------
@@ -176,7 +222,7 @@ class AnomalyDetector(Estimator):
         Returns
         -------
         ndarray of shape (n,), float64
-            Differences in nats. Anomalies are below 0.
+            Differences in the unit of `score_samples`. Anomalies are below 0.
 
         Raises
         ------
@@ -247,14 +293,19 @@ class AnomalyDetector(Estimator):
     def contributions(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float32]:
-        """Return the contribution of each feature to the reconstruction term of each row.
+        """Return the contribution of each feature to how unusual each row is.
 
-        The sum over a row is -log p(x|z) at the posterior mean of z. Features of usual rows
-        contribute too, so look at the difference from usual rows:
+        Features of usual rows contribute too, so look at the difference from usual rows:
         ``contributions(X) - contributions(X_usual).mean(axis=0)``.
 
-        A missing value contributes nothing. The contribution of a categorical variable appears in
-        the column of the category that the row has.
+        The ensemble's contributions are those of a feature to the distance and to -log p(x|z), in
+        the unit of the score. Their sum over a row is minus the score, before both views are
+        centred and without the KL divergence. A missing value contributes by its reconstruction
+        alone.
+
+        With a VAE, the sum over a row is -log p(x|z) at the posterior mean of z, in nats. A missing
+        value contributes nothing. The contribution of a categorical variable appears in the column
+        of the category that the row has.
 
         Parameters
         ----------
@@ -268,7 +319,7 @@ class AnomalyDetector(Estimator):
         Returns
         -------
         ndarray of shape (n, d) or images, float32
-            Contributions in nats.
+            Contributions. Higher is more abnormal.
 
         Raises
         ------
@@ -277,8 +328,11 @@ class AnomalyDetector(Estimator):
         ValueError, TypeError
             X, y or exposure do not fit the model.
         """
-        model = self._fitted().model_
-        return model.contributions(model.reader.read_to_score(X, y, exposure))
+        scorer = self._fitted()
+        if isinstance(scorer, Ensemble):
+            _refuse_exposure(exposure)
+            return scorer.contributions(X)
+        return scorer.model_.contributions(scorer.model_.reader.read_to_score(X, y, exposure))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name.
@@ -339,8 +393,16 @@ class AnomalyDetector(Estimator):
         return self._request("decision_function", requests)
 
     @property
+    def vae_(self) -> VAE:
+        """The fitted model, if a VAE was given."""
+        scorer = self._fitted()
+        if isinstance(scorer, Ensemble):
+            raise AttributeError("vae_: the scores are those of an ensemble, not of one VAE")
+        return scorer
+
+    @property
     def threshold_(self) -> float:
-        """Threshold of `decision_scores_`: rows above it are anomalies, nats."""
+        """Threshold of `decision_scores_`: rows above it are anomalies."""
         self._fitted()
         return -self.offset_
 
@@ -357,16 +419,19 @@ class AnomalyDetector(Estimator):
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
-        """Names of the columns, if the VAE was fitted on named columns."""
+        """Names of the columns, if the rows of the fit had any."""
         return self._fitted().feature_names_in_
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the VAE and the threshold to one file; `AnomalyDetector.load` reads it.
+        """Write the models and the threshold to one file; `AnomalyDetector.load` reads it.
+
+        The file of an ensemble holds rows of the fit, those that others are compared with: up to
+        128 or 256 of each member.
 
         Parameters
         ----------
         path : path
-            The file. It is replaced as a whole or not at all. `vaefast.load` reads the VAE alone.
+            The file. It is replaced as a whole or not at all. `vaefast.load` reads a VAE alone.
 
         Raises
         ------
@@ -375,12 +440,18 @@ class AnomalyDetector(Estimator):
         OSError
             The file can't be written.
         """
-        parts = parts_of(self._fitted().model_, training=False)
+        scorer = self._fitted()
+        if isinstance(scorer, Ensemble):
+            parts = {"ensemble": scorer.to_part()}
+        else:
+            parts = parts_of(scorer.model_, training=False)
+        seed = self.random_state  # a generator's state does not belong to the file
         parts["detector"] = Part(
             version=1,
             fields={
                 "contamination": float(self.contamination),
                 "n_samples": self.n_samples,
+                "random_state": int(seed) if isinstance(seed, int | np.integer) else None,
                 "offset": self.offset_,
             },
             tensors={"decision_scores": self.decision_scores_},
@@ -413,14 +484,22 @@ class AnomalyDetector(Estimator):
         parts = read_parts(data, str(path))
         if "detector" not in parts:
             raise ValueError(f"{path} is a model, but not a detector: vaefast.load reads it")
-        vae, fields = from_bytes(data), parts["detector"].fields
+        fields = parts["detector"].fields
         try:
-            detector = cls(vae, fields["contamination"], n_samples=fields["n_samples"])
+            check_known(parts)
+            ensemble = "ensemble" in parts
+            scorer = Ensemble.from_part(parts["ensemble"]) if ensemble else from_bytes(data)
+            detector = cls(
+                scorer if isinstance(scorer, VAE) else None,
+                fields["contamination"],
+                n_samples=fields["n_samples"],
+                random_state=fields.get("random_state"),
+            )
             detector.offset_ = float(fields["offset"])
             detector.decision_scores_ = parts["detector"].tensors["decision_scores"]
+            detector._scorer = scorer
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold a usable detector: {error}") from error
-        detector.vae_ = vae
         return detector
 
     def __sklearn_clone__(self) -> Self:
@@ -431,8 +510,8 @@ class AnomalyDetector(Estimator):
         """
         from sklearn.base import clone
 
-        fitted = hasattr(_unfrozen(self.vae), "model_")
-        vae = self.vae if fitted else clone(self.vae)
+        as_it_is = self.vae is None or hasattr(_unfrozen(self.vae), "model_")
+        vae = self.vae if as_it_is else clone(self.vae)
         twin = type(self)(**{**self.get_params(deep=False), "vae": vae})
         for name in ("_metadata_request", "_sklearn_output_config"):
             if hasattr(self, name):
@@ -446,25 +525,35 @@ class AnomalyDetector(Estimator):
         return Tags(
             estimator_type="outlier_detector",
             target_tags=TargetTags(required=False),
-            input_tags=InputTags(three_d_array=True),
+            input_tags=InputTags(three_d_array=True, allow_nan=self.vae is None),
         )
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "vae_")
+        return hasattr(self, "_scorer")
 
-    def _fitted(self) -> VAE:
-        if not hasattr(self, "vae_"):
+    def _fitted(self) -> VAE | Ensemble:
+        if not hasattr(self, "_scorer"):
             raise not_fitted("AnomalyDetector")
-        return self.vae_
+        return self._scorer
 
     def _scores(
-        self, vae: VAE, X: ArrayLike, y: Any, exposure: ArrayLike | None
+        self, scorer: VAE | Ensemble, X: ArrayLike, y: Any, exposure: ArrayLike | None
     ) -> NDArray[np.float64]:
+        if isinstance(scorer, Ensemble):
+            _refuse_exposure(exposure)
+            return scorer.score(X, self.n_threads)
         if self.n_samples is None:
-            return vae.score_samples(X, y, exposure=exposure)
-        return vae.log_likelihood(
+            return scorer.score_samples(X, y, exposure=exposure)
+        return scorer.log_likelihood(
             X, y, exposure=exposure, n_samples=self.n_samples, verbose=False
         ).rows
+
+
+def _refuse_exposure(exposure: ArrayLike | None) -> None:
+    if exposure is not None:
+        raise ValueError(
+            "exposure is for a VAE of counts: AnomalyDetector(VAE(likelihood='poisson'))"
+        )
 
 
 def _unfrozen(vae: Any) -> VAE:
