@@ -72,6 +72,8 @@ class Core {
   // estimate, standard_error: (n), nats. Estimates log p(x) of each row from `samples` samples of z.
   void log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                       double* standard_error);
+  // mean: (n, features). Estimates E[x | what is known of x] of each row from `samples` samples of z.
+  void impute(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* mean);
 
  private:
   struct Impl;

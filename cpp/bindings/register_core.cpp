@@ -268,6 +268,20 @@ std::pair<py::array_t<double>, py::array_t<double>> log_likelihood(Core& core, c
   return {std::move(estimate), std::move(standard_error)};
 }
 
+Floats impute(Core& core, const py::object& x, int samples, std::uint64_t seed) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  if (samples < 1) throw std::invalid_argument("samples must be at least 1");
+  const py::ssize_t n = data.x.shape(0);
+  Floats mean({n, static_cast<py::ssize_t>(core.shape().features)});
+  float* out = mean.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    core.impute(rows, n, samples, seed, out);
+  }
+  return mean;
+}
+
 constexpr std::pair<const char*, Scale> scales[] = {{"fixed", Scale::fixed},
                                                     {"per_feature", Scale::per_feature},
                                                     {"global", Scale::global},
@@ -376,6 +390,7 @@ void register_core(py::module_& m) {
       .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "deterministic"_a = false)
       .def("contributions", &contributions, "x"_a)
       .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)
+      .def("impute", &impute, "x"_a, "samples"_a, "seed"_a)
       .def_property(
           "optimizer_steps", [](Core& core) { return core.optimizer_steps(); },
           [](Core& core, std::int64_t steps) { core.set_optimizer_steps(steps); })
