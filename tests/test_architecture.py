@@ -168,7 +168,7 @@ LAYERS = [  # each may import those before it
     {"vaefast._engine"},
     {"vaefast.vae"},
     {"vaefast.ensembles"},
-    {"vaefast.anomaly", "vaefast.export", "vaefast.latent", "vaefast.pictures"},
+    {"vaefast.anomaly", "vaefast.export", "vaefast.imputer", "vaefast.latent", "vaefast.pictures"},
     {"vaefast", "vaefast.explore"},
     {"vaefast.cli"},
     {"vaefast.__main__"},

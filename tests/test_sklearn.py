@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import vaefast
-from vaefast import VAE, AnomalyDetector
+from vaefast import VAE, AnomalyDetector, VAEImputer
 
 pytest.importorskip("sklearn", minversion="1.6")
 import sklearn
@@ -41,10 +41,19 @@ EXPECTED_TO_FAIL: dict[type, dict[str, str]] = {
         "position, so that a weight of 2 is a row twice in expectation only"
     },
     AnomalyDetector: {},
+    VAEImputer: {},
 }
 
 
-@pytest.mark.parametrize("estimator", [small(), AnomalyDetector(small())], ids=["VAE", "detector"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        small(),
+        AnomalyDetector(small()),
+        VAEImputer(small(missing="mask"), n_models=2, n_samples=5, random_state=0),
+    ],
+    ids=["VAE", "detector", "imputer"],
+)
 @pytest.mark.filterwarnings("ignore")  # the checks provoke warnings
 def test_every_check_of_scikit_learn_passes(estimator):
     results = check_estimator(estimator, on_fail=None, on_skip=None)

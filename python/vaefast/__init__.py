@@ -13,6 +13,7 @@ from ._version import __version__
 from .anomaly import AnomalyDetector
 from .checkpoint import Checkpoint
 from .errors import CollapseWarning, DivergenceError, NotFittedError
+from .imputer import VAEImputer
 from .vae import VAE, from_bytes, load
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CollapseWarning",
     "DivergenceError",
     "NotFittedError",
+    "VAEImputer",
     "__version__",
     "datasets",
     "from_bytes",

@@ -22,7 +22,7 @@ from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._engine.training import TrainingConfig, train
-from ._estimator import Transformer, parameter_names, parameters_of
+from ._estimator import LatentTransformer, parameter_names, parameters_of
 from ._input.reader import Reader
 from ._input.rows import Rows, matrix_of
 from ._input.seeds import seed_from
@@ -51,7 +51,7 @@ ADJUSTABLE = ("learning_rate", "beta", "capacity", "batch_size", "verbose")  # b
 Floats = NDArray[np.float32]
 
 
-class VAE(Transformer):
+class VAE(LatentTransformer):
     """A dense variational autoencoder.
 
     Encoder and decoder are chains of dense layers; the posterior q(z|x) is a diagonal Gaussian and

@@ -36,6 +36,7 @@ KNOWN = {  # parts, and the version of each
     "table": 1,
     "training": 1,  # of a checkpoint; the model can be used without it, as without the next one
     "detector": 1,
+    "imputer": 1,
 }
 UNUSABLE = AttributeError, KeyError, RecursionError, TypeError, ValueError
 

@@ -1,0 +1,377 @@
+"""Missing values of a table of numbers, filled by several VAEs together.
+
+`VAEImputer` has the methods of the imputers of scikit-learn.
+"""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._engine.automatic import choose_without_watching
+from ._engine.container import Part, pack
+from ._engine.display import say
+from ._engine.storage import parts_of, read_parts
+from ._estimator import Transformer
+from ._input.feature_names import FeatureNames, check_names, names_of
+from ._input.matrix import to_float64, to_matrix
+from ._input.seeds import seed_from
+from ._input.validation import check_integer
+from ._system.files import atomic_write
+from .ensembles import fit_all
+from .errors import not_fitted
+from .typing import RandomState
+from .vae import VAE, from_bytes
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["VAEImputer"]
+
+MOST_SAMPLES = 10**6
+
+
+class VAEImputer(Transformer):
+    """Imputer that fills missing values (NaN) with their means given the known values of the row.
+
+    Several VAEs are trained on all rows, and the mean of their answers is filled in. The answer of
+    each is estimated by importance sampling (Mattei & Frellsen 2019, eq. 12). A filled value stays
+    within the range of the known values of its column.
+
+    Parameters
+    ----------
+    vae : VAE or None, default=None
+        Model whose parameters the VAEs have, with missing="mask"; it is not trained itself. "auto"
+        stands for the same values as in `VAE`, but all rows are trained on for the whole budget,
+        and none is watched. None is a gaussian VAE with standardize=True and auto for sizes,
+        learning rate, batch size and epochs.
+    n_models : int, default=3
+        Number of VAEs. More of them take longer and fill a little better.
+    n_samples : int, default=100
+        Samples of z for each row with missing values and each VAE.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed s of the first VAE; the others have s + 1, s + 2 and so on. The same seed gives the
+        same bits for any number of threads. By default, every fit has a fresh seed.
+    n_threads : int or None, default=None
+        Number of threads. The VAEs are trained side by side, one thread for each. The default is
+        the number of CPUs that this process may use.
+    verbose : bool, default=False
+        Whether `fit` says what is trained.
+
+    Attributes
+    ----------
+    models_ : list of VAE
+        The fitted VAEs.
+    ranges_ : ndarray of shape (2, n_features), float64
+        Smallest and largest known value of each column of the fit.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Names of the columns. It exists only if X was a frame whose column names are all text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaefast import VAEImputer
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((300, 1)) * [1.0, -2.0, 3.0]
+    >>> X[rng.random(X.shape) < 0.2] = np.nan
+    >>> filled = VAEImputer(n_models=1, random_state=0).fit_transform(X)
+    >>> bool(np.isnan(filled).any())
+    False
+    """
+
+    _METADATA = {}
+
+    models_: list[VAE]
+    ranges_: NDArray[np.float64]
+
+    def __init__(
+        self,
+        vae: VAE | None = None,
+        *,
+        n_models: int = 3,
+        n_samples: int = 100,
+        random_state: RandomState = None,
+        n_threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.vae = vae
+        self.n_models = n_models
+        self.n_samples = n_samples
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Train the VAEs on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or frame
+            Numbers, with NaN where a value is missing.
+        y : ignored, default=None
+            Present for scikit-learn's pipelines.
+
+        Returns
+        -------
+        VAEImputer
+            This estimator.
+
+        Raises
+        ------
+        TypeError
+            A column holds text, categories or dates. Encode the frame by `vaefast.tables.Table` and
+            fill it by `VAE.impute`.
+        ValueError
+            A parameter can't be used, X is not a table, or a column has no known value.
+        DivergenceError
+            The loss became infinite or NaN.
+        """
+        n_models = check_integer(self.n_models, "n_models")
+        check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
+        values, names = _read(X)
+        ranges = _ranges(values, names)
+        choice = choose_without_watching(_parameters(self.vae), *values.shape)
+        if self.verbose:
+            say(f"VAEImputer trains models: {n_models}, {choice.text}")
+        seed = seed_from(self.random_state)
+        own = {"n_threads": self.n_threads, "verbose": False}
+        models = [
+            VAE(**{**deepcopy(choice.params), **own, "random_state": (seed + k) % 2**64})
+            for k in range(n_models)
+        ]
+        self.models_ = fit_all(models, values, n_threads=self.n_threads)
+        self.ranges_, self._names = ranges, names
+        return self
+
+    def transform(self, X: ArrayLike) -> Any:
+        """Fill the missing values of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or frame
+            Numbers in the columns of the fit, with NaN where a value is missing.
+
+        Returns
+        -------
+        ndarray of shape (n, d) or frame
+            X with its missing values filled; known values keep their bits. float64 if X is float64,
+            else float32. `set_output` makes it a frame.
+
+        Raises
+        ------
+        NotFittedError
+            The imputer is not fitted yet.
+        ValueError, TypeError
+            X has other columns than the rows of the fit.
+        """
+        models = self._fitted()
+        count = check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
+        values, names = _read(X)
+        check_names(names, self._names)
+        guess = np.mean([vae.impute(values, n_samples=count) for vae in models], axis=0)
+        filled = np.where(np.isnan(values), np.clip(guess, *self.ranges_), values)
+        return self._in_output(filled.astype(values.dtype, copy=False), X)
+
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> Any:
+        """Train the VAEs on all rows, and fill the missing values of the same rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or frame
+            Numbers, with NaN where a value is missing.
+        y : ignored, default=None
+            Present for scikit-learn's pipelines.
+
+        Returns
+        -------
+        ndarray of shape (n, d) or frame
+            X with its missing values filled, as from `transform`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or X can't be used; see `fit`.
+        DivergenceError
+            The loss became infinite or NaN.
+        """
+        return self.fit(X).transform(X)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns."""
+        return self._fitted()[0].n_features_in_
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns of the frame that the imputer was fitted on."""
+        self._fitted()
+        if self._names is None:
+            raise AttributeError("feature_names_in_: the columns of the fit had no names")
+        return np.array(self._names, dtype=object)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the columns, which are those of the fit.
+
+        Parameters
+        ----------
+        input_features : sequence of str or None, default=None
+            Names of the columns, if the fit knew none. None is x0, x1, ...
+
+        Raises
+        ------
+        NotFittedError
+            The imputer is not fitted yet.
+        ValueError
+            The names are not those of the fit, or not as many as there are columns.
+        """
+        n = self.n_features_in_
+        if input_features is None:
+            given = self._names or tuple(f"x{i}" for i in range(n))
+        else:
+            given = tuple(input_features)
+        if len(given) != n:
+            raise ValueError(
+                f"input_features should have length equal to number of features ({n}), "
+                f"got {len(given)}"
+            )
+        if self._names is not None and given != self._names:
+            raise ValueError("input_features is not equal to feature_names_in_")
+        return np.array(given, dtype=object)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the imputer to one file; `VAEImputer.load` reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file. It is replaced as a whole or not at all. `vaefast.load` reads the first VAE
+            alone.
+
+        Raises
+        ------
+        NotFittedError
+            The imputer is not fitted yet.
+        OSError
+            The file can't be written.
+        """
+        first, *others = self._fitted()
+        parts = parts_of(first.model_, training=False)
+        parts["imputer"] = Part(
+            version=1,
+            fields={
+                "default_vae": self.vae is None,
+                "n_models": self.n_models,
+                "n_samples": self.n_samples,
+                "names": self._names,
+            },
+            tensors={
+                "ranges": self.ranges_,
+                **{
+                    f"model_{k}": np.frombuffer(vae.to_bytes(), np.uint8)
+                    for k, vae in enumerate(others, 1)
+                },
+            },
+        )
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(pack(parts))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an imputer that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        VAEImputer
+            A fitted imputer.
+
+        Raises
+        ------
+        FileNotFoundError
+            The file does not exist.
+        ValueError
+            The file is truncated, edited, of a later version, or no imputer.
+        """
+        data = Path(path).expanduser().read_bytes()
+        parts = read_parts(data, str(path))
+        if "imputer" not in parts:
+            raise ValueError(f"{path} is a model, but not an imputer: vaefast.load reads it")
+        first = from_bytes(data)
+        fields, tensors = parts["imputer"].fields, parts["imputer"].tensors
+        try:
+            n_models = check_integer(fields["n_models"], "n_models")
+            others = [from_bytes(tensors[f"model_{k}"].tobytes()) for k in range(1, n_models)]
+            vae = None if fields["default_vae"] else VAE(**first.get_params())
+            imputer = cls(vae, n_models=n_models, n_samples=fields["n_samples"])
+            imputer.ranges_ = tensors["ranges"].reshape(2, first.n_features_in_)
+            imputer._names = None if fields["names"] is None else tuple(fields["names"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not hold a usable imputer: {error}") from error
+        imputer.models_ = [first, *others]
+        return imputer
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags by which scikit-learn knows the estimator as an imputer of tables."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = False
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "models_")
+
+    def _fitted(self) -> list[VAE]:
+        if not hasattr(self, "models_"):
+            raise not_fitted("VAEImputer")
+        return self.models_
+
+
+def _parameters(vae: VAE | None) -> dict[str, Any]:
+    """Return the parameters of the VAEs, some of which may be "auto"."""
+    if vae is None:
+        return VAE(
+            "auto", "auto", likelihood="gaussian", missing="mask", standardize=True,
+            batch_size="auto", learning_rate="auto",
+        ).get_params()  # fmt: skip
+    if not isinstance(vae, VAE):
+        raise TypeError(f"vae={vae!r} must be a VAE or None")
+    if vae.missing != "mask":
+        raise ValueError(f"vae has missing={vae.missing!r}, but VAEImputer needs missing='mask'")
+    if vae.conditional:
+        raise ValueError("vae has conditional=True, but VAEImputer knows no y: use VAE.impute")
+    return vae.get_params()
+
+
+def _read(X: ArrayLike) -> tuple[NDArray[Any], FeatureNames | None]:
+    """Return the numbers of a table, float64 if they are that and float32 otherwise, and names."""
+    matrix, shape = to_matrix(X)
+    if len(shape) != 1:
+        raise ValueError(f"X has rows of shape {shape}, expected a table: (n, features)")
+    values, exact = matrix.astype(np.float32), to_float64(X)
+    if exact is not None:  # what the mask of a masked array hides is NaN in the matrix only
+        return np.where(np.isnan(values), np.nan, exact), names_of(X)
+    return values, names_of(X)
+
+
+def _ranges(values: NDArray[Any], names: FeatureNames | None) -> NDArray[np.float64]:
+    """Return the smallest and the largest known value of each column, (2, d)."""
+    low = np.fmin.reduce(values, axis=0)
+    empty = np.flatnonzero(np.isnan(low))
+    if len(empty):
+        called = f" ({names[empty[0]]})" if names else ""
+        raise ValueError(
+            f"column {empty[0]}{called} of X has no known value, so nothing can be filled: drop it"
+        )
+    return np.array([low, np.fmax.reduce(values, axis=0)], np.float64)
