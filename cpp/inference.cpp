@@ -201,6 +201,28 @@ void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, st
       });
 }
 
+void Inference::importance_samples(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* z,
+                                   double* log_weights) {
+  const int latent_dim = model_.shape.latent_dim;
+  struct Samples {
+    std::vector<float> z;
+    std::vector<double> log_weights;
+    const Panels& source;
+    int latent_dim;
+    void add(double log_weight, int sample) {
+      log_weights.push_back(log_weight);
+      z.resize(z.size() + static_cast<std::size_t>(latent_dim));
+      source.read_row(sample, 0, latent_dim, z.data() + z.size() - latent_dim);
+    }
+  };
+  weigh_rows(
+      rows, n, samples, seed, [&] { return Samples{{}, {}, batch_->posterior.z, latent_dim}; },
+      [&](std::int64_t row, const Samples& drawn) {
+        std::copy(drawn.z.begin(), drawn.z.end(), z + row * samples * latent_dim);
+        std::copy(drawn.log_weights.begin(), drawn.log_weights.end(), log_weights + row * samples);
+      });
+}
+
 void Inference::impute(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* mean) {
   weigh_rows(
       rows, n, samples, seed, [&] { return WeightedMean(model_, *batch_); },

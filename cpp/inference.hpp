@@ -30,6 +30,9 @@ class Inference {
   // mean: (n, features). Estimates E[x | what is known of x] of each row by the means of `samples` samples of q(z | x),
   // weighted by their importance (Mattei & Frellsen 2019, eq. 12). The noise is that of log_likelihood().
   void impute(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* mean);
+  // z: (n, samples, latent_dim), log_weights: (n, samples), nats. The samples of log_likelihood().
+  void importance_samples(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* z,
+                          double* log_weights);
 
  private:
   // Splits rows [0, n) into tasks of at most `most` rows and calls f(row, first, count) for each, in parallel. The task

@@ -724,6 +724,23 @@ def test_samples_without_spread_impute_what_the_decoder_returns(
         np.testing.assert_allclose(core.impute(case.data(), samples, 0), mean, rtol=1e-3, atol=3e-4)
 
 
+@pytest.mark.parametrize("likelihood", ["bernoulli", MIXED])
+@pytest.mark.parametrize("conditions", [0, 2])
+def test_importance_samples_are_those_of_the_estimates(likelihood: Any, conditions: int) -> None:
+    case = Case(likelihood, missing=True, conditions=conditions)
+    core = case.core()
+    for samples in (1, 300):
+        z, log_w = core.importance_samples(case.data(), samples, 3)
+        want, _ = core.log_likelihood(case.data(), samples, 3)
+        np.testing.assert_allclose(reference.log_mean_exp(log_w), want, rtol=1e-12)
+        w = np.exp(log_w - want[:, None]) / samples
+        given = np.repeat(case.beside().get("conditions", noise(0, N, 0))[:, None], samples, axis=1)
+        codes = np.concatenate([z, given], axis=2).reshape(N * samples, -1)
+        means = core.decode(codes).reshape(N, samples, -1)
+        found = core.impute(case.data(), samples, 3)
+        np.testing.assert_allclose(found, np.einsum("nk,nkd->nd", w, means), rtol=1e-5, atol=1e-5)
+
+
 def test_imputed_rows_depend_neither_on_their_place_nor_on_threads() -> None:
     case = Case(MIXED, missing=True)
     x, found = case.x(), case.core().impute(case.data(), 300, 0)
