@@ -12,6 +12,7 @@ import pytest
 from vaefast import VAE, NotFittedError, VAEImputer, load
 from vaefast._engine.container import pack
 from vaefast._engine.storage import read_parts
+from vaefast._input.normal_scores import NormalScores
 
 D = 6
 
@@ -131,6 +132,81 @@ def test_complete_rows_and_other_dtypes(imputer, X):
     assert imputer.transform(hidden)[0, 0] == pytest.approx(filled[0, 0], rel=1e-5)
 
 
+# ------------------------------------------------------------------ normal scores
+
+
+def test_normal_scores_are_normal_and_go_back_to_the_values():
+    rng = np.random.default_rng(0)
+    values = np.column_stack([np.exp(2 * rng.standard_normal(4000)), rng.poisson(2, 4000)])
+    values[::7, 0] = np.nan
+    scores = NormalScores.learn(values)
+    found = scores.apply(values)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
+    assert np.nanmean(found, axis=0) == pytest.approx([0, 0], abs=0.1)
+    assert np.nanstd(found, axis=0) == pytest.approx([1, 1], abs=0.1)
+    order = np.argsort(values[1::7, 0])
+    assert (np.diff(found[1::7, 0][order]) >= 0).all()
+    back = scores.undo(found)
+    inner = np.abs(found[:, 0]) < 2
+    np.testing.assert_allclose(back[inner, 0], values[inner, 0], rtol=0.05)
+    np.testing.assert_array_equal(back[:, 1].round(), values[:, 1])
+    extreme = scores.undo(np.array([[-9.0, 9.0]]))[0]
+    assert (extreme >= np.nanmin(values, axis=0)).all()
+    assert (extreme <= np.nanmax(values, axis=0)).all()
+
+
+def test_a_trial_takes_normal_scores_where_they_fill_better(tmp_path: Path, X, holes):
+    skewed = np.exp(2 * (X - X.mean(axis=0)) / X.std(axis=0))[:200]
+    gaps = np.isnan(holes[:200])
+    rows = np.where(gaps, np.nan, skewed)
+    imputer = VAEImputer(n_models=1, n_samples=30, random_state=0).fit(rows)
+    assert imputer.normal_scores_
+    filled = imputer.transform(rows)
+    np.testing.assert_array_equal(filled[~gaps], skewed[~gaps])
+    np.testing.assert_array_equal(imputer.transform(rows[5:7]), filled[5:7])
+    plain = VAEImputer(imputer.models_[0], n_models=1, random_state=0).fit(rows)
+    assert not plain.normal_scores_
+    assert rmse(filled, skewed, rows) < 0.9 * rmse(plain.transform(rows), skewed, rows)
+    assert np.isfinite(imputer.sample(rows, n=2)).all()
+    imputer.save(tmp_path / "imputer.safetensors")
+    again = VAEImputer.load(tmp_path / "imputer.safetensors")
+    np.testing.assert_array_equal(again.transform(rows), filled)
+    with pytest.raises(ValueError, match="5 features, but VAE is expecting 6"):
+        imputer.transform(rows[:, :5])
+
+
+# ------------------------------------------------------------------ several completions
+
+
+def test_completions_spread_as_the_missing_values_are_uncertain():
+    """The last column is the first one plus noise of a known size."""
+    rng = np.random.default_rng(0)
+    first = rng.standard_normal(1500)
+    X = np.column_stack([first, -first, first + 0.5 * rng.standard_normal(1500)])
+    holes = X.copy()
+    holes[::2, 2] = np.nan
+    imputer = small(n_models=2).fit(holes)
+    completions = imputer.sample(holes, n=40, random_state=0)
+    assert completions.shape == (40, *X.shape)
+    assert (completions[:, 1::2] == X[1::2]).all()
+    missing = completions[:, ::2, 2]
+    assert missing.std(axis=0).mean() == pytest.approx(0.5, rel=0.2)
+    filled = imputer.transform(holes)[::2, 2]
+    assert np.sqrt(np.mean((missing.mean(axis=0) - filled) ** 2)) < 0.15
+    low, high = np.quantile(missing, [0.1, 0.9], axis=0)
+    assert np.mean((low < X[::2, 2]) & (X[::2, 2] < high)) == pytest.approx(0.8, abs=0.08)
+    np.testing.assert_array_equal(imputer.sample(holes, n=40, random_state=0), completions)
+    with pytest.raises(ValueError, match="n=0 must be at least 1"):
+        imputer.sample(holes, n=0)
+
+
+def test_plain_autoencoders_fill_but_have_nothing_to_draw_from(holes):
+    imputer = small().set_params(vae__objective="autoencoder").fit(holes)
+    assert np.isfinite(imputer.transform(holes)).all()
+    with pytest.raises(ValueError, match="there is nothing to draw"):
+        imputer.sample(holes)
+
+
 # ------------------------------------------------------------------ refusals
 
 
@@ -151,6 +227,10 @@ def test_unusable_parameters_are_explained(params, message, holes):
 def test_unusable_tables_are_explained(imputer, holes):
     with pytest.raises(TypeError, match="must be a VAE or None"):
         VAEImputer("mean").fit(holes)
+    infinite = np.where(np.isnan(holes), np.inf, holes)
+    for method in (VAEImputer().fit, imputer.transform):
+        with pytest.raises(ValueError, match="X holds inf in row 0, column 2"):
+            method(infinite)
     with pytest.raises(ValueError, match="expected a table"):
         small().fit(np.zeros((4, 3, 3)))
     with pytest.raises(ValueError, match="5 features, but VAE is expecting 6"):

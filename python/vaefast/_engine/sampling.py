@@ -65,16 +65,21 @@ def sample(
     mean = model.decode(draw_codes(model, count, rng, scale, prior), y)
     if not draw:
         return mean
+    flat, scales = mean.reshape(count, -1), log_scales_of(model)
+    return likelihoods.draw(flat, model.columns, scales, model.params["df"], rng).reshape(
+        mean.shape
+    )
+
+
+def log_scales_of(model: FittedModel) -> dict[int, Floats]:
+    """Return the log scales, in the user's units, of each run of columns that has scales."""
     tensors = model.weights()
     scales = {i: tensors[name] for i, name in scale_names(model.columns).items()}
     if (standardization := model.reader.standardization) is not None:
         for i, log_scale in scales.items():
             first = sum(count for _, count in model.columns[:i])
             log_scale += standardization.log_scales[first : first + len(log_scale)]
-    flat = mean.reshape(count, -1)
-    return likelihoods.draw(flat, model.columns, scales, model.params["df"], rng).reshape(
-        mean.shape
-    )
+    return scales
 
 
 def draw_codes(
