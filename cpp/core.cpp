@@ -203,6 +203,17 @@ void Core::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::ui
   impl_->inference.log_likelihood(rows, n, samples, seed, estimate, standard_error);
 }
 
+void Core::importance_samples(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* z,
+                              double* log_weights) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->inference.importance_samples(rows, n, samples, seed, z, log_weights);
+}
+
+void Core::impute(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* mean) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->inference.impute(rows, n, samples, seed, mean);
+}
+
 std::vector<std::string> activation_names() { return names(activations); }
 std::vector<LikelihoodInfo> likelihood_infos() {
   std::vector<LikelihoodInfo> all;

@@ -72,6 +72,11 @@ class Core {
   // estimate, standard_error: (n), nats. Estimates log p(x) of each row from `samples` samples of z.
   void log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                       double* standard_error);
+  // mean: (n, features). Estimates E[x | what is known of x] of each row from `samples` samples of z.
+  void impute(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* mean);
+  // z: (n, samples, latent_dim), log_weights: (n, samples), nats. The samples of log_likelihood().
+  void importance_samples(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* z,
+                          double* log_weights);
 
  private:
   struct Impl;

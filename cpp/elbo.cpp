@@ -41,13 +41,15 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
     const int first_row = first / batch.kind.samples, last_row = last / batch.kind.samples;
     take_columns(output, c.first, part.output, first, last);
     if (with_data) take_columns(batch.seen_by_likelihood(), c.first, part.x, first_row, last_row);
-    if (with_data && !batch.mask.empty()) take_columns(batch.mask, c.first, part.mask, first_row, last_row);
+    const bool some_missing = with_data && !batch.mask.empty();
+    if (some_missing) take_columns(batch.mask, c.first, part.mask, first_row, last_row);
     Panels* delta = batch.log_scale_delta.empty() ? nullptr : &batch.log_scale_delta[i];
     f(LikelihoodBlock{.out = part.output.at(0, first),
                       .gradients = batch.kind.training,
                       .data_row = batch.data_row.data() + first,
                       .x = part.x.data(),
-                      .mask = part.mask.data(),
+                      .mask = some_missing ? part.mask.data() : part.columns.data(),
+                      .shared_mask = !some_missing,
                       .log_scale = c.log_scale.value.data(),
                       .log_scale_delta = delta && !delta->empty() ? delta->at(0, first) : nullptr,
                       .log_exposure = batch.log_exposure.data(),
@@ -65,10 +67,9 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
   }
 }
 
-Panels column_mask(int rows, int cols) {
-  Panels mask(rows, cols);
-  for (int panel = 0; panel < mask.count(); ++panel)
-    for (int row = 0; row < rows; ++row) std::fill_n(mask.at(panel, row), std::min(NR, cols - panel * NR), 1.f);
+Panels column_mask(int cols) {
+  Panels mask(1, cols);
+  std::fill_n(mask.data(), cols, 1.f);  // a matrix of one row holds its columns in order
   return mask;
 }
 
@@ -112,8 +113,8 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
   for (const Columns& c : model.columns) {
     if (kind.training) log_scale_delta.push_back(model.trains_scale(c) ? Panels(samples, c.count) : Panels());
     if (!block_by_block(model))
-      parts.push_back({Panels(samples, c.count), Panels(rows, c.count), column_mask(rows, c.count),
-                       kind.terms ? Panels(samples, c.count) : Panels()});
+      parts.push_back({Panels(samples, c.count), Panels(rows, c.count), kind.missing ? Panels(rows, c.count) : Panels(),
+                       column_mask(c.count), kind.terms ? Panels(samples, c.count) : Panels()});
   }
 }
 
@@ -235,18 +236,22 @@ void backward(const Model& model, Batch& batch, const Objective& objective, doub
 }
 
 void decode_mean(const Model& model, Batch& batch, const Share& share) {
-  const auto forward = [&](auto&& epilogue) {
-    model.decoder.forward(batch.posterior.z, batch.decoder, batch.output, share, nullptr, epilogue);
-  };
-  if (block_by_block(model)) {
-    forward([&](const Block& block) { model.columns[0].likelihood->mean({.out = block.data, .rows = block.rows}); });
-  } else {
-    forward([](const Block&) {});
-    for_parts(model, batch, batch.output, share.first, share.last, false,
+  model.decoder.forward(batch.posterior.z, batch.decoder, batch.output, share, nullptr, [](const Block&) {});
+  output_to_mean(model, batch, share);
+}
+
+void output_to_mean(const Model& model, Batch& batch, const Share& samples) {
+  Panels& out = batch.output;
+  if (block_by_block(model))
+    model.columns[0].likelihood->mean({.out = out.at(0, samples.first),
+                                       .rows = samples.last - samples.first,
+                                       .panels = out.count(),
+                                       .panel_stride = out.panel_stride()});
+  else
+    for_parts(model, batch, out, samples.first, samples.last, false,
               [](const LikelihoodBlock& block, const Columns& c) { c.likelihood->mean(block); });
-  }
   if (model.standardization.is_identity()) return;
-  for (int row = share.first; row < share.last; ++row) model.standardization.undo(batch.output, row);
+  for (int sample = samples.first; sample < samples.last; ++sample) model.standardization.undo(out, sample);
 }
 
 }  // namespace vaefast

@@ -52,7 +52,10 @@ struct Batch {
 
   // The features of one Columns, copied to separate matrices. Not needed if a model is processed block by block.
   struct Part {
-    Panels output, x, mask, terms;
+    Panels output, x;
+    Panels mask;     // empty unless kind.missing
+    Panels columns;  // (1, count): a mask without missing values, which all rows share
+    Panels terms;
   };
   std::vector<Part> parts;
 
@@ -73,5 +76,7 @@ void scale_rows(Panels& m, const std::vector<float>& factor, int first, int last
 void backward(const Model& model, Batch& batch, const Objective& objective, double beta, const Share& share);
 // z -> E[x | z] in the caller's units, in batch.output.
 void decode_mean(const Model& model, Batch& batch, const Share& share);
+// The decoder's output -> E[x | z] in the caller's units, in batch.output. `samples` are those of the batch, not rows.
+void output_to_mean(const Model& model, Batch& batch, const Share& samples);
 
 }  // namespace vaefast

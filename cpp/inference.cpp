@@ -11,7 +11,7 @@ namespace {
 // The logarithm of a mean of exponentials, which are added one by one, and the standard error of that estimate.
 class LogMeanExp {
  public:
-  void add(double log_weight) {
+  void add(double log_weight, int) {
     if (log_weight > greatest_) {
       const double shrink = std::exp(greatest_ - log_weight);
       sum_ *= shrink;
@@ -32,6 +32,35 @@ class LogMeanExp {
  private:
   double greatest_ = -std::numeric_limits<double>::infinity(), sum_ = 0, squares_ = 0;
   int n_ = 0;
+};
+
+// The weighted mean of E[x | z] over the samples of a row. The weights are exponentials.
+class WeightedMean {
+ public:
+  WeightedMean(const Model& model, Batch& batch) : model_(model), batch_(batch), sums_(batch.output.cols()) {}
+
+  void add(double log_weight, int sample) {
+    if (log_weight > greatest_) {
+      const double shrink = std::exp(greatest_ - log_weight);
+      weights_ *= shrink;
+      for (double& sum : sums_) sum *= shrink;
+      greatest_ = log_weight;
+    }
+    const double weight = std::exp(log_weight - greatest_);
+    weights_ += weight;
+    output_to_mean(model_, batch_, {sample, sample + 1});
+    for (int col = 0; col < batch_.output.cols(); ++col)
+      sums_[static_cast<std::size_t>(col)] += weight * batch_.output.at(col / NR, sample)[col % NR];
+  }
+  void write(float* mean) const {
+    for (double sum : sums_) *mean++ = static_cast<float>(sum / weights_);
+  }
+
+ private:
+  const Model& model_;
+  Batch& batch_;
+  double greatest_ = -std::numeric_limits<double>::infinity(), weights_ = 0;
+  std::vector<double> sums_;  // (features)
 };
 
 }  // namespace
@@ -132,8 +161,9 @@ void Inference::contributions(const Rows& rows, std::int64_t n, float* terms) {
       });
 }
 
-void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
-                               double* standard_error) {
+template <class Make, class Store>
+void Inference::weigh_rows(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, Make&& make,
+                           Store&& store) {
   const int latent_dim = model_.shape.latent_dim, stride = (latent_dim + 3) / 4 * 4;
   const int rounds = (samples + rows_at_a_time() - 1) / rows_at_a_time(), at_a_time = (samples + rounds - 1) / rounds;
   const BatchKind kind{.samples = at_a_time, .missing = rows.missing};
@@ -144,7 +174,7 @@ void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, st
     batch.load_row(model_, rows, row, slot);
     vaefast::encode(model_, batch, {slot, slot + 1});
     const std::uint64_t name = hash_row(batch.x, slot);
-    LogMeanExp likelihood;
+    auto accumulator = make();
     for (int done = 0; done < samples; done += at_a_time) {
       fill_normals(seed, Stream::scoring, name, static_cast<std::uint32_t>(done * (stride / 4)), at_a_time * stride,
                    numbers);
@@ -152,13 +182,51 @@ void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, st
         std::copy_n(numbers + j * stride, latent_dim, batch.posterior.eps(slot * at_a_time + j));
       decode_and_score(model_, batch, {slot, slot + 1});
       for (int j = 0; j < std::min(at_a_time, samples - done); ++j) {
-        const auto sample = static_cast<std::size_t>(slot * at_a_time + j);
-        likelihood.add(batch.posterior.log_ratio[sample] - batch.reconstruction[sample]);
+        const int sample = slot * at_a_time + j;
+        const auto at = static_cast<std::size_t>(sample);
+        accumulator.add(batch.posterior.log_ratio[at] - batch.reconstruction[at], sample);
       }
     }
-    estimate[row] = likelihood.value();
-    standard_error[row] = likelihood.standard_error();
+    store(row, accumulator);
   });
+}
+
+void Inference::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
+                               double* standard_error) {
+  weigh_rows(
+      rows, n, samples, seed, [] { return LogMeanExp(); },
+      [&](std::int64_t row, const LogMeanExp& likelihood) {
+        estimate[row] = likelihood.value();
+        standard_error[row] = likelihood.standard_error();
+      });
+}
+
+void Inference::importance_samples(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* z,
+                                   double* log_weights) {
+  const int latent_dim = model_.shape.latent_dim;
+  struct Samples {
+    std::vector<float> z;
+    std::vector<double> log_weights;
+    const Panels& source;
+    int latent_dim;
+    void add(double log_weight, int sample) {
+      log_weights.push_back(log_weight);
+      z.resize(z.size() + static_cast<std::size_t>(latent_dim));
+      source.read_row(sample, 0, latent_dim, z.data() + z.size() - latent_dim);
+    }
+  };
+  weigh_rows(
+      rows, n, samples, seed, [&] { return Samples{{}, {}, batch_->posterior.z, latent_dim}; },
+      [&](std::int64_t row, const Samples& drawn) {
+        std::copy(drawn.z.begin(), drawn.z.end(), z + row * samples * latent_dim);
+        std::copy(drawn.log_weights.begin(), drawn.log_weights.end(), log_weights + row * samples);
+      });
+}
+
+void Inference::impute(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* mean) {
+  weigh_rows(
+      rows, n, samples, seed, [&] { return WeightedMean(model_, *batch_); },
+      [&](std::int64_t row, const WeightedMean& x) { x.write(mean + row * model_.shape.features); });
 }
 
 }  // namespace vaefast

@@ -27,6 +27,12 @@ class Inference {
   // al. 2016, eq. 8). The noise is a function of `seed` and the row's content.
   void log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                       double* standard_error);
+  // mean: (n, features). Estimates E[x | what is known of x] of each row by the means of `samples` samples of q(z | x),
+  // weighted by their importance (Mattei & Frellsen 2019, eq. 12). The noise is that of log_likelihood().
+  void impute(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* mean);
+  // z: (n, samples, latent_dim), log_weights: (n, samples), nats. The samples of log_likelihood().
+  void importance_samples(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* z,
+                          double* log_weights);
 
  private:
   // Splits rows [0, n) into tasks of at most `most` rows and calls f(row, first, count) for each, in parallel. The task
@@ -38,6 +44,11 @@ class Inference {
   // store(row, slot) reads the results from there.
   template <class Draw, class Store>
   void score_rows(const Rows& rows, std::int64_t n, const BatchKind& kind, Draw&& draw, Store&& store);
+
+  // Draws `samples` samples of z for each row. make() returns an accumulator, which gets the log importance weight and
+  // the slot in batch_ of each sample by add(log_weight, slot), and store(row, accumulator) reads the result.
+  template <class Make, class Store>
+  void weigh_rows(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, Make&& make, Store&& store);
 
   const Model& model_;
   ThreadPool& pool_;

@@ -71,6 +71,7 @@ __all__ = [  # includes names of the other reference files, for the tests
     "forward",
     "global_norm",
     "gradients",
+    "imputation",
     "init",
     "kl_normal",
     "log_mean_exp",
@@ -320,6 +321,20 @@ def log_weights(params: Params, x: Array, eps: Array, *, beta: float = 1.0, **mo
     """
     t = evaluate(params, x, eps, **model)
     return beta * t["log_ratio"] - t["nll_rows"]
+
+
+def imputation(params: Params, x: Array, eps: Array, **model: Any) -> Array:
+    """Return the mean of E[x | z] over the samples, weighted by their importance, (n, n_features).
+
+    It estimates E[x | what is known of x] (Mattei & Frellsen 2019, eq. 12).
+    """
+    log_w = log_weights(params, x, eps, **model)
+    w = np.exp(log_w - log_w.max(axis=1, keepdims=True))
+    w /= w.sum(axis=1, keepdims=True)
+    out = evaluate(params, x, eps, **model)["output"]
+    blocks_of_model = blocks(model["likelihood"], x.shape[1], model.get("scale", "per_feature"))
+    means = np.hstack([block.likelihood.mean(out[:, block.columns]) for block in blocks_of_model])
+    return np.asarray(np.einsum("nk,nkd->nd", w, means.reshape(*eps.shape[:2], -1)))
 
 
 def without_noise(eps: Array, beta: float, objective: Objective) -> tuple[Array, float]:

@@ -168,8 +168,8 @@ LAYERS = [  # each may import those before it
     {"vaefast._engine"},
     {"vaefast.vae"},
     {"vaefast.ensembles"},
-    {"vaefast.anomaly", "vaefast.export", "vaefast.latent", "vaefast.pictures"}
-    | {"vaefast.report", "vaefast.synthesizer"},
+    {"vaefast.anomaly", "vaefast.export", "vaefast.imputer", "vaefast.latent"}
+    | {"vaefast.pictures", "vaefast.report", "vaefast.synthesizer"},
     {"vaefast", "vaefast.explore"},
     {"vaefast.cli"},
     {"vaefast.__main__"},

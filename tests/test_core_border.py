@@ -242,6 +242,8 @@ LONG_CALLS: dict[str, Callable[[_core.Core, Rows], Any]] = {
     ),
     "contributions": lambda core, x: core.contributions(x),
     "log_likelihood": lambda core, x: core.log_likelihood(x[:100], 50, 0),
+    "impute": lambda core, x: core.impute(x[:100], 50, 0),
+    "importance_samples": lambda core, x: core.importance_samples(x[:100], 50, 0),
 }
 
 

@@ -686,6 +686,69 @@ def test_log_likelihood_is_the_log_mean_of_the_weights(likelihood: Any) -> None:
     np.testing.assert_allclose(error, want_error, rtol=0.3)
 
 
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "categorical", MIXED])
+def test_imputed_values_are_the_weighted_means_of_the_samples(likelihood: Any) -> None:
+    case = Case(likelihood, missing=True, conditions=2)
+    core = case.core()
+    tensors = core.tensors()
+    tensors["decoder.0.weight"] *= 0.2  # keeps the variance of the weights small
+    tensors["logvar.bias"] += 1.0  # q is wider than the prior
+    core.set_tensors(tensors)
+    params = {name: value.astype(np.float64) for name, value in core.tensors().items()}
+    eps = np.random.default_rng(0).standard_normal((10, N, 1000, LATENT))
+    model = {**case.settings, **case.beside()}
+    runs = np.array([reference.imputation(params, case.x(), e, **model) for e in eps])
+    error = runs.std(axis=0, ddof=1) / np.sqrt(10)
+    found = core.impute(case.data(), 10_000, 3)
+    spread = np.abs(found - runs.mean(axis=0)) / (1.5 * error + 1e-6)  # each has such an error
+    assert np.quantile(spread, 0.99) < 4.5
+    np.testing.assert_array_equal(core.impute(case.data(), 10_000, 3), found)
+    assert np.any(core.impute(case.data(), 10_000, 4) != found)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", MIXED])
+@pytest.mark.parametrize("standardized", [False, True])
+def test_samples_without_spread_impute_what_the_decoder_returns(
+    likelihood: Any, standardized: bool
+) -> None:
+    case = Case(likelihood, missing=True)
+    core = case.core()
+    if standardized:
+        core.set_standardization(noise(7, case.features), np.exp(noise(8, case.features)))
+    tensors = core.tensors()
+    tensors["logvar.weight"] *= 0
+    tensors["logvar.bias"][:] = -60  # bounded: a standard deviation of some 1e-5
+    core.set_tensors(tensors)
+    mean = core.decode(core.encode(case.data())[0])
+    for samples in (1, 7, 400):  # 400 take several rounds
+        np.testing.assert_allclose(core.impute(case.data(), samples, 0), mean, rtol=1e-3, atol=3e-4)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", MIXED])
+@pytest.mark.parametrize("conditions", [0, 2])
+def test_importance_samples_are_those_of_the_estimates(likelihood: Any, conditions: int) -> None:
+    case = Case(likelihood, missing=True, conditions=conditions)
+    core = case.core()
+    for samples in (1, 300):
+        z, log_w = core.importance_samples(case.data(), samples, 3)
+        want, _ = core.log_likelihood(case.data(), samples, 3)
+        np.testing.assert_allclose(reference.log_mean_exp(log_w), want, rtol=1e-12)
+        w = np.exp(log_w - want[:, None]) / samples
+        given = np.repeat(case.beside().get("conditions", noise(0, N, 0))[:, None], samples, axis=1)
+        codes = np.concatenate([z, given], axis=2).reshape(N * samples, -1)
+        means = core.decode(codes).reshape(N, samples, -1)
+        found = core.impute(case.data(), samples, 3)
+        np.testing.assert_allclose(found, np.einsum("nk,nkd->nd", w, means), rtol=1e-5, atol=1e-5)
+
+
+def test_imputed_rows_depend_neither_on_their_place_nor_on_threads() -> None:
+    case = Case(MIXED, missing=True)
+    x, found = case.x(), case.core().impute(case.data(), 300, 0)
+    for n_threads in (2, 3):
+        again = case.core(n_threads).impute(_core.Data(x[::-1].copy(), missing=True), 300, 0)
+        np.testing.assert_array_equal(again[::-1], found)
+
+
 def test_hidden_layers_of_the_reference_take_masks_by_name() -> None:
     params = {"encoder.0.weight": np.eye(2), "encoder.0.bias": np.zeros(2)}
     t = hidden_layers(

@@ -398,11 +398,22 @@ def test_masked_training_fills_half_missing_data_better_than_means():
     assert error(filled) < 0.7 * error(means)
     np.testing.assert_array_equal(filled[~hidden], X[~hidden])
     assert np.isfinite(filled).all()
-    np.testing.assert_array_equal(filled[hidden], vae.reconstruct(holes)[hidden])
+    assert error(filled) < error(vae.reconstruct(holes))
+    np.testing.assert_array_equal(vae.impute(holes[7:9]), filled[7:9])
+    assert (vae.impute(holes, random_state=1) != filled).any()
+    with pytest.raises(ValueError, match="n_samples=0 must be at least 1"):
+        vae.impute(holes, n_samples=0)
     np.testing.assert_array_equal(vae.impute(X), X)
     exact = X.astype(np.float64)
     masked = np.ma.masked_array(exact, hidden)
     np.testing.assert_array_equal(vae.impute(masked), vae.impute(np.where(hidden, np.nan, exact)))
+
+
+def test_a_plain_autoencoder_fills_what_it_reconstructs(X):
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.3, np.nan, X)
+    vae = small(missing="mask", objective="autoencoder").fit(holes)
+    filled, gone = vae.impute(holes), np.isnan(holes)
+    np.testing.assert_array_equal(filled[gone], vae.reconstruct(holes)[gone])
 
 
 def test_missing_cells_of_a_table_get_values_of_their_kind():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import vaefast
-from vaefast import VAE, AnomalyDetector
+from vaefast import VAE, AnomalyDetector, VAEImputer
 
 pytest.importorskip("sklearn", minversion="1.6")
 import sklearn
@@ -41,6 +41,7 @@ EXPECTED_TO_FAIL: dict[type, dict[str, str]] = {
         "position, so that a weight of 2 is a row twice in expectation only"
     },
     AnomalyDetector: {},
+    VAEImputer: {},
 }
 
 
@@ -53,8 +54,13 @@ def few_members(monkeypatch):
 
 @pytest.mark.parametrize(
     "estimator",
-    [small(), AnomalyDetector(small()), AnomalyDetector()],
-    ids=["VAE", "detector", "ensemble"],
+    [
+        small(),
+        AnomalyDetector(small()),
+        AnomalyDetector(),
+        VAEImputer(small(missing="mask"), n_models=2, n_samples=5, random_state=0),
+    ],
+    ids=["VAE", "detector", "ensemble", "imputer"],
 )
 @pytest.mark.filterwarnings("ignore")  # the checks provoke warnings
 def test_every_check_of_scikit_learn_passes(estimator, few_members):

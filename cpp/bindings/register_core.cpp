@@ -268,6 +268,36 @@ std::pair<py::array_t<double>, py::array_t<double>> log_likelihood(Core& core, c
   return {std::move(estimate), std::move(standard_error)};
 }
 
+std::pair<Floats, Doubles> importance_samples(Core& core, const py::object& x, int samples, std::uint64_t seed) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  if (samples < 1) throw std::invalid_argument("samples must be at least 1");
+  const py::ssize_t n = data.x.shape(0), count = samples;
+  Floats z({n, count, static_cast<py::ssize_t>(core.shape().latent_dim)});
+  Doubles log_weights({n, count});
+  float* z_out = z.mutable_data();
+  double* weights_out = log_weights.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    core.importance_samples(rows, n, samples, seed, z_out, weights_out);
+  }
+  return {std::move(z), std::move(log_weights)};
+}
+
+Floats impute(Core& core, const py::object& x, int samples, std::uint64_t seed) {
+  const Data data = data_of(x);
+  const Rows rows = view(core, data);
+  if (samples < 1) throw std::invalid_argument("samples must be at least 1");
+  const py::ssize_t n = data.x.shape(0);
+  Floats mean({n, static_cast<py::ssize_t>(core.shape().features)});
+  float* out = mean.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    core.impute(rows, n, samples, seed, out);
+  }
+  return mean;
+}
+
 constexpr std::pair<const char*, Scale> scales[] = {{"fixed", Scale::fixed},
                                                     {"per_feature", Scale::per_feature},
                                                     {"global", Scale::global},
@@ -376,6 +406,8 @@ void register_core(py::module_& m) {
       .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "deterministic"_a = false)
       .def("contributions", &contributions, "x"_a)
       .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)
+      .def("impute", &impute, "x"_a, "samples"_a, "seed"_a)
+      .def("importance_samples", &importance_samples, "x"_a, "samples"_a, "seed"_a)
       .def_property(
           "optimizer_steps", [](Core& core) { return core.optimizer_steps(); },
           [](Core& core, std::int64_t steps) { core.set_optimizer_steps(steps); })

@@ -13,6 +13,7 @@ from ._version import __version__
 from .anomaly import AnomalyDetector
 from .checkpoint import Checkpoint
 from .errors import CollapseWarning, DivergenceError, NotFittedError
+from .imputer import VAEImputer
 from .synthesizer import Synthesizer
 from .vae import VAE, from_bytes, load
 
@@ -24,6 +25,7 @@ __all__ = [
     "DivergenceError",
     "NotFittedError",
     "Synthesizer",
+    "VAEImputer",
     "__version__",
     "datasets",
     "from_bytes",

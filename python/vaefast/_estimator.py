@@ -55,13 +55,18 @@ class Estimator:
         Parameters
         ----------
         deep : bool, default=True
-            Present for scikit-learn, and without effect here.
+            Whether to include the parameters of a VAE among the parameters, as vae__NAME.
 
         Returns
         -------
         dict of str to object
         """
-        return {name: getattr(self, name) for name in parameter_names(type(self))}
+        params = {name: getattr(self, name) for name in parameter_names(type(self))}
+        if deep:
+            for name, value in list(params.items()):
+                if isinstance(value, Estimator):
+                    params |= {f"{name}__{key}": part for key, part in value.get_params().items()}
+        return params
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name.
@@ -69,7 +74,7 @@ class Estimator:
         Parameters
         ----------
         **params : object
-            New values.
+            New values. vae__NAME sets the parameter NAME of a VAE among the parameters.
 
         Returns
         -------
@@ -78,12 +83,18 @@ class Estimator:
         Raises
         ------
         ValueError
-            There is no parameter of such a name. No parameter is set in that case.
+            There is no parameter of such a name.
         """
         for name in params:
-            check_choice(name, "parameter", parameter_names(type(self)))
-        for name, value in params.items():
-            setattr(self, name, value)
+            check_choice(name.partition("__")[0], "parameter", parameter_names(type(self)))
+        for name in sorted(params, key=lambda name: "__" in name):  # a new VAE before its own
+            outer, _, inner = name.partition("__")
+            if not inner:
+                setattr(self, outer, params[name])
+            elif isinstance(part := getattr(self, outer), Estimator):
+                part.set_params(**{inner: params[name]})
+            else:
+                raise ValueError(f"{outer}={part!r} must be a VAE for {name} to be set")
         return self
 
     def get_metadata_routing(self) -> Any:
@@ -133,7 +144,7 @@ class Estimator:
 
 
 class Transformer(Estimator):
-    """Base of estimators with `transform`, `partial_fit` and `score`."""
+    """Base of estimators with `transform`."""
 
     def set_output(self, *, transform: str | None = None) -> Self:
         """Choose the container that `transform` returns.
@@ -175,6 +186,21 @@ class Transformer(Estimator):
         """Return the names of the columns that `transform` returns."""
         raise NotImplementedError
 
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags by which scikit-learn knows the estimator as a transformer."""
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=["float32"]),
+            input_tags=InputTags(three_d_array=True),
+        )
+
+
+class LatentTransformer(Transformer):
+    """Base of transformers with `partial_fit`, `inverse_transform` and `score`."""
+
     def set_partial_fit_request(self, **requests: Any) -> Self:
         """Choose the arguments of `partial_fit` that meta-estimators pass on."""
         return self._request("partial_fit", requests)
@@ -190,14 +216,3 @@ class Transformer(Estimator):
     def set_inverse_transform_request(self, **requests: Any) -> Self:
         """Choose whether meta-estimators pass y on to `inverse_transform`, as y=True."""
         return self._request("inverse_transform", requests)
-
-    def __sklearn_tags__(self) -> Any:
-        """Return the tags by which scikit-learn knows the estimator as a transformer."""
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type=None,
-            target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(preserves_dtype=["float32"]),
-            input_tags=InputTags(three_d_array=True),
-        )

@@ -22,7 +22,7 @@ from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._engine.training import TrainingConfig, train
-from ._estimator import Transformer, parameter_names, parameters_of
+from ._estimator import LatentTransformer, parameter_names, parameters_of
 from ._input.reader import Reader
 from ._input.rows import Rows, matrix_of
 from ._input.seeds import seed_from
@@ -51,7 +51,7 @@ ADJUSTABLE = ("learning_rate", "beta", "capacity", "batch_size", "verbose")  # b
 Floats = NDArray[np.float32]
 
 
-class VAE(Transformer):
+class VAE(LatentTransformer):
     """A dense variational autoencoder.
 
     Encoder and decoder are chains of dense layers; the posterior q(z|x) is a diagonal Gaussian and
@@ -631,9 +631,19 @@ class VAE(Transformer):
         return self.model_.interpretations(X, y, check_integer(n, "n"), rng)
 
     def impute(
-        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        exposure: ArrayLike | None = None,
+        n_samples: int = 100,
+        random_state: int = 0,
     ) -> NDArray[Any]:
-        """Fill missing values with E[x|z] at the mean of the row's posterior.
+        """Fill missing values with their means given the known values of the row.
+
+        The mean of a value is estimated by importance sampling: E[x|z] is averaged over samples of
+        z from q(z|x), with weights proportional to p(x|z) p(z) / q(z|x) of the known values (Mattei
+        & Frellsen 2019, eq. 12). A plain autoencoder fills in E[x|z] at z = mu.
 
         Parameters
         ----------
@@ -643,6 +653,10 @@ class VAE(Transformer):
             Condition of a conditional model: one for each row of X, or one for all rows.
         exposure : array-like of shape (n,), default=None
             Exposure of each row, needed if the fit had one. Counts are filled for it.
+        n_samples : int, default=100
+            Samples of z for each row with missing values.
+        random_state : int, default=0
+            Seed of the noise. The same seed gives the same bits, whatever the other rows are.
 
         Returns
         -------
@@ -655,9 +669,11 @@ class VAE(Transformer):
         NotFittedError
             The model is not fitted yet.
         ValueError, TypeError
-            The model was not fitted with missing="mask", or X, y or exposure do not fit it.
+            The model was not fitted with missing="mask", X, y or exposure do not fit it, or
+            n_samples is not a number of samples.
         """
-        return self.model_.impute(X, y, exposure)
+        count = check_integer(n_samples, "n_samples", high=10**6)
+        return self.model_.impute(X, y, exposure, count, seed_from(random_state))
 
     def sample(
         self,

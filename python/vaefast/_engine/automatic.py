@@ -111,6 +111,14 @@ def choose(
     return Choice(chosen, given, n_watched)
 
 
+def choose_without_watching(params: Params, n: int, features: int) -> Choice:
+    """Return the parameters for a fit that trains on all rows for the whole budget."""
+    choice = choose(params, n, features, 0, has_validation=True, whole=True)
+    chosen = {**choice.params, "patience": params["patience"]}
+    given = {name: value for name, value in choice.given.items() if name != "patience"}
+    return Choice(chosen, given, 0)
+
+
 def choose_to_go_on(params: Params, fitted: Params) -> Params:
     """Return parameters for one more epoch of a fitted model, whose parameters were `fitted`."""
     chosen = {name: fitted[name] if _is_auto(value) else value for name, value in params.items()}

@@ -25,7 +25,7 @@ from ..metrics import LogLikelihood
 from ..tables import Table
 from .building import Params, Tensors, make_core, restore_core, start_at_mean_rates
 from .history import RECORD_KEYS, History
-from .importance import log_likelihood
+from .importance import log_likelihood, weighted_means
 from .priors import Mixture, Posteriors, chosen_rows, places
 from .provenance import Provenance
 
@@ -232,8 +232,18 @@ class FittedModel:
         rows = self.core.decode(z.reshape(-1, z.shape[2]).astype(np.float32, copy=False))
         return rows.reshape(len(mu), n, *self.feature_shape)
 
-    def impute(self, X: ArrayLike, y: ArrayLike | None, exposure: ArrayLike | None) -> NDArray[Any]:
-        """Return X with NaN replaced by E[x|z] at z = mu; known values keep their bits."""
+    def impute(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        exposure: ArrayLike | None,
+        n_samples: int,
+        seed: int,
+    ) -> NDArray[Any]:
+        """Return X with NaN replaced by E[x|known values]; known values keep their bits.
+
+        The estimate is a mean over samples of z. A plain autoencoder fills in E[x|z] at z = mu.
+        """
         if not self.reader.missing:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
         rows = self.reader.read_to_score(X, y, exposure)
@@ -242,11 +252,23 @@ class FittedModel:
         if (given := to_float64(X)) is not None:
             # The values that the mask of a masked array hides are missing too.
             known = np.where(np.isnan(known), np.nan, given.reshape(known.shape))
-        codes = self.core.encode(rows)[0]
-        guess = self.decode(codes, self.reader.condition_of(X, y)).reshape(known.shape)
+        incomplete = np.flatnonzero(np.isnan(known).any(axis=1))
+        if len(incomplete):
+            known[incomplete] = self._fill(rows[incomplete], known[incomplete], n_samples, seed)
+        return known.reshape(-1, *self.feature_shape)
+
+    def _fill(self, rows: RowData, known: NDArray[Any], n_samples: int, seed: int) -> NDArray[Any]:
+        """Return the known values of rows, with the missing ones filled."""
+        if self.deterministic:
+            codes = self.core.encode(rows)[0]
+            if rows.conditions is not None:
+                codes = np.hstack([codes, rows.conditions])
+            guess = self.core.decode(codes)
+        else:
+            guess = weighted_means(self.core, rows, n_samples, seed)
         if rows.log_exposure is not None:
             likelihoods.expose(guess, self.columns, rows.log_exposure)
-        return np.where(np.isnan(known), guess, known).reshape(-1, *self.feature_shape)
+        return np.where(np.isnan(known), guess, known)
 
     def keep_posteriors(self, rows: Rows) -> None:
         """Keep the posteriors of some rows, beside those of earlier rows; see `places`."""

@@ -1,10 +1,11 @@
-"""Estimates of log p(x) by importance sampling."""
+"""Importance sampling: estimates of log p(x), and of missing values."""
 
 from __future__ import annotations
 
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._core import Core
 from .._input.rows import Rows
@@ -12,6 +13,7 @@ from ..metrics import LogLikelihood
 from .display import Display
 
 FIRST_SAMPLES = 20_000  # samples in the first call of the core; measured time sizes the later calls
+SAMPLES = 100_000  # samples in a call of the core that fills missing values
 CALL_SECONDS = 1.0  # target time of a call; between calls Ctrl-C is polled and the bar moves
 
 
@@ -54,3 +56,22 @@ def log_likelihood(
     if n_samples == 1:
         errors[:] = np.inf  # one sample says nothing about the error
     return LogLikelihood(estimates, errors, n_samples)
+
+
+def weighted_means(core: Core, rows: Rows, n_samples: int, seed: int) -> NDArray[np.float32]:
+    """Return E[x|known values], (n, features), of the rows (Mattei & Frellsen 2019, eq. 12).
+
+    Parameters
+    ----------
+    core : Core
+        The trained network.
+    rows : Matrix or RowData
+        Rows with missing values, with conditions where the model needs them.
+    n_samples : int
+        Number of samples of z for each row.
+    seed : int
+        Seed of the noise.
+    """
+    step = max(1, SAMPLES // n_samples)
+    parts = [core.impute(rows[i : i + step], n_samples, seed) for i in range(0, len(rows), step)]
+    return np.concatenate(parts)

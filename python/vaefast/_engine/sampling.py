@@ -73,11 +73,11 @@ def draw_rows(
     mean = model.decode(codes, y)
     flat = mean.reshape(len(mean), -1)
     df = model.params["df"]
-    drawn = likelihoods.draw(flat, model.columns, log_scales(model), df, rng)
+    drawn = likelihoods.draw(flat, model.columns, log_scales_of(model), df, rng)
     return drawn.reshape(mean.shape)
 
 
-def log_scales(model: FittedModel) -> dict[int, Floats]:
+def log_scales_of(model: FittedModel) -> dict[int, Floats]:
     """Return the log scales of each run of columns that has some, by the number of the run."""
     tensors = model.weights()
     scales = {i: tensors[name] for i, name in scale_names(model.columns).items()}

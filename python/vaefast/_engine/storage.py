@@ -38,6 +38,7 @@ KNOWN = {  # parts, and the version of each
     "detector": 1,
     "synthesizer": 1,
     "ensemble": 1,
+    "imputer": 1,
 }
 UNUSABLE = AttributeError, KeyError, RecursionError, TypeError, ValueError
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fitted import FittedModel
-from .sampling import log_scales
+from .sampling import log_scales_of
 
 POOL = 10_000  # codes that are weighed at a time
 ROUNDS = 10  # of them, at most
@@ -71,7 +71,7 @@ def _log_density(
 ) -> NDArray[np.float64]:
     """Return log p(wanted | z) up to a constant, (n,), for the features that are not NaN."""
     found = np.zeros(len(mean))
-    scales = log_scales(model)
+    scales = log_scales_of(model)
     first = 0
     for i, (likelihood, width) in enumerate(model.columns):
         known = np.flatnonzero(~np.isnan(wanted[first : first + width]))

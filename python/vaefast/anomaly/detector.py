@@ -334,23 +334,6 @@ class AnomalyDetector(Estimator):
             return scorer.contributions(X)
         return scorer.model_.contributions(scorer.model_.reader.read_to_score(X, y, exposure))
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the parameters of the VAE, under the names vae__NAME.
-
-        Returns
-        -------
-        dict of str to object
-        """
-        params = super().get_params()
-        if deep and isinstance(self.vae, VAE):
-            params |= {f"{OF_VAE}{name}": value for name, value in self.vae.get_params().items()}
-        return params
-
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name.
 
