@@ -16,7 +16,7 @@ from .comparison import Comparison
 WIDTH, HEIGHT = 280, 110  # of the picture of a column, in pixels
 SHADES = 20  # of an association
 PAIRS = 12  # that are listed
-LABELLED = 60  # columns up to which a heat map has names
+LABELLED = 100  # columns up to which a heat map has names
 
 STYLE = """
 :root { --real: #9fb0c3; --synthetic: #d2552a; --ink: #1f2933; --soft: #66727f; --line: #dfe4ea; }
@@ -214,7 +214,7 @@ picture.</p>
 
 def _heat_map(names: list[str], real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> str:
     n = len(names)
-    cell = 24 if n <= 20 else 14 if n <= LABELLED else 7
+    cell = 24 if n <= 20 else 13 if n <= LABELLED else 7
     longest = max(map(len, names))
     margin = min(160, 7.5 * longest + 14) if n <= LABELLED else 4
     shade: list[list[str]] = [[] for _ in range(SHADES + 1)]
