@@ -63,15 +63,18 @@ def sample(
         raise ValueError("y is for a model that was fitted with conditional=True")
     count, scale = check_integer(n, "n"), check_number(temperature, "temperature", low=0)
     mean = model.decode(draw_codes(model, count, rng, scale, prior), y)
-    if not draw:
-        return mean
+    return _draw_rows(model, mean, rng) if draw else mean
+
+
+def _draw_rows(model: FittedModel, mean: Floats, rng: np.random.Generator) -> Floats:
+    """Return a draw from p(x|z) for each row of E[x|z]."""
     tensors = model.weights()
     scales = {i: tensors[name] for i, name in scale_names(model.columns).items()}
     if (standardization := model.reader.standardization) is not None:
         for i, log_scale in scales.items():
             first = sum(count for _, count in model.columns[:i])
             log_scale += standardization.log_scales[first : first + len(log_scale)]
-    flat = mean.reshape(count, -1)
+    flat = mean.reshape(len(mean), -1)
     return likelihoods.draw(flat, model.columns, scales, model.params["df"], rng).reshape(
         mean.shape
     )
@@ -88,8 +91,8 @@ def draw_codes(
     n : int
     rng : Generator
     temperature : float
-        Factor of the distance of codes from the mean, or from the means of a mixture. That of
-        second_stage scales the noise of both of its draws, z and the code.
+        Factor of the distance of codes from the mean, or from the means of a mixture. It scales
+        both draws of second_stage, of z and of the code.
     prior : {"prior", "gaussian", "mixture", "second_stage"} or None
         The standard normal, or a distribution that is fitted to the codes of the fit at its first
         use and then kept in the model. None is mixture, or prior if the model holds no codes.
@@ -119,7 +122,8 @@ def draw_codes(
     fitted = priors[prior]
     if isinstance(fitted, Mixture):
         return fitted.draw(n, rng, temperature).astype(np.float32)
-    return sample(fitted, n, rng, temperature=temperature, draw=True)
+    mean = fitted.decode(draw_codes(fitted, n, rng, temperature, "prior"))
+    return mean + np.float32(temperature) * (_draw_rows(fitted, mean, rng) - mean)
 
 
 def _second_stage(model: FittedModel, posteriors: Posteriors) -> FittedModel:
