@@ -32,6 +32,12 @@ def table() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
 
 
+def test_the_card_leaves_the_model_as_it_is(images: np.ndarray) -> None:
+    vae = small(epochs=1).fit(images)
+    assert "<img" in vae._repr_html_()
+    assert not vae.model_.priors
+
+
 class Reader(HTMLParser):
     """A reader that checks that elements are closed, and collects text and attributes."""
 

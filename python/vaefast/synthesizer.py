@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthesizer"]
 
+MANY_ROWS = 10_000  # from which on codes are those of the rows
 KEPT = 50_000  # rows of the fit whose posteriors are kept, at most
 CHUNK = 10_000  # rows that are drawn at a time
 MOST_DRAWN = 100  # rows that are drawn for each row that constraints let through, at most
@@ -71,10 +72,11 @@ class Synthesizer(Estimator):
         combinations are those of the fit, such as ``("city", "country")``; or a function that takes
         a frame and returns a boolean for each row. Missing values satisfy a comparison. Other rows
         are drawn again.
-    codes : {"rows", "mixture"}, default="rows"
+    codes : {"auto", "rows", "mixture"}, default="auto"
         Distribution of the codes: rows, the posteriors of the rows of the fit; or mixture, a
         mixture of Gaussians that is fitted to them. Synthetic rows of a mixture are less like the
-        data, and no nearer to the rows of the fit than to other rows.
+        data, and no nearer to the rows of the fit than to other rows. auto is mixture for fewer
+        than 10,000 rows, which synthetic rows would otherwise lie close to, and rows for more.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the training.
     n_threads : int or None, default=None
@@ -108,7 +110,7 @@ class Synthesizer(Estimator):
         *,
         likelihoods: Mapping[Name, str] | None = None,
         constraints: Sequence[str | tuple[Name, ...] | Callable[[Any], Any]] = (),
-        codes: str = "rows",
+        codes: str = "auto",
         random_state: RandomState = None,
         n_threads: int | None = None,
         verbose: bool = True,
@@ -143,7 +145,7 @@ class Synthesizer(Estimator):
         DivergenceError
             The loss became infinite or NaN.
         """
-        check_choice(self.codes, "codes", ("rows", "mixture"))
+        check_choice(self.codes, "codes", ("auto", "rows", "mixture"))
         if isinstance(self.constraints, str):
             raise TypeError(f"constraints={self.constraints!r} must be a list of constraints")
         table = Table.learn(frame, likelihoods=self.likelihoods)
@@ -365,7 +367,7 @@ class Synthesizer(Estimator):
             z, rows = self._codes(n, rng)
         else:
             z, rows = codes_given(model, wanted, self._codes, n, rng)
-        X = draw_rows(model, z, rng).reshape(n, -1)
+        X = draw_rows(model, model.decode(z), rng).reshape(n, -1)
         if wanted is not None:
             X = np.where(np.isnan(wanted), X, wanted)
         columns = decode_columns(self.table_, X, rng)
@@ -386,7 +388,8 @@ class Synthesizer(Estimator):
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return n codes, and the kept rows whose gaps they have."""
         rows = rng.integers(len(self._mu), size=n)
-        if self.codes == "mixture":
+        few = self.vae_.model_.provenance.data_shape[0] < MANY_ROWS
+        if self.codes == "mixture" or (self.codes == "auto" and few):
             return draw_codes(self.vae_.model_, n, rng, 1.0, "mixture"), rows
         noise = rng.standard_normal((n, self._mu.shape[1]), dtype=np.float32)
         z = self._mu[rows] + np.exp(self._logvar[rows] / 2) * noise

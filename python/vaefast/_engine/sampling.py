@@ -62,23 +62,19 @@ def sample(
     if y is not None and model.conditions is None:
         raise ValueError("y is for a model that was fitted with conditional=True")
     count, scale = check_integer(n, "n"), check_number(temperature, "temperature", low=0)
-    codes = draw_codes(model, count, rng, scale, prior)
-    return draw_rows(model, codes, rng, y) if draw else model.decode(codes, y)
+    mean = model.decode(draw_codes(model, count, rng, scale, prior), y)
+    return draw_rows(model, mean, rng) if draw else mean
 
 
-def draw_rows(
-    model: FittedModel, codes: Floats, rng: np.random.Generator, y: ArrayLike | None = None
-) -> Floats:
-    """Return a draw from p(x|z) for each code, (n, d) or images."""
-    mean = model.decode(codes, y)
-    flat = mean.reshape(len(mean), -1)
-    df = model.params["df"]
+def draw_rows(model: FittedModel, mean: Floats, rng: np.random.Generator) -> Floats:
+    """Return a draw from p(x|z) for each row of E[x|z]."""
+    flat, df = mean.reshape(len(mean), -1), model.params["df"]
     drawn = likelihoods.draw(flat, model.columns, log_scales_of(model), df, rng)
     return drawn.reshape(mean.shape)
 
 
 def log_scales_of(model: FittedModel) -> dict[int, Floats]:
-    """Return the log scales of each run of columns that has some, by the number of the run."""
+    """Return the log scales, in the user's units, of each run of columns that has scales."""
     tensors = model.weights()
     scales = {i: tensors[name] for i, name in scale_names(model.columns).items()}
     if (standardization := model.reader.standardization) is not None:
@@ -99,8 +95,8 @@ def draw_codes(
     n : int
     rng : Generator
     temperature : float
-        Factor of the distance of codes from the mean, or from the means of a mixture. That of
-        second_stage scales the noise of both of its draws, z and the code.
+        Factor of the distance of codes from the mean, or from the means of a mixture. It scales
+        both draws of second_stage, of z and of the code.
     prior : {"prior", "gaussian", "mixture", "second_stage"} or None
         The standard normal, or a distribution that is fitted to the codes of the fit at its first
         use and then kept in the model. None is mixture, or prior if the model holds no codes.
@@ -130,7 +126,8 @@ def draw_codes(
     fitted = priors[prior]
     if isinstance(fitted, Mixture):
         return fitted.draw(n, rng, temperature).astype(np.float32)
-    return sample(fitted, n, rng, temperature=temperature, draw=True)
+    mean = fitted.decode(draw_codes(fitted, n, rng, temperature, "prior"))
+    return mean + np.float32(temperature) * (draw_rows(fitted, mean, rng) - mean)
 
 
 def _second_stage(model: FittedModel, posteriors: Posteriors) -> FittedModel:

@@ -189,7 +189,8 @@ def describe_gaps(frame: Any) -> str:
         return ""
     total = sum(int(gaps.sum()) for gaps in missing.values())
     most = sorted(shares, key=lambda name: -shares[name])
-    listed = [f"{name} {max(round(100 * shares[name]), 1)} %" for name in most]
+    percent = {name: f"{100 * share:.0f}" for name, share in shares.items()}
+    listed = [f"{name} {percent[name] if shares[name] >= 0.005 else '<1'} %" for name in most]
     return f"; {total:,} missing: {_listed(listed)}"
 
 
