@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Synthesizer"]
 
 MANY_ROWS = 10_000  # from which on codes are those of the rows
+CANDIDATES = 2_048  # kept codes that lend their gaps to those of a mixture, at most
 KEPT = 50_000  # rows of the fit whose posteriors are kept, at most
 CHUNK = 10_000  # rows that are drawn at a time
 MOST_DRAWN = 100  # rows that are drawn for each row that constraints let through, at most
@@ -387,10 +388,11 @@ class Synthesizer(Estimator):
         self, n: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return n codes, and the kept rows whose gaps they have."""
-        rows = rng.integers(len(self._mu), size=n)
         few = self.vae_.model_.provenance.data_shape[0] < MANY_ROWS
         if self.codes == "mixture" or (self.codes == "auto" and few):
-            return draw_codes(self.vae_.model_, n, rng, 1.0, "mixture"), rows
+            drawn = draw_codes(self.vae_.model_, n, rng, 1.0, "mixture")
+            return drawn, _nearest(drawn, self._mu)
+        rows = rng.integers(len(self._mu), size=n)
         noise = rng.standard_normal((n, self._mu.shape[1]), dtype=np.float32)
         z = self._mu[rows] + np.exp(self._logvar[rows] / 2) * noise
         return z.astype(np.float32, copy=False), rows
@@ -418,3 +420,12 @@ def recipe(n: int, width: int) -> dict[str, Any]:
 
 def _rows(series: Series, keep: NDArray[np.bool_]) -> Series:
     return replace(series, values=series.values[keep])
+
+
+def _nearest(codes: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the nearest of up to `CANDIDATES` known codes to each code, by number."""
+    some = np.unique(np.linspace(0, len(known) - 1, CANDIDATES).astype(np.int64))
+    near = known[some].astype(np.float64)
+    squares = np.square(near).sum(axis=1) - 2 * codes.astype(np.float64) @ near.T
+    nearest: NDArray[np.int64] = some[squares.argmin(axis=1)]
+    return nearest
