@@ -177,6 +177,8 @@ class VAE(LatentTransformer):
         Names of the columns. It exists only if X was a frame whose column names are all text, or a
         CSV file with a header that `vaefast train` read. Later frames need the same names in the
         same order.
+    chosen_ : dict of str to object
+        Values of the parameters that were "auto", as the fit chose them.
     interrupted_ : bool
         Whether Ctrl-C ended the last training.
     table_ : Table or None
