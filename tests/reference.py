@@ -334,7 +334,7 @@ def imputation(params: Params, x: Array, eps: Array, **model: Any) -> Array:
     out = evaluate(params, x, eps, **model)["output"]
     blocks_of_model = blocks(model["likelihood"], x.shape[1], model.get("scale", "per_feature"))
     means = np.hstack([block.likelihood.mean(out[:, block.columns]) for block in blocks_of_model])
-    return np.asarray(np.einsum("nk,nkd->nd", w, means.reshape(*eps.shape[:2], -1)))
+    return np.asarray(np.einsum("nk,nkf->nf", w, means.reshape(*eps.shape[:2], -1)))
 
 
 def without_noise(eps: Array, beta: float, objective: Objective) -> tuple[Array, float]:

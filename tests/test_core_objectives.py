@@ -738,7 +738,7 @@ def test_importance_samples_are_those_of_the_estimates(likelihood: Any, conditio
         codes = np.concatenate([z, given], axis=2).reshape(N * samples, -1)
         means = core.decode(codes).reshape(N, samples, -1)
         found = core.impute(case.data(), samples, 3)
-        np.testing.assert_allclose(found, np.einsum("nk,nkd->nd", w, means), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found, np.einsum("nk,nkf->nf", w, means), rtol=1e-5, atol=1e-5)
 
 
 def test_imputed_rows_depend_neither_on_their_place_nor_on_threads() -> None:

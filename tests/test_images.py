@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import NormalDist
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def cells(picture: Image.Image, columns: int, rows: int) -> np.ndarray:
 class Decoder:
     """A stand-in for a model of two latent dimensions: the first is red, the second green."""
 
-    latent_dim = 2
+    def __init__(self, latent_dim: int = 2) -> None:
+        self.model_ = SimpleNamespace(latent_dim=latent_dim)
 
     def inverse_transform(self, z: np.ndarray) -> np.ndarray:
         share = np.vectorize(NormalDist().cdf)(z)
@@ -149,8 +151,7 @@ def test_manifold_lies_at_the_quantiles_with_large_second_coordinates_on_top():
 
 
 def test_manifold_needs_two_latent_dimensions():
-    decoder = Decoder()
-    decoder.latent_dim = 3
+    decoder = Decoder(latent_dim=3)
     with pytest.raises(ValueError, match="2 latent dimensions, but this model has 3"):
         images.manifold(decoder)
 

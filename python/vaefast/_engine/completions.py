@@ -40,7 +40,7 @@ def means_of(
     means = np.empty((len(rows), d))
     for part, z, weights in _samples(model, rows, n_samples, 0):
         x = model.core.decode(z.reshape(-1, z.shape[2])).reshape(-1, n_samples, d) + noise
-        means[part] = np.einsum("nk,nkd->nd", weights, values_of(x))
+        means[part] = np.einsum("nk,nkf->nf", weights, values_of(x))
     return means
 
 

@@ -271,7 +271,10 @@ class FittedModel:
         return np.where(np.isnan(known), guess, known)
 
     def keep_posteriors(self, rows: Rows) -> None:
-        """Keep the posteriors of some rows, beside those of earlier rows; see `places`."""
+        """Keep the posteriors of some rows, beside those of earlier rows; see `places`.
+
+        Codes that are not finite, as after a divergence, are left out.
+        """
         before = self.posteriors
         stay, count = places(
             0 if before is None else len(before.mu), len(rows), self.core.optimizer_steps
@@ -284,7 +287,9 @@ class FittedModel:
         if before is not None:
             mu = np.concatenate([before.mu[stay], mu])
             logvar = np.concatenate([before.logvar[stay], logvar])
-        self.posteriors, self.priors = Posteriors(mu, logvar), {}
+        usable = np.isfinite(mu).all(axis=1) & (logvar < np.inf).all(axis=1)
+        self.posteriors = Posteriors(mu[usable], logvar[usable]) if usable.any() else None
+        self.priors = {}
 
     # ---------------------------------------------------------------- scores
 

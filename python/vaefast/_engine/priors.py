@@ -89,7 +89,8 @@ class Mixture:
     def fit(cls, codes: Array, components: int) -> Mixture:
         """Return the mixture that expectation maximization finds (Dempster et al. 1977)."""
         rng = np.random.default_rng(_SEED)
-        floor = FLOOR * codes.var(axis=0) + 1e-12
+        # The last term exceeds rounding errors, also of codes that are large and alike.
+        floor = FLOOR * codes.var(axis=0) + np.square(1e-6 * np.abs(codes).max(axis=0)) + 1e-12
         means = codes[rng.choice(len(codes), components, replace=False)]
         distances = np.square(codes[:, None] - means).sum(axis=2)
         share_of = np.eye(components)[distances.argmin(axis=1)]
