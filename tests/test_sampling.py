@@ -71,6 +71,13 @@ def test_expectation_maximization_finds_groups_and_their_number():
     assert found.log_density(fresh).mean() > best_possible - 0.15
 
 
+@pytest.mark.parametrize("value", [0.0, 3.0, 4e29])
+def test_codes_that_are_all_alike_have_a_mixture_too(value):
+    alike = Posteriors(np.full((50, 3), value, np.float32), np.full((50, 3), -np.inf, np.float32))
+    drawn = mixture(alike).draw(20, np.random.default_rng(0), 1.0)
+    np.testing.assert_allclose(drawn, value, rtol=1e-4, atol=1e-4)
+
+
 def test_a_density_integrates_to_one(vae):
     vae.sample(1, 0)
     found = vae.model_.priors["mixture"]

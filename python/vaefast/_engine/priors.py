@@ -107,10 +107,10 @@ class Mixture:
     @classmethod
     def _of(cls, codes: Array, share_of: Array, floor: Array) -> Mixture:
         """Return the mixture of codes that belong to components by these shares, (n, k)."""
-        sizes = share_of.sum(axis=0) + 1e-9
-        means = share_of.T @ codes / sizes[:, None]
+        sizes = share_of.sum(axis=0) + 1e-9  # an empty component lies at the centre
         centre = codes.mean(axis=0)  # near the means, so that few digits cancel
-        centred, shifts = codes - centre, means - centre
+        centred = codes - centre
+        shifts = share_of.T @ centred / sizes[:, None]
         squares = np.empty((len(sizes), codes.shape[1], codes.shape[1]))
         for part in _blocks(len(sizes), codes.size):
             weighted = share_of[:, part, None] * centred[:, None]
@@ -119,7 +119,7 @@ class Mixture:
             )
         squares /= sizes[:, None, None]
         covariances = squares - shifts[:, :, None] * shifts[:, None] + np.diag(floor)
-        return cls(sizes / sizes.sum(), means, np.linalg.cholesky(covariances))
+        return cls(sizes / sizes.sum(), centre + shifts, np.linalg.cholesky(covariances))
 
     def _log_joint(self, codes: Array) -> Array:
         """Return log p(component) + log p(code | component), (n, k)."""
