@@ -65,7 +65,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a method returns.
+    """Result of a method.
 
     Attributes
     ----------

@@ -68,13 +68,13 @@ class Suite:
     groups : mapping of str to tuple of str
         Cells by group. The report has a summary of each group.
     methods : tuple of Method
-        What is compared.
+        Subject of the comparison.
     figures : tuple of Figure
         The figures of a cell. The first one ranks the methods.
     measure : callable
         Returns the figures of a cell, a seed and a method.
     notes : str
-        What a reader of the tables must know.
+        Remarks for the reader of the tables.
     packages : tuple of str
         Distributions that the suite itself needs.
     """

@@ -180,8 +180,8 @@ class VAEImputer(Transformer):
         Returns
         -------
         ndarray of shape (n, d) or frame
-            X with its missing values filled; known values keep their bits. float64 if X is float64,
-            else float32. `set_output` makes it a frame.
+            X with its missing values filled; known values keep their bits. It is float32 if that
+            holds all numbers of the types in X, else float64. `set_output` makes it a frame.
 
         Raises
         ------
@@ -214,7 +214,7 @@ class VAEImputer(Transformer):
         -------
         ndarray of shape (n, rows, d)
             Completions, for multiple imputation. Known values keep their bits, and drawn ones stay
-            within the range of their column. float64 if X is float64, else float32.
+            within the range of their column. The type is that of `transform`.
 
         Raises
         ------
@@ -437,7 +437,7 @@ def _parameters(vae: VAE | None) -> dict[str, Any]:
 
 
 def _read(X: ArrayLike) -> tuple[NDArray[Any], FeatureNames | None]:
-    """Return the numbers of a table, float64 if they are that and float32 otherwise, and names."""
+    """Return the numbers of a table, float32 if that holds them all, else float64, and names."""
     matrix, shape = to_matrix(X)
     if len(shape) != 1:
         raise ValueError(f"X has rows of shape {shape}, expected a table: (n, features)")

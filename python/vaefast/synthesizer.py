@@ -54,10 +54,9 @@ WIDE = 512  # encoded columns from which on there are twice as many latent dimen
 class Synthesizer(Estimator):
     """Learner of a frame, which draws synthetic frames like it.
 
-    A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from the
-    posterior q(z|x) of a row of the fit that is drawn at random: its code is drawn from there, and
-    the values from p(x|z). It has gaps where that row has gaps. Synthetic rows are no copies, but
-    they are not anonymous either.
+    A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from a code z,
+    drawn as `codes` says, and its values are drawn from p(x|z). It has gaps where a row of the fit
+    with a like code has gaps. Synthetic rows are no copies, but they are not anonymous either.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a long computation shows of itself: a bar that is redrawn, or lines in a log."""
+"""Progress of a long computation: a bar that is redrawn, or lines in a log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Display:
     total : int
         Rows to do.
     head : str
-        What is being done.
+        Description of the work.
     shown : bool
         Whether to show anything.
     """
