@@ -196,7 +196,9 @@ def test_a_model_that_is_conditioned_on_numbers_has_samples_at_their_means(width
     assert np.abs(drawn - 255 * sample).max() < 2
 
 
-def test_a_model_that_ctrl_c_stopped_in_its_first_epoch_has_a_card(images, monkeypatch):
+def test_a_model_that_ctrl_c_stopped_in_its_first_epoch_has_a_card(
+    images, monkeypatch, interactive
+):
     def advance(*_: object) -> None:
         raise KeyboardInterrupt
 

@@ -54,8 +54,11 @@ def cache(tmp_path, monkeypatch):
 
 
 def serve_from(monkeypatch, url):
-    md5 = {role: hashlib.md5(data).hexdigest() for role, data in ZIPPED.items()}
-    sources = dict.fromkeys(["mnist", "fashion-mnist"], downloads._Source(url, md5))
+    files = {
+        role: downloads._File(len(data), hashlib.sha256(data).hexdigest())
+        for role, data in ZIPPED.items()
+    }
+    sources = dict.fromkeys(["mnist", "fashion-mnist"], downloads._Source(url, files))
     monkeypatch.setattr(downloads, "_SOURCES", sources)
 
 

@@ -91,7 +91,10 @@ def test_any_bytes_give_an_array_or_a_value_error(path, data):
         (b"\0\0\x08\x03" + bytes(8), "truncated: the header of 16 bytes is incomplete"),
         (encode(IMAGES)[:-1], "truncated: the header says 2 x 3 x 4 values .*, 24 bytes.* but 23"),
         (encode(IMAGES) + b"\0", "too long: the header says 2 x 3 x 4 .*, 24 bytes .* more follow"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "truncated: the header says 4294967295 x .* but 0 follow"),
+        (
+            b"\0\0\x08\x03" + b"\xff" * 12,
+            "truncated: .* the file is too small",
+        ),
         (b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12, "is too large"),
         (gzip.compress(encode(IMAGES)) + b"junk", "corrupt gzip"),
         (gzip.compress(encode(IMAGES) + b"\0"), "too long"),

@@ -219,7 +219,7 @@ def test_short_training_is_not_judged(X):
     assert vae.model_.core.optimizer_steps < 1000
 
 
-def test_an_interrupted_training_is_not_judged(X):
+def test_an_interrupted_training_is_not_judged(X, interactive):
     def press_ctrl_c(vae: VAE, record: dict[str, Any]) -> None:
         if record["epoch"] == 4:
             raise KeyboardInterrupt

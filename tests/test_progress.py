@@ -104,7 +104,7 @@ def test_a_bar_that_a_callback_ends_is_complete(X, monkeypatch):
     assert "epoch 2/9: 100%" in last and "80.0/80.0" in last
 
 
-def test_a_bar_is_closed_by_ctrl_c_and_by_an_error(X, monkeypatch):
+def test_a_bar_is_closed_by_ctrl_c_and_by_an_error(X, monkeypatch, interactive):
     terminal = replace_stderr(monkeypatch, terminal=True)
 
     def interrupt(vae: VAE, record: dict[str, Any]) -> None:

@@ -379,7 +379,7 @@ def test_training_in_parts_gives_the_bits_of_training_at_once(schedule, X):
 
 
 @pytest.mark.parametrize("schedule", [Cosine(0.01), Plateau(0.01, patience=1)], ids=repr)
-def test_training_goes_on_after_ctrl_c_to_the_same_bits(schedule, X):
+def test_training_goes_on_after_ctrl_c_to_the_same_bits(schedule, X, interactive):
     def press_ctrl_c(vae: VAE, record: dict[str, Any]) -> None:
         if record["epoch"] == 3:
             raise KeyboardInterrupt

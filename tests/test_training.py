@@ -289,7 +289,7 @@ def interrupt(at: int) -> Any:
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_ctrl_c_keeps_the_model_trained_so_far(verbose, X, capsys):
+def test_ctrl_c_keeps_the_model_trained_so_far(verbose, X, capsys, interactive):
     vae = small(epochs=9, verbose=verbose)
     assert vae.fit(X, callbacks=[interrupt(3)]) is vae
     assert vae.interrupted_
@@ -301,13 +301,41 @@ def test_ctrl_c_keeps_the_model_trained_so_far(verbose, X, capsys):
     assert not vae.fit(X).interrupted_
 
 
-def test_ctrl_c_keeps_the_last_weights_rather_than_the_best(X):
+def test_ctrl_c_reaches_the_caller_of_a_script(X):
+    vae = small(epochs=9)
+    with pytest.raises(KeyboardInterrupt):
+        vae.fit(X, callbacks=[interrupt(3)])
+    assert vae.interrupted_
+    assert same_bits(vae, small(epochs=3).fit(X))
+    with pytest.raises(KeyboardInterrupt):
+        vae.partial_fit(X, callbacks=[interrupt(4)])
+    assert_usable(vae, X)
+
+
+def test_ctrl_c_ends_a_search():
+    pytest.importorskip("sklearn")
+    from sklearn.model_selection import GridSearchCV
+
+    X, fitted = np.random.default_rng(0).random((60, 5)), []
+
+    class Interrupted(VAE):
+        def fit(self, X, y=None, **fit_params):
+            fitted.append(self)
+            return super().fit(X, y, callbacks=[interrupt(1)], **fit_params)
+
+    search = GridSearchCV(Interrupted(2, (4,), epochs=3, verbose=False), {"latent_dim": [1, 2]})
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X)
+    assert len(fitted) == 1
+
+
+def test_ctrl_c_keeps_the_last_weights_rather_than_the_best(X, interactive):
     vae = small(epochs=100, patience=100, **OVERFITTING)
     vae.fit(X[:10], validation=X[10:], callbacks=[interrupt(100)])
     assert vae.score(X[10:]) == vae.history_["validation"][-1] < max(vae.history_["validation"])
 
 
-def test_ctrl_c_amid_an_epoch_keeps_the_steps_done(X, monkeypatch):
+def test_ctrl_c_amid_an_epoch_keeps_the_steps_done(X, monkeypatch, interactive):
     calls = iter(range(100))
 
     def advance(*_: object) -> None:
@@ -328,7 +356,10 @@ import numpy as np
 from vaefast import VAE
 X = np.random.default_rng(0).random((2000, 100)).astype(np.float32)
 vae = VAE(epochs=10**6, batch_size=32, verbose=True, random_state=0)
-vae.fit(X, callbacks=[lambda vae, record: print("epoch", flush=True)])
+try:
+    vae.fit(X, callbacks=[lambda vae, record: print("epoch", flush=True)])
+except KeyboardInterrupt:
+    print("caught")
 print(vae.interrupted_, vae.n_iter_ >= 2, bool(np.isfinite(vae.score(X))), len(vae.sample(3)))
 """
 
@@ -347,7 +378,7 @@ def test_a_real_sigint_ends_training_cleanly():
         finally:
             process.kill()
     assert process.returncode == 0, err
-    assert out.splitlines()[-1] == "True True True 3"
+    assert out.splitlines()[-2:] == ["caught", "True True True 3"]
     assert "Traceback" not in err
     assert err.endswith("\n"), "the bar is closed"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -13,15 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import typing as types
 from ._engine.automatic import choose, choose_to_go_on
-from ._engine.building import check_held
+from ._engine.building import check_batch, check_held
 from ._engine.checkpointing import Checkpointer, resume
+from ._engine.config import TrainingConfig
 from ._engine.display import say
 from ._engine.fitted import FittedModel
 from ._engine.sampling import sample
 from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
-from ._engine.training import TrainingConfig, train
+from ._engine.training import train
 from ._estimator import LatentTransformer, parameter_names, parameters_of
 from ._input.reader import Reader
 from ._input.rows import Rows, matrix_of
@@ -35,13 +36,14 @@ from ._input.validation import (
     warn_of_scale,
 )
 from ._system.files import atomic_write
+from ._system.interactive import is_interactive
 from .checkpoint import Checkpoint
 from .errors import DivergenceError, MissingExtraError, not_fitted
 from .metrics import Diagnosis, LogLikelihood
 from .metrics.diagnosis import diagnose, warn_of_collapse, warn_of_few_steps
 from .optimizers import Name as OptimizerName
 from .optimizers import Optimizer
-from .schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
+from .schedules import BetaSchedule, RateSchedule
 from .tables import Table
 from .typing import RandomState, Record
 
@@ -306,7 +308,7 @@ class VAE(LatentTransformer):
         Returns
         -------
         VAE
-            This estimator. Ctrl-C ends training early, and `interrupted_` says so.
+            This estimator.
 
         Raises
         ------
@@ -317,6 +319,10 @@ class VAE(LatentTransformer):
             The loss became infinite or NaN. The weights are those of the last epoch before that.
         OSError
             The checkpoint can't be read or written.
+        KeyboardInterrupt
+            Ctrl-C ended training. The model keeps the weights of the last step and can be used.
+            In an interactive session the error is not raised; `interrupted_` is True in either
+            case.
 
         Warns
         -----
@@ -395,7 +401,7 @@ class VAE(LatentTransformer):
         adjusted = {name: getattr(self, name) for name in ADJUSTABLE}
         params = {**model.params, **choose_to_go_on(adjusted, model.params)}
         check_held(params)
-        config = _config(params, whole=False, done=model.n_iter)
+        config = TrainingConfig.of(params, whole=False, done=model.n_iter)
         rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
         watched = _validation_rows(validation, model.reader)
         model.params = params
@@ -438,7 +444,8 @@ class VAE(LatentTransformer):
             watched = rows[apart]
         if whole and params["patience"] is not None and watched is None:
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
-        config = _config(params, whole)
+        config = TrainingConfig.of(params, whole)
+        check_batch(params, len(rows))
         if max_time is not None:
             config = replace(config, max_time=check_number(max_time, "max_time", above=0))
         warn_of_empty_columns(matrix_of(rows), reader.names)
@@ -498,6 +505,8 @@ class VAE(LatentTransformer):
                 raise
             finally:
                 model.keep_posteriors(rows)
+        if model.interrupted and not is_interactive():
+            raise KeyboardInterrupt  # ends the script or the search too; the model can be used
 
     # ---------------------------------------------------------------- codes and rows
 
@@ -1164,20 +1173,3 @@ def _validation_rows(validation: Any, reader: Reader) -> Rows | None:
     parts = validation if isinstance(validation, tuple) and len(validation) <= 3 else (validation,)
     X, y, exposure = (*parts, None, None)[:3]
     return reader.read_to_score(X, y, exposure, "validation")
-
-
-def _config(params: Mapping[str, Any], whole: bool, done: int = 0) -> TrainingConfig:
-    """Return the settings of a training of all epochs, or of one after `done` others."""
-    planned = check_integer(params["epochs"], "epochs")
-    epochs, capacity, patience = planned if whole else 1, params["capacity"], params["patience"]
-    patience = None if patience is None else check_integer(patience, "patience")
-    return TrainingConfig(
-        epochs=epochs,
-        planned=planned,
-        batch_size=check_integer(params["batch_size"], "batch_size"),
-        learning_rate=check_learning_rate(params["learning_rate"], planned, done + epochs),
-        beta=check_beta(params["beta"]),
-        capacity=None if capacity is None else check_beta(capacity, "capacity"),
-        patience=patience if whole else None,
-        verbose=bool(params["verbose"]),
-    )

@@ -27,6 +27,7 @@ from ..typing import GradientEstimator, Noise, Objective, Scale
 Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
 
+MAX_SAMPLES = 2**31 - 1  # samples of a batch, which the core numbers by 32 bits
 MAX_DF = 1e6  # more make a difference below 1e-6 nats per feature
 GRADIENTS: dict[str, tuple[GradientEstimator, ...]] = {  # allowed estimators by objective
     "elbo": ("standard", "stl"),
@@ -248,6 +249,15 @@ def check_held(params: Params) -> None:
         raise ValueError(f"{name} needs objective='elbo' and gradient_estimator='standard'")
     if free_bits > 0 and params["capacity"] is not None:
         raise ValueError("free_bits and capacity exclude each other: set one of them")
+
+
+def check_batch(params: Params, n: int) -> None:
+    """Raise ValueError if a batch of n rows has more samples than the core can number."""
+    size, samples = min(params["batch_size"], n), params["n_samples"]
+    if size * samples > MAX_SAMPLES:
+        raise ValueError(
+            f"batch_size={size} times n_samples={samples} must be at most {MAX_SAMPLES}"
+        )
 
 
 def _noise(denoising: Any) -> tuple[str, float]:

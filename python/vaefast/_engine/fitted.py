@@ -17,9 +17,10 @@ from .._input import likelihoods
 from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
 from .._input.likelihoods import Columns
+from .._input.mapped import check_mapped
 from .._input.matrix import to_float64, to_matrix
 from .._input.reader import Reader
-from .._input.rows import RowData, Rows
+from .._input.rows import RowData, Rows, matrix_of
 from .._input.validation import check_values
 from ..metrics import LogLikelihood
 from ..tables import Table
@@ -275,6 +276,7 @@ class FittedModel:
 
         Codes that are not finite, as after a divergence, are left out.
         """
+        check_mapped(matrix_of(rows))
         before = self.posteriors
         stay, count = places(
             0 if before is None else len(before.mu), len(rows), self.core.optimizer_steps

@@ -16,6 +16,7 @@ RECORD_KEYS = (
     "kl_per_dimension", "active_units", "seconds",
 )  # fmt: skip
 INTEGERS = ("epoch", "active_units")
+MEASURED = ("elbo", "reconstruction", "kl", "bound", "beta", "learning_rate", "seconds")
 
 
 def history_part(history: Mapping[str, Sequence[Any]], latent_dim: int) -> Part:
@@ -35,7 +36,8 @@ def history_from(part: Part, latent_dim: int) -> History:
     Raises
     ------
     ValueError
-        Keys, shapes or types are not those of a history, or the epochs are not 1, 2, ...
+        Keys, shapes or types are not those of a history, the epochs are not 1, 2, ..., or a figure
+        is impossible.
     """
     tensors = part.tensors
     if set(tensors) != set(RECORD_KEYS):
@@ -47,6 +49,12 @@ def history_from(part: Part, latent_dim: int) -> History:
             raise ValueError(f"the history is not that of {n} epochs: {key} is {tensor.shape}")
     if tensors["epoch"].tolist() != list(range(1, n + 1)):
         raise ValueError(f"the history is not that of {n} epochs")
+    for key in MEASURED:
+        if not np.isfinite(tensors[key]).all():
+            raise ValueError(f"the history holds {key} that are not finite")
+    active = tensors["active_units"]
+    if (tensors["seconds"] < 0).any() or (active < 0).any() or (active > latent_dim).any():
+        raise ValueError("the history holds impossible seconds or active units")
     history: History = {key: tensors[key].tolist() for key in RECORD_KEYS}
     history["validation"] = [None if np.isnan(v) else v for v in history["validation"]]
     return history

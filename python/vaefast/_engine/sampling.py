@@ -11,9 +11,10 @@ from .._input import likelihoods
 from .._input.likelihoods import scale_names
 from .._input.reader import Reader
 from .._input.validation import check_choice, check_integer, check_number
+from .config import TrainingConfig
 from .fitted import FittedModel
 from .priors import Mixture, Posteriors, gaussian, mixture
-from .training import TrainingConfig, train
+from .training import train
 
 Floats = NDArray[np.float32]
 

@@ -8,14 +8,17 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
 from .._input.reader import Reader
+from .._input.seeds import seed_from
 from .._input.standardization import Standardization
 from .._input.validation import check_integer
 from ..tables import Table
 from .building import form_of, restore_core
+from .config import TrainingConfig
 from .container import VERSION, Part, pack, parts_from, unpack
 from .fitted import FittedModel
 from .history import history_from, history_part
@@ -151,7 +154,10 @@ def model_from(
         if divisor not in (1, 255):
             raise ValueError(f"divisor={divisor!r} must be 1 or 255")
         reader = replace(reader, divisor=float(divisor))
+    TrainingConfig.of(params, whole=False)  # raises now rather than in a later partial_fit
+    seed_from(params["random_state"])
     tensors = parts["weights"].tensors
+    check_finite(tensors)
     core = restore_core(params, reader.features, tensors, reader.width, reader.standardization)
     model = FittedModel(
         core=core,
@@ -171,6 +177,13 @@ def model_from(
     if "optimizer" in parts:
         _restore_optimizer(model, parts["optimizer"])
     return model
+
+
+def check_finite(weights: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ValueError if a weight is infinite or NaN."""
+    for name, tensor in weights.items():
+        if not np.isfinite(tensor).all():
+            raise ValueError(f"the weights {name!r} are not finite")
 
 
 def check_known(parts: Mapping[str, Part]) -> None:
@@ -203,7 +216,11 @@ def _provenance(part: Part | None) -> Provenance:
         unknown = "unknown"
         return Provenance(unknown, unknown, unknown, unknown, (), unknown)
     fields = dict(part.fields)
-    return Provenance(**{**fields, "data_shape": tuple(fields["data_shape"])})
+    shape = tuple(check_integer(size, "data_shape") for size in fields.pop("data_shape"))
+    for name, text in fields.items():
+        if not isinstance(text, str):
+            raise ValueError(f"provenance: {name}={text!r} must be text")
+    return Provenance(**fields, data_shape=shape)
 
 
 def _posteriors(part: Part, latent_dim: int) -> Posteriors:

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import Core, permutation
-from .._input.rows import Rows, total_weight
+from .._input.mapped import check_mapped
+from .._input.rows import Rows, matrix_of, total_weight
 from ..errors import DivergenceError
 from ..metrics.diagnosis import active_units, kl_per_dimension
-from ..schedules import BetaSchedule, Plateau, RateSchedule
+from ..schedules import Plateau
 from ..typing import Record
 from .checkpointing import Checkpointer
+from .config import TrainingConfig
 from .fitted import SCORING_SEED, FittedModel
 from .history import RECORD_KEYS
 from .progress import Progress
@@ -31,21 +33,6 @@ POLL_SECONDS = 0.02  # time of one call of the core, after which Ctrl-C and the 
 CHECKED = 128  # rows of an epoch's last batch that the new weights score, at most
 MONITORED = 1000  # rows whose posteriors an epoch's record describes, at most
 MONITORED_VALUES = 1 << 21  # values of those rows, at most: they may be a copy
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Settings of a training: the parameters of a `VAE` that the loop itself needs."""
-
-    epochs: int  # to do now
-    planned: int  # of the whole fit, which some schedules are stretched to
-    batch_size: int
-    learning_rate: float | RateSchedule
-    beta: float | BetaSchedule
-    capacity: float | BetaSchedule | None
-    patience: int | None
-    verbose: bool
-    max_time: float | None = None  # seconds
 
 
 def train(
@@ -158,6 +145,7 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
         state.epoch = EpochState(before=core.tensors())
     sums = state.epoch
     start = time.perf_counter() - sums.seconds
+    check_mapped(matrix_of(rows))
     order = permutation(n, model.seed, epoch)
     if loop.chosen is not None:
         order = loop.chosen[order]

@@ -10,18 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from .annotated import is_anndata
 from .frames import ENCODES, columns_of, from_objects, to_rows
+from .mapped import check_mapped
 
 Matrix = NDArray[np.float32] | NDArray[np.uint8]  # (n, features), C-contiguous
 
 
 def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
-    """Return X as a C-contiguous matrix of float32 or uint8, and the shape of one row.
+    """Return X as a C-contiguous, aligned matrix of float32 or uint8, and the shape of one row.
 
     Parameters
     ----------
     X : array-like, frame or AnnData
         (n, d), or images (n, h, w) or (n, h, w, c). uint8 stays uint8; other numbers become
-        float32. An array that already is C-contiguous float32 or uint8 is not copied.
+        float32. An array that already is float32 or uint8, C-contiguous and aligned is not copied.
     name : str, default="X"
         Name of the argument in error messages.
 
@@ -31,6 +32,8 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
         X is sparse, or holds strings, objects or complex numbers.
     ValueError
         X has no rows, no columns, or another number of axes.
+    OSError
+        X is a memory map, and its file has become shorter.
     """
     if is_anndata(X):
         return to_matrix(X.X, f"{name}.X")
@@ -63,10 +66,11 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
         raise ValueError(
             f"{name} has 0 {empty}(s) (shape={array.shape}) while a minimum of 1 is required."
         )
+    check_mapped(array)
     if array.dtype != np.float32 and array.dtype != np.uint8:
         with np.errstate(over="ignore"):  # check_values reports what becomes infinite
             array = array.astype(np.float32, order="C")
-    rows: NDArray[Any] = np.ascontiguousarray(array)
+    rows: NDArray[Any] = np.require(array, requirements=["C", "A"])  # the core reads aligned floats
     return rows.reshape(len(rows), -1), array.shape[1:]
 
 

@@ -130,16 +130,15 @@ def output_folder(
     ------
     FileExistsError
         Some of the files exist already.
+    BlockingIOError
+        Another process is writing to the folder.
     OSError
         `folder` cannot be created, is not a folder, or cannot be written to.
     """
-    folder = Path(folder).expanduser()
+    folder, names = Path(folder).expanduser(), list(names)
     present = [name for name in names if (folder / name).exists()]
     if present and not force:
-        raise FileExistsError(
-            f"{folder} holds an earlier run ({', '.join(present)}). "
-            "Choose another folder, or replace the run with --force."
-        )
+        raise FileExistsError(_holds_a_run(folder, present))
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with _removed_after_error(missing):
         if folder.exists() and not folder.is_dir():
@@ -147,7 +146,45 @@ def output_folder(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # raises unless the folder can be written to
             pass
-        yield folder
+        with _only_one(folder):
+            present = [name for name in names if (folder / name).exists()]
+            if present and not force:  # a run that has just ended
+                raise FileExistsError(_holds_a_run(folder, present))
+            yield folder
+
+
+def _holds_a_run(folder: Path, present: list[str]) -> str:
+    return (
+        f"{folder} holds an earlier run ({', '.join(present)}). "
+        "Choose another folder, or replace the run with --force."
+    )
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to the folder; BlockingIOError if one does already.
+
+    The lock belongs to the open folder and ends with the process, however that ends. Windows, and
+    file systems without locks, have none.
+    """
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"another run is writing to {folder}. Choose another folder, or wait for its end."
+            ) from None
+        except OSError:  # some network file systems
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import click
 from .. import DivergenceError
 from .vae_options import GROUPS, PARAMETERS
 
-EXPECTED = ValueError, OSError, ImportError, DivergenceError
+EXPECTED = ValueError, OSError, ImportError, MemoryError, DivergenceError
 
 
 def as_options(message: str) -> str:
@@ -34,8 +34,19 @@ def as_options(message: str) -> str:
     return spelled.replace("Checkpoint(..., resume=False)", "--force and without --resume")
 
 
+def printable(text: str) -> str:
+    """Return a text with control characters escaped, but for line ends.
+
+    Names of columns and categories come from files. A terminal would obey escape sequences in them.
+    """
+    return "".join(
+        char if char == "\n" or char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {as_options(str(message))}", err=True)
+    click.echo(f"Warning: {printable(as_options(str(message)))}", err=True)
 
 
 class Group(click.Group):
@@ -50,7 +61,9 @@ class Group(click.Group):
             message = as_options(str(error))
             if isinstance(error, OSError) and error.filename and error.strerror:
                 message = f"{error.filename}: {error.strerror}"
-            raise click.ClickException(message) from error
+            if isinstance(error, MemoryError):
+                message = f"not enough memory: {message or 'the system gave no more'}"
+            raise click.ClickException(printable(message)) from error
 
 
 class Command(click.Command):

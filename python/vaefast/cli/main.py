@@ -8,7 +8,7 @@ import click
 
 import vaefast
 
-from .commands import Command, Group
+from .commands import Command, Group, printable
 from .explore import explore
 from .export import export
 from .looking import draw_map, nearest, traverse
@@ -53,7 +53,7 @@ def info(model: Path | None) -> None:
         facts = describe_model(load_model(model, conditional=True))
     for name, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        click.echo(f"{name.replace('_', ' '):18}{text}")
+        click.echo(printable(f"{name.replace('_', ' '):18}{text}"))
 
 
 for command in (

@@ -19,6 +19,7 @@ from ..tables.column import CONSTANT, IDENTIFIER, TIED
 from ..tables.frames import read
 from ..tables.series import Series
 from .columns import CLOCK, COMMA, NUMBER, SIGNED, THOUSANDS
+from .commands import printable
 from .frames import read_frame
 
 FEW = 10  # different values, up to which odd texts are taken for categories
@@ -247,4 +248,4 @@ def _tell_of_new(vae: VAE, data: str, name: Any, column: Series, new: Any) -> No
 
 def _listed(names: Sequence[Any]) -> str:
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
+    return printable(", ".join(map(str, names[:SHOWN]))) + more

@@ -259,6 +259,9 @@ def _fit(
         if not vae.n_iter_:
             raise
         return error
+    except KeyboardInterrupt:
+        if not hasattr(vae, "model_") or not vae.interrupted_:  # before or after training
+            raise
     if vae.interrupted_:
         click.echo(f"Interrupted after {vae.n_iter_} of {vae.model_.params['epochs']} epochs.")
     return None

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .dataset import Array, Dataset, as_labels, as_rows, check_same_features
+from .limits import DEFLATE_RATIO, check_fits
 
 # Accepted names of the arrays of a .npz file, in lower case, by role.
 _ROLES = {
@@ -98,14 +99,26 @@ def _by_role(names: list[str], path: Path) -> dict[str, str]:
     return chosen
 
 
+def _check_member(path: Path, member: str) -> None:
+    """Raise ValueError if an array can't have the size that its header says, or is too large."""
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(member)
+    if info.file_size > DEFLATE_RATIO * info.compress_size:
+        raise ValueError(f"{path}, {member}: corrupt: {info.compress_size} bytes can't hold it")
+    check_fits(info.file_size, f"{path}, {member}: {info.file_size:,} bytes when unpacked")
+
+
 def _read_member(path: Path, name: str) -> Array:
     """Return one array of a .npz file; ValueError if it cannot be read."""
+    _check_member(path, f"{name}.npy")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            array: Array = archive[name]
+            array = archive[name]
     except Exception as error:  # zipfile, zlib and NumPy raise many types for damaged bytes
         raise ValueError(
             f"{path}, array {name!r}: truncated, corrupt, or not an array of numbers or text "
             f"({error})"
         ) from error
+    if not isinstance(array, np.ndarray):  # NumPy returns the bytes of a member that is no array
+        raise ValueError(f"{path}, array {name!r}: not an array in the .npy format")
     return array

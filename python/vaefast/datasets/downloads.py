@@ -11,30 +11,48 @@ from .idx import FILES, find_idx_files, load_idx_files
 
 
 @dataclass(frozen=True)
+class _File:
+    """Size in bytes and SHA-256 of a gzipped file."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class _Source:
-    """URL of the four gzipped IDX files of a data set, and the MD5 checksum of each by role."""
+    """URL of the four gzipped IDX files of a data set, and each file by role."""
 
     url: str
-    md5: dict[str, str]
+    files: dict[str, _File]
 
 
 _SOURCES = {
     "mnist": _Source(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         {
-            "X": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "y": "d53e105ee54ea40749a09fcbcd1e9432",
-            "X_test": "9fb629c4189551a2d022fa330f9573f3",
-            "y_test": "ec29112dd5afa0611ce80d1b7f02629c",
+            "X": _File(9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+            "y": _File(28881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+            "X_test": _File(
+                1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+            ),
+            "y_test": _File(
+                4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+            ),
         },
     ),
     "fashion-mnist": _Source(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         {
-            "X": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "y": "25c81989df183df01b3e8a0aad5dffbe",
-            "X_test": "bef4ecab320f06d8554ea6380940ec79",
-            "y_test": "bb300cfdad3c16e7a12a480ee83cd310",
+            "X": _File(
+                26421880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
+            ),
+            "y": _File(29515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            "X_test": _File(
+                4422102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
+            ),
+            "y_test": _File(
+                5148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
+            ),
         },
     ),
 }
@@ -90,7 +108,11 @@ def fashion_mnist() -> Dataset:
 
 
 def _load(name: str) -> Dataset:
-    """Return a data set from the first folder that has all four files, else download them."""
+    """Return a data set from the first folder that has all four files, else download them.
+
+    In the cache a gzipped file counts only if it has the right size. Its SHA-256 is verified when
+    it is downloaded, and gzip's own checksum at every load.
+    """
     import pooch
 
     cache = Path(pooch.os_cache("vaefast")) / name
@@ -98,9 +120,18 @@ def _load(name: str) -> Dataset:
     folders = [Path(data).expanduser() / name, cache] if data else [cache]
     for folder in folders:
         files = find_idx_files(folder)
-        if len(files) == len(FILES):
+        if len(files) == len(FILES) and (folder != cache or _have_sizes(files, name)):
             return load_idx_files(files, name)
     return load_idx_files(_download(name, cache, folders), name)
+
+
+def _have_sizes(files: dict[str, Path], name: str) -> bool:
+    """Return whether those of the files that are gzipped have the sizes of the downloads."""
+    known = _SOURCES[name].files
+    return all(
+        path.suffix != ".gz" or path.stat().st_size == known[role].size
+        for role, path in files.items()
+    )
 
 
 def _download(name: str, cache: Path, folders: list[Path]) -> dict[str, Path]:
@@ -114,7 +145,7 @@ def _download(name: str, cache: Path, folders: list[Path]) -> dict[str, Path]:
         try:
             path = pooch.retrieve(
                 url,
-                known_hash=f"md5:{source.md5[role]}",
+                known_hash=f"sha256:{source.files[role].sha256}",
                 fname=f"{file}.gz",
                 path=cache,
                 progressbar=True,

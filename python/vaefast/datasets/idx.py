@@ -17,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from .dataset import Array, Dataset, as_labels, as_rows, check_same_features
+from .limits import DEFLATE_RATIO, check_fits
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -45,14 +46,18 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
         zipped = file.read(2) == _GZIP_MAGIC
         file.seek(0)
         stream = gzip.GzipFile(fileobj=file) if zipped else file
+        most = os.fstat(file.fileno()).st_size * (DEFLATE_RATIO if zipped else 1)
         try:
-            return _parse(stream, path)
+            return _parse(stream, path, most)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{path}: truncated or corrupt gzip data ({error})") from error
 
 
-def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str]) -> Array:
-    """Return the array that the bytes of a stream describe. `path` is for error messages."""
+def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str], most: int) -> Array:
+    """Return the array that the bytes of a stream describe.
+
+    `path` is for error messages. The stream can't have more than `most` bytes.
+    """
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 32:
         raise ValueError(
@@ -67,6 +72,14 @@ def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str]) -> Ar
     shape = tuple(int(size) for size in np.frombuffer(header, ">u4"))
     expected = math.prod(shape) * dtype.itemsize
 
+    announced = (
+        f"the header says {' x '.join(map(str, shape))} values of {dtype.itemsize} bytes, "
+        f"{expected} bytes in all"
+    )
+    if expected > most:
+        raise ValueError(f"{path}: truncated: {announced}, but the file is too small for that")
+    check_fits(expected, f"{path}: {announced}")
+
     # Reads block by block, because a damaged header may announce far more data than there is, and
     # to the end, because gzip verifies the checksum there.
     data = bytearray()
@@ -75,10 +88,7 @@ def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str]) -> Ar
     if len(data) != expected:
         state = "truncated" if len(data) < expected else "too long"
         got = f"{len(data)}" if len(data) < expected else "more"
-        raise ValueError(
-            f"{path}: {state}: the header says {' x '.join(map(str, shape))} values of "
-            f"{dtype.itemsize} bytes, {expected} bytes in all, but {got} follow"
-        )
+        raise ValueError(f"{path}: {state}: {announced}, but {got} follow")
     try:
         array = np.frombuffer(data, dtype).reshape(shape)
     except ValueError as error:  # no values, but dimensions beyond the limits of NumPy

@@ -1,0 +1,48 @@
+"""The settings of a training that the loop itself needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._input.validation import check_integer
+from ..schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a training: the parameters of a `VAE` that the loop itself needs."""
+
+    epochs: int  # to do now
+    planned: int  # of the whole fit, which some schedules are stretched to
+    batch_size: int
+    learning_rate: float | RateSchedule
+    beta: float | BetaSchedule
+    capacity: float | BetaSchedule | None
+    patience: int | None
+    verbose: bool
+    max_time: float | None = None  # seconds
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], whole: bool, done: int = 0) -> TrainingConfig:
+        """Return the settings of a training of all epochs, or of one after `done` others.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter can't be used.
+        """
+        planned = check_integer(params["epochs"], "epochs")
+        epochs, capacity, patience = planned if whole else 1, params["capacity"], params["patience"]
+        patience = None if patience is None else check_integer(patience, "patience")
+        return cls(
+            epochs=epochs,
+            planned=planned,
+            batch_size=check_integer(params["batch_size"], "batch_size"),
+            learning_rate=check_learning_rate(params["learning_rate"], planned, done + epochs),
+            beta=check_beta(params["beta"]),
+            capacity=None if capacity is None else check_beta(capacity, "capacity"),
+            patience=patience if whole else None,
+            verbose=bool(params["verbose"]),
+        )
