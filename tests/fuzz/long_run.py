@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -31,15 +32,16 @@ def main() -> None:
     failures = json.loads(lines[-1])["failures"] if lines else 0
     names = list(TARGETS)
     faulthandler.enable()
+    faulthandler.register(signal.SIGVTALRM, chain=True)  # prints where, and ends the process
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as tmp:
         start = time.perf_counter()
         for case in range(done, args.cases):
             name = names[case % len(names)]
             target = TARGETS[name]
             content = mutated(target, np.random.default_rng([case, 1]))
-            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+            signal.setitimer(signal.ITIMER_VIRTUAL, HANG_SECONDS)
             wrong = run(target, content, Path(tmp) / f"case{target.suffix}")
-            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             if wrong is not None:
                 failures += 1
                 kept = args.log.with_name(f"{name}-{case}")
