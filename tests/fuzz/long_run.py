@@ -1,7 +1,7 @@
 """Fuzz all readers in this process: ``python tests/fuzz/long_run.py --cases 1000000 --log FILE``.
 
 A case is named by its number, so that it can be repeated, and a run can be resumed: the log's last
-line says how far it came. A case that takes longer than ten seconds counts as a hang.
+line says how far it came. A case that takes ten seconds of CPU time is a hang, and ends the run.
 """
 
 from __future__ import annotations
