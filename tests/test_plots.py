@@ -70,6 +70,27 @@ def test_latent_map_works_without_labels_and_with_a_scale_of_numbers():
     assert len(figure.axes) == 2  # the scatter plot and its colour bar
 
 
+def test_latent_map_writes_the_names_of_many_classes_where_they_are():
+    pytest.importorskip("matplotlib")
+    labels = np.array([f"s{i:02d}" for i in range(40)]).repeat(3)
+    middles = np.arange(40.0)
+    mu = np.stack([middles, -middles], axis=1).repeat(3, axis=0)
+    (axes,) = plots.latent_map(mu, labels).axes  # no colour bar
+    assert {t.get_text(): t.xy for t in axes.texts} == {
+        f"s{i:02d}": (middles[i], -middles[i]) for i in range(40)
+    }
+    assert axes.get_legend() is None
+
+
+def test_latent_map_of_too_many_classes_names_the_most_frequent_ones():
+    pytest.importorskip("matplotlib")
+    labels = np.array([f"{i:02d}" for i in range(60) for _ in range(60 - i)])
+    mu = np.random.default_rng(0).normal(size=(len(labels), 2))
+    (axes,) = plots.latent_map(mu, labels).axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == [*(f"{i:02d}" for i in range(19)), "41 others"]
+
+
 @pytest.mark.parametrize(
     ("mu", "labels", "message"),
     [

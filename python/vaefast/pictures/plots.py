@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE = "#2a6fbb", "#d1662b"
+GREY = (0.7, 0.7, 0.7, 1.0)
+CLASSES = 20  # that a legend tells apart
+NAMED = 40  # whose names fit on a map
+LONGEST = 18  # characters of a name
 DECODED = 18  # number of images along the longer side of the decoded region of a map
 
 
@@ -83,8 +87,9 @@ def latent_map(
         Posterior means of the rows, the first array that `VAE.encode` returns. For more than two
         latent dimensions, pass coordinates in a plane: ``vaefast.latent.plane(mu).project(mu)``.
     labels : array-like of shape (n,) or None, default=None
-        Labels that colour the points. Up to 20 different labels are classes with a legend; more
-        are drawn on a continuous colour scale.
+        Labels that colour the points. Up to 20 different labels are classes with a legend. More
+        numbers are drawn on a continuous scale. Up to 40 texts are written at the median of their
+        points; with more, the 19 most frequent ones have a legend and the others are grey.
     decode : callable or None, default=None
         Function from points, (m, 2), to images, such as `VAE.inverse_transform`. The images are
         drawn beside the points, over the same region. None draws no images.
@@ -177,15 +182,51 @@ def _scatter_labelled(
     from matplotlib import colormaps
 
     classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) > 20:
-        scale, name = (labels, "label") if labels.dtype.kind in "iuf" else (codes, "class")
-        points = axes.scatter(x, y, c=scale[order], cmap="viridis", alpha=0.8, **style)
-        axes.figure.colorbar(points, label=name)
+    if len(classes) > CLASSES and labels.dtype.kind in "iuf":
+        points = axes.scatter(x, y, c=labels[order], cmap="viridis", alpha=0.8, **style)
+        axes.figure.colorbar(points, label="label")
         return
-    palette = colormaps["tab10" if len(classes) <= 10 else "tab20"]
-    axes.scatter(x, y, color=palette(codes[order]), alpha=0.8, **style)
+    if CLASSES < len(classes) <= NAMED:
+        _scatter_named(axes, x, y, classes, codes[order], style)
+        return
+    kept = np.arange(len(classes))
+    if len(classes) > NAMED:
+        kept = np.sort(np.argsort(-np.bincount(codes), kind="stable")[: CLASSES - 1])
+    palette = colormaps["tab10" if len(kept) <= 10 else "tab20"]
+    colours = np.full((len(classes), 4), GREY)
+    colours[kept] = palette(np.arange(len(kept)))
+    axes.scatter(x, y, color=colours[codes[order]], alpha=0.8, **style)
+    for code in kept:
+        axes.scatter([], [], color=colours[code], s=40, label=_short(classes[code]))
+    if len(kept) < len(classes):
+        axes.scatter([], [], color=GREY, s=40, label=f"{len(classes) - len(kept):,} others")
+    _legend(axes)
+
+
+def _scatter_named(
+    axes: Any, x: np.ndarray, y: np.ndarray, classes: np.ndarray, codes: np.ndarray, style: Any
+) -> None:
+    """Draw points of more classes than a legend tells apart, with each name at their median."""
+    from matplotlib import colormaps
+    from matplotlib.patheffects import withStroke
+
+    shades = np.random.default_rng(0).permutation(len(classes)) / len(classes)  # neighbours differ
+    colours = colormaps["turbo"](0.05 + 0.9 * shades)
+    axes.scatter(x, y, color=colours[codes], alpha=0.6, **style)
     for code, label in enumerate(classes):
-        axes.scatter([], [], color=palette(code), s=40, label=str(label))
+        inside = codes == code
+        axes.annotate(
+            _short(label),
+            (np.median(x[inside]), np.median(y[inside])),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=tuple(0.6 * colours[code, :3]),
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        )
+
+
+def _legend(axes: Any) -> None:
     axes.legend(
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
@@ -193,6 +234,11 @@ def _scatter_labelled(
         handletextpad=0.1,
         scatteryoffsets=[0.5],
     )
+
+
+def _short(label: Any) -> str:
+    text = str(label)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _figure(width: float, height: float) -> Figure:
