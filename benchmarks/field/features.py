@@ -57,7 +57,7 @@ def vaefast(task: Task) -> Any:
 
     own: dict[str, Any] = {"epochs": "auto", "random_state": task.seed, "verbose": False}
     if not task.pixels:
-        own |= {"likelihood": "gaussian", "standardize": True}
+        own |= {"likelihood": "gaussian", "standardize": True, "sigma": "global"}
     vae = VAE(task.n_components, **own).fit(task.train)
     return vae.transform(task.train), vae.transform(task.test)
 
