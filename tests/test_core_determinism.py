@@ -14,7 +14,7 @@ from cores import Floats, Net, Rows, as_floats, grey, noise, set_optimizer, spar
 from vaefast import _core
 from vaefast._core import kernels
 
-THREADS = [1, 2, 3, 7]
+THREADS = [1, 2, 3, 7, 16]
 SMALL = Net(61, (133,), 3, (140,), "tanh", "gaussian")  # small enough for thread trials
 LARGE = Net(300, (128, 64), 10, (150,))  # too large for thread trials
 ROWS, BATCH = 300, 128  # the last batch of an epoch has 44 rows
