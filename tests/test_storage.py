@@ -410,6 +410,11 @@ def test_forging_works(path, vae, X):
     assert vaefast.load(path).score(X) == vae.score(X)
 
 
+def test_the_same_model_gives_the_same_bytes(vae, saved):
+    again = vaefast.from_bytes(saved)
+    assert {vae.to_bytes() for _ in range(5)} | {again.to_bytes()} == {saved}
+
+
 @pytest.mark.parametrize("version", ["0", "3", "2.0", ""])
 def test_another_version_is_refused_by_number(path, version):
     forge(path, *read(path), version=version)

@@ -39,9 +39,7 @@ class Part:
 
 
 def pack(parts: Mapping[str, Part]) -> bytes:
-    """Return the bytes of a file that holds these parts."""
-    from safetensors.numpy import save
-
+    """Return the bytes of a file that holds these parts, always the same for the same parts."""
     tensors = {
         f"{name}/{key}": np.ascontiguousarray(tensor)
         for name, part in parts.items()
@@ -57,7 +55,7 @@ def pack(parts: Mapping[str, Part]) -> bytes:
         "parts": header,
         "sha256": checksum(header, tensors),
     }
-    return bytes(save(tensors, metadata))
+    return _write_safetensors(tensors, metadata)
 
 
 def unpack(data: bytes, source: str) -> tuple[int, dict[str, Any], Tensors]:
@@ -101,6 +99,23 @@ def checksum(header: str, tensors: Mapping[str, NDArray[Any]]) -> str:
         digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
         digest.update(np.ascontiguousarray(tensor).tobytes())
     return digest.hexdigest()
+
+
+def _write_safetensors(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
+    """Return a safetensors file. safetensors' own writer orders the metadata at random."""
+    kinds = {dtype: kind for kind, dtype in DTYPES.items()}
+    names = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))  # all are aligned
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name in names:
+        tensor = tensors[name]
+        start, end = end, end + tensor.nbytes
+        kind, shape = kinds[tensor.dtype], tensor.shape
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    values = (tensors[name].tobytes() for name in names)
+    return b"".join([len(text).to_bytes(8, "little"), text, *values])
 
 
 def _read_safetensors(data: bytes, source: str) -> tuple[dict[str, str], Tensors]:
