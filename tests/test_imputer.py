@@ -288,10 +288,10 @@ def test_pickles_and_files_fill_the_same_bits(tmp_path: Path, imputer, holes):
     assert (loaded.n_models, loaded.n_samples, loaded.vae.latent_dim) == (2, 100, 2)
     np.testing.assert_array_equal(load(path).impute(holes), imputer.models_[0].impute(holes))
     parts = read_parts(path.read_bytes(), "the file")
-    parts["imputer"].fields["n_models"] = 3
+    del parts["imputer"].tensors["ranges"]
     path.write_bytes(pack(parts))
-    with pytest.raises(ValueError, match="does not hold a usable imputer: 'model_2'"):
+    with pytest.raises(ValueError, match="does not hold a usable imputer: 'ranges'"):
         VAEImputer.load(path)
     imputer.models_[0].save(path)
-    with pytest.raises(ValueError, match="is a model, but not an imputer"):
+    with pytest.raises(ValueError, match="is a model, but no imputer"):
         VAEImputer.load(path)

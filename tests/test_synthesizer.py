@@ -249,7 +249,7 @@ def test_copies(fitted):
 def test_files_that_are_no_synthesizers(fitted, tmp_path):
     path = tmp_path / "vae.safetensors"
     fitted.vae_.save(path)
-    with pytest.raises(ValueError, match=r"not a synthesizer: vaefast\.load"):
+    with pytest.raises(ValueError, match=r"no synthesizer: vaefast\.load"):
         Synthesizer.load(path)
     with pytest.raises(FileNotFoundError):
         Synthesizer.load(tmp_path / "nothing")

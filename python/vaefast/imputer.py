@@ -9,17 +9,15 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._bundle import Bundle, read_bundle, write_bundle
 from ._engine import completions
 from ._engine.automatic import choose_without_watching
-from ._engine.container import Part, pack
 from ._engine.display import say
-from ._engine.storage import parts_of, read_parts
 from ._estimator import Transformer
 from ._input.feature_names import FeatureNames, check_names, names_of
 from ._input.matrix import to_float64, to_matrix
@@ -27,11 +25,10 @@ from ._input.normal_scores import NormalScores
 from ._input.rows import RowData
 from ._input.seeds import seed_from
 from ._input.validation import check_features, check_integer
-from ._system.files import atomic_write
 from .ensembles import fit_all, run_side_by_side
 from .errors import not_fitted
 from .typing import RandomState
-from .vae import VAE, from_bytes
+from .vae import VAE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -327,27 +324,14 @@ class VAEImputer(Transformer):
         OSError
             The file can't be written.
         """
-        first, *others = self._fitted()
-        parts = parts_of(first.model_, training=False)
-        parts["imputer"] = Part(
-            version=1,
-            fields={
-                "default_vae": self.vae is None,
-                "n_models": self.n_models,
-                "n_samples": self.n_samples,
-                "names": self._names,
-            },
-            tensors={
-                "ranges": self.ranges_,
-                **({} if self._scores is None else vars(self._scores)),
-                **{
-                    f"model_{k}": np.frombuffer(vae.to_bytes(), np.uint8)
-                    for k, vae in enumerate(others, 1)
-                },
-            },
-        )
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(pack(parts))
+        models = self._fitted()
+        fields = {
+            "default_vae": self.vae is None,
+            "n_samples": self.n_samples,
+            "names": self._names,
+        }
+        scores = {} if self._scores is None else vars(self._scores)
+        write_bundle(path, "imputer", Bundle(models, fields, {"ranges": self.ranges_, **scores}))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -370,24 +354,15 @@ class VAEImputer(Transformer):
         ValueError
             The file is truncated, edited, of a later version, or no imputer.
         """
-        data = Path(path).expanduser().read_bytes()
-        parts = read_parts(data, str(path))
-        if "imputer" not in parts:
-            raise ValueError(f"{path} is a model, but not an imputer: vaefast.load reads it")
-        first = from_bytes(data)
-        fields, tensors = parts["imputer"].fields, parts["imputer"].tensors
-        try:
-            n_models = check_integer(fields["n_models"], "n_models")
-            others = [from_bytes(tensors[f"model_{k}"].tobytes()) for k in range(1, n_models)]
+        with read_bundle(path, "imputer") as found:
+            first, fields, tensors = found.models[0], found.fields, found.tensors
             vae = None if fields["default_vae"] else VAE(**first.get_params())
-            imputer = cls(vae, n_models=n_models, n_samples=fields["n_samples"])
+            imputer = cls(vae, n_models=len(found.models), n_samples=fields["n_samples"])
+            imputer.models_ = list(found.models)
             imputer.ranges_ = tensors["ranges"].reshape(2, first.n_features_in_)
             knots = tensors.get("knots")
             imputer._scores = None if knots is None else NormalScores(knots)
             imputer._names = None if fields["names"] is None else tuple(fields["names"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold a usable imputer: {error}") from error
-        imputer.models_ = [first, *others]
         return imputer
 
     def __sklearn_tags__(self) -> Any:

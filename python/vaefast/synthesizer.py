@@ -6,20 +6,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._engine.container import Part, pack
+from ._bundle import Bundle, read_bundle, write_bundle
+from ._engine.container import Tensors
 from ._engine.sampling import draw_codes, draw_rows
-from ._engine.storage import parts_of, read_parts
 from ._engine.weighting import codes_given
 from ._estimator import Estimator
 from ._input.seeds import seed_from
 from ._input.validation import check_choice, check_integer
-from ._system.files import atomic_write
 from .errors import not_fitted
 from .schedules import Cosine
 from .tables import Table
@@ -28,7 +26,7 @@ from .tables.frames import read, write
 from .tables.series import Name, Series
 from .tables.table import decode_columns
 from .typing import RandomState
-from .vae import VAE, from_bytes
+from .vae import VAE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -254,17 +252,12 @@ class Synthesizer(Estimator):
             The file can't be written.
         """
         self._check_fitted()
-        parts = parts_of(self.vae_.model_, training=False)
-        parts["synthesizer"] = Part(
-            version=1,
-            fields={
-                "codes": self.codes,
-                "constraints": [constraint.as_data() for constraint in self._constraints],
-            },
-            tensors={"mu": self._mu, "logvar": self._logvar, "gaps": self._gaps},
-        )
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(pack(parts))
+        fields = {
+            "codes": self.codes,
+            "constraints": [constraint.as_data() for constraint in self._constraints],
+        }
+        tensors: Tensors = {"mu": self._mu, "logvar": self._logvar, "gaps": self._gaps}
+        write_bundle(path, "synthesizer", Bundle([self.vae_], fields, tensors))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -287,23 +280,17 @@ class Synthesizer(Estimator):
         ValueError
             The file is truncated, edited, of a later version, or no synthesizer.
         """
-        data = Path(path).expanduser().read_bytes()
-        parts = read_parts(data, str(path))
-        if "synthesizer" not in parts:
-            raise ValueError(f"{path} is a model, but not a synthesizer: vaefast.load reads it")
-        vae, part = from_bytes(data), parts["synthesizer"]
-        try:
-            constraints = [Constraint.from_data(data) for data in part.fields["constraints"]]
-            loaded = cls(codes=part.fields["codes"], constraints=[c.given for c in constraints])
-            mu, logvar, gaps = (part.tensors[name] for name in ("mu", "logvar", "gaps"))
+        with read_bundle(path, "synthesizer") as found:
+            vae, fields = found.models[0], found.fields
+            constraints = [Constraint.from_data(data) for data in fields["constraints"]]
+            loaded = cls(codes=fields["codes"], constraints=[c.given for c in constraints])
+            mu, logvar, gaps = (found.tensors[name] for name in ("mu", "logvar", "gaps"))
             if vae.table_ is None or gaps.shape != (len(mu), len(vae.table_.sources)):
                 raise ValueError("the gaps do not fit the table")
             if mu.shape != logvar.shape or mu.shape[1:] != (vae.latent_dim,) or not len(mu):
                 raise ValueError("the codes do not fit the model")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path} does not hold a usable synthesizer: {error}") from error
-        loaded.vae_, loaded.table_, loaded._constraints = vae, vae.table_, constraints
-        loaded._mu, loaded._logvar, loaded._gaps = mu, logvar, gaps
+            loaded.vae_, loaded.table_, loaded._constraints = vae, vae.table_, constraints
+            loaded._mu, loaded._logvar, loaded._gaps = mu, logvar, gaps
         return loaded
 
     def __sklearn_tags__(self) -> Any:

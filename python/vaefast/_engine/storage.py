@@ -42,6 +42,7 @@ KNOWN = {  # parts, and the version of each
     "synthesizer": 1,
     "ensemble": 1,
     "imputer": 1,
+    "members": 1,  # further models of an imputer
 }
 UNUSABLE = AttributeError, KeyError, RecursionError, TypeError, ValueError
 

@@ -1,0 +1,84 @@
+"""Objects made of fitted models and plain data, such as a detector, as one file, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._engine.container import Part, Tensors, pack
+from ._engine.storage import UNUSABLE, check_known, parts_of, read_parts
+from ._system.files import atomic_write
+from .vae import VAE, from_bytes
+
+
+@dataclass
+class Bundle:
+    """The content of such a file.
+
+    Attributes
+    ----------
+    models : sequence of VAE
+        The fitted models.
+    fields : dict
+        What JSON can hold.
+    tensors : dict of str to ndarray
+        Arrays of float32, float64, int64 or uint8.
+    """
+
+    models: Sequence[VAE]
+    fields: dict[str, Any] = field(default_factory=dict)
+    tensors: Tensors = field(default_factory=dict)
+
+
+def write_bundle(
+    path: str | os.PathLike[str], kind: str, bundle: Bundle, *, leading: bool = True
+) -> None:
+    """Write the file of an object of this kind, such as "detector".
+
+    With `leading`, `vaefast.load` reads the first model from the file. All other models are files
+    within the file.
+
+    Raises
+    ------
+    OSError
+        The file can't be written.
+    """
+    parts = parts_of(bundle.models[0].model_, training=False) if leading else {}
+    parts[kind] = Part(1, bundle.fields, bundle.tensors)
+    members = [np.frombuffer(vae.to_bytes(), np.uint8) for vae in bundle.models[leading:]]
+    if members:
+        parts["members"] = Part(1, tensors={str(i): file for i, file in enumerate(members)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(pack(parts))
+
+
+@contextlib.contextmanager
+def read_bundle(path: str | os.PathLike[str], kind: str) -> Iterator[Bundle]:
+    """Give the content of a file that `write_bundle` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        The file does not exist.
+    ValueError
+        The file is truncated, edited, of a later version, or of another kind. An error within the
+        context, such as a KeyError for a missing field, becomes one that names the file.
+    """
+    data = Path(path).expanduser().read_bytes()
+    parts = read_parts(data, str(path))
+    if kind not in parts:
+        raise ValueError(f"{path} is a model, but no {kind}: vaefast.load reads it")
+    try:
+        check_known(parts)
+        models = [from_bytes(data)] if "model" in parts else []
+        files = parts["members"].tensors if "members" in parts else {}
+        models += [from_bytes(files[str(i)].tobytes()) for i in range(len(files))]
+        yield Bundle(models, parts[kind].fields, parts[kind].tensors)
+    except UNUSABLE as error:
+        raise ValueError(f"{path} does not hold a usable {kind}: {error}") from error
