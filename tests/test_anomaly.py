@@ -60,6 +60,29 @@ def test_scores_are_the_elbo_and_the_threshold_is_at_zero(detector, vae, X):
     assert detector.offset_ == np.percentile(vae.score_samples(X[400:]), 5)
 
 
+def test_the_automatic_threshold_lies_35_robust_deviations_below_the_median(vae, X):
+    detector = AnomalyDetector(vae).fit(X[400:])
+    scores = vae.score_samples(X[400:])
+    deviation = 1.4826 * np.median(np.abs(scores - np.median(scores)))
+    assert detector.offset_ == pytest.approx(np.median(scores) - 3.5 * deviation, rel=1e-12)
+    assert 0 < (detector.predict(X[400:]) == -1).mean() < 0.15
+    many = np.repeat(X[400:401], 200, axis=0)
+    assert (AnomalyDetector(vae).fit_predict(many) == 1).all()
+    many[0] += 9
+    assert np.flatnonzero(AnomalyDetector(vae).fit_predict(many) == -1).tolist() == [0]
+
+
+def test_p_values_are_ranks_among_rows_that_the_model_has_not_seen(detector, vae, X):
+    new = np.concatenate([X[:50], X[:1] + 50])
+    found, known = detector.p_values(new), vae.score_samples(X[400:])
+    expected = [(1 + (known <= score).sum()) / 201 for score in vae.score_samples(new)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert found[-1] == 1 / 201
+    assert detector.p_values(X[400:]).min() == 2 / 201  # equal scores count
+    with pytest.raises(ValueError, match=r"rows that the VAE was not trained on.*vae\.fit"):
+        AnomalyDetector(small(epochs=1)).fit(X).p_values(X)
+
+
 def test_rows_off_the_plane_are_found(detector, X):
     off = X[400:].copy()
     rng = np.random.default_rng(1)
@@ -217,13 +240,13 @@ def test_it_can_be_kept(detector, X):
     np.testing.assert_array_equal(twin.predict(X), detector.predict(X))
 
 
-@pytest.mark.parametrize("method", ["score_samples", "decision_function", "predict"])
+@pytest.mark.parametrize("method", ["score_samples", "decision_function", "predict", "p_values"])
 def test_an_unfitted_detector_raises_not_fitted(method, X):
     with pytest.raises(vaefast.NotFittedError, match="AnomalyDetector is not fitted yet"):
         getattr(AnomalyDetector(small()), method)(X)
 
 
-@pytest.mark.parametrize("share", [0, -0.1, 0.51, 1, np.nan, "auto", None, True])
+@pytest.mark.parametrize("share", [0, -0.1, 0.51, 1, np.nan, "all", None, True])
 def test_a_bad_share_is_refused_before_training(share, X):
     detector = AnomalyDetector(small(), contamination=share)
     with pytest.raises((TypeError, ValueError), match="^contamination=.* must be"):
@@ -249,6 +272,9 @@ def test_a_detector_comes_back_from_one_file(tmp_path):
     assert (again.contamination, again.n_samples, again.offset_) == (0.1, 3, detector.offset_)
     np.testing.assert_array_equal(again.predict(rows), detector.predict(rows))
     np.testing.assert_array_equal(again.labels_, detector.labels_)
+    np.testing.assert_array_equal(again.p_values(rows), detector.p_values(rows))
+    again.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
     assert load(path).score(rows) == vae.score(rows)
     parts = read_parts(path.read_bytes(), str(path))
     del parts["detector"].fields["offset"]
@@ -256,10 +282,15 @@ def test_a_detector_comes_back_from_one_file(tmp_path):
     with pytest.raises(ValueError, match=f"{path} does not hold a usable detector: 'offset'"):
         AnomalyDetector.load(path)
     vae.save(path)
-    with pytest.raises(ValueError, match="is a model, but not a detector"):
+    with pytest.raises(ValueError, match="is a model, but no detector"):
         AnomalyDetector.load(path)
     with pytest.raises(NotFittedError):
         AnomalyDetector(vae).save(path)
+    AnomalyDetector(clone(vae)).fit(rows).save(path)
+    again = AnomalyDetector.load(path)
+    assert again.contamination == "auto"
+    with pytest.raises(ValueError, match="p_values needs rows"):
+        again.p_values(rows)
 
 
 def test_the_names_of_pyod_have_its_directions():

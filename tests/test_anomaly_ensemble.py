@@ -70,6 +70,29 @@ def test_a_usual_row_scores_0_and_the_share_of_anomalies_is_as_asked(detector, X
     assert detector.threshold_ == -detector.offset_
 
 
+def test_without_a_share_the_number_of_anomalies_follows_the_data():
+    rng = np.random.default_rng(4)
+    usual, outliers = rng.normal(size=(500, D)), rng.normal(0, 10, (50, D))
+    clean = AnomalyDetector(random_state=0).fit_predict(usual)
+    mixed = AnomalyDetector(random_state=0).fit_predict(np.concatenate([usual, outliers]))
+    assert (clean == -1).mean() < 0.04
+    assert (mixed[:500] == -1).mean() < 0.04 and (mixed[500:] == -1).mean() > 0.9
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 30), (300, 4), (2500, 4)])
+def test_usual_new_rows_have_p_values_of_equal_shares(n, d):
+    """Members have seen most rows of a small table, so their scores of these would be too good."""
+    rng = np.random.default_rng(5)
+    mixing = rng.standard_normal((d, d))
+    known, new = rng.standard_normal((n, d)) @ mixing, rng.standard_normal((2000, d)) @ mixing
+    detector = AnomalyDetector(random_state=0).fit(known)
+    found = detector.p_values(new)
+    error = 3 / np.sqrt(n)
+    for q in (0.05, 0.2, 0.5):
+        assert (found <= q).mean() == pytest.approx(q, abs=error * np.sqrt(q))
+    assert detector.p_values(new[:1] + 1e3) == 1 / (n + 1)
+
+
 def test_the_odd_column_contributes_most(detector, X):
     odd = X[:100].copy()
     column = np.random.default_rng(3).integers(0, D, len(odd))
@@ -129,6 +152,35 @@ def test_missing_values_are_neither_odd_nor_an_error(X):
     holey = np.isnan(gaps[2:]).any(axis=1)
     flagged = scores[2:] < np.quantile(scores, 0.1)
     assert flagged[holey].mean() < 2 * flagged[~holey].mean() + 0.1
+
+
+def test_a_usual_row_that_misses_half_of_its_values_scores_as_usual(X):
+    detector = AnomalyDetector(random_state=0).fit(X[:300])
+    gaps = np.where(np.random.default_rng(1).random((100, D)) < 0.5, np.nan, X[300:])
+    full, holey = detector.score_samples(X[300:]), detector.score_samples(gaps)
+    spread = np.subtract(*np.quantile(full, [0.9, 0.1]))
+    assert abs(np.median(holey) - np.median(full)) < 0.2 * spread
+    assert (holey < np.quantile(full, 0.05)).mean() < 0.1
+    assert abs(detector.score_samples(np.full((1, D), np.nan))) < 0.2 * spread
+
+
+def test_an_anomaly_with_gaps_stays_an_anomaly(detector, X):
+    odd = X[:100].copy()
+    odd[:, 2] += 8 * X[:, 2].std()
+    full = detector.score_samples(odd)
+    assert (detector.predict(odd) == -1).all()
+    odd[:, 4:] = np.nan
+    assert (detector.predict(odd) == -1).all()
+    assert np.median(detector.score_samples(odd)) < 0.7 * np.median(full)
+
+
+def test_a_missing_value_contributes_what_its_column_does_in_usual_rows(detector, X):
+    gaps = np.where(np.random.default_rng(1).random(X.shape) < 0.3, np.nan, X)
+    usual = np.median(detector.contributions(X), axis=0)
+    for column in range(D):
+        missing = np.isnan(gaps[:, column])
+        found = detector.contributions(gaps)[missing, column]
+        assert np.median(found) == pytest.approx(usual[column], abs=0.15)
 
 
 def test_masked_values_and_none_are_missing_values(quick, X):
@@ -230,10 +282,15 @@ def test_it_comes_back_from_one_file(detector, tmp_path, X):
     np.testing.assert_array_equal(again.predict(X), detector.predict(X))
     np.testing.assert_array_equal(again.contributions(X), detector.contributions(X))
     np.testing.assert_array_equal(again.labels_, detector.labels_)
+    np.testing.assert_array_equal(again.p_values(X), detector.p_values(X))
+    gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    np.testing.assert_array_equal(again.score_samples(gaps), detector.score_samples(gaps))
+    again.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
     with pytest.raises(ValueError, match=r"ensemble of a detector: AnomalyDetector\.load reads"):
         load(path)
     parts = read_parts(path.read_bytes(), str(path))
-    del parts["ensemble"].tensors["3/references"]
+    del parts["detector"].tensors["3/references"]
     path.write_bytes(pack(parts))
     with pytest.raises(ValueError, match="does not hold a usable detector: '3/references'"):
         AnomalyDetector.load(path)

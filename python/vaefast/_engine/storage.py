@@ -40,9 +40,8 @@ KNOWN = {  # parts, and the version of each
     "training": 1,  # of a checkpoint; the model can be used without it, as without the next one
     "detector": 1,
     "synthesizer": 1,
-    "ensemble": 1,
     "imputer": 1,
-    "members": 1,  # further models of an imputer
+    "members": 1,  # further models of a detector or an imputer
 }
 UNUSABLE = AttributeError, KeyError, RecursionError, TypeError, ValueError
 
@@ -137,7 +136,7 @@ def model_from(
         The parts are not those of a model, or contradict each other.
     """
     check_known(parts)
-    if "ensemble" in parts:
+    if "detector" in parts and "model" not in parts:
         raise ValueError("it is the ensemble of a detector: AnomalyDetector.load reads it")
     fields = parts["model"].fields
     params = {"standardize": False}  # files of earlier versions lack it

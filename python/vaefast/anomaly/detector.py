@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
 from copy import deepcopy
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine.container import Part, pack
-from .._engine.storage import check_known, parts_of, read_parts
-from .._estimator import Estimator
+from .._bundle import Bundle, read_bundle, write_bundle
 from .._input.seeds import seed_from
 from .._input.validation import check_integer, check_number
-from .._system.files import atomic_write
-from ..errors import not_fitted
 from ..typing import RandomState
-from ..vae import VAE, from_bytes
+from ..vae import VAE
+from .conventions import OutlierDetector, unfrozen
 from .ensemble import Ensemble
+from .files import bundle_of, ensemble_from
+from .thresholds import automatic_threshold, p_values
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,11 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AnomalyDetector"]
 
-FREE = ("n_threads", "verbose")  # parameters of a fitted VAE that may be set
-OF_VAE = "vae__"  # prefix of the parameters of the VAE
 
-
-class AnomalyDetector(Estimator):
+class AnomalyDetector(OutlierDetector):
     """Detector of unusual rows, by an ensemble of small VAEs or by one VAE of yours.
 
     Without a VAE, `fit` trains an ensemble of 24 small VAEs, each on up to 1,024 random rows of a
@@ -46,8 +40,10 @@ class AnomalyDetector(Estimator):
         None trains the ensemble. A VAE scores rows by itself: if it is fitted, `fit` only sets the
         threshold, preferably on rows that the model was not trained on. If it is not fitted, `fit`
         also trains a copy of it.
-    contamination : float, default=0.01
-        Share of the rows of `fit` that count as anomalies, above 0 and at most 0.5.
+    contamination : float or "auto", default="auto"
+        Share of the rows of `fit` that count as anomalies, above 0 and at most 0.5. With "auto",
+        rows count that score more than 3.5 robust standard deviations below the median, so their
+        number depends on the data. Of rows without anomalies, this is a few percent.
     n_samples : int or None, default=None
         Number of importance samples for each row, with a VAE only. The score is then an estimate of
         log p(x) (Burda et al. 2016, eq. 8): closer than the ELBO, at this many times the cost. None
@@ -99,20 +95,13 @@ class AnomalyDetector(Estimator):
     10
     """
 
-    _METADATA = {
-        "fit": ("exposure",),
-        "predict": ("y", "exposure"),
-        "decision_function": ("y", "exposure"),
-    }
-
-    offset_: float
-    decision_scores_: NDArray[np.float64]
     _scorer: VAE | Ensemble
+    _scores_of_new: NDArray[np.float64] | None  # of rows that the models were not trained on
 
     def __init__(
         self,
         vae: VAE | None = None,
-        contamination: float = 0.01,
+        contamination: float | Literal["auto"] = "auto",
         *,
         n_samples: int | None = None,
         random_state: RandomState = None,
@@ -130,8 +119,7 @@ class AnomalyDetector(Estimator):
         Parameters
         ----------
         X : array-like of shape (n, d), or images, or frame
-            Rows that set the threshold. The share `contamination` of them, the least likely, lies
-            below it.
+            Rows that set the threshold. They may include a few percent of anomalies.
         y : label or array-like, default=None
             Condition of a conditional model: one for each row of X, or one for all rows.
         exposure : array-like of shape (n,), default=None
@@ -149,12 +137,11 @@ class AnomalyDetector(Estimator):
         DivergenceError
             The loss became infinite or NaN while the VAE was trained.
         """
-        share = check_number(self.contamination, "contamination", above=0)
-        if share > 0.5:
-            raise ValueError(f"contamination={share!r} must be at most 0.5")
+        share = _check_contamination(self.contamination)
         if self.n_samples is not None:
             check_integer(self.n_samples, "n_samples")
         scorer: VAE | Ensemble
+        scores_of_new: NDArray[np.float64] | None
         if self.vae is None:
             if self.n_samples is not None:
                 raise ValueError(
@@ -162,15 +149,21 @@ class AnomalyDetector(Estimator):
                     "AnomalyDetector(vae, n_samples=...)"
                 )
             _refuse_exposure(exposure)
-            scorer, scores = Ensemble.fit(X, seed_from(self.random_state), self.n_threads)
+            seed = seed_from(self.random_state)
+            scorer, scores, scores_of_new = Ensemble.fit(X, seed, self.n_threads)
         else:
-            scorer = _unfrozen(self.vae)
-            if not hasattr(scorer, "model_"):
+            scorer = unfrozen(self.vae)
+            is_fitted = hasattr(scorer, "model_")
+            if not is_fitted:
                 scorer = deepcopy(scorer).fit(X, y, exposure=exposure)
             scores = self._scores(scorer, X, y, exposure)
-        self.offset_ = float(np.percentile(scores, 100 * share))
+            scores_of_new = scores if is_fitted else None
+        if share is None:
+            self.offset_ = automatic_threshold(scores if scores_of_new is None else scores_of_new)
+        else:
+            self.offset_ = float(np.percentile(scores, 100 * share))
         self.decision_scores_ = -scores
-        self._scorer = scorer
+        self._scores_of_new, self._scorer = scores_of_new, scorer
         return self
 
     def score_samples(
@@ -205,15 +198,28 @@ class AnomalyDetector(Estimator):
         """
         return self._scores(self._fitted(), X, y, exposure)
 
-    def decision_function(
+    def p_values(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Return the score of each row minus the threshold.
+        """Return a p-value for each row: how rare rows as unusual as this one are.
+
+        p = (1 + number of known rows with at most this score) / (1 + number of known rows): the
+        conformal p-value of Bates et al. (2023). The known rows are those of the fit, at most
+        10,000, and their scores are those of new rows: each is scored by the members of the
+        ensemble that were not trained on it. With a fitted VAE, they are the rows of `fit`, which
+        must not be those that the VAE was trained on.
+
+        For a new row from where the rows of the fit come from, p is at most q with a probability
+        of about q, whatever the distribution. So among usual new rows, the share q has p <= q. No
+        p-value is below 1 / (1 + number of known rows). Anomalies among the rows of the fit make
+        p-values larger: if 2 % of the rows are more unusual than a new row, its p-value is above
+        0.02. For small p-values, fit on rows that are as clean as you can get. The rows of the fit
+        themselves get ranks, of which the smallest prove nothing.
 
         Parameters
         ----------
         X : array-like of shape (n, d), or images, or frame
-            Rows with the features of the fit.
+            New rows with the features of the fit.
         y : label or array-like, default=None
             Condition of a conditional model: one for each row of X, or one for all rows.
         exposure : array-like of shape (n,), default=None
@@ -222,73 +228,23 @@ class AnomalyDetector(Estimator):
         Returns
         -------
         ndarray of shape (n,), float64
-            Differences in the unit of `score_samples`. Anomalies are below 0.
+            p-values, above 0 and at most 1. Lower is more abnormal.
 
         Raises
         ------
         NotFittedError
             The detector is not fitted yet.
         ValueError, TypeError
-            X, y or exposure do not fit the model.
+            X, y or exposure do not fit the model; or `fit` trained the VAE on all of its rows, so
+            that there are no others to compare with.
         """
-        return self.score_samples(X, y, exposure=exposure) - self.offset_
-
-    def predict(
-        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
-    ) -> NDArray[np.int64]:
-        """Return which rows are anomalies.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d), or images, or frame
-            Rows with the features of the fit.
-        y : label or array-like, default=None
-            Condition of a conditional model: one for each row of X, or one for all rows.
-        exposure : array-like of shape (n,), default=None
-            Exposure of each row, needed if the fit had one.
-
-        Returns
-        -------
-        ndarray of shape (n,), int64
-            -1 for anomalies and 1 for all other rows.
-
-        Raises
-        ------
-        NotFittedError
-            The detector is not fitted yet.
-        ValueError, TypeError
-            X, y or exposure do not fit the model.
-        """
-        return np.where(self.decision_function(X, y, exposure=exposure) < 0, -1, 1)
-
-    def fit_predict(
-        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
-    ) -> NDArray[np.int64]:
-        """Fit on X and return which of the rows are anomalies.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d), or images, or frame
-            Rows that set the threshold. The share `contamination` of them, the least likely, lies
-            below it.
-        y : label or array-like, default=None
-            Condition of a conditional model: one for each row of X, or one for all rows.
-        exposure : array-like of shape (n,), default=None
-            Exposure of each row, needed if a fitted VAE was trained with one.
-
-        Returns
-        -------
-        ndarray of shape (n,), int64
-            -1 for anomalies and 1 for all other rows.
-
-        Raises
-        ------
-        ValueError, TypeError
-            A parameter or the data can't be used.
-        DivergenceError
-            The loss became infinite or NaN while the VAE was trained.
-        """
-        return self.fit(X, y, exposure=exposure).predict(X, y, exposure=exposure)
+        scorer = self._fitted()
+        if self._scores_of_new is None:
+            raise ValueError(
+                "p_values needs rows that the VAE was not trained on, but fit trained it on all of "
+                "its rows: AnomalyDetector(vae.fit(X_train)).fit(X_other).p_values(X_new)"
+            )
+        return p_values(self._scores(scorer, X, y, exposure), self._scores_of_new)
 
     def contributions(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
@@ -300,8 +256,8 @@ class AnomalyDetector(Estimator):
 
         The ensemble's contributions are those of a feature to the distance and to -log p(x|z), in
         the unit of the score. Their sum over a row is minus the score, before both views are
-        centred and without the KL divergence. A missing value contributes by its reconstruction
-        alone.
+        centred and without the KL divergence. A missing value contributes as much as its column
+        does in usual rows.
 
         With a VAE, the sum over a row is -log p(x|z) at the posterior mean of z, in nats. A missing
         value contributes nothing. The contribution of a categorical variable appears in the column
@@ -334,47 +290,6 @@ class AnomalyDetector(Estimator):
             return scorer.contributions(X)
         return scorer.model_.contributions(scorer.model_.reader.read_to_score(X, y, exposure))
 
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name.
-
-        Parameters
-        ----------
-        **params : object
-            New values. vae__NAME sets the parameter NAME of the VAE.
-
-        Returns
-        -------
-        AnomalyDetector
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            There is no parameter of such a name.
-        """
-        of_vae = {name: value for name, value in params.items() if name.startswith(OF_VAE)}
-        super().set_params(**{name: params[name] for name in params.keys() - of_vae.keys()})
-        if not of_vae:
-            return self
-        if not isinstance(self.vae, VAE):
-            raise ValueError(f"vae={self.vae!r} must be a VAE for {next(iter(of_vae))} to be set")
-        fixed = [name for name in of_vae if name.removeprefix(OF_VAE) not in FREE]
-        if hasattr(self.vae, "model_") and fixed:
-            raise ValueError(
-                f"{fixed[0]} can't be set: the VAE of this detector is fitted and stays as it is. "
-                "Pass a VAE that is not fitted: AnomalyDetector(clone(vae))."
-            )
-        self.vae.set_params(**{k.removeprefix(OF_VAE): value for k, value in of_vae.items()})
-        return self
-
-    def set_predict_request(self, **requests: Any) -> Self:
-        """Choose the arguments of `predict` that meta-estimators pass on, such as exposure=True."""
-        return self._request("predict", requests)
-
-    def set_decision_function_request(self, **requests: Any) -> Self:
-        """Choose the arguments of `decision_function` that meta-estimators pass on."""
-        return self._request("decision_function", requests)
-
     @property
     def vae_(self) -> VAE:
         """The fitted model, if a VAE was given."""
@@ -382,18 +297,6 @@ class AnomalyDetector(Estimator):
         if isinstance(scorer, Ensemble):
             raise AttributeError("vae_: the scores are those of an ensemble, not of one VAE")
         return scorer
-
-    @property
-    def threshold_(self) -> float:
-        """Threshold of `decision_scores_`: rows above it are anomalies."""
-        self._fitted()
-        return -self.offset_
-
-    @property
-    def labels_(self) -> NDArray[np.int64]:
-        """1 for the anomalies among the rows of `fit` and 0 for the others."""
-        self._fitted()
-        return (self.decision_scores_ > self.threshold_).astype(np.int64)
 
     @property
     def n_features_in_(self) -> int:
@@ -424,23 +327,19 @@ class AnomalyDetector(Estimator):
             The file can't be written.
         """
         scorer = self._fitted()
-        if isinstance(scorer, Ensemble):
-            parts = {"ensemble": scorer.to_part()}
-        else:
-            parts = parts_of(scorer.model_, training=False)
+        is_vae = isinstance(scorer, VAE)
+        bundle = Bundle([scorer]) if isinstance(scorer, VAE) else bundle_of(scorer)
         seed = self.random_state  # a generator's state does not belong to the file
-        parts["detector"] = Part(
-            version=1,
-            fields={
-                "contamination": float(self.contamination),
-                "n_samples": self.n_samples,
-                "random_state": int(seed) if isinstance(seed, int | np.integer) else None,
-                "offset": self.offset_,
-            },
-            tensors={"decision_scores": self.decision_scores_},
-        )
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(pack(parts))
+        bundle.fields |= {
+            "contamination": _check_contamination(self.contamination),
+            "n_samples": self.n_samples,
+            "random_state": int(seed) if isinstance(seed, int | np.integer) else None,
+            "offset": self.offset_,
+        }
+        bundle.tensors["decision_scores"] = self.decision_scores_
+        if self._scores_of_new is not None:
+            bundle.tensors["scores_of_new"] = self._scores_of_new
+        write_bundle(path, "detector", bundle, leading=is_vae)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -463,60 +362,25 @@ class AnomalyDetector(Estimator):
         ValueError
             The file is truncated, edited, of a later version, or no detector.
         """
-        data = Path(path).expanduser().read_bytes()
-        parts = read_parts(data, str(path))
-        if "detector" not in parts:
-            raise ValueError(f"{path} is a model, but not a detector: vaefast.load reads it")
-        fields = parts["detector"].fields
-        try:
-            check_known(parts)
-            ensemble = "ensemble" in parts
-            scorer = Ensemble.from_part(parts["ensemble"]) if ensemble else from_bytes(data)
+        with read_bundle(path, "detector") as found:
+            fields, tensors = found.fields, found.tensors
+            is_ensemble = "ensemble" in fields
+            scorer = ensemble_from(found) if is_ensemble else found.models[0]
+            share = fields["contamination"]
             detector = cls(
                 scorer if isinstance(scorer, VAE) else None,
-                fields["contamination"],
+                "auto" if share is None else share,
                 n_samples=fields["n_samples"],
-                random_state=fields.get("random_state"),
+                random_state=fields["random_state"],
             )
             detector.offset_ = float(fields["offset"])
-            detector.decision_scores_ = parts["detector"].tensors["decision_scores"]
+            detector.decision_scores_ = tensors["decision_scores"]
+            detector._scores_of_new = tensors.get("scores_of_new")
             detector._scorer = scorer
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold a usable detector: {error}") from error
         return detector
 
-    def __sklearn_clone__(self) -> Self:
-        """Return an unfitted detector with the same VAE if it is fitted, else with a clone of it.
-
-        scikit-learn's own clone would drop what a fitted VAE has learned, and `fit` would train it
-        again on the rows of the threshold.
-        """
-        from sklearn.base import clone
-
-        as_it_is = self.vae is None or hasattr(_unfrozen(self.vae), "model_")
-        vae = self.vae if as_it_is else clone(self.vae)
-        twin = type(self)(**{**self.get_params(deep=False), "vae": vae})
-        for name in ("_metadata_request", "_sklearn_output_config"):
-            if hasattr(self, name):
-                setattr(twin, name, deepcopy(getattr(self, name)))
-        return twin
-
-    def __sklearn_tags__(self) -> Any:
-        """Return the tags by which scikit-learn knows the estimator as an outlier detector."""
-        from sklearn.utils import InputTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="outlier_detector",
-            target_tags=TargetTags(required=False),
-            input_tags=InputTags(three_d_array=True, allow_nan=self.vae is None),
-        )
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_scorer")
-
     def _fitted(self) -> VAE | Ensemble:
-        if not hasattr(self, "_scorer"):
-            raise not_fitted("AnomalyDetector")
+        self._check_fitted()
         return self._scorer
 
     def _scores(
@@ -539,10 +403,13 @@ def _refuse_exposure(exposure: ArrayLike | None) -> None:
         )
 
 
-def _unfrozen(vae: Any) -> VAE:
-    """Return a VAE, taken out of scikit-learn's FrozenEstimator if it is in one."""
-    frozen = sys.modules.get("sklearn.frozen")
-    inner = vae.estimator if frozen and isinstance(vae, frozen.FrozenEstimator) else vae
-    if not isinstance(inner, VAE):
-        raise TypeError(f"vae={vae!r} must be a VAE")
-    return inner
+def _check_contamination(contamination: Any) -> float | None:
+    """Return the share, or None for "auto"."""
+    if isinstance(contamination, str) and contamination == "auto":
+        return None
+    if isinstance(contamination, str):
+        raise ValueError(f'contamination={contamination!r} must be "auto" or a number up to 0.5')
+    share = check_number(contamination, "contamination", above=0)
+    if share > 0.5:
+        raise ValueError(f"contamination={share!r} must be at most 0.5")
+    return share

@@ -13,11 +13,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine.container import Part
 from .._input.feature_names import names_of
-from .._input.validation import check_integer, warn_of_empty_columns
+from .._input.validation import warn_of_empty_columns
 from ..ensembles import run_side_by_side
-from ..vae import from_bytes
 from .member import Costs, Member, Unit
 from .scaling import Scaling, read_values
 
@@ -26,6 +24,7 @@ MANY_COLUMNS = 100  # above it, half as many members
 BETAS = (0.3, 1.0, 30.0)  # weights of the KL, in turn; the members of the last give the likelihood
 POOL = 10_000  # rows, at most, that members are trained on and units learned from
 ROWS, COLUMNS = 1024, 256  # of one member, at most
+TURNS = 4  # members leave out a quarter of the rows in turn; so each row is new to some of them
 LIKELIHOOD = 0.5  # weight of the likelihood beside the distance
 
 
@@ -51,8 +50,11 @@ class Ensemble:
     @classmethod
     def fit(
         cls, X: ArrayLike, seed: int, n_threads: int | None
-    ) -> tuple[Ensemble, NDArray[np.float64]]:
-        """Return an ensemble fitted on X, and the scores of X."""
+    ) -> tuple[Ensemble, NDArray[np.float64], NDArray[np.float64]]:
+        """Return an ensemble fitted on X, the scores of X, and scores as new rows get them.
+
+        The last are those of up to 10,000 rows of X, each by the members that it is new to.
+        """
         values, matrix, shape = read_values(X)
         if len(values) < 2:
             raise ValueError(
@@ -64,15 +66,18 @@ class Ensemble:
         pool = values if len(values) <= POOL else values[rng.permutation(len(values))[:POOL]]
         scaling = Scaling.learn(pool, shape, names)
         Z = scaling.scaled(pool)
-        members = _train(Z, rng, n_threads)
+        members, new = _train(Z, rng, n_threads)
         measured = _measure(members, Z, n_threads)
         for member, (distances, costs) in zip(members, measured, strict=True):
             member.calibrate(distances, costs)
         distance, likelihood = _views(members, measured)
         ensemble = cls(scaling, members, Unit.of(distance), Unit.of(likelihood))
+        as_new = ensemble._combined(*_views(members, measured, where=new))
         if pool is values:
-            return ensemble, ensemble._combined(distance, likelihood)
-        return ensemble, ensemble._score(scaling.scaled(values), n_threads)
+            scores = ensemble._combined(distance, likelihood)
+        else:
+            scores = ensemble._score(scaling.scaled(values), n_threads)
+        return ensemble, scores, as_new[np.isfinite(as_new)]
 
     @property
     def n_features_in_(self) -> int:
@@ -108,82 +113,30 @@ class Ensemble:
     def _combined(self, distance: Costs, likelihood: Costs) -> NDArray[np.float64]:
         return -(self.distance(distance) + LIKELIHOOD * self.likelihood(likelihood))
 
-    # ---------------------------------------------------------------- files
 
-    def to_part(self) -> Part:
-        """Return the ensemble as a part of a file. The model of each member is a file within it."""
-        tensors: dict[str, NDArray[np.generic]] = {
-            "centre": self.scaling.centre,
-            "scale": self.scaling.scale,
-        }
-        for i, member in enumerate(self.members):
-            tensors[f"{i}/model"] = np.frombuffer(member.vae.to_bytes(), np.uint8)
-            tensors[f"{i}/columns"] = member.columns
-            tensors[f"{i}/references"] = member.references
-        names = self.scaling.names
-        fields = {
-            "feature_shape": list(self.scaling.shape),
-            "feature_names": None if names is None else list(names),
-            "distance": _plain(self.distance),
-            "likelihood": _plain(self.likelihood),
-            "members": [
-                {
-                    "gives_likelihood": member.gives_likelihood,
-                    "distance_unit": member.distance_unit,
-                    "cost_unit": _plain(member.cost_unit),
-                }
-                for member in self.members
-            ],
-        }
-        return Part(1, fields, tensors)
-
-    @classmethod
-    def from_part(cls, part: Part) -> Ensemble:
-        """Return the ensemble that `to_part` described.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            The part is not that of an ensemble.
-        """
-        fields, tensors = part.fields, part.tensors
-        shape = tuple(check_integer(size, "feature_shape") for size in fields["feature_shape"])
-        names = fields["feature_names"]
-        scaling = Scaling(
-            shape, None if names is None else tuple(names), tensors["centre"], tensors["scale"]
-        )
-        for array in (scaling.centre, scaling.scale):
-            if array.shape != (scaling.features,) or not np.isfinite(array).all():
-                raise ValueError(f"centre and scale must be {scaling.features} finite numbers each")
-        members = [
-            Member(
-                from_bytes(tensors[f"{i}/model"].tobytes()),
-                tensors[f"{i}/columns"],
-                tensors[f"{i}/references"],
-                bool(member["gives_likelihood"]),
-                float(member["distance_unit"]),
-                Unit(*map(float, member["cost_unit"])),
-            )
-            for i, member in enumerate(fields["members"])
-        ]
-        views = (Unit(*map(float, fields[name])) for name in ("distance", "likelihood"))
-        return cls(scaling, members, *views)
-
-
-def _train(Z: NDArray[np.float32], rng: np.random.Generator, n_threads: int | None) -> list[Member]:
-    """Return members, each trained on random rows and columns."""
+def _train(
+    Z: NDArray[np.float32], rng: np.random.Generator, n_threads: int | None
+) -> tuple[list[Member], NDArray[np.bool_]]:
+    """Return members, each trained on random rows and columns, and which rows are new to which."""
     n, d = Z.shape
+    count = MEMBERS if d <= MANY_COLUMNS else MEMBERS // 2
+    new = np.ones((count, n), bool)
     tasks = []
-    for i in range(MEMBERS if d <= MANY_COLUMNS else MEMBERS // 2):
-        beta = BETAS[i % len(BETAS)]
-        rows = rng.permutation(n)[:ROWS]
+    for i in range(count):
+        turn, kind = divmod(i, len(BETAS))
+        if turn % TURNS == kind == 0:
+            parts = np.arange(n) % TURNS
+            rng.shuffle(parts)
+        rows = rng.permutation(np.flatnonzero(parts != turn % TURNS))[:ROWS]
+        new[i, rows] = False
         columns = np.sort(rng.permutation(d)[:COLUMNS])
         own = np.ascontiguousarray(Z[np.ix_(rows, columns)])
         seed = int(rng.integers(2**31))
+        beta = BETAS[kind]
         tasks.append(partial(Member.train, own, columns, beta, beta == BETAS[-1], seed))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # codes of members with a large beta collapse
-        return run_side_by_side(tasks, n_threads)
+        return run_side_by_side(tasks, n_threads), new
 
 
 def _measure(
@@ -197,22 +150,28 @@ def _measured(member: Member, Z: NDArray[np.float32], stop: object) -> tuple[Cos
 
 
 def _views(
-    members: Sequence[Member], measured: Sequence[tuple[Costs, Costs | None]]
+    members: Sequence[Member],
+    measured: Sequence[tuple[Costs, Costs | None]],
+    where: NDArray[np.bool_] | None = None,
 ) -> tuple[Costs, Costs]:
-    """Return the mean distance and the mean -ELBO of rows, in the units of each member."""
-    both = list(zip(members, measured, strict=True))
-    distances = [distances / member.distance_unit for member, (distances, _) in both]
-    costs = [member.cost_unit(costs) for member, (_, costs) in both if costs is not None]
+    """Return the mean distance and the mean -ELBO of rows, in the units of each member.
+
+    With `where`, (members, rows), means are over the members where it is True; NaN without any.
+    """
+    every = np.ones((len(members), len(measured[0][0])), bool) if where is None else where
+    distances, costs = [], []
+    for member, (found, nats), counted in zip(members, measured, every, strict=True):
+        distances.append((found / member.distance_unit, counted))
+        if nats is not None:
+            costs.append((member.cost_unit(nats), counted))
     return _mean(distances), _mean(costs)
 
 
-def _mean(views: Sequence[Costs]) -> Costs:
+def _mean(views: Sequence[tuple[Costs, NDArray[np.bool_]]]) -> Costs:
     """Return the mean. The order in which np.mean adds would depend on the number of rows."""
-    total = np.zeros_like(views[0])
-    for view in views:
-        total += view
-    return total / len(views)
-
-
-def _plain(unit: Unit) -> list[float]:
-    return [unit.centre, unit.range]
+    total, count = np.zeros((2, len(views[0][0])))
+    for view, counted in views:
+        total += np.where(counted, view, 0)
+        count += counted
+    with np.errstate(invalid="ignore"):
+        return total / count

@@ -26,6 +26,8 @@ NET: dict[str, Any] = {
     "learning_rate": 3e-3,
     "missing": "mask",
 }
+FILLS = 3  # times that missing values are replaced by their reconstructions
+MIDDLE = 0.4, 0.6  # ranks between which a row is usual
 CHUNK = 2048  # rows that are compared with the reference rows at once
 
 Costs = NDArray[np.float64]
@@ -62,6 +64,9 @@ class Member:
         Reference rows.
     gives_likelihood : bool
         Whether the ELBO of the model is a part of the score.
+    usual_squares, usual_costs : ndarray of shape (m,), float64
+        Parts of the columns in the squared distance and in -log p(x|z) of usual rows, which those
+        of missing values are taken to be.
     distance_unit : float
         Median distance of the rows of the fit.
     cost_unit : Unit
@@ -72,6 +77,8 @@ class Member:
     columns: NDArray[np.int64]
     references: NDArray[np.float32]
     gives_likelihood: bool
+    usual_squares: Costs
+    usual_costs: Costs
     distance_unit: float = 1.0
     cost_unit: Unit = field(default_factory=lambda: Unit(0.0, 1.0))
 
@@ -105,16 +112,20 @@ class Member:
             vae.fit(rows, callbacks=[lambda vae, record: stop.is_set()])
         vae.model_.posteriors = None  # nothing is sampled
         references = rows[: max(1, min(REFERENCES, len(rows) // 2))]
-        return cls(vae, columns, references, gives_likelihood)
+        nothing = np.zeros(len(columns))
+        member = cls(vae, columns, references, gives_likelihood, nothing, nothing)
+        member._learn_usual_parts(rows)
+        return member
 
     def measure(self, Z: NDArray[np.float32]) -> tuple[Costs, Costs | None]:
         """Return the distances of rows, and -ELBO in nats if it is a part of the score."""
-        distances = np.empty(len(Z))
-        for rows, squares in self._squares(Z):
-            distances[rows] = np.sqrt(squares.sum(axis=1))
+        own = self._own(Z)
+        squares = [part.sum(axis=1) for part in self._squares(own)]
+        distances = np.sqrt(np.concatenate(squares))
         if not self.gives_likelihood:
             return distances, None
-        return distances, -self.vae.score_samples(self._own(Z))
+        missing: Costs = np.isnan(own) @ self.usual_costs
+        return distances, missing - self.vae.score_samples(own)
 
     def calibrate(self, distances: Costs, costs: Costs | None) -> None:
         """Set the units by what `measure` found for the rows of the fit."""
@@ -122,40 +133,73 @@ class Member:
         if costs is not None:
             self.cost_unit = Unit.of(costs)
 
-    def distance_parts(self, Z: NDArray[np.float32]) -> NDArray[np.float64]:
+    def distance_parts(self, Z: NDArray[np.float32]) -> Costs:
         """Return the parts of the columns in the distances, in units, of shape (n, m)."""
-        parts = np.empty((len(Z), len(self.columns)))
-        for rows, squares in self._squares(Z):
-            distances = np.sqrt(squares.sum(axis=1, keepdims=True))
-            parts[rows] = squares / np.maximum(distances, 1e-12) / self.distance_unit
+        squares = np.concatenate(list(self._squares(self._own(Z))))
+        distances = np.sqrt(squares.sum(axis=1, keepdims=True))
+        parts: Costs = squares / np.maximum(distances, 1e-12) / self.distance_unit
         return parts
 
-    def cost_parts(self, Z: NDArray[np.float32]) -> NDArray[np.float64]:
+    def cost_parts(self, Z: NDArray[np.float32]) -> Costs:
         """Return the parts of the columns in -log p(x|z), in units, of shape (n, m)."""
+        own = self._own(Z)
+        return np.where(np.isnan(own), self.usual_costs, self._costs(own)) / self.cost_unit.range
+
+    def _learn_usual_parts(self, own: NDArray[np.float32]) -> None:
+        known = ~np.isnan(own)
+        self.usual_squares = _usual(np.concatenate(list(self._squares(own))), known)
+        if self.gives_likelihood:
+            self.usual_costs = _usual(self._costs(own), known)
+
+    def _costs(self, own: NDArray[np.float32]) -> Costs:
+        """Return the parts of the columns in -log p(x|z), in nats; 0 for missing values."""
         model = self.vae.model_
-        nats = model.contributions(model.reader.read_to_score(self._own(Z)))
-        return nats.astype(np.float64) / self.cost_unit.range
+        return model.contributions(model.reader.read_to_score(own)).astype(np.float64)
 
     def _own(self, Z: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.ascontiguousarray(Z[:, self.columns])
 
-    def _points_of(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _points_of(self, own: NDArray[np.float32]) -> Costs:
         """Return reconstruction and weighed residual, (n, 2m); that of a missing value is 0.
 
         In float64, the nearest reference row of a row does not depend on the rows beside it.
         """
-        decoded = self.vae.reconstruct(rows)
-        return np.hstack([decoded, RESIDUAL * np.nan_to_num(rows - decoded)]).astype(np.float64)
+        gaps = np.isnan(own)
+        some = gaps.any(axis=1)
+        if some.any():
+            own, known = own.copy(), own[some]
+            for _ in range(FILLS):
+                own[some] = np.where(gaps[some], self.vae.reconstruct(own[some]), known)
+        decoded = self.vae.reconstruct(own)
+        residual = np.where(gaps, 0, own - decoded)
+        return np.hstack([decoded, RESIDUAL * residual]).astype(np.float64)
 
-    def _squares(self, Z: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """Yield some rows, and their squared differences from the k-th nearest reference row."""
+    def _squares(self, own: NDArray[np.float32]) -> Iterator[Costs]:
+        """Yield squared differences from the k-th nearest reference row by column, (n, m).
+
+        Each yield is for the next 2,048 rows.
+        """
         m, k, points = len(self.columns), self._nearest - 1, self._points
         norms = (points**2).sum(axis=1)
-        for start in range(0, len(Z), CHUNK):
-            rows = slice(start, start + CHUNK)
-            found = self._points_of(self._own(Z[rows]))
+        for start in range(0, len(own), CHUNK):
+            rows = own[start : start + CHUNK]
+            found = self._points_of(rows)
             order = norms - 2 * found @ points.T  # squared distances, less the norm of the row
             kth = np.partition(order, k, axis=1)[:, k, None]
             neighbours = (order == kth).argmax(axis=1)  # several times faster than argpartition
             squares = (found - points[neighbours]) ** 2
-            yield rows, squares[:, :m] + squares[:, m:]
+            yield np.where(np.isnan(rows), self.usual_squares, squares[:, :m] + squares[:, m:])
+
+
+def _usual(parts: Costs, known: NDArray[np.bool_]) -> Costs:
+    """Return the mean of the known parts of each column in usual rows; 0 where none is known.
+
+    Usual rows are the middle fifth of the rows by the mean of their known parts.
+    """
+    some = known.any(axis=1)
+    known, parts = known[some], np.where(known, parts, 0)[some]
+    order = np.argsort(parts.sum(axis=1) / known.sum(axis=1))
+    low, high = MIDDLE
+    usual = order[math.floor(low * len(order)) : math.ceil(high * len(order))]
+    means: Costs = parts[usual].sum(axis=0) / np.maximum(known[usual].sum(axis=0), 1)
+    return means

@@ -1,0 +1,32 @@
+"""Where usual scores end, and how rare a score is among others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float64]
+
+CUTOFF = 3.5  # robust standard deviations below the median
+
+
+def automatic_threshold(scores: Scores) -> float:
+    """Return a threshold that needs no share of anomalies.
+
+    It lies 3.5 robust standard deviations below the median: 1.4826 times the median absolute
+    deviation (Iglewicz & Hoaglin 1993). If more than half of the scores are equal, 1.2533 times the
+    mean absolute deviation replaces that.
+    """
+    centre = np.median(scores)
+    deviations = np.abs(scores - centre)
+    sd = 1.4826 * np.median(deviations) or 1.2533 * deviations.mean()
+    return float(centre - CUTOFF * sd)
+
+
+def p_values(scores: Scores, others: Scores) -> Scores:
+    """Return (1 + number of others that are at most the score) / (1 + number of others).
+
+    These are the conformal p-values of Bates et al. (2023).
+    """
+    at_most = np.searchsorted(np.sort(others), scores, side="right")
+    return (1 + at_most) / (1 + len(others))
