@@ -208,6 +208,7 @@ def test_help_is_complete():
         "evaluate",
         "encode",
         "score",
+        "anomalies",
         "impute",
         "info",
     ):

@@ -10,7 +10,7 @@ import pytest
 
 import vaefast
 from commands import SMALL, fail, names, read_csv, succeed
-from vaefast import datasets
+from vaefast import AnomalyDetector, datasets
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +52,53 @@ def test_score_writes_the_elbo_of_each_row(digits_run: Path, digits_file: Path):
     assert f"nats, at row {expected.argmin()}; the mean is" in said
     succeed("score", digits_run, digits_file, "--split", "train", "--out", "scores.npy")
     assert np.load("scores.npy").shape == (300,)
+
+
+def test_score_adds_p_values_among_known_rows(table_run: Path, table_file: Path, tmp_path: Path):
+    rows = datasets.load(table_file).X
+    rows[0] += 8
+    np.save("new.npy", rows)
+    said = succeed("score", table_run, "new.npy", "--known", table_file)
+    detector = AnomalyDetector(vaefast.load(table_run)).fit(datasets.load(table_file).X)
+    np.testing.assert_array_equal(column("scores.csv", "p_value"), detector.p_values(rows))
+    flags = np.array([row["anomaly"] == "True" for row in read_csv(Path("scores.csv"))])
+    np.testing.assert_array_equal(flags, detector.predict(rows) == -1)
+    assert flags[0] and f"{flags.sum()} rows are anomalies beside the 200 known." in said
+    succeed("score", table_run, "new.npy", "--known", table_file, "--out", "scores.npy")
+    expected = np.column_stack([detector.score_samples(rows), detector.p_values(rows), flags])
+    np.testing.assert_array_equal(np.load("scores.npy"), expected)
+
+
+def test_anomalies_are_found_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("vaefast.anomaly.ensemble.MEMBERS", 12)
+    monkeypatch.setattr("vaefast.anomaly.member.STEPS", 20)
+    known = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    known[7, 1] = 30
+    new = known[:5] + np.float32([0, 0, 40])
+    for name, rows in (("known", known), ("new", new)):
+        np.savetxt(f"{name}.csv", rows, fmt="%.9g", delimiter=",", header="a,b,c", comments="")
+    said = succeed("anomalies", "known.csv", "--seed", "0", "--contamination", "0.03")
+    assert "100 rows of known.csv, 3 of them anomalies. The most unusual one is row 7." in said
+    detector = AnomalyDetector(contamination=0.03, random_state=0).fit(known)
+    np.testing.assert_array_equal(column("anomalies.csv", "score"), detector.score_samples(known))
+    row = read_csv(Path("anomalies.csv"))[7]
+    assert (row["anomaly"], row["column"], "p_value" in row) == ("True", "b", False)
+    said = succeed("anomalies", "known.csv", "--new", "new.csv", "--seed", "0", "--force")
+    assert "5 rows of new.csv, 5 of them anomalies" in said
+    np.testing.assert_array_equal(column("anomalies.csv", "p_value"), detector.p_values(new))
+    assert {row["column"] for row in read_csv(Path("anomalies.csv"))} == {"c"}
+
+
+def test_anomalies_says_what_it_can_not_read(tmp_path: Path):
+    Path("known.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
+    Path("swapped.csv").write_text("b,a\n1,2\n")
+    Path("text.csv").write_text("a,b\n1,x\n")
+    assert "already exists" in fail("anomalies", "known.csv", "--out", "text.csv")
+    assert "a .csv or .parquet file" in fail("anomalies", "known.csv", "--out", "out.txt")
+    assert "column 0 of swapped.csv is 'b'" in fail(
+        "anomalies", "known.csv", "--new", "swapped.csv"
+    )
+    assert "expected a number, got 'x'" in fail("anomalies", "text.csv")
 
 
 @pytest.mark.filterwarnings("default")

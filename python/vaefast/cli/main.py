@@ -8,6 +8,7 @@ import click
 
 import vaefast
 
+from .anomalies import anomalies
 from .commands import Command, Group, printable
 from .explore import explore
 from .export import export
@@ -64,6 +65,7 @@ for command in (
     explore,
     encode,
     score,
+    anomalies,
     impute,
     morph,
     direction,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -52,9 +53,17 @@ def encode(model: Path, data: str, split: str | None, out: Path | None, force: b
 @model_argument
 @data_argument
 @split_option("test")
+@click.option(
+    "--known",
+    metavar="DATA",
+    help="Compare the scores with those of these rows, which MODEL was not trained on: adds "
+    "p-values, and which rows are anomalies.",
+)
 @out_option("scores.csv", "A name that ends in .parquet or .npy gets such a file.")
 @force_option
-def score(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
+def score(
+    model: Path, data: str, split: str | None, known: str | None, out: Path | None, force: bool
+) -> None:
     """Write the score of each row of DATA: its ELBO, in nats.
 
     A low score marks an unusual row, so sort by the score to find anomalies. Missing values are
@@ -62,22 +71,33 @@ def score(model: Path, data: str, split: str | None, out: Path | None, force: bo
     its folder.
 
     \b
-    Example:
+    Examples:
         vaefast score runs/mnist fashion-mnist --out scores.csv
+        vaefast score runs/mnist fashion-mnist --known mnist --out scores.csv
     """
+    from .. import AnomalyDetector
     from . import frames, inputs, outputs
 
     vae = load_model(model, conditional=True)
     out = _table_file(out or Path("scores.csv"), force)
     dataset, X, where = inputs.load_rows(vae, data, split)
-    scores = vae.score_samples(X, inputs.labels_of(dataset, X))
+    y = inputs.labels_of(dataset, X)
+    scores = vae.score_samples(X, y)
+    frame: dict[str, Any] = {"row": np.arange(len(scores)), "score": scores}
+    found = ""
+    if known is not None:
+        others, rows, _ = inputs.load_rows(vae, known, None)
+        detector = AnomalyDetector(vae).fit(rows, inputs.labels_of(others, rows))
+        frame["p_value"], frame["anomaly"] = detector.p_values(X, y), scores < detector.offset_
+        found = f" {frame['anomaly'].sum():,} rows are anomalies beside the {len(rows):,} known."
     if out.suffix == ".npy":
-        outputs.write_rows(out, scores)
+        columns = [values for name, values in frame.items() if name != "row"]
+        outputs.write_rows(out, scores if known is None else np.column_stack(columns))
     else:
-        frames.write_frame(out, {"row": np.arange(len(scores)), "score": scores})
+        frames.write_frame(out, frame)
     click.echo(
         f"Wrote {out}: {len(X):,} {where}. The lowest score is {scores.min():.2f} nats, at row "
-        f"{scores.argmin()}; the mean is {scores.mean():.2f} nats."
+        f"{scores.argmin()}; the mean is {scores.mean():.2f} nats.{found}"
     )
 
 
