@@ -106,8 +106,8 @@ def test_frames_of_other_libraries(library):
     assert len(synthetic["x"]) == 20 and set(synthetic["city"]) == {"Rome"}
 
 
-def test_codes_of_a_mixture():
-    synthesizer = small(codes="mixture").fit(customers())
+def test_codes_of_rows():
+    synthesizer = small(codes="rows").fit(customers())
     synthetic = synthesizer.sample(2_000, random_state=0)
     assert (synthetic["spent"] == 0).mean() == pytest.approx(0.58, abs=0.1)
     assert 0.1 < synthetic["age"].isna().mean() < 0.3
@@ -180,8 +180,28 @@ def test_conditions_need_a_likelihood_with_weights():
 
 def test_constraints_hold_in_every_row(synthetic):
     assert (synthetic["start"] <= synthetic["end"]).all()
-    free = small().fit(customers()).sample(2_000, random_state=0)
-    assert not (free["start"] <= free["end"]).all(), "the model alone breaks the constraint"
+    free = {"end": "gaussian"}  # and not the difference from the start
+    loose = small(likelihoods=free).fit(customers()).sample(2_000, random_state=0)
+    assert not (loose["start"] <= loose["end"]).all()
+    strict = small(likelihoods=free, constraints=["start <= end"]).fit(customers())
+    rows = strict.sample(2_000, random_state=0)
+    assert (rows["start"] <= rows["end"]).all()
+
+
+def test_what_holds_in_all_rows_holds_in_synthetic_rows():
+    frame = customers().drop(columns="code")
+    towns = np.where(np.arange(N) % 2, "Bergen", "Oslo")
+    frame["town"] = np.where(frame["city"] == "Oslo", towns, "Rome")
+    frame.loc[::7, "town"] = None
+    synthesizer = small().fit(frame)
+    rows = synthesizer.sample(2_000, random_state=0)
+    assert (rows["start"] <= rows["end"]).all()
+    assert ((rows["town"] == "Rome") == (rows["city"] == "Rome"))[rows["town"].notna()].all()
+    assert rows["town"].isna().mean() == pytest.approx(1 / 7, abs=0.06)
+    given = synthesizer.sample(300, {"city": "Rome"}, random_state=0)
+    assert (given["city"] == "Rome").all() and set(given["town"].dropna()) == {"Rome"}
+    with pytest.raises(ValueError, match=r"'end', which is encoded as the difference from 'start'"):
+        synthesizer.sample(5, {"end": 12.0})
 
 
 def test_combinations_functions_and_numbers():

@@ -238,6 +238,106 @@ def test_columns_that_nearly_say_the_same_are_not_tied(change):
     assert [s.likelihood for s in table.sources].count("tied") == 0
 
 
+# A column that follows from a finer one, and one that never falls below another ------------------
+
+COUNTRIES = {"Bergen": "Norway", "Oslo": "Norway", "Rome": "Italy"}
+
+
+@pytest.fixture
+def followed():
+    frame = {"country": [COUNTRIES[city] for city in CITIES], "city": CITIES.tolist(),
+             "north": np.array([city != "Rome" for city in CITIES])}  # fmt: skip
+    for row in range(0, N, 9):
+        frame["city"][row] = None
+    return frame, stored(Table.learn(frame))
+
+
+def test_a_country_follows_from_the_city(followed):
+    frame, table = followed
+    assert [source.tied_to for source in table.sources] == ["city", None, "city"]
+    assert "2 categories; follows from 'city'" in table.summary().splitlines()[0]
+    X = table.encode(frame)
+    assert table.width == 6, "the country tells something where the city is missing"
+    after = table.decode(X)
+    assert after["city"].tolist() == frame["city"]
+    assert after["country"].tolist() == frame["country"]
+    drawn = table.decode(np.full((500, 6), 0.5), random_state=0)
+    for city, country, north in zip(*(drawn[name] for name in ("city", "country", "north")),
+                                    strict=True):  # fmt: skip
+        assert country == COUNTRIES[city] and north == (city != "Rome")
+
+
+def test_what_a_city_tells_of_a_country(followed):
+    table = followed[1]
+    bare = {"country": [None, "Italy"], "city": ["Oslo", None], "north": [None, None]}
+    X = table.encode(bare)
+    np.testing.assert_array_equal(X[0, :2], [0, 1])
+    np.testing.assert_array_equal(X[1, :2], [1, 0])
+    assert np.isnan(X[1, 2:5]).all()
+    broken = {"country": ["Italy"], "city": ["Oslo"], "north": [True]}
+    with pytest.raises(ValueError, match="'Italy' does not go with 'Oslo' .* goes with 'Norway'"):
+        table.encode(broken)
+    X = table.encode(broken, unseen="missing")
+    assert np.isnan(X[0, :2]).all() and not np.isnan(X[0, 2:]).any()
+
+
+@pytest.mark.parametrize("change", ["one row differs", "few rows", "rare", "overridden"])
+def test_columns_that_may_follow_by_chance_are_left_alone(change):
+    cities, rows, options = CITIES.tolist(), N, {}
+    countries = [COUNTRIES[city] for city in cities]
+    if change == "one row differs":
+        countries[0] = "Italy" if countries[0] == "Norway" else "Norway"
+    elif change == "few rows":
+        rows = 40
+    elif change == "rare":  # one row of 2,000, in a city of few rows
+        cities[7:9], countries = ["Ghent", "Ghent"], ["Norway"] * N
+        countries[7] = countries[8] = "Belgium"
+        cities, countries = cities[7:60], countries[7:60]
+        rows = 53
+    else:
+        options = {"likelihoods": {"country": "categorical"}}
+    table = Table.learn({"city": cities[:rows], "country": countries[:rows]}, **options)
+    assert all(source.tied_to is None for source in table.sources)
+
+
+def test_an_end_never_falls_below_its_start():
+    start = RNG.normal(0, 100, N).round(2)
+    day = np.datetime64("2024-01-01") + RNG.integers(0, 900, N).astype("m8[D]")
+    frame = {
+        "end": np.round(start + RNG.exponential(1, N).round(1), 2),
+        "start": start,
+        "day": day,
+        "next": day + RNG.integers(0, 3, N).astype("m8[D]"),
+    }
+    table = stored(Table.learn(frame))
+    assert [source.above for source in table.sources] == ["start", None, None, "day"]
+    assert "never below 'start': the difference, whether it" in table.summary().splitlines()[0]
+    X = table.encode(frame)
+    after = table.decode(X)
+    np.testing.assert_allclose(after["end"], frame["end"], atol=0.02)
+    np.testing.assert_array_equal(after["next"], frame["next"])
+    apart = X.copy()
+    for name in ("start", "day"):
+        apart[:, table.names.index(name)] = RNG.permutation(X[:, table.names.index(name)])
+    drawn = table.decode(apart, random_state=0)
+    assert (drawn["start"] <= drawn["end"]).all() and (drawn["day"] <= drawn["next"]).all()
+    assert drawn["end"].max() <= frame["end"].max() and drawn["next"].max() <= frame["next"].max()
+    assert np.array_equal(np.round(drawn["end"], 2), drawn["end"])
+
+
+def test_orders_that_independent_columns_would_keep_are_left_alone():
+    frame = {"height": RNG.normal(170, 10, N), "age": RNG.uniform(20, 60, N),
+             "low": RNG.normal(size=N), "above": np.full(N, 9.0) + RNG.random(N)}  # fmt: skip
+    frame["odd"] = frame["low"] + 1
+    frame["odd"][3] = frame["low"][3] - 1
+    table = Table.learn(frame)
+    assert all(source.above is None for source in table.sources)
+    frame["odd"][3] = frame["low"][3] + 1
+    assert Table.learn(frame).sources[-1].above == "low"
+    free = Table.learn(frame, likelihoods={"odd": "gaussian"})
+    assert all(source.above is None for source in free.sources)
+
+
 @pytest.mark.parametrize(
     ("place", "change"),
     [

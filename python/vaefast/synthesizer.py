@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ._bundle import Bundle, read_bundle, write_bundle
 from ._engine.container import Tensors
-from ._engine.sampling import draw_codes, draw_rows
+from ._engine.priors import Mixture, Posteriors, mixture
+from ._engine.row_codes import draw_posteriors, nearest, settle
+from ._engine.sampling import draw_rows
 from ._engine.weighting import codes_given
 from ._estimator import Estimator
 from ._input.seeds import seed_from
@@ -21,7 +23,9 @@ from ._input.validation import check_choice, check_integer
 from .errors import not_fitted
 from .schedules import Cosine
 from .tables import Table
+from .tables.column import Column
 from .tables.constraints import Constraint
+from .tables.decoding import decode
 from .tables.frames import read, write
 from .tables.series import Name, Series
 from .tables.table import decode_columns
@@ -33,8 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthesizer"]
 
-MANY_ROWS = 10_000  # from which on codes are those of the rows
-CANDIDATES = 2_048  # kept codes that lend their gaps to those of a mixture, at most
+CODES = 8_192  # that the mixture is fitted to
 KEPT = 50_000  # rows of the fit whose posteriors are kept, at most
 CHUNK = 10_000  # rows that are drawn at a time
 MOST_DRAWN = 100  # rows that are drawn for each row that constraints let through, at most
@@ -54,7 +57,9 @@ class Synthesizer(Estimator):
 
     A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from a code z,
     drawn as `codes` says, and its values are drawn from p(x|z). It has gaps where a row of the fit
-    with a like code has gaps. Synthetic rows are no copies, but they are not anonymous either.
+    with a like code has gaps. Where the table finds that a column follows from another one, or that
+    it never falls below another one, synthetic rows keep to that. Synthetic rows are no copies, but
+    they are not anonymous either.
 
     Parameters
     ----------
@@ -70,11 +75,11 @@ class Synthesizer(Estimator):
         combinations are those of the fit, such as ``("city", "country")``; or a function that takes
         a frame and returns a boolean for each row. Missing values satisfy a comparison. Other rows
         are drawn again.
-    codes : {"auto", "rows", "mixture"}, default="auto"
-        Distribution of the codes: rows, the posteriors of the rows of the fit; or mixture, a
-        mixture of Gaussians that is fitted to them. Synthetic rows of a mixture are less like the
-        data, and no nearer to the rows of the fit than to other rows. auto is mixture for fewer
-        than 10,000 rows, which synthetic rows would otherwise lie close to, and rows for more.
+    codes : {"mixture", "rows"}, default="mixture"
+        Distribution of the codes. mixture is a mixture of Gaussians that is fitted to the codes of
+        the rows, followed by two steps of the chain z -> x -> z of decoder and encoder, which lead
+        codes to where the model has rows. rows are the posteriors of the rows of the fit: the
+        synthetic rows are more like the data, and lie close to the rows of the fit.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the training.
     n_threads : int or None, default=None
@@ -101,6 +106,7 @@ class Synthesizer(Estimator):
 
     table_: Table
     vae_: VAE
+    _mixture: Mixture | None = None  # fitted when codes are first drawn
 
     def __init__(
         self,
@@ -108,7 +114,7 @@ class Synthesizer(Estimator):
         *,
         likelihoods: Mapping[Name, str] | None = None,
         constraints: Sequence[str | tuple[Name, ...] | Callable[[Any], Any]] = (),
-        codes: str = "auto",
+        codes: str = "mixture",
         random_state: RandomState = None,
         n_threads: int | None = None,
         verbose: bool = True,
@@ -143,7 +149,7 @@ class Synthesizer(Estimator):
         DivergenceError
             The loss became infinite or NaN.
         """
-        check_choice(self.codes, "codes", ("auto", "rows", "mixture"))
+        check_choice(self.codes, "codes", ("mixture", "rows"))
         if isinstance(self.constraints, str):
             raise TypeError(f"constraints={self.constraints!r} must be a list of constraints")
         table = Table.learn(frame, likelihoods=self.likelihoods)
@@ -168,6 +174,7 @@ class Synthesizer(Estimator):
         gaps = np.stack([columns[source.name].missing[kept] for source in table.sources], axis=1)
         self.table_, self.vae_, self._constraints = table, vae, constraints
         self._mu, self._logvar, self._gaps = mu, logvar, gaps.astype(np.uint8)
+        self._mixture = None
         return self
 
     def sample(
@@ -211,12 +218,15 @@ class Synthesizer(Estimator):
         found = drawn = 0
         while found < count:
             size = min(
-                max(count - found, 1) + (count - found) // 4 * bool(self._constraints), CHUNK
+                max(count - found, 1) + (count - found) // 4 * bool(self._constraints or given),
+                CHUNK,
             )
             columns = self._draw(size, wanted, given, rng)
             keep = np.ones(size, dtype=bool)
             for constraint in self._constraints:
                 keep &= constraint.holds(self.table_.library, columns)
+            for name, series in given.items():
+                keep &= columns[name].values == series.values[0]
             parts.append({name: _rows(series, keep) for name, series in columns.items()})
             found, drawn = found + int(keep.sum()), drawn + size
             if found < count and drawn >= max(LEAST_DRAWN, MOST_DRAWN * count):
@@ -231,7 +241,7 @@ class Synthesizer(Estimator):
         }
         for source in self.table_.sources:
             if source.likelihood == "identifier":  # numbered from the start, without gaps
-                columns[source.name] = source.decode(np.empty((count, 0)), None)
+                columns[source.name] = decode(source, np.empty((count, 0)), None)
         return write(self.table_.library, columns)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -325,6 +335,12 @@ class Synthesizer(Estimator):
                     f"conditions name {name!r}, but the frame has no such column, only "
                     f"{', '.join(map(repr, sources))}"
                 )
+            above = sources[name].above
+            if above is not None and above not in conditions:
+                raise ValueError(
+                    f"conditions name {name!r}, which is encoded as the difference from {above!r}: "
+                    f"give both, or fit with likelihoods={{{name!r}: 'gaussian'}}"
+                )
             if sources[name].likelihood == "identifier":
                 raise ValueError(f"conditions name {name!r}, which is numbered anew in each sample")
         columns = (
@@ -349,24 +365,33 @@ class Synthesizer(Estimator):
         rng: np.random.Generator,
     ) -> dict[Name, Series]:
         """Return n rows as columns; `wanted` has the encoded conditions, and NaN elsewhere."""
-        model = self.vae_.model_
+        model, sources = self.vae_.model_, self.table_.sources
         if wanted is None:
             z, rows = self._codes(n, rng)
         else:
             z, rows = codes_given(model, wanted, self._codes, n, rng)
+        gaps = self._gaps[rows].astype(bool)
+        gaps[:, [source.name in given for source in sources]] = False
+        hidden = np.repeat(gaps, [source.width for source in sources], axis=1)
+
+        def fix(X: NDArray[np.float32]) -> NDArray[np.float32]:
+            fixed = X if wanted is None else np.where(np.isnan(wanted), X, wanted)
+            return np.where(hidden, np.float32(np.nan), fixed)
+
+        if self.codes != "rows":
+            z = settle(model, z, fix, rng)
         X = draw_rows(model, model.decode(z), rng).reshape(n, -1)
-        if wanted is not None:
-            X = np.where(np.isnan(wanted), X, wanted)
+        X = X if wanted is None else np.where(np.isnan(wanted), X, wanted)
         columns = decode_columns(self.table_, X, rng)
-        for place, source in enumerate(self.table_.sources):
+        for place, source in enumerate(sources):
             series = columns[source.name]
-            if source.name in given:
+            if source.name in given and not _follows_only(source, given):
                 value = given[source.name].values[0]
                 filled = np.full(n, value, dtype=series.values.dtype)
                 columns[source.name] = replace(series, values=filled)
-            elif (gaps := self._gaps[rows, place].astype(bool)).any():
+            elif gaps[:, place].any():
                 values = series.values.copy()
-                values[gaps] = None if values.dtype == object else np.nan
+                values[gaps[:, place]] = None if values.dtype == object else np.nan
                 columns[source.name] = replace(series, values=values)
         return columns
 
@@ -374,14 +399,13 @@ class Synthesizer(Estimator):
         self, n: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return n codes, and the kept rows whose gaps they have."""
-        few = self.vae_.model_.provenance.data_shape[0] < MANY_ROWS
-        if self.codes == "mixture" or (self.codes == "auto" and few):
-            drawn = draw_codes(self.vae_.model_, n, rng, 1.0, "mixture")
-            return drawn, _nearest(drawn, self._mu)
-        rows = rng.integers(len(self._mu), size=n)
-        noise = rng.standard_normal((n, self._mu.shape[1]), dtype=np.float32)
-        z = self._mu[rows] + np.exp(self._logvar[rows] / 2) * noise
-        return z.astype(np.float32, copy=False), rows
+        if self.codes == "rows":
+            rows = rng.integers(len(self._mu), size=n)
+            return draw_posteriors(self._mu[rows], self._logvar[rows], rng), rows
+        if self._mixture is None:
+            self._mixture = mixture(Posteriors(self._mu, self._logvar), CODES)
+        drawn = self._mixture.draw(n, rng, 1.0).astype(np.float32)
+        return drawn, nearest(drawn, self._mu)
 
 
 def recipe(n: int, width: int) -> dict[str, Any]:
@@ -408,10 +432,6 @@ def _rows(series: Series, keep: NDArray[np.bool_]) -> Series:
     return replace(series, values=series.values[keep])
 
 
-def _nearest(codes: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the nearest of up to `CANDIDATES` known codes to each code, by number."""
-    some = np.unique(np.linspace(0, len(known) - 1, CANDIDATES).astype(np.int64))
-    near = known[some].astype(np.float64)
-    squares = np.square(near).sum(axis=1) - 2 * codes.astype(np.float64) @ near.T
-    nearest: NDArray[np.int64] = some[squares.argmin(axis=1)]
-    return nearest
+def _follows_only(source: Column, given: Mapping[Name, Series]) -> bool:
+    """Return whether a column follows from one that is not given: its value can't be set alone."""
+    return bool(source.partners) and source.tied_to not in given

@@ -164,8 +164,8 @@ def gaussian(posteriors: Posteriors) -> Mixture:
     return Mixture.fit(posteriors.draw(KEPT, np.random.default_rng(_SEED)), 1)
 
 
-def mixture(posteriors: Posteriors) -> Mixture:
-    """Return a mixture of Gaussians of the codes.
+def mixture(posteriors: Posteriors, n: int = KEPT) -> Mixture:
+    """Return a mixture of Gaussians that is fitted to n codes.
 
     The number of components doubles from 1 up to 32 as long as that raises the density of codes of
     held-out rows.
@@ -178,7 +178,7 @@ def mixture(posteriors: Posteriors) -> Mixture:
     def codes_of(rows: NDArray[np.int64], n: int) -> Array:
         return Posteriors(posteriors.mu[rows], posteriors.logvar[rows]).draw(n, rng)
 
-    training, watched = codes_of(rest, KEPT), codes_of(apart, KEPT)
+    training, watched = codes_of(rest, n), codes_of(apart, n)
     best, best_density = 1, -np.inf
     for components in COMPONENTS:
         if components * 4 > len(rest) and components > 1:
@@ -187,4 +187,4 @@ def mixture(posteriors: Posteriors) -> Mixture:
         if density <= best_density:
             break
         best, best_density = components, density
-    return Mixture.fit(posteriors.draw(KEPT, rng), best)
+    return Mixture.fit(posteriors.draw(n, rng), best)

@@ -16,6 +16,16 @@ def lines(columns: Iterable[Column]) -> list[str]:
 
 
 def _encoding(column: Column) -> str:
+    """Return the encoding of a column in words."""
+    text = _own_encoding(column)
+    if column.above is not None:
+        return f"never below {column.above!r}: the difference, {text}"
+    if column.partners:
+        return f"{text}; follows from {column.tied_to!r}"
+    return text
+
+
+def _own_encoding(column: Column) -> str:
     n = len(column.categories)
     if column.likelihood == CONSTANT:
         return "one value in all rows: left out, and put back by decode"

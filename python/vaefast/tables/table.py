@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._input.validation import check_choice, check_integer
-from .column import IDENTIFIER, Column, Unseen
+from .column import IDENTIFIER, TIED, Column
+from .decoding import decode
+from .differences import add, order, subtract
+from .encoding import Unseen, encode
 from .frames import LIBRARIES, read, write
+from .learning import learn
 from .series import Name, Series
 from .summary import lines
 from .ties import follow, merge, tie
@@ -34,8 +38,11 @@ class Table:
       rank among the others (after Xu et al. 2019, section 4.2).
     - Booleans become 0 and 1, text and categories become one-hot blocks, and counts stay unchanged.
       Of more than 1,000 categories, the rare ones share a place.
-    - A column with a single value, a name or a number of the rows, and a column that follows from
-      another one value by value, are left out of X.
+    - A column that never falls below another one becomes the difference of the two. Decoded rows
+      keep that order.
+    - A column that follows from another one, as the country from the city, is decoded by that one.
+      If each also follows from the other, it is left out of X, like a column with a single value
+      and names or numbers of the rows.
 
     Missing values (None, NaN, NaT, NA, null) become NaN, and a missing category becomes NaN in the
     whole block.
@@ -72,10 +79,16 @@ class Table:
         check_choice(self.library, "library", LIBRARIES)
         if len({source.name for source in self.sources}) < len(self.sources):
             raise ValueError("two columns have the same name")
-        free = {source.name for source in self.sources if source.tied_to is None}
+        by_name = {source.name: source for source in self.sources}
         for source in self.sources:
-            if source.tied_to is not None and source.tied_to not in free:
-                raise ValueError(f"column {source.name!r} is tied to a column that is not there")
+            if source.tied_to is not None:
+                of = by_name.get(source.tied_to)
+                values = source.categories if source.likelihood == TIED else source.partners
+                if of is None or of.tied_to is not None or len(of.categories) != len(values):
+                    raise ValueError(
+                        f"column {source.name!r} is tied to a column that does not fit it"
+                    )
+        _in_order(self.sources)
         if self.width == 0:
             raise ValueError("every column has one value only: there is nothing to model")
 
@@ -102,7 +115,7 @@ class Table:
             [0, 1], which stay unchanged; or categorical. Dates and durations: gaussian, laplace,
             student_t or modes. Booleans: bernoulli or categorical. Text and categories:
             categorical. Text and whole numbers: identifier, which leaves the column out. A column
-            that is named here is not tied to another one.
+            that is named here is neither tied to another one nor a difference.
         counts : iterable of column names, default=()
             Columns that get the likelihood poisson. An entry of `likelihoods` takes precedence.
 
@@ -129,8 +142,9 @@ class Table:
                 raise ValueError(
                     f"the frame has no column {name!r}, which likelihoods or counts names"
                 )
-        learned = {n: Column.learn(n, series, chosen.get(n)) for n, series in columns.items()}
-        return cls(library, tuple(tie(columns, learned, chosen).values()))
+        learned = {name: learn(name, series, chosen.get(name)) for name, series in columns.items()}
+        learned = order(columns, tie(columns, learned, chosen), chosen)
+        return cls(library, tuple(learned.values()))
 
     @property
     def columns(self) -> list[tuple[str, int]]:
@@ -199,8 +213,14 @@ class Table:
         known = {source.name: source for source in self.sources if source.name in columns}
         for tied in known.values():
             if (of := tied.tied_to) is not None:
-                columns[of] = merge(columns[of], known[of], columns[tied.name], tied, unseen)
-        return np.hstack([known[n].encode(columns[n], unseen) for n in expected if n in known])
+                columns[of], columns[tied.name] = merge(
+                    columns[of], known[of], columns[tied.name], tied, unseen
+                )
+        for source in reversed(_in_order(self.sources)):  # each before the one that it is above
+            if source.above is not None:
+                series, below = columns[source.name], columns[source.above]
+                columns[source.name] = subtract(series, below, source)
+        return np.hstack([encode(known[n], columns[n], unseen) for n in expected if n in known])
 
     def decode(self, X: ArrayLike, *, random_state: int | np.random.Generator | None = None) -> Any:
         """Return the frame that rows of X represent, such as reconstructions or samples of a model.
@@ -287,10 +307,32 @@ def decode_columns(
     columns: dict[Name, Series] = {}
     first = 0
     for source in table.sources:
-        columns[source.name] = source.decode(array[:, first : first + source.width], rng)
+        columns[source.name] = decode(source, array[:, first : first + source.width], rng)
         first += source.width
     by_name = {source.name: source for source in table.sources}
-    for source in table.sources:
+    for source in _in_order(table.sources):
+        series = columns[source.name]
         if (of := source.tied_to) is not None:
-            columns[source.name] = follow(columns[of], by_name[of], source)
+            columns[source.name] = follow(columns[of], by_name[of], series, source)
+        elif source.above is not None:
+            columns[source.name] = add(series, columns[source.above], source)
     return columns
+
+
+def _in_order(sources: Iterable[Column]) -> list[Column]:
+    """Return columns such that each comes after the one that it is above.
+
+    Raises
+    ------
+    ValueError
+        Columns are above each other in a circle, or above a column that is not there.
+    """
+    waiting, found = list(sources), list[Column]()
+    while waiting:
+        names = {source.name for source in found}
+        ready = [source for source in waiting if source.above is None or source.above in names]
+        if not ready:
+            raise ValueError(f"column {waiting[0].name!r} is above a column that does not fit it")
+        found += ready
+        waiting = [source for source in waiting if source not in ready]
+    return found

@@ -1,7 +1,8 @@
-"""Columns that say the same: each value of one goes with one value of the other.
+"""Columns that follow from another one: each value of that one goes with one value of this one.
 
-The education of a person as a text and as a number is an example. The second column is tied to the
-first: a model sees the first one alone, and the values of the second follow from it.
+The education of a person as a text and as a number says the same twice, and a city determines the
+country. In the first case, a model sees the first column alone. In the second case, and where the
+gaps of the two columns differ, it sees both, but decoded values follow from the first one.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .column import ORDINAL, TIED, Column, Unseen
+from .column import ORDINAL, TIED, Column
+from .encoding import Unseen
 from .series import Array, Name, Series
 
 ROWS_EACH = 10  # rows per category below which equal columns may be chance
+AGAIN = 50  # rows whose category has come before, below which a column that follows may be chance
+PARTNERS = 0.8  # share of the categories that occur beside a value of the column, at least
+CHANCE = 1e-9  # probability with which a column may seem to follow from one that it has no tie to
 
 
 def tie(
     columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
 ) -> dict[Name, Column]:
-    """Return learned columns, with those tied that follow from an earlier one.
+    """Return learned columns, with those tied that follow from another one.
 
     Parameters
     ----------
@@ -31,70 +37,133 @@ def tie(
     free : collection of names
         Columns that are not tied, whatever they hold.
     """
+    codes = {
+        name: _codes(column, columns[name])
+        for name, column in learned.items()
+        if column.likelihood in ("categorical", ORDINAL) and not column.others
+        or column.likelihood == "bernoulli" and column.dtype.kind == "boolean"
+    }  # fmt: skip
     found = dict(learned)
-    codes: dict[Name, Array] = {}
-    for name, column in learned.items():
-        if column.likelihood not in ("categorical", ORDINAL) or column.others:
+    finest_first = sorted(codes, key=lambda name: -len(learned[name].categories))
+    for place, name in enumerate(finest_first):
+        if name in free:
             continue
-        own = column.codes(columns[name])
-        n = len(column.categories)
-        if (own >= 0).sum() < ROWS_EACH * n:
-            continue
-        if name not in free:
-            for other, of_other in codes.items():
-                if len(found[other].categories) != n:
-                    continue
-                pairs = np.unique(np.stack([of_other, own]), axis=1)
-                pairs = pairs[:, (pairs >= 0).any(axis=0)]
-                one_to_one = pairs.shape[1] == n and (pairs >= 0).all()
-                if one_to_one and all(len(np.unique(side)) == n for side in pairs):
-                    values = tuple(column.categories[i] for i in pairs[1])
-                    found[name] = replace(column, likelihood=TIED, categories=values, tied_to=other)
+        for other in finest_first[:place]:
+            if found[other].tied_to is None and learned[other].categories:
+                tied = _tied(learned[name], codes[name], learned[other], codes[other])
+                if tied is not None:
+                    found[name] = tied
                     break
-        if found[name].tied_to is None:
-            codes[name] = own
     return found
 
 
-def merge(series: Series, column: Column, of_tied: Series, tied: Column, unseen: Unseen) -> Series:
-    """Return a column with what a tied one knows: values where it has none, gaps in broken pairs.
+def _codes(column: Column, series: Series) -> NDArray[np.intp]:
+    """Return the category of each value by number, (n,); -1 if it is missing."""
+    if column.categories:
+        return column.codes(series)
+    return np.where(series.missing, -1, series.values == 1).astype(np.intp)
+
+
+def _tied(
+    column: Column, own: NDArray[np.intp], of: Column, other: NDArray[np.intp]
+) -> Column | None:
+    """Return a column as tied to another one, or None if it does not follow from that one."""
+    both = (own >= 0) & (other >= 0)
+    a, b = other[both], own[both]
+    partner = np.full(len(of.categories), -1)
+    partner[a] = b
+    if (partner[a] != b).any() or (partner >= 0).mean() < PARTNERS:
+        return None
+    values: Array = np.array([*(column.categories or (False, True)), None], object)
+    partners = tuple(values[partner].tolist())  # None where the columns never meet
+    one_to_one = None not in partners and len(set(partners)) == len(partners) == len(values) - 1
+    if one_to_one and len(a) < ROWS_EACH * len(partners):
+        return None
+    if one_to_one and (both | ((own < 0) & (other < 0))).all():
+        return replace(column, likelihood=TIED, categories=partners, tied_to=of.name)
+    sizes = np.bincount(a)
+    shares = np.bincount(b) / len(b)
+    log_chance = np.log(np.power(shares[:, None], sizes).sum(axis=0)).sum()
+    if len(a) - (sizes > 0).sum() < AGAIN or log_chance > np.log(CHANCE):
+        return None
+    return replace(column, tied_to=of.name, partners=partners)
+
+
+def merge(
+    series: Series, column: Column, of_tied: Series, tied: Column, unseen: Unseen
+) -> tuple[Series, Series]:
+    """Return a column and one that is tied to it, each with the values that the other one knows.
+
+    A pair that was not learned becomes missing: in the column if the model sees that alone, or else
+    in the tied column.
 
     Raises
     ------
     ValueError
         A pair of values is not one that was learned, and `unseen` is "error".
     """
-    if series.missing.all():  # such a column has no kind of its own
-        blank = None if column.dtype.kind == "category" else np.nan
-        kind = object if blank is None else np.float64
-        series = Series(np.full(len(series.values), blank, dtype=kind), column.dtype)
+    series, of_tied = _with_kind(series, column), _with_kind(of_tied, tied)
     column.check_kind(series)
-    if not of_tied.missing.all():
-        tied.check_kind(of_tied)
-    own, other = column.codes(series), tied.codes(of_tied)
-    there = ~of_tied.missing
-    fill = series.missing & (other >= 0)
-    wrong = there & (other != own) & ~fill
+    tied.check_kind(of_tied)
+    own = column.codes(series)
+    partners = _partners(tied)
+    follows = partners[own]
+    there = (own >= 0) & _known(follows)
+    wrong = ~of_tied.missing & there & (of_tied.values != follows)
     if unseen == "error" and wrong.any():
         row = int(wrong.argmax())
         value, partner = tied.shown(of_tied.values[row]), column.shown(series.values[row])
-        learned = ""
-        if own[row] >= 0:
-            learned = f", which goes with {tied.shown(tied.categories[own[row]])}"
         raise ValueError(
             f"column {tied.name!r}, row {row}: {value} does not go with {partner} in column "
-            f"{column.name!r}{learned} (unseen='missing' encodes such pairs as missing)"
+            f"{column.name!r}, which goes with {tied.shown(follows[row])} (unseen='missing' "
+            "encodes such pairs as missing)"
         )
+    if tied.likelihood != TIED:
+        values = np.where(of_tied.missing & there, follows, of_tied.values)
+        return series, replace(of_tied, values=_with_gaps(values, wrong))
+    other = tied.codes(of_tied)
+    fill = series.missing & (other >= 0)
+    lost = fill | ~series.missing | of_tied.missing
     values = series.values.copy()
     values[fill] = np.array(column.categories, dtype=values.dtype)[other[fill]]
-    values[wrong] = None if values.dtype == object else np.nan
-    return replace(series, values=values)
+    if unseen == "error" and not lost.all():
+        row = int((~lost).argmax())
+        raise ValueError(
+            f"column {tied.name!r}, row {row}: {tied.shown(of_tied.values[row])} is a new value "
+            "(unseen='missing' encodes new values as missing)"
+        )
+    return replace(series, values=_with_gaps(values, wrong)), of_tied
 
 
-def follow(series: Series, column: Column, tied: Column) -> Series:
+def follow(series: Series, column: Column, of_tied: Series, tied: Column) -> Series:
     """Return the values of a tied column that go with those of the column that it follows."""
     codes = column.codes(series)
+    values = _partners(tied)[codes]
+    blank = (codes < 0) | ~_known(values)
+    if tied.likelihood == TIED:
+        return replace(of_tied, values=_with_gaps(values, blank))
+    return replace(of_tied, values=np.where(blank, of_tied.values, values))
+
+
+def _partners(tied: Column) -> Array:
     kind = object if tied.dtype.kind == "category" else np.float64
-    values: Array = np.array(tied.categories, dtype=kind)[codes]
-    values[codes < 0] = None if kind is object else np.nan
-    return Series(values, tied.dtype, tied.categories)
+    return np.array(tied.categories if tied.likelihood == TIED else tied.partners, dtype=kind)
+
+
+def _known(values: Array) -> NDArray[np.bool_]:
+    return ~(np.equal(values, None) if values.dtype == object else np.isnan(values)).astype(bool)
+
+
+def _with_gaps(values: Array, gaps: NDArray[np.bool_]) -> Array:
+    values = values.copy()
+    values[gaps] = None if values.dtype == object else np.nan
+    return values
+
+
+def _with_kind(series: Series, column: Column) -> Series:
+    """Return a series as one of the kind of a column, if it holds missing values only."""
+    if not series.missing.all():
+        return series
+    blank = None if column.dtype.kind == "category" else np.nan
+    kind = object if blank is None else np.float64
+    return Series(np.full(len(series.values), blank, dtype=kind), column.dtype)

@@ -1,0 +1,137 @@
+"""Columns that never fall below another one, such as the end of a ride and its start.
+
+Such a column is encoded as the difference of the two, which is at least 0 in every decoded row. The
+difference is often the simpler column too: rides take minutes, wherever in three years they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from .column import CONSTANT, IDENTIFIER, Column
+from .facts import DECIMALS
+from .learning import learn
+from .series import Array, Name, Series
+
+KINDS = ("number", "integer", "date", "instant", "duration")
+LEAST_ROWS = 100  # rows that have both values, below which an order may be chance
+BROKEN, BROKEN_SHARE = 10, 0.01  # rows that would break it if the columns had no tie, at least
+KNOWN = 0.9  # share of the rows with the column that have the lower one too, at least
+MORE_VALUES = 2  # times as many different values as the column that a difference may have
+
+
+def order(
+    columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
+) -> dict[Name, Column]:
+    """Return learned columns, with those as differences that never fall below another one.
+
+    Of several lower columns, the one counts whose difference varies least. It varies less than the
+    column itself, or else the column stays as it is.
+
+    Parameters
+    ----------
+    columns : mapping of name to Series
+        Values of the columns.
+    learned : mapping of name to Column
+        Encoding of each column.
+    free : collection of names
+        Columns that stay as they are.
+    """
+    numbers = [
+        name
+        for name, column in learned.items()
+        if column.dtype.kind in KINDS
+        and column.tied_to is None
+        and column.likelihood not in (CONSTANT, IDENTIFIER)
+    ]
+    found = dict(learned)
+    for name in numbers:
+        series, best = columns[name], float(np.nanstd(columns[name].values))
+        lower = None
+        for other in numbers:
+            if other == name or name in free or found[other].above == name:
+                continue  # equal columns are above each other: the first one is the difference
+            below = columns[other]
+            if below.dtype.kind != series.dtype.kind:
+                continue
+            if _never_falls_below(series.values, below.values, _unit(learned[name])):
+                spread = float(np.nanstd(series.values - below.values))
+                if spread < best:
+                    best, lower = spread, other
+        if lower is not None:
+            found[name] = _as_difference(learned[name], series, lower, columns[lower])
+    return found
+
+
+def _never_falls_below(values: Array, lower: Array, unit: float) -> bool:
+    """Return whether values are never below others, although they would be by chance."""
+    both = ~(np.isnan(values) | np.isnan(lower))
+    n, known = int(both.sum()), int((~np.isnan(values)).sum())
+    if n < max(LEAST_ROWS, KNOWN * known) or (values < lower).any():
+        return False
+    a, b = values[both], lower[both]
+    broken = np.searchsorted(np.sort(a), b, side="left").mean()  # of n rows in any order
+    if broken < max(BROKEN, BROKEN_SHARE * n):
+        return False
+    difference = np.rint((a - b) / unit) if unit else a - b
+    return len(np.unique(difference)) <= MORE_VALUES * len(np.unique(a))
+
+
+def _as_difference(column: Column, series: Series, lower: Name, below: Series) -> Column:
+    difference = subtract(series, below, column)
+    encoded = learn(column.name, difference, None)
+    if encoded.likelihood == IDENTIFIER:
+        encoded = learn(column.name, difference, "gaussian")
+    known = difference.values[~difference.missing]
+    return replace(
+        encoded,
+        low=float(known.min()),
+        high=float(known.max()),
+        step=column.step,
+        decimals=column.decimals,
+        above=lower,
+        ends=(float(np.nanmin(series.values)), float(np.nanmax(series.values))),
+    )
+
+
+def subtract(series: Series, below: Series, column: Column) -> Series:
+    """Return what a column exceeds the lower one by.
+
+    Raises
+    ------
+    ValueError
+        The values are not of the kind that was learned.
+    """
+    if series.missing.all():
+        return series
+    column.check_kind(series)
+    values = series.values - (np.nan if below.missing.all() else below.values)
+    if column.decimals is not None:
+        values = np.round(values, DECIMALS)  # without the noise of floating-point numbers
+    return replace(series, values=values)
+
+
+def add(difference: Series, below: Series, column: Column) -> Series:
+    """Return the column with these differences from the lower one, in its own precision.
+
+    It stays within the learned values, and at or above the lower one.
+    """
+    assert column.ends is not None
+    values = np.clip(below.values + difference.values, *column.ends)
+    unit = _unit(column)
+    if unit:
+        low = np.ceil(below.values / unit * (1 - 1e-12) - 1e-9)
+        values = np.maximum(np.rint(values / unit), low) * unit
+    if column.decimals is not None:
+        values = np.round(values, column.decimals)
+    return replace(difference, values=np.maximum(values, below.values) if not unit else values)
+
+
+def _unit(column: Column) -> float:
+    """Return the number of which decoded values are multiples, or 0 if there is none."""
+    if column.dtype.kind == "integer":
+        return 1.0
+    return column.step or (10.0**-column.decimals if column.decimals is not None else 0.0)
