@@ -114,7 +114,7 @@ def test_codes_of_rows():
 
 
 def test_the_recipe_depends_on_rows_and_width_alone():
-    from vaefast.synthesizer import recipe
+    from vaefast._engine.recipe import recipe
 
     def steps(n: int, width: int) -> int:
         made = recipe(n, width)

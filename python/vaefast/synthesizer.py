@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ._bundle import Bundle, read_bundle, write_bundle
 from ._engine.container import Tensors
 from ._engine.priors import Mixture, Posteriors, mixture
+from ._engine.recipe import recipe
 from ._engine.row_codes import draw_posteriors, nearest, settle
 from ._engine.sampling import draw_rows
 from ._engine.weighting import codes_given
@@ -21,9 +22,8 @@ from ._estimator import Estimator
 from ._input.seeds import seed_from
 from ._input.validation import check_choice, check_integer
 from .errors import not_fitted
-from .schedules import Cosine
 from .tables import Table
-from .tables.column import Column
+from .tables.conditions import Conditions
 from .tables.constraints import Constraint
 from .tables.decoding import decode
 from .tables.frames import read, write
@@ -42,14 +42,6 @@ KEPT = 50_000  # rows of the fit whose posteriors are kept, at most
 CHUNK = 10_000  # rows that are drawn at a time
 MOST_DRAWN = 100  # rows that are drawn for each row that constraints let through, at most
 LEAST_DRAWN = 20_000  # rows after which constraints may be found too narrow
-
-# The built-in recipe: see docs/guide/tables.md for the measurements.
-BETA = 0.5
-STEPS = 4_000, 16_000  # at least, at most
-PASSES = 85  # over the rows, between these limits
-OPERATIONS = 4e12  # floating-point operations of a training, at most; forward and backward
-LATENT, HIDDEN = 16, 256
-WIDE = 512  # encoded columns from which on there are twice as many latent dimensions
 
 
 class Synthesizer(Estimator):
@@ -212,8 +204,7 @@ class Synthesizer(Estimator):
         self._check_fitted()
         count = check_integer(n, "n", low=1)
         rng = np.random.default_rng(seed_from(random_state))
-        given = self._read_conditions(dict(conditions or {}))
-        wanted = None if not given else self.table_.encode(self._as_row(given))[0]
+        given = Conditions.of(self.table_, conditions or {})
         parts: list[dict[Name, Series]] = []
         found = drawn = 0
         while found < count:
@@ -221,12 +212,10 @@ class Synthesizer(Estimator):
                 max(count - found, 1) + (count - found) // 4 * bool(self._constraints or given),
                 CHUNK,
             )
-            columns = self._draw(size, wanted, given, rng)
-            keep = np.ones(size, dtype=bool)
+            columns = self._draw(size, given, rng)
+            keep = given.hold(columns)
             for constraint in self._constraints:
                 keep &= constraint.holds(self.table_.library, columns)
-            for name, series in given.items():
-                keep &= columns[name].values == series.values[0]
             parts.append({name: _rows(series, keep) for name, series in columns.items()})
             found, drawn = found + int(keep.sum()), drawn + size
             if found < count and drawn >= max(LEAST_DRAWN, MOST_DRAWN * count):
@@ -326,75 +315,6 @@ class Synthesizer(Estimator):
             raise ValueError("vae has conditional=True: conditions of a synthesizer are columns")
         return VAE(**deepcopy(self.vae.get_params()))
 
-    def _read_conditions(self, conditions: dict[Name, Any]) -> dict[Name, Series]:
-        """Return conditions as columns of one value each."""
-        sources = {source.name: source for source in self.table_.sources}
-        for name in conditions:
-            if name not in sources:
-                raise ValueError(
-                    f"conditions name {name!r}, but the frame has no such column, only "
-                    f"{', '.join(map(repr, sources))}"
-                )
-            above = sources[name].above
-            if above is not None and above not in conditions:
-                raise ValueError(
-                    f"conditions name {name!r}, which is encoded as the difference from {above!r}: "
-                    f"give both, or fit with likelihoods={{{name!r}: 'gaussian'}}"
-                )
-            if sources[name].likelihood == "identifier":
-                raise ValueError(f"conditions name {name!r}, which is numbered anew in each sample")
-        columns = (
-            read({name: [value] for name, value in conditions.items()})[1] if conditions else {}
-        )
-        for name, series in columns.items():
-            if series.missing.any():
-                raise ValueError(f"conditions: {name!r} is a missing value, expected a value")
-        return columns
-
-    def _as_row(self, given: Mapping[Name, Series]) -> dict[Name, Any]:
-        """Return a row with the given values and gaps elsewhere, as a frame."""
-        empty = [None]
-        row = {source.name: empty for source in self.table_.sources}
-        return {**row, **write("dict", given)}
-
-    def _draw(
-        self,
-        n: int,
-        wanted: NDArray[np.float32] | None,
-        given: Mapping[Name, Series],
-        rng: np.random.Generator,
-    ) -> dict[Name, Series]:
-        """Return n rows as columns; `wanted` has the encoded conditions, and NaN elsewhere."""
-        model, sources = self.vae_.model_, self.table_.sources
-        if wanted is None:
-            z, rows = self._codes(n, rng)
-        else:
-            z, rows = codes_given(model, wanted, self._codes, n, rng)
-        gaps = self._gaps[rows].astype(bool)
-        gaps[:, [source.name in given for source in sources]] = False
-        hidden = np.repeat(gaps, [source.width for source in sources], axis=1)
-
-        def fix(X: NDArray[np.float32]) -> NDArray[np.float32]:
-            fixed = X if wanted is None else np.where(np.isnan(wanted), X, wanted)
-            return np.where(hidden, np.float32(np.nan), fixed)
-
-        if self.codes != "rows":
-            z = settle(model, z, fix, rng)
-        X = draw_rows(model, model.decode(z), rng).reshape(n, -1)
-        X = X if wanted is None else np.where(np.isnan(wanted), X, wanted)
-        columns = decode_columns(self.table_, X, rng)
-        for place, source in enumerate(sources):
-            series = columns[source.name]
-            if source.name in given and not _follows_only(source, given):
-                value = given[source.name].values[0]
-                filled = np.full(n, value, dtype=series.values.dtype)
-                columns[source.name] = replace(series, values=filled)
-            elif gaps[:, place].any():
-                values = series.values.copy()
-                values[gaps[:, place]] = None if values.dtype == object else np.nan
-                columns[source.name] = replace(series, values=values)
-        return columns
-
     def _codes(
         self, n: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -407,31 +327,30 @@ class Synthesizer(Estimator):
         drawn = self._mixture.draw(n, rng, 1.0).astype(np.float32)
         return drawn, nearest(drawn, self._mu)
 
+    def _draw(self, n: int, conditions: Conditions, rng: np.random.Generator) -> dict[Name, Series]:
+        """Return n rows as columns."""
+        model, sources = self.vae_.model_, self.table_.sources
+        if conditions.features is None:
+            z, rows = self._codes(n, rng)
+        else:
+            z, rows = codes_given(model, conditions.features, self._codes, n, rng)
+        gaps = self._gaps[rows].astype(bool)
+        gaps[:, [source.name in conditions.columns for source in sources]] = False
+        hidden = np.repeat(gaps, [source.width for source in sources], axis=1)
 
-def recipe(n: int, width: int) -> dict[str, Any]:
-    """Return the parameters of a VAE for n rows of `width` encoded columns.
+        def known(X: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.where(hidden, np.float32(np.nan), conditions.in_features(X))
 
-    They depend on these numbers alone, never on the clock.
-    """
-    batch = min(n, 2 ** int(np.clip(round(np.log2(n) / 2), 5, 9)))
-    latent = min(width, LATENT if width < WIDE else 2 * LATENT)
-    weights = HIDDEN * (2 * width + 3 * latent)
-    steps = float(np.clip(PASSES * n / batch, *STEPS))
-    steps = min(steps, max(1_000, OPERATIONS / (6 * weights * batch)))
-    return {
-        "latent_dim": latent,
-        "hidden_layer_sizes": (HIDDEN,),
-        "batch_size": batch,
-        "epochs": max(1, round(steps / -(-n // batch))),
-        "learning_rate": Cosine(2e-3),
-        "beta": BETA,
-    }
+        if self.codes != "rows":
+            z = settle(model, z, known, rng)
+        X = conditions.in_features(draw_rows(model, model.decode(z), rng).reshape(n, -1))
+        columns = decode_columns(self.table_, X, rng)
+        conditions.in_columns(self.table_, columns)
+        for place, source in enumerate(sources):
+            if gaps[:, place].any():
+                columns[source.name] = columns[source.name].with_gaps(gaps[:, place])
+        return columns
 
 
 def _rows(series: Series, keep: NDArray[np.bool_]) -> Series:
     return replace(series, values=series.values[keep])
-
-
-def _follows_only(source: Column, given: Mapping[Name, Series]) -> bool:
-    """Return whether a column follows from one that is not given: its value can't be set alone."""
-    return bool(source.partners) and source.tied_to not in given

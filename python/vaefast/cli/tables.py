@@ -141,7 +141,7 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
         raise ValueError(f"{data}: {error}") from error
     first = 0
     for source in table.sources:
-        if source.categories and source.width:
+        if source.categories and source.width and source.above is None:
             column = columns[source.name]
             _tell_of_new(vae, data, source.name, column, np.isnan(X[:, first]) & ~column.missing)
         first += source.width

@@ -91,6 +91,12 @@ class Series:
             return np.fromiter((value is None for value in self.values), bool, len(self.values))
         return np.isnan(self.values)
 
+    def with_gaps(self, gaps: NDArray[np.bool_]) -> Series:
+        """Return the series with missing values where `gaps`, bool of shape (n,), is True."""
+        values = self.values.copy()
+        values[gaps] = None if values.dtype == object else np.nan
+        return Series(values, self.dtype, self.categories)
+
 
 def unsupported(name: Name, what: object, hint: str = "") -> TypeError:
     """Return the error for a column that holds something other than the `KINDS`."""

@@ -120,7 +120,7 @@ def merge(
         )
     if tied.likelihood != TIED:
         values = np.where(of_tied.missing & there, follows, of_tied.values)
-        return series, replace(of_tied, values=_with_gaps(values, wrong))
+        return series, replace(of_tied, values=values).with_gaps(wrong)
     other = tied.codes(of_tied)
     fill = series.missing & (other >= 0)
     lost = fill | ~series.missing | of_tied.missing
@@ -132,7 +132,7 @@ def merge(
             f"column {tied.name!r}, row {row}: {tied.shown(of_tied.values[row])} is a new value "
             "(unseen='missing' encodes new values as missing)"
         )
-    return replace(series, values=_with_gaps(values, wrong)), of_tied
+    return replace(series, values=values).with_gaps(wrong), of_tied
 
 
 def follow(series: Series, column: Column, of_tied: Series, tied: Column) -> Series:
@@ -141,7 +141,7 @@ def follow(series: Series, column: Column, of_tied: Series, tied: Column) -> Ser
     values = _partners(tied)[codes]
     blank = (codes < 0) | ~_known(values)
     if tied.likelihood == TIED:
-        return replace(of_tied, values=_with_gaps(values, blank))
+        return replace(of_tied, values=values).with_gaps(blank)
     return replace(of_tied, values=np.where(blank, of_tied.values, values))
 
 
@@ -151,13 +151,9 @@ def _partners(tied: Column) -> Array:
 
 
 def _known(values: Array) -> NDArray[np.bool_]:
-    return ~(np.equal(values, None) if values.dtype == object else np.isnan(values)).astype(bool)
-
-
-def _with_gaps(values: Array, gaps: NDArray[np.bool_]) -> Array:
-    values = values.copy()
-    values[gaps] = None if values.dtype == object else np.nan
-    return values
+    if values.dtype == object:
+        return np.fromiter((value is not None for value in values), bool, len(values))
+    return ~np.isnan(values)
 
 
 def _with_kind(series: Series, column: Column) -> Series:
