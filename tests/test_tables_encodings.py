@@ -31,15 +31,16 @@ def encoding(values, **options):
     ("values", "expected"),
     [
         (RNG.normal(size=N), "gaussian"),
-        (RNG.random(N), "gaussian"),
+        (RNG.random(N), "modes"),  # two ends
         (np.exp(RNG.normal(size=N)), "modes"),  # a long tail
         (RNG.choice([-5.0, 5.0], N) + RNG.normal(size=N) / 2, "modes"),  # two humps
         (GAINS, "modes"),
         (RNG.poisson(2, N), "ordinal"),
         (RNG.integers(0, 2, N), "ordinal"),
         (RNG.integers(1, 11, N) / 2, "ordinal"),  # ratings
-        (RNG.integers(0, 100, N), "gaussian"),  # 20 rows each
-        (RNG.permutation(N), "gaussian"),
+        (RNG.integers(0, 100, N), "modes"),  # 20 rows each
+        (RNG.permutation(N), "modes"),
+        (RNG.normal(0, 30, N).round(), "gaussian"),
         (np.arange(N) + 7, "identifier"),
         (np.arange(N)[::-1], "identifier"),
         ([f"Person {i}" for i in range(N)], "identifier"),
@@ -336,6 +337,33 @@ def test_orders_that_independent_columns_would_keep_are_left_alone():
     assert Table.learn(frame).sources[-1].above == "low"
     free = Table.learn(frame, likelihoods={"odd": "gaussian"})
     assert all(source.above is None for source in free.sources)
+
+
+def test_whole_numbers_that_determine_a_category_are_labels():
+    postcode = RNG.integers(0, 300, N) * 37 % 10_000 + 10_000
+    age = RNG.integers(18, 90, N)
+    group = np.where(age < 30, "young", np.where(age < 60, "middle", "old"))
+    frame = {"postcode": postcode, "city": CITIES[postcode % 7], "age": age, "group": group}
+    table = stored(Table.learn(frame))
+    assert [s.likelihood for s in table.sources[::2]] == ["categorical", "ordinal"]
+    assert [s.tied_to for s in table.sources] == [None, "postcode", None, "age"]
+    plain = Table.learn(frame, likelihoods={"postcode": "gaussian", "age": "gaussian"})
+    assert [s.likelihood for s in plain.sources[::2]] == ["gaussian", "gaussian"]
+    alone = Table.learn({"postcode": postcode, "size": RNG.normal(size=N)})
+    assert alone.sources[0].likelihood == "modes"
+
+
+def test_values_that_never_occur_together():
+    sex = RNG.choice(["f", "m"], N)
+    role = np.where(RNG.random(N) < 0.5, np.where(sex == "m", "husband", "wife"), "none")
+    frame = {"sex": sex, "role": role, "city": CITIES}
+    table = stored(Table.learn(frame))
+    assert len(table.excluded) == 1 and table.excluded[0].names == ("sex", "role")
+    assert table.excluded[0].pairs == {("f", "husband"), ("m", "wife")}
+    assert table.summary().splitlines()[-1].startswith("Never together: sex=f and role=husband;")
+    assert not Table.learn(frame, likelihoods={"sex": "categorical"}).excluded
+    few = Table.learn({name: values[:30] for name, values in frame.items()})
+    assert not few.excluded, "30 rows tell little"
 
 
 @pytest.mark.parametrize(

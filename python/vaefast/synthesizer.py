@@ -49,9 +49,9 @@ class Synthesizer(Estimator):
 
     A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from a code z,
     drawn as `codes` says, and its values are drawn from p(x|z). It has gaps where a row of the fit
-    with a like code has gaps. Where the table finds that a column follows from another one, or that
-    it never falls below another one, synthetic rows keep to that. Synthetic rows are no copies, but
-    they are not anonymous either.
+    with a like code has gaps. Where the table finds that a column follows from another one, that it
+    never falls below another one, or that two values never occur together, synthetic rows keep to
+    that. Synthetic rows are no copies, but they are not anonymous either.
 
     Parameters
     ----------
@@ -205,6 +205,7 @@ class Synthesizer(Estimator):
         count = check_integer(n, "n", low=1)
         rng = np.random.default_rng(seed_from(random_state))
         given = Conditions.of(self.table_, conditions or {})
+        excluded = [e for e in self.table_.excluded if not set(e.names) <= given.columns.keys()]
         parts: list[dict[Name, Series]] = []
         found = drawn = 0
         while found < count:
@@ -214,6 +215,8 @@ class Synthesizer(Estimator):
             )
             columns = self._draw(size, given, rng)
             keep = given.hold(columns)
+            for each in excluded:
+                keep &= each.holds(columns)
             for constraint in self._constraints:
                 keep &= constraint.holds(self.table_.library, columns)
             parts.append({name: _rows(series, keep) for name, series in columns.items()})

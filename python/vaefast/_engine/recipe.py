@@ -10,10 +10,11 @@ from ..schedules import Cosine
 
 # docs/internals/defaults.md has the measurements.
 BETA = 0.5
-STEPS = 4_000, 16_000  # at least, at most
-PASSES = 85  # over the rows, between these limits
+STEPS = 3_000, 16_000  # at least, at most
+PASSES = 40  # over the rows, between these limits
 OPERATIONS = 4e12  # floating-point operations of a training, at most; forward and backward
-LATENT, HIDDEN = 16, 256
+LATENT, HIDDEN = 16, 128
+DROPOUT = 0.1
 WIDE = 512  # encoded columns from which on there are twice as many latent dimensions
 
 
@@ -34,4 +35,5 @@ def recipe(n: int, width: int) -> dict[str, Any]:
         "epochs": max(1, round(steps / -(-n // batch))),
         "learning_rate": Cosine(2e-3),
         "beta": BETA,
+        "dropout": DROPOUT,
     }

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .column import CONSTANT, IDENTIFIER, MODES, ORDINAL, TIED, Column
+from .exclusions import Exclusion
 from .series import KINDS
 
+SHOWN = 3  # pairs of values that never occur together
 
-def lines(columns: Iterable[Column]) -> list[str]:
-    """Return a line for each column: name, kind of values, and encoding."""
+
+def lines(columns: Iterable[Column], excluded: Iterable[Exclusion]) -> list[str]:
+    """Return a line for each column, and one for values that never occur together."""
     rows = [(str(c.name), KINDS[c.dtype.kind], _encoding(c)) for c in columns]
     names, kinds = (max(len(row[i]) for row in rows) for i in (0, 1))
-    return [f"{name:{names}}  {kind:{kinds}}  {text}" for name, kind, text in rows]
+    found = [f"{name:{names}}  {kind:{kinds}}  {text}" for name, kind, text in rows]
+    pairs = [
+        f"{each.names[0]}={a} and {each.names[1]}={b}"
+        for each in excluded
+        for a, b in sorted(each.pairs, key=repr)
+    ]
+    if pairs:
+        more = f", and {len(pairs) - SHOWN:,} more pairs" if len(pairs) > SHOWN else ""
+        found.append(f"Never together: {'; '.join(pairs[:SHOWN])}{more}")
+    return found
 
 
 def _encoding(column: Column) -> str:

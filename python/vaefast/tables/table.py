@@ -14,11 +14,12 @@ from .column import IDENTIFIER, TIED, Column
 from .decoding import decode
 from .differences import add, order, subtract
 from .encoding import Unseen, encode
+from .exclusions import Exclusion, exclusions
 from .frames import LIBRARIES, read, write
 from .learning import learn
 from .series import Name, Series
 from .summary import lines
-from .ties import follow, merge, tie
+from .ties import follow, labels, merge, tie
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,6 +60,8 @@ class Table:
         Library of the frame that was learned: pandas, polars or dict.
     sources : tuple of Column
         Encoding of each column of the frame.
+    excluded : tuple of Exclusion, default=()
+        Pairs of values that never occur together. `Synthesizer` draws no rows that have them.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class Table:
 
     library: str
     sources: tuple[Column, ...]
+    excluded: tuple[Exclusion, ...] = ()
 
     def __post_init__(self) -> None:
         check_choice(self.library, "library", LIBRARIES)
@@ -115,7 +119,8 @@ class Table:
             [0, 1], which stay unchanged; or categorical. Dates and durations: gaussian, laplace,
             student_t or modes. Booleans: bernoulli or categorical. Text and categories:
             categorical. Text and whole numbers: identifier, which leaves the column out. A column
-            that is named here is neither tied to another one nor a difference.
+            that is named here depends on no other one: it is not tied, and no difference, and none
+            of its values is excluded.
         counts : iterable of column names, default=()
             Columns that get the likelihood poisson. An entry of `likelihoods` takes precedence.
 
@@ -143,8 +148,10 @@ class Table:
                     f"the frame has no column {name!r}, which likelihoods or counts names"
                 )
         learned = {name: learn(name, series, chosen.get(name)) for name, series in columns.items()}
-        learned = order(columns, tie(columns, learned, chosen), chosen)
-        return cls(library, tuple(learned.values()))
+        learned = tie(columns, labels(columns, learned, chosen), chosen)
+        learned = order(columns, learned, chosen)
+        sources = tuple(learned.values())
+        return cls(library, sources, exclusions(columns, sources, chosen))
 
     @property
     def columns(self) -> list[tuple[str, int]]:
@@ -171,8 +178,11 @@ class Table:
         return sum(source.width for source in self.sources)
 
     def summary(self) -> str:
-        """Return a text with a line for each column of the frame: the values and the encoding."""
-        return "\n".join(lines(self.sources))
+        """Return a text with a line for each column of the frame: the values and the encoding.
+
+        A last line tells of values that never occur together, if there are any.
+        """
+        return "\n".join(lines(self.sources, self.excluded))
 
     def encode(self, frame: Any, *, unseen: Unseen = "error") -> NDArray[np.float32]:
         """Return a frame as numbers for a model.
@@ -260,7 +270,10 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table as plain data, for JSON."""
-        return {"library": self.library, "columns": [s.to_dict() for s in self.sources]}
+        data = {"library": self.library, "columns": [s.to_dict() for s in self.sources]}
+        if self.excluded:
+            data["excluded"] = [each.to_dict() for each in self.excluded]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Table:
@@ -277,7 +290,8 @@ class Table:
             `data` does not describe a table.
         """
         try:
-            return cls(data["library"], tuple(map(Column.from_dict, data["columns"])))
+            excluded = tuple(map(Exclusion.from_dict, data.get("excluded", ())))
+            return cls(data["library"], tuple(map(Column.from_dict, data["columns"])), excluded)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"data does not describe a table: {error!r}") from error
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .choices import MAX_CATEGORIES
 from .column import ORDINAL, TIED, Column
 from .encoding import Unseen
+from .learning import learn
 from .series import Array, Name, Series
 
 ROWS_EACH = 10  # rows per category below which equal columns may be chance
 AGAIN = 50  # rows whose category has come before, below which a column that follows may be chance
 PARTNERS = 0.8  # share of the categories that occur beside a value of the column, at least
+LABEL_ROWS = 3  # rows per value below which a whole number is no label
 CHANCE = 1e-9  # probability with which a column may seem to follow from one that it has no tie to
 
 
@@ -55,6 +59,50 @@ def tie(
                     found[name] = tied
                     break
     return found
+
+
+def labels(
+    columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
+) -> dict[Name, Column]:
+    """Return learned columns, with whole numbers as categories that determine another column.
+
+    A postcode that determines a city is a label, not a quantity. Where the numbers of each value of
+    the other column lie side by side, such as ages and groups of ages, they are ordered categories.
+    """
+    known = {
+        name: _codes(column, columns[name])
+        for name, column in learned.items()
+        if column.dtype.kind in ("category", "boolean")
+        and column.likelihood in ("categorical", "bernoulli")
+        and not column.others
+    }
+    found = dict(learned)
+    for name, column in learned.items():
+        if name in free or not _is_whole(column, columns[name]):
+            continue
+        label = learn(name, columns[name], "categorical")
+        for other, codes in known.items():
+            tied = _tied(learned[other], codes, label, label.codes(columns[name]))
+            if tied is not None:
+                values = tied.partners or tied.categories
+                runs = 1 + sum(a != b for a, b in pairwise(values))
+                ordered = runs == len(set(values))
+                found[name] = replace(label, likelihood=ORDINAL) if ordered else label
+                break
+    return found
+
+
+def _is_whole(column: Column, series: Series) -> bool:
+    """Return whether a number may be a label: whole, with few values that come again."""
+    if column.likelihood not in ("gaussian", "modes") or column.dtype.kind not in (
+        "integer",
+        "number",
+    ):
+        return False
+    values = series.values[~series.missing]
+    different = len(np.unique(values))
+    few = 1 < different <= min(MAX_CATEGORIES, len(values) / LABEL_ROWS)
+    return few and not (values % 1).any()
 
 
 def _codes(column: Column, series: Series) -> NDArray[np.intp]:
