@@ -123,7 +123,8 @@ def test_the_recipe_depends_on_rows_and_width_alone():
     assert recipe(24_000, 400) == recipe(24_000, 400)
     assert 7_000 < steps(24_000, 400) < 8_000
     assert 15_000 < steps(400_000, 40) < 17_000
-    assert 2_900 < steps(1_000, 20) < 3_200
+    assert 3_500 < steps(1_000, 20) < 4_500
+    assert 2_900 < steps(4_000, 20) < 3_200
     assert steps(400_000, 10_000) < 4_000, "a wide table has a budget"
     assert recipe(2, 3)["batch_size"] == 2 and recipe(2, 3)["latent_dim"] == 3
 

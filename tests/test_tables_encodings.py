@@ -37,6 +37,8 @@ def encoding(values, **options):
         (GAINS, "modes"),
         (RNG.poisson(2, N), "ordinal"),
         (RNG.integers(0, 2, N), "ordinal"),
+        (RNG.integers(0, 3, 90), "ordinal"),
+        (RNG.integers(0, 12, 90), "gaussian"),
         (RNG.integers(1, 11, N) / 2, "ordinal"),  # ratings
         (RNG.integers(0, 100, N), "modes"),  # 20 rows each
         (RNG.permutation(N), "modes"),
@@ -351,6 +353,16 @@ def test_whole_numbers_that_determine_a_category_are_labels():
     assert [s.likelihood for s in plain.sources[::2]] == ["gaussian", "gaussian"]
     alone = Table.learn({"postcode": postcode, "size": RNG.normal(size=N)})
     assert alone.sources[0].likelihood == "modes"
+
+
+def test_amounts_as_text_are_refused():
+    frame = {
+        "x": RNG.normal(size=N),
+        "price": [f"€{amount:,.2f}" for amount in np.exp(RNG.normal(6, 2, N))],
+    }
+    with pytest.raises(ValueError, match="'price' holds amounts as text, such as '€.*to numbers"):
+        Table.learn(frame)
+    Table.learn(frame, likelihoods={"price": "identifier"})
 
 
 def test_values_that_never_occur_together():

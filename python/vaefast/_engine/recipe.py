@@ -10,11 +10,12 @@ from ..schedules import Cosine
 
 # docs/internals/defaults.md has the measurements.
 BETA = 0.5
-STEPS = 3_000, 16_000  # at least, at most
-PASSES = 40  # over the rows, between these limits
+FEW_ROWS = 2_000  # up to which synthetic rows are worse with dropout
+PASSES = 40  # over the rows
+FEWEST_STEPS, MOST_STEPS = 3_000, 16_000
+STEPS_FOR_FEW = 4_000
 OPERATIONS = 4e12  # floating-point operations of a training, at most; forward and backward
-LATENT, HIDDEN = 16, 128
-DROPOUT = 0.1
+LATENT = 16
 WIDE = 512  # encoded columns from which on there are twice as many latent dimensions
 
 
@@ -25,15 +26,17 @@ def recipe(n: int, width: int) -> dict[str, Any]:
     """
     batch = min(n, 2 ** int(np.clip(round(np.log2(n) / 2), 5, 9)))
     latent = min(width, LATENT if width < WIDE else 2 * LATENT)
-    weights = HIDDEN * (2 * width + 3 * latent)
-    steps = float(np.clip(PASSES * n / batch, *STEPS))
+    few = n <= FEW_ROWS
+    hidden = 256 if few else 128
+    weights = hidden * (2 * width + 3 * latent)
+    steps = float(np.clip(PASSES * n / batch, STEPS_FOR_FEW if few else FEWEST_STEPS, MOST_STEPS))
     steps = min(steps, max(1_000, OPERATIONS / (6 * weights * batch)))
     return {
         "latent_dim": latent,
-        "hidden_layer_sizes": (HIDDEN,),
+        "hidden_layer_sizes": (hidden,),
         "batch_size": batch,
         "epochs": max(1, round(steps / -(-n // batch))),
         "learning_rate": Cosine(2e-3),
         "beta": BETA,
-        "dropout": DROPOUT,
+        "dropout": 0.0 if few else 0.1,
     }

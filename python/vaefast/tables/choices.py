@@ -17,6 +17,7 @@ MANY, FEW = 50, 10
 # Numbers become ordered categories if a value has ROWS_EACH rows on average, and if there are at
 # most LADDER values, or at most LONG_LADDER of an awkward distribution.
 ROWS_EACH, LADDER, LONG_LADDER = 50, 50, 200
+SHORT_ROWS_EACH, SHORT_LADDER = 10, 10  # fewer rows will do for few values
 
 
 def choose(series: Series) -> str:
@@ -40,6 +41,7 @@ def choose(series: Series) -> str:
     different = len(np.unique(known))
     awkward = different > 1 and is_awkward(known)
     most = min(len(known) / ROWS_EACH, LONG_LADDER if awkward else LADDER)
+    most = max(most, min(len(known) / SHORT_ROWS_EACH, SHORT_LADDER))
     if kind in ("integer", "number") and 1 < different <= most:
         return "ordinal"
     return "modes" if awkward else "gaussian"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from .choices import choose
@@ -19,6 +20,7 @@ from .facts import categories_of, check_finite, decimals_of, step_of
 from .modes import Modes
 from .series import KINDS, Name, Series
 
+AMOUNT = re.compile(r"^\s*-?[€$£¥₹]\s*-?\d|\d\s*[€$£¥₹%]\s*$")  # a number with a sign of its unit
 HUGE = 1e100  # largest absolute value that is standardized; 1e-100 is the smallest range
 _NUMERIC = (*DENSITIES, *COUNTS, "continuous_bernoulli")  # decoded within the learned range
 
@@ -46,7 +48,13 @@ def learn(name: Name, series: Series, likelihood: str | None) -> Column:
         raise ValueError(f"{called} holds missing values only: drop the column")
     check_finite(name, series)
     choices = LIKELIHOODS[kind]
-    likelihood = likelihood or choose(series)
+    if likelihood is None:
+        likelihood = choose(series)
+        if likelihood == IDENTIFIER and kind == "category" and all(map(AMOUNT.search, there)):
+            raise ValueError(
+                f"{called} holds amounts as text, such as {there[0]!r}: convert them to numbers, "
+                f"or leave them out with likelihoods={{{name!r}: 'identifier'}}"
+            )
     if likelihood not in choices:
         raise ValueError(
             f"{called}: likelihood {likelihood!r} does not fit {KINDS[kind]}; allowed: "

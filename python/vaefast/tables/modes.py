@@ -20,8 +20,11 @@ from .series import Array
 
 LEAST_ROWS = 100  # rows from which on quantiles and spikes are worth learning
 SPIKE = 0.05  # share of the rows that makes a value a spike
+SPIKE_ROWS = 15  # that a spike has at least
 TALL = 5.0  # a spike has so many times the rows of a value on average
-STRAIGHT = 0.985  # least correlation of quantiles with those of a normal distribution; uniform: 0.977
+STRAIGHT = (
+    0.985  # least correlation of quantiles with those of a normal distribution; uniform: 0.977
+)
 KNOTS = 500  # quantiles that are kept, at most
 
 
@@ -125,6 +128,6 @@ def is_awkward(values: Array) -> bool:
 def _spikes(values: Array) -> Array:
     """Return the values that far more rows share than others, ascending."""
     different, counts = np.unique(values, return_counts=True)
-    least = max(SPIKE * len(values), TALL * len(values) / len(different))
+    least = max(SPIKE * len(values), SPIKE_ROWS, TALL * len(values) / len(different))
     spikes: Array = different[counts >= least]
     return spikes
