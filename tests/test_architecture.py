@@ -170,7 +170,7 @@ LAYERS = [  # each may import those before it
     {"vaefast._bundle", "vaefast.ensembles"},
     {"vaefast.anomaly", "vaefast.export", "vaefast.imputer", "vaefast.latent"}
     | {"vaefast.pictures", "vaefast.report", "vaefast.synthesizer"},
-    {"vaefast", "vaefast.explore"},
+    {"vaefast", "vaefast.explore", "vaefast.darkroom"},
     {"vaefast.cli"},
     {"vaefast.__main__"},
 ]

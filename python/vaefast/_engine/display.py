@@ -30,14 +30,16 @@ class Display:
         Description of the work.
     shown : bool
         Whether to show anything.
+    unit : str, default="rows"
+        What is counted.
     """
 
-    def __init__(self, total: int, head: str, shown: bool) -> None:
+    def __init__(self, total: int, head: str, shown: bool, unit: str = "rows") -> None:
         self.total, self.done = total, 0
         self.text: Text = head, ""
         self.shown = shown
         self.began = self.drawn = perf_counter()
-        self.bar = _bar(total, head) if shown and can_redraw() else None
+        self.bar = _bar(total, head, unit) if shown and can_redraw() else None
 
     def __enter__(self) -> Display:
         return self
@@ -120,12 +122,12 @@ def _stderr() -> Any:
     return stream if usable else None
 
 
-def _bar(total: int, head: str) -> Any:
+def _bar(total: int, head: str, unit: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a notebook without ipywidgets gets a bar of text
         from tqdm.auto import tqdm
 
     # `Display` decides when to draw.
     return tqdm(
-        desc=head, total=total, unit=" rows", unit_scale=True, dynamic_ncols=True, mininterval=0
+        desc=head, total=total, unit=f" {unit}", unit_scale=True, dynamic_ncols=True, mininterval=0
     )

@@ -10,6 +10,7 @@ import vaefast
 
 from .anomalies import anomalies
 from .commands import Command, Group, printable
+from .darkroom import compose, dream, restyle
 from .explore import explore
 from .export import export
 from .looking import draw_map, nearest, traverse
@@ -73,6 +74,9 @@ for command in (
     nearest,
     traverse,
     draw_map,
+    restyle,
+    dream,
+    compose,
     export,
     report,
 ):

@@ -50,6 +50,7 @@ def out_option(default: str, note: str = "") -> Callable[[Function], Function]:
         Sentence about the file formats.
     """
     return click.option(
+        "-o",
         "--out",
         type=click.Path(path_type=Path),
         help=f"Write to this file. {note}".strip() + f"  [default: {default}]",

@@ -143,14 +143,21 @@ def read_image(path: Path, size: tuple[int, int]) -> Array:
     """Return the pixels of an image file, uint8, (height, width) or (height, width, 3)."""
     from PIL import Image, ImageOps
 
+    image = open_image(path)
+    if (image.height, image.width) != size:
+        image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def open_image(path: Path) -> Image.Image:
+    """Return an image file in the mode L if every pixel is grey, else in the mode RGB."""
+    from PIL import Image, ImageOps
+
     try:
         with Image.open(path) as file:
-            image = _grey_or_rgb(ImageOps.exif_transpose(file))
-            if (image.height, image.width) != size:
-                image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
+            return _grey_or_rgb(ImageOps.exif_transpose(file))
     except Exception as error:
         raise _unreadable(path, error) from error
-    return np.asarray(image)
 
 
 def _grey_or_rgb(image: Image.Image) -> Image.Image:

@@ -1,0 +1,308 @@
+"""New music by a VAE that learned the bars of pieces."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import latent
+from .._input.seeds import seed_from
+from .._input.validation import check_integer
+from ..errors import not_fitted
+from ..typing import RandomState
+from ..vae import VAE
+from .midi import PITCHES, STEPS, Piece, Roll
+
+# How strongly each of the twelve pitches belongs to a major and to a minor key (Krumhansl and
+# Kessler 1982), from the tonic upwards.
+MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+FEWEST = 4  # bars to learn from
+UPDATES = 1200  # steps of the training
+KEPT = 0.05  # probability that a sounding note is given in advance of others
+SPARSE = 0.25  # notes added to those expected, because a mean of many bars expects too few
+WALK = 0.6  # correlation of the codes of two bars that follow each other
+VARIATION = 0.35  # share of chance in the code of a bar that returns
+
+Floats = NDArray[np.float32]
+
+
+class Composer:
+    """Learns the bars of pieces, and writes new pieces, variations, and morphs of two pieces.
+
+    Each piece is transposed to C major or A minor, so that all share their pitches. A bar is a row
+    of zeros and ones: whether a note sounds, and whether it begins, at each sixteenth. A
+    conditional VAE learns the bars, given the bar before and how far the piece has gone.
+
+    Parameters
+    ----------
+    random_state : int, Generator, RandomState or None, default=None
+        Seed of the training.
+    verbose : bool, default=False
+        Whether to show progress.
+
+    Attributes
+    ----------
+    vae_ : VAE
+        The model of the bars.
+    bars_ : int
+        Number of bars that it learned.
+    """
+
+    def __init__(self, *, random_state: RandomState = None, verbose: bool = False) -> None:
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, pieces: Sequence[Piece]) -> Composer:
+        """Learn the bars of pieces.
+
+        Parameters
+        ----------
+        pieces : sequence of Piece
+            Pieces with at least 4 bars together. Those in another metre than most bars are named
+            in a warning and left out.
+
+        Returns
+        -------
+        Composer
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            The pieces have fewer than 4 bars.
+        """
+        bars = Counter[int]()
+        for piece in pieces:
+            bars[piece.bar] += piece.bars
+        if not bars:
+            raise ValueError("there are no pieces to learn from")
+        self.bar_, self.bars_ = bars.most_common(1)[0]
+        chosen = [piece for piece in pieces if piece.bar == self.bar_]
+        if len(chosen) < len(pieces):
+            warnings.warn(
+                f"left out {len(pieces) - len(chosen)} of {len(pieces)} pieces, whose bars do not "
+                f"have {self.bar_} sixteenth notes as most have",
+                stacklevel=2,
+            )
+        if self.bars_ < FEWEST:
+            raise ValueError(
+                f"expected at least {FEWEST} bars of music to learn from, got {self.bars_}"
+            )
+        shared = [piece.transposed(to_c(piece)) for piece in chosen]
+        used = np.flatnonzero(np.any([piece.notes.any(axis=0) for piece in shared], axis=0))
+        self.lowest_, self.pitches_ = int(used[0]), int(used[-1] - used[0] + 1)
+        self.tempo_ = float(np.median([piece.tempo for piece in chosen]))
+        voices = np.concatenate([piece.notes.sum(axis=1) for piece in shared])
+        self.voices_ = max(1, int(np.quantile(voices, 0.99)))
+        rolls = [self._cut(piece) for piece in shared]
+        X = np.concatenate(rolls)
+        size = min(128, len(X))
+        vae = VAE(32, (512,), conditional=True, dropout=0.2, batch_size=size, verbose=self.verbose)
+        vae.set_params(epochs=math.ceil(UPDATES * size / len(X)))
+        vae.set_params(random_state=seed_from(self.random_state))
+        y = np.concatenate([_before(roll) for roll in rolls])
+        self.vae_ = vae.fit(X.reshape(len(X), -1), y)
+        return self
+
+    def new(self, bars: int = 16, *, random_state: RandomState = None) -> Piece:
+        """Write a new piece in C major or A minor.
+
+        The piece has four phrases: a first one, a variation of it, another one, and the variation
+        once more. The codes of the bars of a phrase are a random walk that keeps the prior.
+
+        Parameters
+        ----------
+        bars : int, default=16
+            Number of bars.
+        random_state : int, Generator, RandomState or None, default=None
+            Seed of the piece.
+
+        Returns
+        -------
+        Piece
+            The new piece.
+
+        Raises
+        ------
+        NotFittedError
+            The composer has not learned any pieces yet.
+        ValueError
+            `bars` is below 1.
+        """
+        bars = check_integer(bars, "bars")
+        self._check_fitted()
+        rng = np.random.default_rng(seed_from(random_state))
+        length = math.ceil(bars / 4)
+        first, other = (_walk(length, self.vae_.model_.latent_dim, rng) for _ in range(2))
+        again = _varied(first, VARIATION, rng)
+        return self._piece(np.concatenate([first, again, other, again])[:bars])
+
+    def vary(
+        self, piece: Piece, *, strength: float = 0.5, random_state: RandomState = None
+    ) -> Piece:
+        """Write a variation of a piece, in its key and of its length.
+
+        Parameters
+        ----------
+        piece : Piece
+            A piece with bars as long as those that were learned.
+        strength : float, default=0.5
+            Share of chance, from 0, which gives the piece as the model reconstructs it, to 1.
+        random_state : int, Generator, RandomState or None, default=None
+            Seed of the variation.
+
+        Returns
+        -------
+        Piece
+            The variation.
+
+        Raises
+        ------
+        NotFittedError
+            The composer has not learned any pieces yet.
+        ValueError
+            The piece has bars of another length, or `strength` is not from 0 to 1.
+        """
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1, got {strength}")
+        rng = np.random.default_rng(seed_from(random_state))
+        up = to_c(piece)
+        codes = _varied(self._codes(piece.transposed(up)), strength, rng)
+        return self._piece(codes, piece.tempo).transposed(-up)
+
+    def morph(self, a: Piece, b: Piece) -> Piece:
+        """Write a piece that begins as one piece and ends as another.
+
+        Both are transposed to C major or A minor, and the result stays there. It is as long as the
+        longer one; the shorter one is repeated.
+
+        Parameters
+        ----------
+        a, b : Piece
+            Pieces with bars as long as those that were learned.
+
+        Returns
+        -------
+        Piece
+            The piece between the two.
+
+        Raises
+        ------
+        NotFittedError
+            The composer has not learned any pieces yet.
+        ValueError
+            A piece has bars of another length.
+        """
+        codes = [self._codes(piece.transposed(to_c(piece))) for piece in (a, b)]
+        bars = max(map(len, codes))
+        first = codes[0][np.arange(bars) % len(codes[0])]
+        last = codes[1][np.arange(-bars, 0) % len(codes[1])]
+        ways = [latent.path([first[i], last[i]], max(bars, 2), "spherical")[i] for i in range(bars)]
+        return self._piece(np.stack(ways), (a.tempo + b.tempo) / 2)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "vae_"):
+            raise not_fitted("Composer")
+
+    def _cut(self, piece: Piece) -> Floats:
+        """Return the bars of a piece in C, (bars, steps, pitches, 2), the last one filled up.
+
+        Notes outside the range that was learned move into it by octaves.
+        """
+        rolls = np.zeros((piece.bars * self.bar_, self.pitches_, 2), np.float32)
+        for part, roll in enumerate((piece.notes, piece.starts & piece.notes)):
+            steps, pitches = np.nonzero(roll)
+            place = pitches - self.lowest_
+            place = np.where(place < 0, place % 12, place)
+            over = place >= self.pitches_
+            place[over] -= 12 * -(-(place[over] - self.pitches_ + 1) // 12)
+            fits = (place >= 0) & (place < self.pitches_)
+            rolls[steps[fits], place[fits], part] = 1
+        return rolls.reshape(piece.bars, self.bar_, self.pitches_, 2)
+
+    def _codes(self, piece: Piece) -> Floats:
+        """Return the codes of the bars of a piece in C, (bars, latent_dim)."""
+        self._check_fitted()
+        if piece.bar != self.bar_:
+            raise ValueError(
+                f"expected a piece with bars of {self.bar_} sixteenth notes, as those that were "
+                f"learned, got bars of {piece.bar}"
+            )
+        bars = self._cut(piece)
+        codes: Floats = self.vae_.transform(bars.reshape(len(bars), -1), _before(bars))
+        return codes
+
+    def _piece(self, codes: Floats, tempo: float | None = None) -> Piece:
+        """Return a piece of decoded bars. Each bar is given the bar that was written before it."""
+        shape = self.bar_, self.pitches_, 2
+        bars = np.zeros((len(codes), *shape), np.float32)
+        last = np.zeros(self.pitches_, bool)
+        for i, code in enumerate(codes):
+            decoded = self.vae_.inverse_transform(code[None], _before(bars)[i, None])
+            for step, p in enumerate(decoded.reshape(shape)):
+                last, bars[i, step, :, 1] = self._chord(p, last)
+                bars[i, step, :, 0] = last
+        rolls = [np.zeros((len(codes) * self.bar_, PITCHES), bool) for _ in range(2)]
+        for part, roll in enumerate(rolls):
+            range_ = slice(self.lowest_, self.lowest_ + self.pitches_)
+            roll[:, range_] = bars[..., part].reshape(len(roll), -1) > 0
+        return Piece(rolls[0], rolls[1], self.bar_, tempo or self.tempo_)
+
+    def _chord(self, p: Floats, last: Roll) -> tuple[Roll, Roll]:
+        """Return the notes of a step and those that begin, given probabilities (pitches, 2).
+
+        As many notes sound as are expected. They are those with the highest probabilities, with
+        some preference for those that sound already.
+        """
+        count = min(self.voices_, round(float(p[:, 0].sum()) + SPARSE))
+        notes = np.zeros(len(p), bool)
+        notes[np.argsort(-(p[:, 0] + KEPT * last), kind="stable")[:count]] = True
+        again = p[:, 1] > p[:, 0] / 2
+        return notes, notes & (again | ~last)
+
+
+def to_c(piece: Piece) -> int:
+    """Return by how many semitones, -5 to 6, a piece is transposed to C major or A minor.
+
+    The key is the one whose profile correlates most with how long each of the twelve pitches
+    sounds (Krumhansl 1990).
+    """
+    sounds = piece.notes.sum(axis=0)
+    shares = np.bincount(np.arange(PITCHES) % 12, sounds, 12)
+    keys = [
+        (float(np.corrcoef(np.roll(profile, tonic), shares)[0, 1]), (home - tonic) % 12)
+        for profile, home in ((MAJOR, 0), (MINOR, 9))
+        for tonic in range(12)
+    ]
+    up = max(keys)[1]
+    return up - 12 * (up > 6)
+
+
+def _before(bars: Floats) -> Floats:
+    """Return the conditions of each bar: the notes at each beat and at the end of the bar before,
+    and how far the piece has gone, from 0 to 1.
+    """
+    notes = bars[..., 0]
+    seen = np.concatenate([notes[:, ::STEPS], notes[:, -1:]], axis=1).reshape(len(bars), -1)
+    before = np.concatenate([np.zeros_like(seen[:1]), seen[:-1]])
+    return np.column_stack([before, np.linspace(0, 1, len(bars))]).astype(np.float32)
+
+
+def _walk(n: int, d: int, rng: np.random.Generator) -> Floats:
+    """Return n codes of d dimensions, each like the one before and each from the prior."""
+    codes = rng.standard_normal((n, d)).astype(np.float32)
+    for i in range(1, n):
+        codes[i] = WALK * codes[i - 1] + math.sqrt(1 - WALK**2) * codes[i]
+    return codes
+
+
+def _varied(codes: Floats, strength: float, rng: np.random.Generator) -> Floats:
+    """Return codes with a share of chance. Codes from the prior stay codes from the prior."""
+    noise = rng.standard_normal(codes.shape).astype(np.float32)
+    return math.sqrt(1 - strength**2) * codes + strength * noise
