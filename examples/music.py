@@ -1,9 +1,10 @@
-"""Learn bars of chorales as piano rolls, then write a new chorale and a morph of two as MIDI.
+"""Learn bars of music, write a new piece and a morph of two, and compare them with real ones.
 
-    python examples/music.py --out runs/music
+    python examples/music.py --data FOLDER --out runs/music
 
-The data are gzipped JSON: {"train": [song, ...], "test": [song, ...]}. A song is a list of
-sixteenths, each a list of MIDI notes. VAEFAST_DATA may name a folder with Bach's chorales instead.
+The data are MIDI files, or gzipped JSON: {"train": [song, ...], "test": [song, ...]}. A song is a
+list of sixteenths, each a list of MIDI notes. VAEFAST_DATA may name a folder with Bach's chorales
+instead. `vaefast compose FOLDER` writes a new piece from MIDI files.
 """
 
 from __future__ import annotations
@@ -13,102 +14,75 @@ import json
 from pathlib import Path
 
 import click
-import mido
 import numpy as np
 from matplotlib.figure import Figure
 
 from plain import Command
-from vaefast import VAE, latent, pictures
+from vaefast import darkroom, pictures
+from vaefast.darkroom import Piece
 
-LOWEST, PITCHES = 28, 60  # MIDI notes 28 to 87
-STEPS, BARS = 16, 12  # sixteenths in a bar, bars in a new chorale
 CONSONANT = [0, 3, 4, 5, 7, 8, 9]  # semitones modulo 12: unison, thirds, fourth, fifth, sixths
+SCALE = [0, 2, 4, 5, 7, 9, 11]  # of C major and A minor, to which the composer transposes
 
 
-def bars_of(song: list[list[int]]) -> np.ndarray:
-    """Return a song as 0 and 1, (bars, steps, pitches), without upbeat and ending on a bass C."""
-    tonic = int(min(song[-1])) % 12 if song[-1] else 0
-    roll = np.zeros((len(song), PITCHES), np.float32)
-    for step, chord in enumerate(song):
-        roll[step, [int(note) - LOWEST - tonic + 12 * (tonic > 6) for note in chord]] = 1
-    return roll[len(song) % STEPS :].reshape(-1, STEPS, PITCHES)
+def piece_of(song: list[list[int]]) -> Piece:
+    """Return a song as a piece for which an upbeat fills the first bar."""
+    silent = -len(song) % 16
+    notes = np.zeros((silent + len(song), 128), bool)
+    for step, chord in enumerate(song, silent):
+        notes[step, [int(note) for note in chord]] = True
+    before = np.vstack([np.zeros_like(notes[:1]), notes[:-1]])
+    return Piece(notes, notes & ~before, tempo=76)
 
 
-def before(bars: np.ndarray) -> np.ndarray:
-    """Return the conditions of each bar: the chord before it, and how far the song has gone."""
-    return np.column_stack([np.pad(bars[:-1, -1], [(1, 0), (0, 0)]), np.linspace(0, 1, len(bars))])
+def read(data: Path) -> tuple[list[Piece], list[Piece]]:
+    """Return the pieces to learn and those to compare with."""
+    file = data / "jsb-chorales" / "jsb-chorales-16th.json.gz"
+    if data.is_dir() and not file.exists():
+        pieces = darkroom.read_midi(data)
+        return pieces[len(pieces) // 5 :], pieces[: max(2, len(pieces) // 5)]
+    songs = json.loads(gzip.decompress((file if data.is_dir() else data).read_bytes()))
+    return [piece_of(song) for song in songs["train"]], [piece_of(song) for song in songs["test"]]
 
 
-def compose(vae: VAE, codes: np.ndarray) -> np.ndarray:
-    """Decode bar after bar, conditioned on the bar before, with at most four notes at a time."""
-    bars = np.zeros((len(codes), STEPS, PITCHES), np.float32)
-    for i, code in enumerate(codes):
-        p = vae.inverse_transform(code[None], before(bars)[i, None])[0]
-        bars[i] = p >= np.maximum(np.sort(p)[:, [-4]], 0.3)
-    return bars
-
-
-def harmony(bars: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the share of each of the twelve pitches, and the share of consonant pairs of notes."""
-    low, high = np.triu_indices(PITCHES, 1)
-    together = np.einsum("bti,btj->ij", bars, bars)[low, high]
-    consonant = together[np.isin((high - low) % 12, CONSONANT)].sum() / max(together.sum(), 1)
-    counts = np.bincount((np.nonzero(bars)[-1] + LOWEST) % 12, minlength=12)
-    return counts / max(bars.sum(), 1), consonant
-
-
-def save_midi(bars: np.ndarray, path: Path) -> None:
-    """Write bars for a church organ. A sixteenth is 190 ticks of 1/960 s: 76 quarters a minute."""
-    track = mido.MidiTrack([mido.Message("program_change", program=19)])
-    last, change = 0, np.diff(bars.reshape(-1, PITCHES), axis=0, prepend=0, append=0)
-    for step, pitch in np.argwhere(change).tolist():
-        kind = "note_on" if change[step, pitch] > 0 else "note_off"
-        track.append(mido.Message(kind, note=LOWEST + pitch, time=190 * (step - last)))
-        last = step
-    mido.MidiFile(tracks=[track]).save(path)
+def facts(pieces: list[Piece]) -> dict[str, float]:
+    """Return shares of notes in the scale and of consonant pairs, and two densities."""
+    shared = [piece.transposed(piece.to_c) for piece in pieces]
+    notes = np.concatenate([piece.notes for piece in shared]).astype(float)
+    starts = sum(piece.starts.sum() for piece in shared)
+    low, high = np.triu_indices(128, 1)
+    together = (notes.T @ notes)[low, high]
+    return {
+        "in the scale": notes[:, np.isin(np.arange(128) % 12, SCALE)].sum() / notes.sum(),
+        "consonant": together[np.isin((high - low) % 12, CONSONANT)].sum() / max(together.sum(), 1),
+        "at a time": notes.sum(axis=1).mean(),
+        "begin in a bar": 16 * starts / len(notes),
+    }
 
 
 @click.command(cls=Command)
 @click.option("--data", envvar="VAEFAST_DATA", required=True, show_envvar=True, type=Path)
-@click.option("--epochs", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=Path, default="runs/music", show_default=True)
-def main(data: Path, epochs: int, seed: int, out: Path) -> None:
-    """Learn bars of chorales; write a new one and a morph, and compare them with real ones."""
-    file = data / "jsb-chorales" / "jsb-chorales-16th.json.gz" if data.is_dir() else data
-    songs = json.loads(gzip.decompress(file.read_bytes()))
-    train, test = [[bars_of(s) for s in songs[part]] for part in ("train", "test")]
-    X, real = map(np.concatenate, (train, test))
-    told = [np.concatenate([before(song) for song in part]) for part in (train, test)]
-    vae = VAE(32, (512,), conditional=True, dropout=0.2, epochs=epochs, random_state=seed)
-    score = vae.fit(X, told[0]).score(real, told[1])
-    print(f"Learned {len(X):,} bars of {len(train)} songs; ELBO of test bars {score:.1f} nats")
-    # A new chorale is a random walk that keeps the prior. A morph leads from one song to another.
-    rng = np.random.default_rng(seed)
-    walks = rng.standard_normal((20, BARS, 32)).astype(np.float32)
-    for i in range(1, BARS):
-        walks[:, i] = 0.6 * walks[:, i - 1] + 0.8 * walks[:, i]
-    a, b = [vae.transform(song, before(song)) for song in sorted(test, key=len)[-2:]]
-    ways = [latent.path([a[i], b[i - BARS]], BARS, "spherical")[i] for i in range(BARS)]
-    new, morph = np.concatenate([compose(vae, walk) for walk in walks]), compose(vae, ways)
-    shuffled = rng.permuted(real.reshape(-1, PITCHES), axis=0)[None]  # each pitch by itself
-    rolls = {"real": real, "new": new, "morph": morph, "real, shuffled": shuffled}
-    figure = Figure(figsize=(11, 10), dpi=75, layout="constrained")
-    *panels, last = figure.subplots(5, 1)
-    for i, (axes, (name, bars)) in enumerate(zip(panels, rolls.items(), strict=True)):
-        shares, consonant = harmony(bars)
-        away = np.abs(shares - harmony(real)[0]).sum() / 2
-        print(f"{name}: {consonant:.0%} of pairs consonant; pitch shares differ by {away:.0%}")
-        edges = np.arange(BARS * STEPS + 1) / STEPS, LOWEST + np.arange(PITCHES + 1)
-        axes.pcolormesh(*edges, bars.reshape(-1, PITCHES)[: BARS * STEPS].T, cmap="Blues")
-        axes.set(title=f"{name}: {consonant:.0%} consonant", ylabel="MIDI note", ylim=(34, 84))
-        last.bar(np.arange(12) + 0.2 * i - 0.3, shares, 0.2, label=name)
-    last.set_xticks(range(12), ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"])
-    last.legend(title="share of notes", bbox_to_anchor=(1, 1.1), frameon=False)
+def main(data: Path, seed: int, out: Path) -> None:
+    """Learn bars of music; write a new piece and a morph, and compare them with real ones."""
+    train, test = read(data)
+    composer = darkroom.Composer(random_state=seed).fit(train)
+    print(f"Learned {composer.bars_:,} bars of {len(train)} pieces")
+    new = [composer.new(16, random_state=seed + i) for i in range(10)]
+    a, b = sorted(test, key=lambda piece: piece.bars)[-2:]
+    rows = {"real": test, "new": new, "morph": [composer.morph(a, b)]}
+    figure = Figure(figsize=(11, 7), dpi=75, layout="constrained")
+    for axes, (name, pieces) in zip(figure.subplots(3), rows.items(), strict=True):
+        print(f"{name}: " + ", ".join(f"{v:.2f} {what}" for what, v in facts(pieces).items()))
+        notes = (pieces[0].notes.astype(int) + pieces[0].starts)[: 16 * 16]
+        edges = np.arange(len(notes) + 1) / 16, np.arange(129)
+        axes.pcolormesh(*edges, notes.T, cmap="Blues")
+        axes.set(title=name, ylabel="MIDI note", ylim=(30, 86))
     out.mkdir(parents=True, exist_ok=True)
     pictures.save(figure, out / "music.png")
-    save_midi(new[:BARS], out / "new.mid")
-    save_midi(morph, out / "morph.mid")
+    darkroom.write_midi(new[0], out / "new.mid")
+    darkroom.write_midi(rows["morph"][0], out / "morph.mid")
     print(f"Wrote music.png, new.mid and morph.mid to {out}")
 
 

@@ -8,12 +8,13 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import mido
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
+
+from vaefast import darkroom
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.append(str(EXAMPLES))
@@ -28,7 +29,8 @@ def run(tmp_path, monkeypatch):
         monkeypatch.delenv("VAEFAST_DATA", raising=False)
         for constant in {"MNIST", "FREY"} & set(vars(module)):
             monkeypatch.setattr(module, constant, tmp_path / "no such data")
-        arguments = ["--epochs", "2", *map(str, options), "--out", str(tmp_path / "out")]
+        few = ["--epochs", "2"] if any(p.name == "epochs" for p in module.main.params) else []
+        arguments = [*few, *map(str, options), "--out", str(tmp_path / "out")]
         return CliRunner().invoke(module.main, arguments, catch_exceptions=False)
 
     return run
@@ -113,8 +115,9 @@ def test_a_file_of_another_kind_is_one_line(run, tmp_path, name, option):
 
 
 @pytest.fixture
-def songs_file(tmp_path):
+def songs_file(tmp_path, monkeypatch):
     """A file of songs with an upbeat and 13 bars: chords of C, F and G in four voices."""
+    monkeypatch.setattr("vaefast.darkroom.music.UPDATES", 300)
     rng = np.random.default_rng(0)
     chords = [[48, 55, 64, 72], [53, 57, 60, 72], [43, 55, 62, 71]]
 
@@ -129,31 +132,20 @@ def songs_file(tmp_path):
 
 
 def test_music_writes_midi_of_at_most_four_voices(run, tmp_path, songs_file):
-    result = run("music", "--data", songs_file, "--epochs", 40)
-    assert "104 bars of 8 songs" in result.output
+    result = run("music", "--data", songs_file)
+    assert "112 bars of 8 pieces" in result.output and "consonant" in result.output
     picture(tmp_path, "music.png")
     for name in ("new.mid", "morph.mid"):
-        sounding, most, notes = set(), 0, 0
-        for message in mido.MidiFile(tmp_path / "out" / name):
-            if message.time:
-                most = max(most, len(sounding))
-            if message.type == "note_on":
-                notes += 1
-                sounding.add(message.note)
-            elif message.type == "note_off":
-                sounding.remove(message.note)
-        assert 1 <= most <= 4 and notes > 20
-        assert not sounding  # every note ends
+        (piece,) = darkroom.read_midi(tmp_path / "out" / name)
+        assert 1 <= piece.notes.sum(axis=1).max() <= 4 and piece.starts.sum() > 20
 
 
 def test_music_measures_consonance_and_pitches():
     music = import_module("music")
-    major = music.bars_of([[48, 52, 55]] * 16)
-    shares, consonant = music.harmony(major)
-    assert consonant == 1 and shares[[0, 4, 7]] == pytest.approx(1 / 3)
-    assert music.harmony(music.bars_of([[48, 49]] * 16))[1] == 0
-    # A song in G is transposed to C, and its upbeat is dropped.
-    assert np.array_equal(music.bars_of([[60]] * 4 + [[43, 47, 50]] * 16), major)
+    major = music.facts([music.piece_of([[48, 52, 55]] * 16)])
+    assert major["consonant"] == 1 and major["in the scale"] == 1
+    assert major["at a time"] == 3 and major["begin in a bar"] == 3
+    assert music.facts([music.piece_of([[48, 49]] * 16)])["consonant"] == 0
 
 
 def test_restyle_paints_with_the_colours_of_the_painting(run, tmp_path):
@@ -161,29 +153,28 @@ def test_restyle_paints_with_the_colours_of_the_painting(run, tmp_path):
     photo = save_image(tmp_path / "photo.png", np.repeat(rng.random((50, 70, 1)) * 0.5, 3, axis=2))
     reds = rng.random((60, 60, 3)) * [1, 0.1, 0.1]
     painting = save_image(tmp_path / "painting.png", reds)
-    run("restyle", "--photo", photo, "--painting", painting, "--size", 56)
+    run("restyle", "--photo", photo, "--painting", painting)
     picture(tmp_path, "restyle.png")
     red, green, blue = picture(tmp_path, "redrawn.png")[4:-4, 4:-4].mean(axis=(0, 1))
     assert red > 3 * green and red > 3 * blue
 
 
 def test_restyle_draws_its_own_images(run, tmp_path):
-    assert "patches" in run("restyle", "--size", 64).output
+    run("restyle", "--size", 64)
     picture(tmp_path, "restyle.png")
 
 
 def test_dream_changes_the_photograph_where_it_sees_something(run, tmp_path):
-    result = run("dream", "--size", 120, "--epochs", 3)
-    assert "drawn in" in result.output
+    run("dream", "--size", 120, "--epochs", 3)
     pixels = picture(tmp_path, "dream.png").astype(float)
     photo, dream = np.split(pixels[:, : pixels.shape[1] // 2 * 2], 2, axis=1)
     assert np.abs(photo - dream).max() > 20
 
 
-def test_dream_refuses_rows_that_are_no_grey_images(run, tmp_path):
+def test_dream_refuses_rows_that_are_no_images(run, tmp_path):
     np.save(tmp_path / "rows.npy", np.zeros((20, 5), np.float32))
     result = run("dream", "--data", tmp_path / "rows.npy")
-    assert result.exit_code == 2 and "expected grey images" in result.output
+    assert result.exit_code == 2 and "expected images" in result.output
 
 
 def test_anomalies_finds_spoiled_images_and_malignant_tumours(run, tmp_path):

@@ -7,10 +7,10 @@ files need mido: ``pip install 'vaefast[music]'``.
 
 from __future__ import annotations
 
-from .dream import dream
+from .dreaming import dream
 from .midi import Piece, read_midi, write_midi
 from .music import Composer
 from .photographs import read
-from .restyle import restyle
+from .restyling import restyle
 
 __all__ = ["Composer", "Piece", "dream", "read", "read_midi", "restyle", "write_midi"]

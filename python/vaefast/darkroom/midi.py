@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,11 @@ LONGEST = 100_000  # sixteenths; broken files hold pauses of years
 SUFFIXES = ".mid", ".midi"
 LOUDNESS = 72  # MIDI velocity of notes that are written
 RESOLUTION = 480  # ticks of a quarter note in files that are written
+
+# How strongly each of the twelve pitches belongs to a major and to a minor key (Krumhansl and
+# Kessler 1982), from the tonic upwards.
+MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
 Roll = NDArray[np.bool_]
 
@@ -52,6 +57,23 @@ class Piece:
     def bars(self) -> int:
         """Number of bars, the last one perhaps incomplete."""
         return -(-len(self.notes) // self.bar)
+
+    @property
+    def to_c(self) -> int:
+        """Semitones, -5 to 6, by which the piece is transposed to C major or A minor.
+
+        The key is the one whose profile correlates most with how long each of the twelve pitches
+        sounds (Krumhansl 1990).
+        """
+        sounds = np.bincount(np.arange(PITCHES) % 12, self.notes.sum(axis=0), 12)
+        keys = [
+            (float(np.roll(profile, tonic) @ sounds), tonic, home)
+            for profile, home in ((_profile(MAJOR), 0), (_profile(MINOR), 9))
+            for tonic in range(12)
+        ]
+        _, tonic, home = max(keys)
+        up = (home - tonic) % 12
+        return up - 12 * (up > 6)
 
     def transposed(self, semitones: int) -> Piece:
         """Return the piece in another key. Notes that leave the range of MIDI move an octave."""
@@ -146,6 +168,13 @@ def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
                 last = step
     with atomic_write(path) as temporary:
         mido.MidiFile(ticks_per_beat=RESOLUTION, tracks=[track]).save(temporary)
+
+
+def _profile(weights: Sequence[float]) -> NDArray[np.float64]:
+    """Return weights with mean 0 and standard deviation 1."""
+    values = np.array(weights)
+    profile: NDArray[np.float64] = (values - values.mean()) / values.std()
+    return profile
 
 
 def _mido() -> Any:

@@ -13,15 +13,11 @@ from numpy.typing import NDArray
 from .. import latent
 from .._input.seeds import seed_from
 from .._input.validation import check_integer
-from ..errors import not_fitted
+from ..errors import CollapseWarning, not_fitted
 from ..typing import RandomState
 from ..vae import VAE
 from .midi import PITCHES, STEPS, Piece, Roll
 
-# How strongly each of the twelve pitches belongs to a major and to a minor key (Krumhansl and
-# Kessler 1982), from the tonic upwards.
-MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 FEWEST = 4  # bars to learn from
 UPDATES = 1200  # steps of the training
 KEPT = 0.05  # probability that a sounding note is given in advance of others
@@ -94,7 +90,7 @@ class Composer:
             raise ValueError(
                 f"expected at least {FEWEST} bars of music to learn from, got {self.bars_}"
             )
-        shared = [piece.transposed(to_c(piece)) for piece in chosen]
+        shared = [piece.transposed(piece.to_c) for piece in chosen]
         used = np.flatnonzero(np.any([piece.notes.any(axis=0) for piece in shared], axis=0))
         self.lowest_, self.pitches_ = int(used[0]), int(used[-1] - used[0] + 1)
         self.tempo_ = float(np.median([piece.tempo for piece in chosen]))
@@ -107,7 +103,9 @@ class Composer:
         vae.set_params(epochs=math.ceil(UPDATES * size / len(X)))
         vae.set_params(random_state=seed_from(self.random_state))
         y = np.concatenate([_before(roll) for roll in rolls])
-        self.vae_ = vae.fit(X.reshape(len(X), -1), y)
+        with warnings.catch_warnings():  # the bar before says all of music that repeats itself
+            warnings.simplefilter("ignore", CollapseWarning)
+            self.vae_ = vae.fit(X.reshape(len(X), -1), y)
         return self
 
     def new(self, bars: int = 16, *, random_state: RandomState = None) -> Piece:
@@ -172,9 +170,8 @@ class Composer:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, got {strength}")
         rng = np.random.default_rng(seed_from(random_state))
-        up = to_c(piece)
-        codes = _varied(self._codes(piece.transposed(up)), strength, rng)
-        return self._piece(codes, piece.tempo).transposed(-up)
+        codes = _varied(self._codes(piece.transposed(piece.to_c)), strength, rng)
+        return self._piece(codes, piece.tempo).transposed(-piece.to_c)
 
     def morph(self, a: Piece, b: Piece) -> Piece:
         """Write a piece that begins as one piece and ends as another.
@@ -199,7 +196,7 @@ class Composer:
         ValueError
             A piece has bars of another length.
         """
-        codes = [self._codes(piece.transposed(to_c(piece))) for piece in (a, b)]
+        codes = [self._codes(piece.transposed(piece.to_c)) for piece in (a, b)]
         bars = max(map(len, codes))
         first = codes[0][np.arange(bars) % len(codes[0])]
         last = codes[1][np.arange(-bars, 0) % len(codes[1])]
@@ -265,23 +262,6 @@ class Composer:
         notes[np.argsort(-(p[:, 0] + KEPT * last), kind="stable")[:count]] = True
         again = p[:, 1] > p[:, 0] / 2
         return notes, notes & (again | ~last)
-
-
-def to_c(piece: Piece) -> int:
-    """Return by how many semitones, -5 to 6, a piece is transposed to C major or A minor.
-
-    The key is the one whose profile correlates most with how long each of the twelve pitches
-    sounds (Krumhansl 1990).
-    """
-    sounds = piece.notes.sum(axis=0)
-    shares = np.bincount(np.arange(PITCHES) % 12, sounds, 12)
-    keys = [
-        (float(np.corrcoef(np.roll(profile, tonic), shares)[0, 1]), (home - tonic) % 12)
-        for profile, home in ((MAJOR, 0), (MINOR, 9))
-        for tonic in range(12)
-    ]
-    up = max(keys)[1]
-    return up - 12 * (up > 6)
 
 
 def _before(bars: Floats) -> Floats:

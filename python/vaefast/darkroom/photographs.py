@@ -63,7 +63,8 @@ def check(photo: ArrayLike, name: str) -> Pixels:
     if image.dtype == np.uint8:
         return image
     if image.dtype.kind != "f" or not (image.min() >= 0 and image.max() <= 1):
-        raise ValueError(f"{name} must be uint8, or floats from 0 to 1, got {image.dtype}")
+        found = f" from {image.min():g} to {image.max():g}" if image.dtype.kind == "f" else ""
+        raise ValueError(f"{name} must be uint8, or floats from 0 to 1, got {image.dtype}{found}")
     return to_pixels(image)
 
 

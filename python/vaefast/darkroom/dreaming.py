@@ -129,7 +129,7 @@ class _Sight:
         for number in likeness.argsort()[::-1][: int((likeness > LIKENESS).sum())].tolist():
             row, column = (step * int(n) for n in divmod(number, view.shape[1]))
             here = self._box(row, column)
-            if taken[here].mean() <= OVERLAP:
+            if taken[here].size and taken[here].mean() <= OVERLAP:
                 taken[here] = True
                 found.append((row, column, int(best[number])))
         return found
