@@ -170,7 +170,7 @@ class Composer:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, got {strength}")
         rng = np.random.default_rng(seed_from(random_state))
-        codes = _varied(self._codes(piece.transposed(piece.to_c)), strength, rng)
+        codes = _varied(self._encoded(piece.transposed(piece.to_c))[0], strength, rng)
         return self._piece(codes, piece.tempo).transposed(-piece.to_c)
 
     def morph(self, a: Piece, b: Piece) -> Piece:
@@ -196,12 +196,18 @@ class Composer:
         ValueError
             A piece has bars of another length.
         """
-        codes = [self._codes(piece.transposed(piece.to_c)) for piece in (a, b)]
+        codes, told = zip(*(self._encoded(p.transposed(p.to_c)) for p in (a, b)), strict=True)
         bars = max(map(len, codes))
-        first = codes[0][np.arange(bars) % len(codes[0])]
-        last = codes[1][np.arange(-bars, 0) % len(codes[1])]
-        ways = [latent.path([first[i], last[i]], max(bars, 2), "spherical")[i] for i in range(bars)]
-        return self._piece(np.stack(ways), (a.tempo + b.tempo) / 2)
+        i, j = np.arange(bars) % len(codes[0]), np.arange(-bars, 0) % len(codes[1])
+        ways = np.stack(
+            [
+                latent.path([codes[0][m], codes[1][n]], max(bars, 2), "spherical")[bar]
+                for bar, (m, n) in enumerate(zip(i, j, strict=True))
+            ]
+        )
+        share = np.linspace(0, 1, bars, dtype=np.float32)[:, None]
+        before = (1 - share) * told[0][i] + share * told[1][j]
+        return self._piece(ways, (a.tempo + b.tempo) / 2, before)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "vae_"):
@@ -223,8 +229,8 @@ class Composer:
             rolls[steps[fits], place[fits], part] = 1
         return rolls.reshape(piece.bars, self.bar_, self.pitches_, 2)
 
-    def _codes(self, piece: Piece) -> Floats:
-        """Return the codes of the bars of a piece in C, (bars, latent_dim)."""
+    def _encoded(self, piece: Piece) -> tuple[Floats, Floats]:
+        """Return the codes and the conditions of the bars of a piece in C."""
         self._check_fitted()
         if piece.bar != self.bar_:
             raise ValueError(
@@ -232,16 +238,19 @@ class Composer:
                 f"learned, got bars of {piece.bar}"
             )
         bars = self._cut(piece)
-        codes: Floats = self.vae_.transform(bars.reshape(len(bars), -1), _before(bars))
-        return codes
+        before = _before(bars)
+        return self.vae_.transform(bars.reshape(len(bars), -1), before), before
 
-    def _piece(self, codes: Floats, tempo: float | None = None) -> Piece:
-        """Return a piece of decoded bars. Each bar is given the bar that was written before it."""
+    def _piece(
+        self, codes: Floats, tempo: float | None = None, before: Floats | None = None
+    ) -> Piece:
+        """Return a piece of decoded bars, given `before`, or what was written before each bar."""
         shape = self.bar_, self.pitches_, 2
         bars = np.zeros((len(codes), *shape), np.float32)
         last = np.zeros(self.pitches_, bool)
         for i, code in enumerate(codes):
-            decoded = self.vae_.inverse_transform(code[None], _before(bars)[i, None])
+            told = _before(bars) if before is None else before
+            decoded = self.vae_.inverse_transform(code[None], told[i, None])
             for step, p in enumerate(decoded.reshape(shape)):
                 last, bars[i, step, :, 1] = self._chord(p, last)
                 bars[i, step, :, 0] = last
