@@ -28,6 +28,7 @@ DEFAULTS = {"onnx": "onnx", "torch": "model.pt", "npz": "model.npz"}
     "(.npz).",
 )
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path),
     help="Write to this file or, for onnx, to this folder.  [default: onnx, model.pt or model.npz]",

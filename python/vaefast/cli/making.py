@@ -327,6 +327,7 @@ def breed(
 )
 @seed_option
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path),
     help="Write to this file.  [default: samples.png, or samples.csv for a table]",

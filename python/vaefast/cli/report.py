@@ -23,6 +23,7 @@ TABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--target", help="Column to predict; needs scikit-learn.")
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path),
     default="report.html",

@@ -171,6 +171,7 @@ def impute(model: Path, data: str, split: str | None, out: Path | None, force: b
 @seed_option
 @split_option("test")
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path),
     help="Write to this file.  [default: reconstruction.png, or reconstruction.csv for a table]",

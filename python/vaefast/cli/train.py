@@ -36,6 +36,7 @@ CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is f
 @click.command(cls=Command)
 @click.argument("data", default="strokes")
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path),
     help="Write to this folder.  [default: a new folder, such as runs/strokes-1]",

@@ -46,8 +46,9 @@ def continued(features: Floats, queries: Floats, places: Places, weight: float) 
     """Return places at which neighbours continue each other more often, so that strokes go on.
 
     The cost of a place is the squared distance of its features from the query. Each of the four
-    neighbours adds `weight`, or less if it nearly continues the place. A patch takes the place
-    that continues one of its neighbours wherever this costs less.
+    neighbours adds `weight`, less if it nearly continues the place, and twice as much if it is the
+    same place once more. A patch takes the place that continues one of its neighbours wherever this
+    costs less.
 
     Parameters
     ----------
@@ -65,10 +66,11 @@ def continued(features: Floats, queries: Floats, places: Places, weight: float) 
     rows, columns = np.mgrid[: places.shape[0], : places.shape[1]]
 
     def cost(y: Places, x: Places, chosen: Places, bids: Places) -> Any:
-        far = np.abs(bids - chosen).sum(axis=2)  # (4, n)
-        loose = np.where(bids[..., 0] < -SIDE, 0, np.minimum(1, far / (SIDE / 2))).sum(axis=0)
+        loose = np.minimum(1, np.abs(bids - chosen).sum(axis=2) / STEP)  # (4, n)
+        loose += (bids + STEP * shifts[:, None] == chosen).all(axis=2)
+        loose[bids[..., 0] < -SIDE] = 0
         away = queries[y, x] - features[chosen[:, 0], chosen[:, 1]]
-        return np.einsum("nd,nd->n", away, away) + weight * loose
+        return np.einsum("nd,nd->n", away, away) + weight * loose.sum(axis=0)
 
     for turn in range(8 * ROUNDS):
         direction, parity = divmod(turn % 8, 2)

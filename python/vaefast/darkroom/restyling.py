@@ -186,7 +186,9 @@ class _Level:
             ]
         ).astype(np.float32)
         self.features = np.concatenate([lights, codes], axis=2) * self.weights
-        self.wanted = _in_parts(light, windows(goal)[::STEP, ::STEP])
+        # Beyond the painting's usual light, a single extreme patch would be repeated everywhere.
+        usual = np.quantile(lights[::4, ::4], (0.03, 0.97), axis=(0, 1)).astype(np.float32)
+        self.wanted = _in_parts(light, windows(goal)[::STEP, ::STEP]).clip(*usual)
 
     def choose(self, drawn: Floats) -> Places:
         """Return the place in the painting of each patch, given what is drawn so far."""
