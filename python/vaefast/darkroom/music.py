@@ -16,12 +16,13 @@ from .._input.validation import check_integer
 from ..errors import CollapseWarning, not_fitted
 from ..typing import RandomState
 from ..vae import VAE
-from .midi import PITCHES, STEPS, Piece, Roll
+from .midi import PITCHES, Piece, Roll
 
 FEWEST = 4  # bars to learn from
 UPDATES = 1200  # steps of the training
 KEPT = 0.05  # probability that a sounding note is given in advance of others
 SPARSE = 0.25  # notes added to those expected, because a mean of many bars expects too few
+TEMPERATURE = 0.8  # of the codes of a new piece; lower is more consonant
 WALK = 0.6  # correlation of the codes of two bars that follow each other
 VARIATION = 0.35  # share of chance in the code of a bar that returns
 
@@ -33,7 +34,8 @@ class Composer:
 
     Each piece is transposed to C major or A minor, so that all share their pitches. A bar is a row
     of zeros and ones: whether a note sounds, and whether it begins, at each sixteenth. A
-    conditional VAE learns the bars, given the bar before and how far the piece has gone.
+    conditional VAE learns the bars, given the last notes of the bar before, and whether the piece
+    begins or ends.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ class Composer:
         """Write a new piece in C major or A minor.
 
         The piece has four phrases: a first one, a variation of it, another one, and the variation
-        once more. The codes of the bars of a phrase are a random walk that keeps the prior.
+        once more. The codes of the bars of a phrase are a random walk near the prior.
 
         Parameters
         ----------
@@ -274,18 +276,19 @@ class Composer:
 
 
 def _before(bars: Floats) -> Floats:
-    """Return the conditions of each bar: the notes at each beat and at the end of the bar before,
-    and how far the piece has gone, from 0 to 1.
+    """Return the conditions of each bar: the last notes of the bar before, and whether the piece
+    begins or ends with it. More of the bar before would say all of a single piece.
     """
-    notes = bars[..., 0]
-    seen = np.concatenate([notes[:, ::STEPS], notes[:, -1:]], axis=1).reshape(len(bars), -1)
-    before = np.concatenate([np.zeros_like(seen[:1]), seen[:-1]])
-    return np.column_stack([before, np.linspace(0, 1, len(bars))]).astype(np.float32)
+    last = np.zeros_like(bars[:, 0, :, 0])
+    last[1:] = bars[:-1, -1, :, 0]
+    ends = np.zeros((len(bars), 2), np.float32)
+    ends[0, 0] = ends[-1, 1] = 1
+    return np.hstack([last, ends])
 
 
 def _walk(n: int, d: int, rng: np.random.Generator) -> Floats:
-    """Return n codes of d dimensions, each like the one before and each from the prior."""
-    codes = rng.standard_normal((n, d)).astype(np.float32)
+    """Return n codes of d dimensions, each like the one before, nearly from the prior."""
+    codes = TEMPERATURE * rng.standard_normal((n, d), np.float32)
     for i in range(1, n):
         codes[i] = WALK * codes[i - 1] + math.sqrt(1 - WALK**2) * codes[i]
     return codes
