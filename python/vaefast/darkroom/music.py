@@ -22,9 +22,7 @@ FEWEST = 4  # bars to learn from
 UPDATES = 1200  # steps of the training
 KEPT = 0.05  # probability that a sounding note is given in advance of others
 SPARSE = 0.25  # notes added to those expected, because a mean of many bars expects too few
-TEMPERATURE = 0.8  # of the codes of a new piece; lower is more consonant
-WALK = 0.6  # correlation of the codes of two bars that follow each other
-VARIATION = 0.35  # share of chance in the code of a bar that returns
+VARIATION = 0.35  # share of chance in the codes of a new phrase, and of one that returns
 
 Floats = NDArray[np.float32]
 
@@ -50,6 +48,8 @@ class Composer:
         The model of the bars.
     bars_ : int
         Number of bars that it learned.
+    codes_ : list of ndarray of shape (bars, latent_dim)
+        Codes of the bars of each piece that it learned.
     """
 
     def __init__(self, *, random_state: RandomState = None, verbose: bool = False) -> None:
@@ -108,13 +108,15 @@ class Composer:
         with warnings.catch_warnings():  # the bar before says all of music that repeats itself
             warnings.simplefilter("ignore", CollapseWarning)
             self.vae_ = vae.fit(X.reshape(len(X), -1), y)
+        self.codes_ = [self._encoded(piece)[0] for piece in shared]
         return self
 
     def new(self, bars: int = 16, *, random_state: RandomState = None) -> Piece:
         """Write a new piece in C major or A minor.
 
         The piece has four phrases: a first one, a variation of it, another one, and the variation
-        once more. The codes of the bars of a phrase are a random walk near the prior.
+        once more. The codes of a phrase are a mixture of those of two learned phrases, with some
+        chance.
 
         Parameters
         ----------
@@ -138,8 +140,7 @@ class Composer:
         bars = check_integer(bars, "bars")
         self._check_fitted()
         rng = np.random.default_rng(seed_from(random_state))
-        length = math.ceil(bars / 4)
-        first, other = (_walk(length, self.vae_.model_.latent_dim, rng) for _ in range(2))
+        first, other = (self._phrase(math.ceil(bars / 4), rng) for _ in range(2))
         again = _varied(first, VARIATION, rng)
         return self._piece(np.concatenate([first, again, other, again])[:bars])
 
@@ -210,6 +211,18 @@ class Composer:
         share = np.linspace(0, 1, bars, dtype=np.float32)[:, None]
         before = (1 - share) * told[0][i] + share * told[1][j]
         return self._piece(ways, (a.tempo + b.tempo) / 2, before)
+
+    def _phrase(self, bars: int, rng: np.random.Generator) -> Floats:
+        """Return codes of a new phrase: a mixture of two that were learned, and some chance.
+
+        Codes of bars that follow each other suit each other, which codes from the prior do not.
+        """
+        parts = []
+        for _ in range(2):
+            codes = self.codes_[rng.integers(len(self.codes_))]
+            first = rng.integers(max(1, len(codes) - bars + 1))
+            parts.append(np.resize(codes[first : first + bars], (bars, codes.shape[1])))
+        return _varied((parts[0] + parts[1]) / math.sqrt(2), VARIATION, rng)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "vae_"):
@@ -284,14 +297,6 @@ def _before(bars: Floats) -> Floats:
     ends = np.zeros((len(bars), 2), np.float32)
     ends[0, 0] = ends[-1, 1] = 1
     return np.hstack([last, ends])
-
-
-def _walk(n: int, d: int, rng: np.random.Generator) -> Floats:
-    """Return n codes of d dimensions, each like the one before, nearly from the prior."""
-    codes = TEMPERATURE * rng.standard_normal((n, d), np.float32)
-    for i in range(1, n):
-        codes[i] = WALK * codes[i - 1] + math.sqrt(1 - WALK**2) * codes[i]
-    return codes
 
 
 def _varied(codes: Floats, strength: float, rng: np.random.Generator) -> Floats:
