@@ -62,8 +62,8 @@ class Composer:
         Parameters
         ----------
         pieces : sequence of Piece
-            Pieces with at least 4 bars together. Those in another metre than most bars are named
-            in a warning and left out.
+            Pieces with at least 4 bars together. Those in another metre than most bars are left
+            out, and a warning says how many.
 
         Returns
         -------
