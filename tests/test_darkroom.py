@@ -103,15 +103,21 @@ def test_an_array_that_is_no_photograph_is_refused(image, message):
 # ------------------------------------------------------------------ dream
 
 
-def test_a_dream_draws_what_the_model_knows_into_the_photograph(digits):
+def faint_digit() -> tuple[np.ndarray, np.ndarray]:
+    """A dark photograph with a faint digit in rows 40 to 99 and columns 60 to 119; the digit."""
     content = np.full((160, 240, 3), 70, np.uint8)
-    seven = datasets.strokes(200, random_state=3).X[5]
-    large = np.asarray(Image.fromarray(seven).resize((60, 60), Image.Resampling.BICUBIC))
-    content[40:100, 60:120] += (large // 5)[..., None].astype(np.uint8)  # a faint digit
+    digit = Image.fromarray(datasets.strokes(200, random_state=3).X[5])
+    large = np.asarray(digit.resize((60, 60), Image.Resampling.BICUBIC))
+    content[40:100, 60:120] += (large // 5)[..., None]
+    return content, large
+
+
+def test_a_dream_draws_what_the_model_knows_into_the_photograph(digits):
+    content, digit = faint_digit()
     dreamt = darkroom.dream(digits, content, random_state=0)
     assert dreamt.shape == content.shape and dreamt.dtype == np.uint8
     clearer = dreamt[40:100, 60:120].mean(axis=2)
-    assert np.corrcoef(clearer.ravel(), large.ravel())[0, 1] > 0.6
+    assert np.corrcoef(clearer.ravel(), digit.ravel())[0, 1] > 0.6
     assert clearer.std() > 1.5 * content[40:100, 60:120].std()
     assert np.array_equal(dreamt, darkroom.dream(digits, content, random_state=0))
 
@@ -134,6 +140,15 @@ def test_models_of_colour_images_draw_colours():
     vae = VAE(2, (32,), likelihood="gaussian", sigma=0.1, epochs=20, random_state=0, verbose=False)
     dreamt = darkroom.dream(vae.fit(balls.astype(np.float32)), photo(96, 128), random_state=0)
     assert (dreamt[..., 0].astype(int) - dreamt[..., 2]).max() > 60
+
+
+def test_models_of_images_with_one_channel_dream_too():
+    X = datasets.strokes(2000, random_state=0).X[..., None]
+    vae = VAE(8, (128,), likelihood="gaussian", sigma=0.1, epochs=10, random_state=0, verbose=False)
+    vae.fit(X)
+    content, _ = faint_digit()
+    dreamt = darkroom.dream(vae, content, random_state=0)
+    assert dreamt[40:100, 60:120].std() > 1.5 * content[40:100, 60:120].std()
 
 
 def test_models_that_cannot_dream_are_refused(digits):

@@ -24,6 +24,7 @@ LIKENESS = 0.28  # smallest correlation of a shape with the photograph
 CONTRAST = 0.2  # least standard deviation of a shape's luminance that is drawn
 FLAT = 0.01  # standard deviation of luminance below which nothing is seen
 FADED = 0.5  # share of fine detail that a shape takes away
+SHOWN = 0.6  # share of a shape that must be neither black nor white
 OVERLAP = 0.15  # share of a shape that others may cover
 LOOKS = 4  # times that the model looks at what it has drawn
 GIVEN = 0.3  # share of the photograph in what the model looks at
@@ -76,15 +77,18 @@ def dream(
     if vae.conditional:
         raise ValueError("a dream needs a model without conditions, but this one is conditional")
     known = vae.sample(KNOWN, random_state=seed_from(random_state))
+    known = known[..., 0] if shape[2:] == (1,) else known
     now = to_luminance(pixels)
     taken = np.zeros(pixels.shape[:2], bool)
+    shapes = 0
     with Display(len(HEIGHTS), "searching", verbose, "scales") as display:
         for share in HEIGHTS:
             sight = _Sight(vae, known, now, share)
             found = sight.find(taken)
             for place in found:
                 sight.draw(*place, now)
-            display.advance(1, ("searching", f"{len(found)} shapes"))
+            shapes += len(found)
+            display.advance(1, ("searching", f"{shapes} shapes drawn"))
     return to_colours(now)
 
 
@@ -144,7 +148,8 @@ class _Sight:
             grey = _grey(image)
             change = GIVEN * (grey.mean() + grey.std() * away - grey)
             mixed = image + (change if image.ndim == 2 else change[..., None])
-            image = self.vae.reconstruct(np.clip(mixed, low, high)[None])[0].clip(low, high)
+            rows = np.clip(mixed, low, high).reshape(1, *self.vae.feature_shape_)
+            image = self.vae.reconstruct(rows).reshape(image.shape).clip(low, high)
         shape = image[..., None] if image.ndim == 2 else image
         if shape.shape[2] == 3:
             shape = shape @ LUMINANCE.T
@@ -160,7 +165,8 @@ class _Sight:
         cover = hill[..., None] * _cover(shape[..., :1], pixel)
         soft = blur(part[..., :1], pixel)
         light = shape[..., 0]
-        room = np.clip(tile.mean(), min(0.5, -light.min()), max(0.5, 1 - light.max()))
+        low, high = SHOWN * light.min(), SHOWN * light.max()
+        room = np.clip(tile.mean(), min(0.5, -low), max(0.5, 1 - high))
         # Flattens the light to a level that leaves room for the shape. Fine detail stays.
         part[..., :1] += cover * (room - soft - FADED * (part[..., :1] - soft))
         part[..., : shape.shape[2]] += cover * shape
