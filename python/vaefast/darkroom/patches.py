@@ -70,7 +70,7 @@ def continued(features: Floats, queries: Floats, places: Places, weight: float) 
         loose += (bids + STEP * shifts[:, None] == chosen).all(axis=2)
         loose[bids[..., 0] < -SIDE] = 0
         away = queries[y, x] - features[chosen[:, 0], chosen[:, 1]]
-        return np.einsum("nd,nd->n", away, away) + weight * loose.sum(axis=0)
+        return np.einsum("ij,ij->i", away, away) + weight * loose.sum(axis=0)
 
     for turn in range(8 * ROUNDS):
         direction, parity = divmod(turn % 8, 2)
