@@ -46,8 +46,9 @@ EXPECTED_TO_FAIL: dict[type, dict[str, str]] = {
 
 
 @pytest.fixture
-def few_members(monkeypatch):
-    """Make ensembles of detectors small, so that the many fits of the checks take little time."""
+def short_fits(monkeypatch):
+    """Make ensembles and budgets small, so that the many fits of the checks take little time."""
+    monkeypatch.setattr("vaefast.imputer.fitting.LEAST_BUDGET", 0.02)
     monkeypatch.setattr("vaefast.anomaly.ensemble.MEMBERS", 3)
     monkeypatch.setattr("vaefast.anomaly.member.STEPS", 5)
 
@@ -59,11 +60,12 @@ def few_members(monkeypatch):
         AnomalyDetector(small()),
         AnomalyDetector(),
         VAEImputer(small(missing="mask"), n_models=2, n_samples=5, random_state=0),
+        VAEImputer(),
     ],
-    ids=["VAE", "detector", "ensemble", "imputer"],
+    ids=["VAE", "detector", "ensemble", "imputer", "default imputer"],
 )
 @pytest.mark.filterwarnings("ignore")  # the checks provoke warnings
-def test_every_check_of_scikit_learn_passes(estimator, few_members):
+def test_every_check_of_scikit_learn_passes(estimator, short_fits):
     results = check_estimator(estimator, on_fail=None, on_skip=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert set(failed) == set(EXPECTED_TO_FAIL[type(estimator)]), failed

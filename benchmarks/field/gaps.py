@@ -41,8 +41,9 @@ def vaefast(frame: Any, seed: int) -> Any:
         return VAEImputer(random_state=seed).fit(frame).transform(frame)
     table = Table.learn(frame)
     rows = table.encode(frame)
-    own: dict[str, Any] = {"epochs": "auto", "random_state": seed, "verbose": False}
-    vae = VAE(likelihood=table.columns, missing="mask", **own).fit(rows)
+    own: dict[str, Any] = dict.fromkeys(("batch_size", "learning_rate", "epochs"), "auto")
+    own |= {"random_state": seed, "verbose": False}
+    vae = VAE("auto", "auto", likelihood=table.columns, missing="mask", **own).fit(rows)
     return table.decode(vae.impute(rows))
 
 

@@ -1,34 +1,29 @@
-"""Missing values of a table of numbers, filled by several VAEs together.
-
-`VAEImputer` has the methods of the imputers of scikit-learn.
-"""
+"""The imputer of tables of numbers, with the methods of scikit-learn's imputers."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import threading
-from collections.abc import Callable, Mapping
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._bundle import Bundle, read_bundle, write_bundle
-from ._engine import completions
-from ._engine.automatic import choose_without_watching
-from ._engine.display import say
-from ._estimator import Transformer
-from ._input.feature_names import FeatureNames, check_names, names_of
-from ._input.matrix import to_float64, to_matrix
-from ._input.normal_scores import NormalScores
-from ._input.rows import RowData
-from ._input.seeds import seed_from
-from ._input.validation import check_features, check_integer
-from .ensembles import fit_all, run_side_by_side
-from .errors import not_fitted
-from .typing import RandomState
-from .vae import VAE
+from .._bundle import Bundle, read_bundle, write_bundle
+from .._engine.automatic import choose_without_watching
+from .._engine.display import say
+from .._estimator import Transformer
+from .._input.feature_names import FeatureNames, check_names
+from .._input.normal_scores import NormalScores
+from .._input.seeds import seed_from
+from .._input.validation import check_features, check_integer
+from ..errors import not_fitted
+from ..typing import RandomState
+from ..vae import VAE
+from .blend import Blend
+from .fitting import budget, fit_blend, fit_vaes
+from .gaussian import Gaussian
+from .reading import parameters_of, ranges_of, read
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,31 +31,34 @@ if TYPE_CHECKING:
 __all__ = ["VAEImputer"]
 
 MOST_SAMPLES = 10**6
-HIDDEN_SHARE, LEAST_HIDDEN, MOST_HIDDEN = 10, 50, 20_000  # known values that a trial hides
-TRIAL_STEPS = 4_000
 
 
 class VAEImputer(Transformer):
     """Imputer that fills missing values (NaN) with their means given the known values of the row.
 
-    Several VAEs are trained on all rows, and the mean of their answers is filled in. The answer of
-    each is estimated by importance sampling (Mattei & Frellsen 2019, eq. 12). A filled value stays
-    within the range of the known values of its column.
+    VAEs are trained on all rows. Each estimates the means by importance sampling (Mattei & Frellsen
+    2019, eq. 12). Two normal distributions join them: that of the columns, and that of their normal
+    scores, which are the quantiles of a standard normal distribution at the ranks of the values.
+    They know the linear relations, and take little time to learn (expectation maximization;
+    Dempster, Laird & Rubin 1977). A weighted mean of the answers is filled in. It stays within the
+    range of the known values of its column.
 
-    The VAEs see the columns as they are or, where skewed columns ask for it, as normal scores: the
-    quantiles of a standard normal distribution at the ranks of the values. A trial decides. It
-    hides a tenth of the known values, at most 20,000, trains one VAE of at most 4,000 steps each
-    way, and takes the way with the smaller root mean square error, in standard deviations of the
-    columns. Tables of fewer than 500 known values stay as they are.
+    The table decides the weights. Each VAE trains without a twentieth of the known values, at most
+    2,000, and the weights minimize the squared error that the weighted mean has for these values,
+    in standard deviations of their columns (stacking; Breiman 1996). The VAEs see the columns, or
+    their normal scores if the normal distribution of these has the smaller error. Tables of fewer
+    than 500 known values hide nothing; their models have equal weights. Tables of more than 200
+    columns have VAEs alone.
 
     Parameters
     ----------
     vae : VAE or None, default=None
         Model whose parameters the VAEs have, with missing="mask"; it is not trained itself. "auto"
         stands for the same values as in `VAE`, but all rows are trained on for the whole budget,
-        and none is watched. Columns stay as they are. None is a gaussian VAE with standardize=True
-        and auto for sizes, learning rate, batch size and epochs.
-    n_models : int, default=3
+        and none is watched. The VAEs see the columns as they are, no value is hidden, and the mean
+        of their answers is filled in. None is a gaussian VAE with standardize=True, whose sizes
+        and budget the table decides.
+    n_models : int, default=1
         Number of VAEs. More of them take longer and fill a little better.
     n_samples : int, default=100
         Samples of z for each row with missing values and each VAE.
@@ -79,6 +77,9 @@ class VAEImputer(Transformer):
         The fitted VAEs.
     normal_scores_ : bool
         Whether the VAEs see normal scores of the columns.
+    weights_ : dict of str to float
+        Weights of the answers, which add up to 1: "gaussian" and "gaussian_scores" of the normal
+        distributions of the columns and of their normal scores, "vae" of the mean of the VAEs.
     ranges_ : ndarray of shape (2, n_features), float64
         Smallest and largest known value of each column of the fit.
     n_features_in_ : int
@@ -100,16 +101,15 @@ class VAEImputer(Transformer):
 
     _METADATA = {}
 
-    models_: list[VAE]
     ranges_: NDArray[np.float64]
     _names: FeatureNames | None
-    _scores: NormalScores | None
+    _blend: Blend
 
     def __init__(
         self,
         vae: VAE | None = None,
         *,
-        n_models: int = 3,
+        n_models: int = 1,
         n_samples: int = 100,
         random_state: RandomState = None,
         n_threads: int | None = None,
@@ -123,7 +123,7 @@ class VAEImputer(Transformer):
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Train the VAEs on all rows.
+        """Learn the distribution of the rows.
 
         Parameters
         ----------
@@ -149,21 +149,23 @@ class VAEImputer(Transformer):
         """
         n_models = check_integer(self.n_models, "n_models")
         check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
-        values, names = _read(X)
-        ranges = _ranges(values, names)
-        choice = choose_without_watching(_parameters(self.vae), *values.shape)
-        seed = seed_from(self.random_state)
-        params = {**choice.params, "n_threads": self.n_threads, "verbose": False}
-        scores = None
-        if self.vae is None and _prefers_scores(values, params, seed, self.n_samples):
-            scores = NormalScores.learn(values)
+        values, names = read(X)
+        ranges = ranges_of(values, names)
+        choice = choose_without_watching(parameters_of(self.vae), *values.shape)
+        if self.vae is None:
+            own = budget(values.size, choice.params["epochs"])
+            choice = dataclasses.replace(choice, params=choice.params | own)
         if self.verbose:
-            way = "as they are" if scores is None else "as normal scores"
-            say(f"VAEImputer trains {n_models} models on the columns {way}: {choice.text}")
-        rows = values if scores is None else scores.apply(values)
-        models = [_model(params, seed + k) for k in range(n_models)]
-        self.models_ = fit_all(models, rows, n_threads=self.n_threads)
-        self.ranges_, self._names, self._scores = ranges, names, scores
+            say(f"VAEImputer trains {n_models} VAEs: {choice.text}")
+        params = {**choice.params, "n_threads": self.n_threads, "verbose": False}
+        seed = seed_from(self.random_state)
+        if self.vae is None:
+            rows = values.astype(np.float64)
+            blend = fit_blend(rows, params, n_models, self.n_samples, seed, self.n_threads)
+        else:
+            vaes = fit_vaes([values] * n_models, params, seed, self.n_threads)
+            blend = Blend(vaes, False, None, (), np.ones(1))
+        self.ranges_, self._names, self._blend = ranges, names, blend
         return self
 
     def transform(self, X: ArrayLike) -> Any:
@@ -188,15 +190,21 @@ class VAEImputer(Transformer):
             X has other columns than the rows of the fit.
         """
         values, count = self._read_to_fill(X)
-        guess = np.mean([_fill(vae, values, self._scores, count) for vae in self.models_], axis=0)
-        return self._in_output(self._filled(values, guess), X)
+        gaps = np.isnan(values).any(axis=1)
+        filled = values.copy()
+        if gaps.any():
+            rows = values[gaps]
+            guess = self._blend.means(rows.astype(np.float64), count)
+            filled[gaps] = self._filled(rows, guess)
+        return self._in_output(filled, X)
 
     def sample(self, X: ArrayLike, n: int = 5, *, random_state: RandomState = None) -> NDArray[Any]:
         """Return several completions of X that differ as much as the missing values are uncertain.
 
-        The missing values of a row are drawn together given its known ones: a code from the
-        n_samples samples of z by their importance, and the values from p(x|z) (Mattei & Frellsen
-        2019). The VAEs take turns.
+        Each row of a completion comes from one of the models, which is drawn by their weights, so
+        that the mean of many completions is what `transform` fills in. The missing values of the
+        row are drawn together given its known ones. A VAE draws a code from the n_samples samples
+        of z by their importance, and the values from p(x|z) (Mattei & Frellsen 2019).
 
         Parameters
         ----------
@@ -223,21 +231,16 @@ class VAEImputer(Transformer):
         """
         values, count = self._read_to_fill(X)
         n, rng = check_integer(n, "n"), np.random.default_rng(seed_from(random_state))
-        rows = values if self._scores is None else self._scores.apply(values)
-        out = np.empty((n, *values.shape), values.dtype)
-        for k, vae in enumerate(self.models_[:n]):
-            vae.model_.require_posterior("draw")
-            turn = slice(k, n, len(self.models_))
-            drawn = completions.draws(
-                vae.model_, _rows_of(vae, rows), len(out[turn]), count, rng
-            ).astype(np.float64)
-            out[turn] = self._filled(
-                values, drawn if self._scores is None else self._scores.undo(drawn)
-            )
+        gaps = np.isnan(values).any(axis=1)
+        out = np.repeat(values[None], n, axis=0)
+        if gaps.any():
+            rows = values[gaps]
+            drawn = self._blend.draws(rows.astype(np.float64), n, count, rng)
+            out[:, gaps] = [self._filled(rows, each) for each in drawn]
         return out
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> Any:
-        """Train the VAEs on all rows, and fill the missing values of the same rows.
+        """Learn the distribution of the rows, and fill the missing values of the same rows.
 
         Parameters
         ----------
@@ -261,15 +264,26 @@ class VAEImputer(Transformer):
         return self.fit(X).transform(X)
 
     @property
+    def models_(self) -> list[VAE]:
+        """The fitted VAEs."""
+        return list(self._fitted().vaes)
+
+    @property
     def normal_scores_(self) -> bool:
         """Whether the VAEs see normal scores of the columns."""
-        self._fitted()
-        return self._scores is not None
+        return self._fitted().sees_scores
+
+    @property
+    def weights_(self) -> dict[str, float]:
+        """Weights of the answers of the normal distributions and of the VAEs."""
+        blend = self._fitted()
+        names = ("gaussian", "gaussian_scores", "vae")[-len(blend.weights) :]
+        return dict(zip(names, map(float, blend.weights), strict=True))
 
     @property
     def n_features_in_(self) -> int:
         """Number of columns."""
-        return self._fitted()[0].n_features_in_
+        return self.models_[0].n_features_in_
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
@@ -324,14 +338,19 @@ class VAEImputer(Transformer):
         OSError
             The file can't be written.
         """
-        models = self._fitted()
+        blend = self._fitted()
         fields = {
             "default_vae": self.vae is None,
             "n_samples": self.n_samples,
             "names": self._names,
+            "sees_scores": blend.sees_scores,
         }
-        scores = {} if self._scores is None else vars(self._scores)
-        write_bundle(path, "imputer", Bundle(models, fields, {"ranges": self.ranges_, **scores}))
+        tensors = {"ranges": self.ranges_, "weights": blend.weights}
+        if blend.scores is not None:
+            tensors |= vars(blend.scores)
+        for k, gaussian in enumerate(blend.gaussians):
+            tensors |= {f"gaussian_{k}.{name}": each for name, each in vars(gaussian).items()}
+        write_bundle(path, "imputer", Bundle(blend.vaes, fields, tensors))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -358,11 +377,9 @@ class VAEImputer(Transformer):
             first, fields, tensors = found.models[0], found.fields, found.tensors
             vae = None if fields["default_vae"] else VAE(**first.get_params())
             imputer = cls(vae, n_models=len(found.models), n_samples=fields["n_samples"])
-            imputer.models_ = list(found.models)
             imputer.ranges_ = tensors["ranges"].reshape(2, first.n_features_in_)
-            knots = tensors.get("knots")
-            imputer._scores = None if knots is None else NormalScores(knots)
             imputer._names = None if fields["names"] is None else tuple(fields["names"])
+            imputer._blend = _blend_from(found)
         return imputer
 
     def __sklearn_tags__(self) -> Any:
@@ -374,12 +391,12 @@ class VAEImputer(Transformer):
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "models_")
+        return hasattr(self, "_blend")
 
     def _read_to_fill(self, X: ArrayLike) -> tuple[NDArray[Any], int]:
         """Return the numbers of a table with the columns of the fit, and the samples of a row."""
         self._fitted()
-        values, names = _read(X)
+        values, names = read(X)
         check_names(names, self._names)
         check_features(values, values.shape[1:], self.models_[0].feature_shape_)
         return values, check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
@@ -389,112 +406,21 @@ class VAEImputer(Transformer):
         within = np.clip(guess, *self.ranges_).astype(values.dtype)
         return np.where(np.isnan(values), within, values)
 
-    def _fitted(self) -> list[VAE]:
-        if not hasattr(self, "models_"):
+    def _fitted(self) -> Blend:
+        if not hasattr(self, "_blend"):
             raise not_fitted("VAEImputer")
-        return self.models_
+        return self._blend
 
 
-def _parameters(vae: VAE | None) -> dict[str, Any]:
-    """Return the parameters of the VAEs, some of which may be "auto"."""
-    if vae is None:
-        return VAE(
-            "auto", "auto", likelihood="gaussian", missing="mask", standardize=True,
-            batch_size="auto", learning_rate="auto",
-        ).get_params()  # fmt: skip
-    if not isinstance(vae, VAE):
-        raise TypeError(f"vae={vae!r} must be a VAE or None")
-    if vae.missing != "mask":
-        raise ValueError(f"vae has missing={vae.missing!r}, but VAEImputer needs missing='mask'")
-    if vae.conditional:
-        raise ValueError("vae has conditional=True, but VAEImputer knows no y: use VAE.impute")
-    return vae.get_params()
-
-
-def _read(X: ArrayLike) -> tuple[NDArray[Any], FeatureNames | None]:
-    """Return the numbers of a table, float32 if that holds them all, else float64, and names."""
-    matrix, shape = to_matrix(X)
-    if len(shape) != 1:
-        raise ValueError(f"X has rows of shape {shape}, expected a table: (n, features)")
-    values: NDArray[Any] = matrix.astype(np.float32)
-    if (exact := to_float64(X)) is not None:
-        # What the mask of a masked array hides is NaN in the matrix only.
-        values = np.where(np.isnan(values), np.nan, exact)
-    infinite = np.argwhere(np.isinf(values))
-    if len(infinite):
-        row, column = infinite[0]
-        raise ValueError(
-            f"X holds {values[row, column]:g} in row {row}, column {column}, expected finite "
-            "numbers, or NaN where a value is missing"
-        )
-    return values, names_of(X)
-
-
-def _ranges(values: NDArray[Any], names: FeatureNames | None) -> NDArray[np.float64]:
-    """Return the smallest and the largest known value of each column, (2, d)."""
-    low = np.fmin.reduce(values, axis=0)
-    empty = np.flatnonzero(np.isnan(low))
-    if len(empty):
-        called = f" ({names[empty[0]]})" if names else ""
-        raise ValueError(
-            f"column {empty[0]}{called} of X has no known value, so nothing can be filled: drop it"
-        )
-    return np.array([low, np.fmax.reduce(values, axis=0)], np.float64)
-
-
-def _model(params: Mapping[str, Any], seed: int) -> VAE:
-    return VAE(**{**deepcopy(dict(params)), "random_state": seed % 2**64})
-
-
-def _fill(
-    vae: VAE, values: NDArray[Any], scores: NormalScores | None, n_samples: int
-) -> NDArray[Any]:
-    """Return rows (n, d) whose missing values are filled; known ones may be anything."""
-    if scores is None:
-        return vae.impute(values, n_samples=n_samples)
-    filled, gaps = values.copy(), np.isnan(values).any(axis=1)
-    if gaps.any():
-        rows = _rows_of(vae, scores.apply(values[gaps]))
-        filled[gaps] = completions.means_of(vae.model_, rows, scores.undo, n_samples)
-    return filled
-
-
-def _rows_of(vae: VAE, values: NDArray[Any]) -> RowData:
-    rows = vae.model_.reader.read_to_score(values)
-    assert isinstance(rows, RowData)
-    return rows
-
-
-def _prefers_scores(
-    values: NDArray[Any], params: Mapping[str, Any], seed: int, n_samples: int
-) -> bool:
-    """Return whether a model of normal scores fills hidden values better than one of the values."""
-    known = np.argwhere(~np.isnan(values))
-    count = min(MOST_HIDDEN, len(known) // HIDDEN_SHARE)
-    if count < LEAST_HIDDEN:
-        return False
-    row, column = np.random.default_rng(seed).choice(known, count, replace=False).T
-    rest = values.astype(np.float64)
-    rest[row, column] = np.nan
-    if np.isnan(rest).all(axis=0).any():
-        return False
-    scales = np.nanstd(rest, axis=0)[column]
-    varies = scales > 0
-    if not varies.any():
-        return False
-    epochs = max(1, round(TRIAL_STEPS / -(-len(values) // params["batch_size"])))
-    short = {**params, "epochs": min(epochs, params["epochs"])}
-
-    def error_with(scores: NormalScores | None) -> Callable[[threading.Event], float]:
-        def run(stop: threading.Event) -> float:
-            rows = rest if scores is None else scores.apply(rest)
-            ends = [lambda vae, record: stop.is_set()]
-            (vae,) = fit_all([_model(short, seed)], rows, n_threads=1, callbacks=ends)
-            missed = _fill(vae, rest, scores, n_samples)[row, column] - values[row, column]
-            return float(np.mean((missed[varies] / scales[varies]) ** 2))
-
-        return run
-
-    ways = [error_with(None), error_with(NormalScores.learn(rest))]
-    plain, scored = run_side_by_side(ways, params["n_threads"])
-    return scored < plain
+def _blend_from(found: Bundle) -> Blend:
+    """Return the models of a file. Without weights, it holds VAEs alone."""
+    tensors = found.tensors
+    scores = NormalScores(tensors["knots"]) if "knots" in tensors else None
+    weights = tensors.get("weights", np.ones(1))
+    names = [field.name for field in dataclasses.fields(Gaussian)]
+    gaussians = tuple(
+        Gaussian(**{name: tensors[f"gaussian_{k}.{name}"] for name in names})
+        for k in range(len(weights) - 1)
+    )
+    sees_scores = found.fields.get("sees_scores", scores is not None)
+    return Blend(found.models, sees_scores, scores, gaussians, weights)

@@ -1,0 +1,59 @@
+"""What the user passes to an imputer: a table of numbers, and perhaps a VAE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._input.feature_names import FeatureNames, names_of
+from .._input.matrix import to_float64, to_matrix
+from ..vae import VAE
+
+
+def parameters_of(vae: VAE | None) -> dict[str, Any]:
+    """Return the parameters of the VAEs, some of which may be "auto"."""
+    if vae is None:
+        return VAE(
+            "auto", "auto", likelihood="gaussian", missing="mask", standardize=True,
+            batch_size="auto", learning_rate="auto",
+        ).get_params()  # fmt: skip
+    if not isinstance(vae, VAE):
+        raise TypeError(f"vae={vae!r} must be a VAE or None")
+    if vae.missing != "mask":
+        raise ValueError(f"vae has missing={vae.missing!r}, but VAEImputer needs missing='mask'")
+    if vae.conditional:
+        raise ValueError("vae has conditional=True, but VAEImputer knows no y: use VAE.impute")
+    return vae.get_params()
+
+
+def read(X: ArrayLike) -> tuple[NDArray[Any], FeatureNames | None]:
+    """Return the numbers of a table, float32 if that holds them all, else float64, and names."""
+    matrix, shape = to_matrix(X)
+    if len(shape) != 1:
+        raise ValueError(f"X has rows of shape {shape}, expected a table: (n, features)")
+    values: NDArray[Any] = matrix.astype(np.float32)
+    if (exact := to_float64(X)) is not None:
+        # What the mask of a masked array hides is NaN in the matrix only.
+        values = np.where(np.isnan(values), np.nan, exact)
+    infinite = np.argwhere(np.isinf(values))
+    if len(infinite):
+        row, column = infinite[0]
+        raise ValueError(
+            f"X holds {values[row, column]:g} in row {row}, column {column}, expected finite "
+            "numbers, or NaN where a value is missing"
+        )
+    return values, names_of(X)
+
+
+def ranges_of(values: NDArray[Any], names: FeatureNames | None) -> NDArray[np.float64]:
+    """Return the smallest and the largest known value of each column, (2, d)."""
+    low = np.fmin.reduce(values, axis=0)
+    empty = np.flatnonzero(np.isnan(low))
+    if len(empty):
+        called = f" ({names[empty[0]]})" if names else ""
+        raise ValueError(
+            f"column {empty[0]}{called} of X has no known value, so nothing can be filled: drop it"
+        )
+    return np.array([low, np.fmax.reduce(values, axis=0)], np.float64)
