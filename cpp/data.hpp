@@ -60,6 +60,21 @@ inline void log_counts(Panels& x, int row, int first, int count) {
   }
 }
 
+// Divides the first `features` columns of a row by the root of the sum of their squares, unless all are 0.
+inline void normalize(Panels& x, int row, int features) {
+  double squares = 0;
+  for (int panel = 0; panel < panel_count(features); ++panel) {
+    const float* values = x.at(panel, row);
+    for (int i = 0; i < std::min(NR, features - panel * NR); ++i)
+      squares += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  }
+  const auto scale = static_cast<float>(squares > 0 ? 1 / std::sqrt(squares) : 1);
+  for (int panel = 0; panel < panel_count(features); ++panel) {
+    float* values = x.at(panel, row);
+    for (int i = 0; i < std::min(NR, features - panel * NR); ++i) values[i] *= scale;
+  }
+}
+
 // Returns the smallest and the largest of n numbers. Both are NaN if any of the numbers is NaN or infinite.
 std::pair<float, float> value_range(const float* x, std::int64_t n);
 

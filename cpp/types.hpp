@@ -14,6 +14,7 @@ struct Shape {
   int latent_dim;
   std::vector<int> decoder;  // from the latent space to the data
   int conditions = 0;        // numbers per row that encoder and decoder are conditioned on
+  bool normalized = false;   // the encoder reads the row divided by its L2 norm, in place of log(1 + x) of counts
 };
 
 // Consecutive features with the same likelihood. A likelihood that joins columns treats them as one variable.

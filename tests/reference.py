@@ -145,7 +145,7 @@ def seen_by_encoder(x: Array, likelihood: Columns, normalize: bool = False) -> A
     """
     if normalize:
         length = np.sqrt(np.nansum(x**2, axis=1, keepdims=True))
-        return x / np.where(length > 0, length, np.ones_like(length))
+        return np.asarray(x / np.where(length > 0, length, np.ones_like(length)))
     seen = x.copy()
     for block in blocks(likelihood, x.shape[1]):
         if block.likelihood.counts:

@@ -275,7 +275,8 @@ class Categorical(Likelihood):
 class Multinomial(Categorical):
     """Multinomial: a block of columns holds the counts of N draws, out = logits of p.
 
-    nll of the block = log(prod_c x_c!) - log N! - sum_c x_c log p_c, p = softmax(out), N = sum_c x_c
+    nll of the block = log(prod_c x_c!) - log N! - sum_c x_c log p_c
+    with p = softmax(out) and N = sum_c x_c
 
     It is the likelihood of independent Poissons with rates N p_c, given their sum: a Poisson with
     rate N. The nll of column c is that of its Poisson, minus the share x_c / N of that of the sum.
@@ -290,7 +291,7 @@ class Multinomial(Categorical):
         log_rate = log_softmax(out) + np.log(safe)
         of_total = safe - special.xlogy(safe, safe) + log_gamma(safe + 1)
         nll = np.exp(log_rate) - x * log_rate + log_gamma(x + 1) - x / safe * of_total
-        return np.where(total == 0, np.zeros_like(nll), nll)
+        return np.asarray(np.where(total == 0, np.zeros_like(nll), nll))
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {

@@ -56,7 +56,7 @@ Data data_of(const py::object& x) {
 }
 
 Rows view(const Core& core, const Data& data) {
-  const auto& [features, encoder, latent_dim, decoder, conditions] = core.shape();
+  const int features = core.shape().features, conditions = core.shape().conditions;
   const py::array& x = data.x;
   expect_shape(x, "x", -1, features);
   if ((conditions > 0) != data.conditions.has_value())
@@ -339,7 +339,8 @@ void set_objective(Core& core, const std::string& bound, const std::string& grad
 
 std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int latent_dim, std::vector<int> decoder,
                                 const std::string& activation, const std::vector<std::pair<std::string, int>>& columns,
-                                const std::string& scale, int n_threads, double df, int conditions) {
+                                const std::string& scale, int n_threads, double df, int conditions,
+                                bool normalized) {
   for (const std::vector<int>& sizes : {encoder, decoder, {features, latent_dim, n_threads, conditions + 1}})
     for (int size : sizes)
       if (size < 1) throw std::invalid_argument("sizes and n_threads must be at least 1");
@@ -355,8 +356,9 @@ std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int late
   const Scale kind = choose(scales, "scale", scale);
   if (kind == Scale::optimal && (columns.size() != 1 || columns[0].first != "gaussian"))
     throw std::invalid_argument("the scale 'optimal' needs a single group of gaussian columns");
-  return std::make_unique<Core>(Shape{features, std::move(encoder), latent_dim, std::move(decoder), conditions},
-                                activation, specs, kind, df, n_threads);
+  return std::make_unique<Core>(
+      Shape{features, std::move(encoder), latent_dim, std::move(decoder), conditions, normalized}, activation, specs,
+      kind, df, n_threads);
 }
 
 }  // namespace
@@ -378,7 +380,7 @@ void register_core(py::module_& m) {
            "weights"_a = py::none());
   py::class_<Core>(m, "Core", py::module_local())
       .def(py::init(&make_core), "features"_a, "encoder"_a, "latent_dim"_a, "decoder"_a, "activation"_a, "columns"_a,
-           "scale"_a, "n_threads"_a, "df"_a = 4.0, "conditions"_a = 0)
+           "scale"_a, "n_threads"_a, "df"_a = 4.0, "conditions"_a = 0, "normalized"_a = false)
       .def("initialize", &Core::initialize, "seed"_a)
       .def(
           "set_optimizer",

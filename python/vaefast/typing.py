@@ -13,6 +13,7 @@ __all__ = [
     "Likelihood",
     "Missing",
     "Noise",
+    "Normalize",
     "Objective",
     "Prior",
     "RandomState",
@@ -33,8 +34,10 @@ Likelihood: TypeAlias = Literal[
     "poisson",
     "negative_binomial",
     "categorical",
+    "multinomial",
 ]
 Scale: TypeAlias = Literal["per_feature", "global", "optimal"]
+Normalize: TypeAlias = Literal["l2"]
 Missing: TypeAlias = Literal["error", "mask"]
 Objective: TypeAlias = Literal["elbo", "iwae", "autoencoder"]
 GradientEstimator: TypeAlias = Literal["standard", "stl", "dreg"]

@@ -79,7 +79,8 @@ class VAE(LatentTransformer):
     likelihood : str or sequence of (str, int), default="bernoulli"
         Distribution of a feature given z: bernoulli or continuous_bernoulli for values in [0, 1];
         gaussian, laplace or student_t for any finite values, best with standardize=True; poisson or
-        negative_binomial for counts; categorical for the one-hot columns of one variable.
+        negative_binomial for counts; multinomial for counts of which only the shares of a row
+        matter, such as words or purchases; categorical for the one-hot columns of one variable.
 
         Columns of several kinds take a list of likelihoods and numbers of columns, from left to
         right, such as ``[("gaussian", 3), ("categorical", 5)]``.
@@ -100,6 +101,10 @@ class VAE(LatentTransformer):
         constant column as 0. A sigma that is learned, and denoising noise, are relative to the
         standard deviation of each column. Means and standard deviations stay those of the first
         call of `partial_fit`. A model without a column of these likelihoods can't standardize.
+    normalize : {"l2"} or None, default=None
+        What the encoder reads: l2, each row divided by the root of the sum of its squares, as for
+        recommenders (Liang et al. 2018). By default, rows as they are, and log(1 + x) of counts.
+        The likelihood sees the rows themselves. It excludes standardize.
     conditional : bool, default=False
         Whether the encoder and the decoder also see y: labels, or numbers.
     objective : str, default="elbo"
@@ -209,6 +214,7 @@ class VAE(LatentTransformer):
         df: float = 4.0,
         missing: types.Missing = "error",
         standardize: bool = False,
+        normalize: types.Normalize | None = None,
         conditional: bool = False,
         objective: types.Objective = "elbo",
         n_samples: int = 1,
@@ -237,6 +243,7 @@ class VAE(LatentTransformer):
         self.df = df
         self.missing = missing
         self.standardize = standardize
+        self.normalize = normalize
         self.conditional = conditional
         self.objective = objective
         self.n_samples = n_samples
@@ -590,7 +597,8 @@ class VAE(LatentTransformer):
         Returns
         -------
         ndarray of shape (n, d) or images, float32
-            E[x|z] in the units of X: probabilities, means, or rates.
+            E[x|z] in the units of X: probabilities, means, or rates. Those of multinomial counts
+            are the probabilities of the columns, which add up to 1.
 
         Raises
         ------
@@ -712,7 +720,7 @@ class VAE(LatentTransformer):
             mixture. The noise of second_stage scales too.
         draw : bool, default=False
             Whether to draw each row from p(x|z), for tables and counts, instead of returning
-            E[x|z].
+            E[x|z]. A row of multinomial counts gets a total like those of the rows of the fit.
         prior : {"prior", "gaussian", "mixture", "second_stage"} or None, default=None
             Distribution of the codes: prior, the standard normal; or a distribution that is fitted,
             at its first use, to codes of the training rows, which takes a second or two. gaussian

@@ -45,6 +45,7 @@ class Core:
         n_threads: int,
         df: float = 4.0,
         conditions: int = 0,
+        normalized: bool = False,
     ) -> None: ...
     def initialize(self, seed: int) -> None: ...
     def set_optimizer(

@@ -22,7 +22,7 @@ from .._input.validation import (
 )
 from .._system.threads import MAX_THREADS, default_threads
 from ..optimizers import SGD, Adam, AdamW, check_optimizer
-from ..typing import GradientEstimator, Noise, Objective, Scale
+from ..typing import GradientEstimator, Noise, Normalize, Objective, Scale
 
 Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
@@ -112,6 +112,11 @@ def make_core(
             f"df={df:g} must be at most {MAX_DF:g}: beyond that, student_t is gaussian in float32. "
             "Use likelihood='gaussian'."
         )
+    normalized = params["normalize"] is not None
+    if normalized:
+        check_choice(params["normalize"], "normalize", get_args(Normalize))
+        if params["standardize"]:
+            raise ValueError("normalize and standardize exclude each other: leave one of them out")
     n_threads = default_threads() if params["n_threads"] is None else params["n_threads"]
     n_threads = check_integer(n_threads, "n_threads", high=MAX_THREADS)
     try:
@@ -126,6 +131,7 @@ def make_core(
             n_threads=n_threads,
             df=df,
             conditions=conditions,
+            normalized=normalized,
         )
     except MemoryError:
         layers = [features, *encoder, latent_dim, *decoder, features]

@@ -18,8 +18,12 @@ from .validation import check_choice, check_integer, check_values
 
 Columns = tuple[tuple[str, int], ...]
 Array = NDArray[Any]
+Totals = Mapping[int, tuple[int, ...]]
 
 LARGEST_RATE = 9e18  # of a draw: NumPy returns int64
+RATES = tuple(name for name in COUNTS if name != "multinomial")  # an exposure multiplies their mean
+WHOLE = ("categorical", "multinomial")  # the columns of a run form one variable
+TOTALS = 101  # quantiles of the totals of rows that a model keeps
 UNIT = ("bernoulli", "continuous_bernoulli")  # for values in [0, 1]
 
 # Likelihoods without an entry accept any finite value.
@@ -163,15 +167,16 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
                 f"{name} holds {value:g} in row {row}, column {first + column} (the first such "
                 f"value), but likelihood={likelihood!r} needs {what}{hint}"
             )
-    if likelihood == "categorical":
+    if likelihood in WHOLE and missing:
         unknown = np.isnan(block)
         halves = np.flatnonzero(unknown.any(axis=1) & ~unknown.all(axis=1))
         if len(halves):
             raise ValueError(
                 f"{name} holds NaN in only a part of row {halves[0]}, columns {first} to "
                 f"{first + block.shape[1] - 1}, which form one variable of "
-                "likelihood='categorical': set all of them or none to NaN"
+                f"likelihood={likelihood!r}: set all of them or none to NaN"
             )
+    if likelihood == "categorical":
         ones = block.sum(axis=1, dtype=np.float64)
         wrong = np.flatnonzero(~((ones == 1) | (np.isnan(ones) & missing)))
         if len(wrong):
@@ -182,9 +187,9 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
 
 
 def expose(mean: Array, columns: Columns, log_exposure: Array) -> None:
-    """Multiply the means of counts, (n, features), by the exposure of each row, in place."""
+    """Multiply the mean rates of counts, (n, features), by the exposure of each row, in place."""
     for _, likelihood, _, m in _blocks(mean, columns):
-        if likelihood in COUNTS:
+        if likelihood in RATES:
             m *= np.exp(log_exposure)[:, None]
 
 
@@ -194,6 +199,7 @@ def draw(
     log_scales: Mapping[int, NDArray[np.float32]],
     df: float,
     rng: np.random.Generator,
+    totals: Totals | None = None,
 ) -> NDArray[np.float32]:
     """Draw x from p(x|z).
 
@@ -209,6 +215,8 @@ def draw(
         Degrees of freedom of student_t.
     rng : Generator
         Source of randomness.
+    totals : Totals or None, default=None
+        Totals of rows, which the draws of multinomial columns need.
 
     Returns
     -------
@@ -217,10 +225,34 @@ def draw(
     out = np.empty_like(mean)
     for i, likelihood, first, m in _blocks(mean, columns):
         scale = np.exp(log_scales[i].astype(np.float64)) if i in log_scales else 1.0
-        out[:, first : first + m.shape[1]] = _DRAWS[likelihood](
-            m.astype(np.float64), scale, df, rng
-        )
+        if likelihood == "multinomial":
+            assert totals is not None
+            drawn = _multinomial(m.astype(np.float64), rng.choice(totals[i], len(m)), rng)
+        else:
+            drawn = _DRAWS[likelihood](m.astype(np.float64), scale, df, rng)
+        out[:, first : first + m.shape[1]] = drawn
     return out
+
+
+def totals_of(rows: Matrix, columns: Columns) -> Totals:
+    """Return quantiles of the totals of rows for each multinomial run, by the number of the run.
+
+    Rows with missing values are ignored.
+    """
+    found = {}
+    for i, likelihood, _, block in _blocks(rows, columns):
+        if likelihood == "multinomial":
+            sums = block.sum(axis=1, dtype=np.float64)
+            known = sums[~np.isnan(sums)] if not np.isnan(sums).all() else np.ones(1)
+            quantiles = np.quantile(known, np.linspace(0, 1, TOTALS), method="nearest")
+            found[i] = tuple(int(total) for total in quantiles)
+    return found
+
+
+def _multinomial(m: Array, totals: Array, rng: np.random.Generator) -> Array:
+    """Draw rows of counts with probabilities m, (n, features), that add up to the totals, (n,)."""
+    drawn: Array = rng.multinomial(totals, m / m.sum(axis=1, keepdims=True))
+    return drawn
 
 
 def _categorical(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._core import COUNTS
 from .annotated import condition_of
 from .conditions import Conditions
 from .feature_names import FeatureNames, check_names, names_of
-from .likelihoods import Columns, byte_divisor, check_data, columns_of
+from .likelihoods import (
+    RATES,
+    Columns,
+    Totals,
+    byte_divisor,
+    check_data,
+    columns_of,
+    totals_of,
+)
 from .matrix import Matrix, to_matrix
 from .rows import RowData, Rows, log_exposures, weighted
 from .standardization import Standardization
@@ -43,6 +50,8 @@ class Reader:
         Divisor of uint8 values: 255 if the fit read bytes as X / 255, else 1.
     standardization : Standardization or None
         Means and scales of the real-valued features, if the model standardizes them.
+    totals : Totals
+        Quantiles of the totals of the rows of the fit, for each run of multinomial columns.
     """
 
     shape: tuple[int, ...]
@@ -53,6 +62,7 @@ class Reader:
     exposed: bool = False
     divisor: float = 255.0
     standardization: Standardization | None = None
+    totals: Totals = field(default_factory=dict)
 
     @classmethod
     def learn(
@@ -98,6 +108,7 @@ class Reader:
             divisor=byte_divisor(reader.columns, matrix),
         )
         rows = reader._rows(matrix, y, exposure, name, weights)
+        reader = replace(reader, totals=totals_of(matrix, reader.columns))
         return (reader.standardizing(rows) if params["standardize"] else reader), rows
 
     @classmethod
@@ -193,8 +204,8 @@ class Reader:
         weights: NDArray[np.float32] | None,
     ) -> Rows:
         check_data(matrix, self.columns, self.missing, name, self.divisor)
-        if exposure is not None and not any(likelihood in COUNTS for likelihood, _ in self.columns):
-            raise ValueError(f"exposure is for the likelihoods {' and '.join(COUNTS)}")
+        if exposure is not None and not any(likelihood in RATES for likelihood, _ in self.columns):
+            raise ValueError(f"exposure is for the likelihoods {' and '.join(RATES)}")
         conditions = None if self.conditions is None else self.conditions.encode(y, len(matrix))
         log_exposure = log_exposures(exposure, len(matrix))
         plain = not self.missing and (self.divisor == 255 or matrix.dtype == np.float32)
