@@ -214,12 +214,14 @@ void Trainer::corrupt(const Noise& noise, int first, int last) {
   alignas(64) float random[NR];
   for (int row = first; row < last; ++row)
     for (int panel = 0; panel < panel_count(model_.shape.features); ++panel) {
+      float* x = batch_->x.at(panel, row);
+      if (regularization_.corruption == Corruption::mask && !simd::nonzero_bits(x) && !simd::nonzero_bits(x + W))
+        continue;  // there is nothing to set to 0
       const std::uint32_t block =
           static_cast<std::uint32_t>(row) * blocks + static_cast<std::uint32_t>(panel * (NR / 4));
       const int n = std::min(NR, model_.shape.features - panel * NR);
       const auto fill = regularization_.corruption == Corruption::gaussian ? fill_normals : fill_uniform;
       fill(noise.seed, Stream::corruption, noise.step, block, n, random);
-      float* x = batch_->x.at(panel, row);
       for (int i = 0; i < n; ++i) switch (regularization_.corruption) {
           case Corruption::gaussian:
             x[i] += amount * random[i];

@@ -28,10 +28,13 @@ struct ColumnsSpec {
 enum class Scale { fixed, per_feature, global, optimal };
 
 // The caller's rows, which are read in place: (n, cols) row-major float32, or bytes that stand for byte / divisor.
-// Exactly one of `floats` and `bytes` is set.
+// Exactly one of `floats` and `bytes` is set. Sparse rows (CSR) have `starts`: row i holds the values starts[i], ...,
+// starts[i + 1] - 1, in the columns of the same numbers, and 0 in all others.
 struct Rows {
   const float* floats = nullptr;
   const std::uint8_t* bytes = nullptr;
+  const std::int64_t* starts = nullptr;   // (n + 1)
+  const std::int32_t* columns = nullptr;  // one per value
   int cols = 0;
   float divisor = 255;
   bool missing = false;                 // NaN stands for a missing value

@@ -24,7 +24,7 @@ from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._engine.training import train
 from ._estimator import LatentTransformer, parameter_names, parameters_of
-from ._input.reader import Reader
+from ._input.reader import Reader, refuse_filling
 from ._input.rows import Rows, matrix_of
 from ._input.seeds import seed_from
 from ._input.validation import (
@@ -281,11 +281,13 @@ class VAE(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, or AnnData
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, AnnData, or sparse
             Arrays of float32 and uint8 are not copied; other numbers become float32. uint8 is read
             as X / 255; bytes of 0 and 1 only, of counts, of categories and of columns of several
             kinds are read as they are. A frame is a DataFrame of pandas or polars, or a Table or
-            RecordBatch of pyarrow; a missing value in a frame is NaN.
+            RecordBatch of pyarrow; a missing value in a frame is NaN. Sparse rows are CSR matrices
+            or arrays of SciPy, or pandas frames of sparse columns; they give the same bits as their
+            dense array, and an absent value is 0. Only batches become dense.
         y : array-like of shape (n,) or (n, width), or str, default=None
             Labels (whole numbers or strings) or numbers (floats) of a model with conditional=True.
             If X is an AnnData object, a str names a column of obs, here and in all other methods.
@@ -410,6 +412,7 @@ class VAE(LatentTransformer):
         check_held(params)
         config = TrainingConfig.of(params, whole=False, done=model.n_iter)
         rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
+        refuse_filling(matrix_of(rows), False, params["denoising"], "X")
         watched = _validation_rows(validation, model.reader)
         model.params = params
         self._train(model, rows, config, watched, functions)
@@ -1093,6 +1096,12 @@ class VAE(LatentTransformer):
         from ._engine.card import card  # loads Pillow
 
         return card(self._model)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags by which scikit-learn knows the estimator as a transformer."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted()

@@ -22,8 +22,9 @@ from .likelihoods import (
     columns_of,
     totals_of,
 )
-from .matrix import Matrix, to_matrix
+from .matrix import Matrix, to_rows_of_numbers
 from .rows import RowData, Rows, log_exposures, weighted
+from .sparse import SparseMatrix
 from .standardization import Standardization
 from .validation import REAL_VALUED, check_choice, check_features
 
@@ -87,10 +88,11 @@ class Reader:
         """
         if isinstance(X, Prepared):
             return X.reader, X.rows
-        matrix, shape = to_matrix(X, name)
+        matrix, shape = to_rows_of_numbers(X, name)
         for flag in ("conditional", "standardize"):
             if not isinstance(params[flag], bool | np.bool_):
                 raise TypeError(f"{flag}={params[flag]!r} must be True or False")
+        refuse_filling(matrix, params["standardize"], params["denoising"], name)
         y = condition_of(X, y) if params["conditional"] else None
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         reader = cls.of(params, shape)
@@ -153,9 +155,10 @@ class Reader:
         """
         if isinstance(X, Prepared):
             return X.rows
-        matrix, shape = to_matrix(X, name)
+        matrix, shape = to_rows_of_numbers(X, name)
         check_names(names_of(X), self.names, name)
         check_features(matrix, shape, self.shape, name)
+        refuse_filling(matrix, self.standardization is not None, None, name)
         y = self.condition_of(X, y)
         if self.conditions is not None:
             y = self.conditions.spread(y, len(matrix))
@@ -212,6 +215,23 @@ class Reader:
         if conditions is None and log_exposure is None and weights is None and plain:
             return matrix  # the core needs no further settings
         return RowData(matrix, self.divisor, self.missing, conditions, log_exposure, weights)
+
+
+def refuse_filling(matrix: Matrix, standardize: bool, denoising: Any, name: str) -> None:
+    """Raise ValueError if rows are sparse and the model would turn their zeros into numbers."""
+    if not isinstance(matrix, SparseMatrix):
+        return
+    if standardize:
+        raise ValueError(
+            f"{name} is sparse, and standardize=True would turn its zeros into other numbers: "
+            f"scale the columns without centring them, or pass {name}.toarray()"
+        )
+    kind = denoising[0] if isinstance(denoising, tuple | list) and denoising else "mask"
+    if kind != "mask":
+        raise ValueError(
+            f"{name} is sparse, and denoising={denoising!r} would fill its zeros: use "
+            "denoising=('mask', p), which sets values to 0, or dropout"
+        )
 
 
 @dataclass(frozen=True)
