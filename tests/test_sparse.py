@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaefast import VAE, AnomalyDetector, _core
+from commands import succeed
+from vaefast import VAE, AnomalyDetector, _core, datasets, load
 from vaefast._input.sparse import SparseMatrix, to_sparse
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -431,3 +432,39 @@ def test_indices_that_change_after_the_check_write_nowhere_else():
     np.testing.assert_array_equal(
         vae.model_.core.encode(rows)[0], vae.transform(np.zeros_like(COUNTS))
     )
+
+
+# ------------------------------------------------------------------ files
+
+
+@pytest.mark.parametrize("form", ["csr", "coo"])
+def test_the_command_line_reads_files_of_scipy(form, tmp_path):
+    path, out = tmp_path / "counts.npz", tmp_path / "run"
+    sparse.save_npz(path, sparse.csr_matrix(COUNTS).asformat(form))
+    options = ["--likelihood", "multinomial", "--epochs", "2", "--seed", "0", "--latent-dim", "3"]
+    said = succeed("train", path, *options, "--out", out)
+    assert "81 rows of 70 columns, 9 for the test" in said
+    vae = load(out)
+    assert f"Data  rows of {path}: 90 rows of 70 columns" in succeed("evaluate", out, path)
+    scores, codes = tmp_path / "scores.npy", tmp_path / "codes.npy"
+    succeed("score", out, path, "--out", scores)
+    np.testing.assert_array_equal(np.load(scores), vae.score_samples(COUNTS))
+    succeed("encode", out, path, "--out", codes)
+    np.testing.assert_array_equal(np.load(codes), vae.transform(COUNTS))
+    succeed("reconstruct", out, path, "--index", 3, 5, "--out", tmp_path / "rows.csv")
+    rows = np.loadtxt(tmp_path / "rows.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(rows, vae.reconstruct(COUNTS[[3, 5]]), rtol=1e-6)
+
+
+def test_a_sparse_file_loads_as_a_matrix_of_scipy(tmp_path):
+    path = tmp_path / "counts.npz"
+    sparse.save_npz(path, sparse.csc_matrix(COUNTS))
+    dataset = datasets.load(path)
+    assert dataset.X.format == "csr" and f"X: float32 ({N}, {D})" in repr(dataset)
+    np.testing.assert_array_equal(dataset.X.toarray(), COUNTS)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"counts\.npz: .*corrupt"):
+        datasets.load(path)
+    np.savez(path, format="csr", shape=[3, 4], data=[1.0])
+    with pytest.raises(ValueError, match=r"counts\.npz: truncated, corrupt, or not a sparse"):
+        datasets.load(path)

@@ -101,6 +101,11 @@ class SparseMatrix(Sparse):
             first = last
 
 
+def is_sparse(X: object) -> bool:
+    """Return whether X is sparse rows in the form of this module."""
+    return isinstance(X, SparseMatrix)
+
+
 def is_scipy_sparse(X: object) -> TypeGuard[Any]:
     """Return whether X is a sparse matrix or array of SciPy."""
     scipy = sys.modules.get("scipy.sparse")
