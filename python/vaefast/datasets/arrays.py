@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MissingExtraError
 from .dataset import Array, Dataset, as_labels, as_rows, check_same_features
 from .limits import DEFLATE_RATIO, check_fits
 
@@ -55,7 +54,7 @@ def load_npz(path: Path) -> Dataset:
 
     Raises
     ------
-    MissingExtraError
+    ImportError
         The file holds a sparse matrix, and SciPy is not installed.
     ValueError
         The file is truncated or corrupt, its arrays have other names or two names for one role, or
@@ -92,7 +91,7 @@ def _read_sparse(path: Path) -> Any:
     try:
         from scipy import sparse
     except ImportError as error:
-        raise MissingExtraError(
+        raise ImportError(
             f"{path} holds a sparse matrix, which SciPy reads: pip install scipy"
         ) from error
     try:
