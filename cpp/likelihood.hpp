@@ -154,6 +154,7 @@ struct Poisson {
                            fma(set(0.5f), log_x, set(half_log_2pi)));
     return {.nll = select(less(zero(), x), nll, rate), .d_out = sub(rate, x)};
   }
+  Terms at_zero(Packet l) const { return {.nll = exp(l), .d_out = exp(l)}; }
   static Packet mean(Packet l) { return exp(l); }
 };
 
@@ -174,9 +175,22 @@ struct NegativeBinomial {
     return {select(less(zero(), x), add(add(errors, deviances), constant), mul(r, p)), mul(excess, r),
             neg(mul(r, add(sub(special::digamma_difference(r, x), p), excess)))};
   }
+  Terms at_zero(Packet l) const {
+    const Packet m = exp(l), excess = mul(m, reciprocal(min(add(r, m), set(largest))));
+    const Packet p = special::log1p(mul(m, exp(neg(log_r))));
+    return {mul(r, p), mul(excess, r), neg(mul(r, sub(excess, p)))};
+  }
   static Packet mean(Packet l) { return exp(l); }
   Packet log_r, r, error;
 };
+
+// Counts have the method at_zero(output), because most of them are 0, and then there is less to compute.
+template <class L>
+inline Terms evaluate_packet(const L& likelihood, Packet output, const float* x) {
+  if constexpr (L::counts)
+    if (!nonzero_bits(x)) return likelihood.at_zero(output);
+  return likelihood(output, load(x));
+}
 
 // Evaluates MR rows at a time: first all their features, so that no feature waits for a reduction, then the sums of the
 // rows.
@@ -203,7 +217,7 @@ void evaluate_block(const LikelihoodBlock& b) {
           const Packet known = less(zero(), load(mask + half * W));
           Packet output = load(out + at);
           if (log_exposure) output = add(output, set(log_exposure[row]));
-          const Terms terms = halves[half](output, load(x + half * W));
+          const Terms terms = evaluate_packet(halves[half], output, x + half * W);
           store(feature_nll + at, select(known, terms.nll, zero()));
           if constexpr (GRADIENTS) store(out + at, select(known, terms.d_out, zero()));
           if (log_scale_delta) store(log_scale_delta + at, select(known, terms.d_log_scale, zero()));

@@ -383,7 +383,7 @@ def test_text_is_refused():
         ([("categorical", 4)], ONE_HOT * 0, "0 ones in row 0, columns 0 to 3"),
         ([("categorical", 4)], np.vstack([ONE_HOT, np.ones((1, 4))]), f"4 ones in row {N}"),
         ([("gaussian", 2), ("poisson", 2)], np.diag([-1.0, -1, 1, -2]), "-2 in row 3, column 3"),
-        ([("bernoulli", 2), ("gaussian", 2)], np.diag([0.5, 1.5, 1, 1]), r"1\.5 in row 1, column 1"),
+        ([("bernoulli", 3), ("gaussian", 1)], np.diag([0, 1.5, 1, 1]), r"1\.5 in row 1, column 1"),
     ],
 )
 def test_values_are_checked_by_their_columns(columns, X, message):
