@@ -68,7 +68,7 @@ def measure(scores: np.ndarray, known: sparse.csr_matrix, hidden: sparse.csr_mat
     return np.column_stack([ndcg, *recalls])
 
 
-def ease(X: sparse.csr_matrix, penalty: float = 100.0) -> Scores:
+def ease(X: sparse.csr_matrix, penalty: float = 200.0) -> Scores:
     """Return the closed form of Steck 2019: a weight for each pair of films, but 0 for itself."""
     inverse = np.linalg.inv((X.T @ X).toarray() + penalty * np.eye(X.shape[1]))
     weights = -inverse / np.diag(inverse)
