@@ -66,7 +66,7 @@ struct Objective {
 
 struct Regularization {
   double dropout = 0;  // probability per hidden unit
-  enum class Corruption { none, mask, gaussian, salt_and_pepper } corruption = Corruption::none;
+  enum class Corruption { none, mask, dropout, gaussian, salt_and_pepper } corruption = Corruption::none;
   double corruption_amount = 0;  // probability or standard deviation of the corruption
   double max_norm = 0;           // limit for the norm of the gradient; 0 means no limit
 };

@@ -74,8 +74,8 @@ def ease(X: sparse.csr_matrix, penalty: float = 200.0) -> Scores:
 
 def mult_vae(X: sparse.csr_matrix, epochs: int, seed: int) -> Scores:
     """Return the VAE of Liang et al. 2018."""
-    settings = {"likelihood": "multinomial", "normalize": "l2", "denoising": ("mask", 0.5)}
-    beta = schedules.LinearWarmup(epochs, end=0.3)
+    settings = {"likelihood": "multinomial", "normalize": "l2", "denoising": ("dropout", 0.5)}
+    beta = schedules.LinearWarmup(epochs, end=0.5)
     training = {"beta": beta, "batch_size": 64, "epochs": epochs, "random_state": seed}
     return VAE(100, (300,), activation="tanh", **settings, **training).fit(X).reconstruct
 

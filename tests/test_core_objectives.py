@@ -410,7 +410,7 @@ def test_no_dropout_outside_of_training() -> None:
     assert np.array_equal(plain.score(x, 0, eps)[0], dropping.score(x, 0, eps)[0])
 
 
-@pytest.mark.parametrize("kind", ["mask", "gaussian", "salt_and_pepper"])
+@pytest.mark.parametrize("kind", ["mask", "dropout", "gaussian", "salt_and_pepper"])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_the_encoder_sees_noise_and_the_likelihood_does_not(kind: str, samples: int) -> None:
     case = Case(samples=samples, regularization={"corruption": kind, "corruption_amount": 0.3})
@@ -422,7 +422,9 @@ def test_the_encoder_sees_noise_and_the_likelihood_does_not(kind: str, samples: 
     else:
         u = uniforms(CORRUPTION, N, 4 * blocks, case.features)
         other = np.where(u < 0.3 - 1, 0.0, 1.0) if kind == "salt_and_pepper" else 0.0
-        corrupted = np.where(u < 2 * np.float32(0.3) - 1, other, x)
+        corrupted = np.where(
+            u < 2 * np.float32(0.3) - 1, other, x / 0.7 if kind == "dropout" else x
+        )
         assert 0.15 < (u < -0.4).mean() < 0.45
     check_gradients(case, corrupted=corrupted.astype(np.float32))
 
@@ -642,8 +644,8 @@ STEPS = {
     "global": Case("laplace", scale="global"),
     "dropout": Case(regularization={"dropout": 0.3}),
     **{
-        kind: Case(regularization={"corruption": kind, "corruption_amount": 0.2})
-        for kind in ("mask", "gaussian", "salt_and_pepper")
+        f"{kind} of the input": Case(regularization={"corruption": kind, "corruption_amount": 0.2})
+        for kind in ("mask", "dropout", "gaussian", "salt_and_pepper")
     },
     "clipping": Case(regularization={"max_norm": 0.1}),
     **{

@@ -32,7 +32,10 @@ CASES: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "poisson": (COUNTS, {"likelihood": "poisson"}),
     "negative_binomial": (COUNTS, {"likelihood": "negative_binomial", "optimizer": "sgd"}),
     "multinomial": (COUNTS, {"likelihood": "multinomial", "denoising": ("mask", 0.4)}),
-    "normalized": (COUNTS, {"likelihood": "multinomial", "normalize": "l2", "dropout": 0.2}),
+    "normalized": (
+        COUNTS,
+        {"likelihood": "multinomial", "normalize": "l2", "denoising": ("dropout", 0.2)},
+    ),
     "mixed": (np.hstack([COUNTS, ONE_HOT, REAL]), {"likelihood": MIXED}),
     "iwae": (COUNTS, {"likelihood": "poisson", "objective": "iwae", "n_samples": 3}),
     "clipped": (BINARY, {"max_grad_norm": 0.1, "optimizer": "adamw"}),

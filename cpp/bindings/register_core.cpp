@@ -369,6 +369,7 @@ constexpr std::pair<const char*, Objective::Gradient> gradient_kinds[] = {
 using Corruption = Regularization::Corruption;
 constexpr std::pair<const char*, Corruption> corruptions[] = {{"none", Corruption::none},
                                                               {"mask", Corruption::mask},
+                                                              {"dropout", Corruption::dropout},
                                                               {"gaussian", Corruption::gaussian},
                                                               {"salt_and_pepper", Corruption::salt_and_pepper}};
 void set_standardization(Core& core, const Floats& mean, const Floats& scale) {

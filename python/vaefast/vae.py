@@ -125,8 +125,9 @@ class VAE(LatentTransformer):
     dropout : float, default=0.0
         Share of hidden units that training drops (Srivastava et al. 2014).
     denoising : (str, float) or None, default=None
-        Noise on the encoder's input in training, and its amount: a probability for mask and
-        salt_and_pepper, a standard deviation for gaussian (Vincent et al. 2008).
+        Noise on the encoder's input in training, and its amount: a probability p for mask, which
+        sets values to 0, for dropout, which also divides the others by 1 - p, and for
+        salt_and_pepper; a standard deviation for gaussian (Vincent et al. 2008).
     max_grad_norm : float or None, default=None
         Largest norm of the gradient of all parameters. A larger gradient is scaled down.
     beta : float or schedule, default=1.0

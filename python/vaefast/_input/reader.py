@@ -227,10 +227,10 @@ def refuse_filling(matrix: Matrix, standardize: bool, denoising: Any, name: str)
             f"scale the columns without centring them, or pass {name}.toarray()"
         )
     kind = denoising[0] if isinstance(denoising, tuple | list) and denoising else "mask"
-    if kind != "mask":
+    if kind in ("gaussian", "salt_and_pepper"):
         raise ValueError(
             f"{name} is sparse, and denoising={denoising!r} would fill its zeros: use "
-            "denoising=('mask', p), which sets values to 0, or dropout"
+            "denoising=('mask', p) or ('dropout', p), which set values to 0"
         )
 
 
