@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from commands import succeed
+from commands import fail, succeed
 from vaefast import VAE, AnomalyDetector, _core, datasets, load
 from vaefast._input.sparse import SparseMatrix, to_sparse
 
@@ -457,6 +457,9 @@ def test_the_command_line_reads_files_of_scipy(form, tmp_path):
     succeed("reconstruct", out, path, "--index", 3, 5, "--out", tmp_path / "rows.csv")
     rows = np.loadtxt(tmp_path / "rows.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(rows, vae.reconstruct(COUNTS[[3, 5]]), rtol=1e-6)
+    for command in (("impute", out, path), ("anomalies", path)):
+        said = fail(*command, "--out", tmp_path / "new.csv")
+        assert "holds a sparse matrix, but this command needs dense rows" in said
 
 
 def test_a_sparse_file_loads_as_a_matrix_of_scipy(tmp_path):

@@ -26,6 +26,7 @@ from .frames import has_header, is_frame
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+DENSE = "needs dense rows: write numpy.save('rows.npy', X.toarray())."
 LABELS = "A .npz file holds labels as y; in a folder of images, the sub-folders are the labels."
 
 
@@ -50,7 +51,7 @@ def load_dataset(data: str, image_size: tuple[int, int] | None) -> Dataset:
 
 
 def load_rows(
-    vae: VAE, data: str, split: str | None, default: str = "test"
+    vae: VAE, data: str, split: str | None, default: str = "test", *, sparse: bool = False
 ) -> tuple[Dataset, Array, str]:
     """Return a data set, the rows of a split, and a text that names these rows.
 
@@ -64,6 +65,8 @@ def load_rows(
         train, test, or None for the default.
     default : str, default="test"
         Split of a data set with test rows when `split` is None.
+    sparse : bool, default=False
+        Whether the command takes sparse rows.
 
     Raises
     ------
@@ -90,6 +93,8 @@ def load_rows(
         )
     else:
         X, where = dataset.X, f"rows of {data}"
+    if is_sparse(X) and not sparse:
+        raise ValueError(f"{data} holds a sparse matrix, but this command {DENSE}")
     if vae.conditional and labels_of(dataset, X) is None:
         raise ValueError(f"MODEL is conditional and needs labels, but {data} has none. {LABELS}")
     standardization = vae.model_.reader.standardization
