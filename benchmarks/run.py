@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.peers.base import Peer
     from benchmarks.plan import Plan
 
-QUESTIONS = ("training", "roofline", "scaling", "inference", "memory", "startup")
+QUESTIONS = ("training", "roofline", "scaling", "inference", "memory", "sparse", "startup")
 
 
 def _nets(_: click.Context, __: click.Parameter, text: str | None) -> list[nets.Net] | None:
@@ -96,6 +96,7 @@ def main(
     scaling    time against threads, batch, width, depth and number of rows
     inference  transform of one row and of many, sample, score_samples, log p(x)
     memory     peak memory of training on rows in memory and on disk
+    sparse     training on sparse counts: speed beside PyTorch, and peak memory
     startup    time of the import, and from the shell command to the first step
 
     Without a QUESTION, all of them run. --nets applies to training, roofline and inference;

@@ -12,8 +12,19 @@
 
 namespace vaefast {
 
+// Copies row `index` of the caller's sparse data to row `row` of `out`.
+inline void copy_sparse_row(const Rows& rows, std::int64_t index, Panels& out, int row) {
+  for (int panel = 0; panel < panel_count(rows.cols); ++panel) std::fill_n(out.at(panel, row), NR, 0.f);
+  for (std::int64_t i = rows.starts[index]; i < rows.starts[index + 1]; ++i) {
+    const std::int32_t col = rows.columns[i];
+    if (col < 0 || col >= rows.cols) continue;  // the caller changed the columns after they were checked
+    out.at(col / NR, row)[col % NR] = rows.floats ? rows.floats[i] : static_cast<float>(rows.bytes[i]) / rows.divisor;
+  }
+}
+
 // Copies row `index` of the caller's data, without its conditions, to row `row` of `out`.
 inline void copy_row(const Rows& rows, std::int64_t index, Panels& out, int row) {
+  if (rows.starts) return copy_sparse_row(rows, index, out, row);
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
   if (rows.floats) return out.write_row(row, 0, rows.cols, rows.floats + start);
   for (int panel = 0; panel < panel_count(rows.cols); ++panel) {
@@ -55,8 +66,24 @@ inline void log_counts(Panels& x, int row, int first, int count) {
   for (int done = 0; done < count; done += NR) {
     const int n = std::min(NR, count - done);
     x.read_row(row, first + done, n, values);
+    if (!simd::nonzero_bits(values) && !simd::nonzero_bits(values + W)) continue;  // log(1 + 0) is 0
     for (int i = 0; i < NR; i += W) simd::store(values + i, special::log1p(simd::load(values + i)));
     x.write_row(row, first + done, n, values);
+  }
+}
+
+// Divides the first `features` columns of a row by the root of the sum of their squares, unless all are 0.
+inline void normalize(Panels& x, int row, int features) {
+  double squares = 0;
+  for (int panel = 0; panel < panel_count(features); ++panel) {
+    const float* values = x.at(panel, row);
+    for (int i = 0; i < std::min(NR, features - panel * NR); ++i)
+      squares += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  }
+  const auto scale = static_cast<float>(squares > 0 ? 1 / std::sqrt(squares) : 1);
+  for (int panel = 0; panel < panel_count(features); ++panel) {
+    float* values = x.at(panel, row);
+    for (int i = 0; i < std::min(NR, features - panel * NR); ++i) values[i] *= scale;
   }
 }
 
@@ -66,6 +93,7 @@ std::pair<float, float> value_range(const float* x, std::int64_t n);
 // Prefetches row `index`, which is copied next. The rows of a shuffled batch are scattered in memory, so the
 // hardware cannot predict them.
 inline void prefetch_row(const Rows& rows, std::int64_t index) {
+  if (rows.starts) return;  // short, and written to scattered places
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
   if (rows.floats) return simd::prefetch(rows.floats + start, rows.cols);
 #ifdef __GNUC__

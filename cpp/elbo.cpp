@@ -39,16 +39,21 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
     const Columns& c = model.columns[i];
     Batch::Part& part = batch.parts[i];
     const int first_row = first / batch.kind.samples, last_row = last / batch.kind.samples;
-    take_columns(output, c.first, part.output, first, last);
-    if (with_data) take_columns(batch.seen_by_likelihood(), c.first, part.x, first_row, last_row);
     const bool some_missing = with_data && !batch.mask.empty();
-    if (some_missing) take_columns(batch.mask, c.first, part.mask, first_row, last_row);
+    // In training, a single group needs no copies: its columns are all those of the output, of which only the gradient
+    // is needed afterwards.
+    const bool in_place = with_data && batch.kind.training && model.columns.size() == 1;
+    Panels& out = in_place ? output : part.output;
+    const Panels &x = in_place ? batch.seen_by_likelihood() : part.x, &mask = in_place ? batch.mask : part.mask;
+    if (!in_place) take_columns(output, c.first, out, first, last);
+    if (!in_place && with_data) take_columns(batch.seen_by_likelihood(), c.first, part.x, first_row, last_row);
+    if (!in_place && some_missing) take_columns(batch.mask, c.first, part.mask, first_row, last_row);
     Panels* delta = batch.log_scale_delta.empty() ? nullptr : &batch.log_scale_delta[i];
-    f(LikelihoodBlock{.out = part.output.at(0, first),
+    f(LikelihoodBlock{.out = out.at(0, first),
                       .gradients = batch.kind.training,
                       .data_row = batch.data_row.data() + first,
-                      .x = part.x.data(),
-                      .mask = some_missing ? part.mask.data() : part.columns.data(),
+                      .x = x.data(),
+                      .mask = some_missing ? mask.data() : part.columns.data(),
                       .shared_mask = !some_missing,
                       .log_scale = c.log_scale.value.data(),
                       .log_scale_delta = delta && !delta->empty() ? delta->at(0, first) : nullptr,
@@ -56,13 +61,13 @@ void for_parts(const Model& model, Batch& batch, Panels& output, int first, int 
                       .nll = batch.nll_of(static_cast<int>(i), first),
                       .terms = part.terms.empty() ? nullptr : part.terms.at(0, first),
                       .rows = last - first,
-                      .panels = part.output.count(),
-                      .panel_stride = part.output.panel_stride(),
-                      .data_stride = part.x.panel_stride(),
+                      .panels = out.count(),
+                      .panel_stride = out.panel_stride(),
+                      .data_stride = x.panel_stride(),
                       .df = model.df,
                       .df_constant = model.df_constant},
       c);
-    if (!with_data || batch.kind.training) put_columns(part.output, output, c.first, first, last);
+    if (!in_place && (!with_data || batch.kind.training)) put_columns(out, output, c.first, first, last);
     if (with_data && !part.terms.empty()) put_columns(part.terms, batch.terms, c.first, first, last);
   }
 }
@@ -106,7 +111,7 @@ Batch::Batch(const Model& model, int rows, const BatchKind& kind)
   nll.resize(static_cast<std::size_t>(sums_per_sample) * samples);
   const bool counts =
       std::any_of(model.columns.begin(), model.columns.end(), [](const Columns& c) { return c.likelihood->counts; });
-  if (kind.corrupted || counts) target = Panels(rows, features);
+  if (kind.corrupted || counts || model.shape.normalized) target = Panels(rows, features);
   if (kind.missing) mask = Panels(rows, features);
   if (kind.terms) terms = Panels(samples, features);
   if (!kind.training) output = Panels(samples, features);
@@ -136,6 +141,7 @@ void Batch::load_row(const Model& model, const Rows& rows, std::int64_t index, i
     log_volume[static_cast<std::size_t>(row)] =
         mask.empty() ? standardization.log_volume() : standardization.log_volume(mask, row);
   for (int panel = 0; panel < target.count(); ++panel) std::copy_n(x.at(panel, row), NR, target.at(panel, row));
+  if (model.shape.normalized) return normalize(x, row, features);
   for (const Columns& c : model.columns)
     if (c.likelihood->counts) log_counts(x, row, c.first, c.count);
 }

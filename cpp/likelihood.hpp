@@ -41,7 +41,7 @@ struct Likelihood {
   const char* scale;    // name of the log-scale tensor; null if there is none
   float largest_scale;  // upper limit of a trained log scale
   bool joins_columns;   // needs all columns of a row at once
-  bool counts;          // x holds counts: the encoder reads log(1 + x), and the output is a log rate
+  bool counts;          // x holds counts: the encoder reads log(1 + x)
   void (*evaluate)(const LikelihoodBlock& block);
   void (*mean)(const LikelihoodBlock& block);  // replaces out by E[x | z]; does not read x
 };
@@ -154,6 +154,7 @@ struct Poisson {
                            fma(set(0.5f), log_x, set(half_log_2pi)));
     return {.nll = select(less(zero(), x), nll, rate), .d_out = sub(rate, x)};
   }
+  Terms at_zero(Packet l) const { return {.nll = exp(l), .d_out = exp(l)}; }
   static Packet mean(Packet l) { return exp(l); }
 };
 
@@ -174,9 +175,22 @@ struct NegativeBinomial {
     return {select(less(zero(), x), add(add(errors, deviances), constant), mul(r, p)), mul(excess, r),
             neg(mul(r, add(sub(special::digamma_difference(r, x), p), excess)))};
   }
+  Terms at_zero(Packet l) const {
+    const Packet m = exp(l), excess = mul(m, reciprocal(min(add(r, m), set(largest))));
+    const Packet p = special::log1p(mul(m, exp(neg(log_r))));
+    return {mul(r, p), mul(excess, r), neg(mul(r, sub(excess, p)))};
+  }
   static Packet mean(Packet l) { return exp(l); }
   Packet log_r, r, error;
 };
+
+// Counts have the method at_zero(output), because most of them are 0, and then there is less to compute.
+template <class L>
+inline Terms evaluate_packet(const L& likelihood, Packet output, const float* x) {
+  if constexpr (L::counts)
+    if (!nonzero_bits(x)) return likelihood.at_zero(output);
+  return likelihood(output, load(x));
+}
 
 // Evaluates MR rows at a time: first all their features, so that no feature waits for a reduction, then the sums of the
 // rows.
@@ -203,7 +217,7 @@ void evaluate_block(const LikelihoodBlock& b) {
           const Packet known = less(zero(), load(mask + half * W));
           Packet output = load(out + at);
           if (log_exposure) output = add(output, set(log_exposure[row]));
-          const Terms terms = halves[half](output, load(x + half * W));
+          const Terms terms = evaluate_packet(halves[half], output, x + half * W);
           store(feature_nll + at, select(known, terms.nll, zero()));
           if constexpr (GRADIENTS) store(out + at, select(known, terms.d_out, zero()));
           if (log_scale_delta) store(log_scale_delta + at, select(known, terms.d_log_scale, zero()));
@@ -240,17 +254,35 @@ struct Categorical {
       for (int c = 0; c < NR; c += W)
         f(panel * b.panel_stride + row * NR + c, b.x_of(panel, data_row) + c, b.mask_of(panel, data_row) + c);
   }
+  // Returns the sum of x.
+  static float total(const LikelihoodBlock& b, int row) {
+    Packet sums = zero();
+    for_row(b, row, [&](std::size_t, const float* data, const float* mask) {
+      sums = add(sums, select(less(zero(), load(mask)), load(data), zero()));
+    });
+    return static_cast<float>(simd::sum(sums));
+  }
+  // Sets value and slopes to 0, for a missing value.
+  static void clear(const LikelihoodBlock& b, int row) {
+    for_row(b, row, [&](std::size_t at, const float*, const float*) {
+      store(b.out + at, zero());
+      if (b.terms) store(b.terms + at, zero());
+    });
+  }
+  static float largest_logit(const LikelihoodBlock& b, int row) {
+    Packet top = set(-largest);
+    for_row(b, row, [&](std::size_t at, const float*, const float* mask) {
+      top = max(top, select(less(zero(), load(mask)), load(b.out + at), set(-largest)));
+    });
+    return simd::greatest(top);
+  }
   // Replaces each logit by exp(logit - largest logit), and the padding by 0. Returns the sum of these values, and the
   // log of the sum of the logits' exponentials.
   struct Sum {
     float sum, log;
   };
   static Sum exponentials(const LikelihoodBlock& b, int row) {
-    Packet top = set(-largest);
-    for_row(b, row, [&](std::size_t at, const float*, const float* mask) {
-      top = max(top, select(less(zero(), load(mask)), load(b.out + at), set(-largest)));
-    });
-    const float greatest = simd::greatest(top);
+    const float greatest = largest_logit(b, row);
     Packet sums = zero();
     for_row(b, row, [&](std::size_t at, const float*, const float* mask) {
       const Packet e = exp(sub(load(b.out + at), set(greatest)));
@@ -262,20 +294,16 @@ struct Categorical {
   }
   static void evaluate(const LikelihoodBlock& b) {
     for (int row = 0; row < b.rows; ++row) {
-      Packet ones = zero(), chosen = zero();
-      for_row(b, row, [&](std::size_t at, const float* data, const float* mask) {
-        const Packet x = select(less(zero(), load(mask)), load(data), zero());
-        ones = add(ones, x);
-        chosen = select(less(zero(), x), fma(x, load(b.out + at), chosen), chosen);
-      });
-      const auto weight = static_cast<float>(simd::sum(ones));
+      const float weight = total(b, row);
       if (weight == 0) {
-        for_row(b, row, [&](std::size_t at, const float*, const float*) {
-          store(b.out + at, zero());
-          if (b.terms) store(b.terms + at, zero());
-        });
+        clear(b, row);
         continue;
       }
+      Packet chosen = zero();
+      for_row(b, row, [&](std::size_t at, const float* data, const float* mask) {
+        const Packet x = select(less(zero(), load(mask)), load(data), zero());
+        chosen = select(less(zero(), x), fma(x, load(b.out + at), chosen), chosen);
+      });
       const Sum total = exponentials(b, row);
       const double nll = weight * total.log - simd::sum(chosen);
       b.nll[row] += nll;
@@ -296,6 +324,46 @@ struct Categorical {
   }
 };
 
+// outputs = logits of the columns, p = softmax(out), x = counts that add up to n. The multinomial is the product of the
+// Poissons of x with rates n p, divided by the Poisson of n with rate n: nll = sum poisson(log(n p), x) - poisson(log n,
+// n), d = n p - x. No term is large where p fits x, so float32 loses no digits.
+struct Multinomial {
+  static void evaluate(const LikelihoodBlock& b) {
+    const Poisson poisson(Features{});
+    for (int row = 0; row < b.rows; ++row) {
+      const float n = Categorical::total(b, row);
+      if (n == 0) {
+        Categorical::clear(b, row);
+        continue;
+      }
+      const float greatest = Categorical::largest_logit(b, row), log_n = std::log(n);
+      Packet sums = zero();
+      Categorical::for_row(b, row, [&](std::size_t at, const float* data, const float* mask) {
+        const Packet e = select(less(zero(), load(mask)), exp(sub(load(b.out + at), set(greatest))), zero());
+        sums = add(sums, e);
+        if (!nonzero_bits(data)) store(b.out + at, e);  // most packets of most rows: no second exponential
+      });
+      const auto sum = static_cast<float>(simd::sum(sums));
+      const Packet shift = set(log_n - (greatest + std::log(sum))), scale = set(n / sum);
+      const float of_total = simd::greatest(poisson(set(log_n), set(n)).nll);
+      double nll = -static_cast<double>(of_total);
+      Categorical::for_row(b, row, [&](std::size_t at, const float* data, const float* mask) {
+        const Packet known = less(zero(), load(mask)), x = select(known, load(data), zero());
+        Terms terms;
+        if (nonzero_bits(data))
+          terms = poisson(add(load(b.out + at), shift), x);
+        else
+          terms.nll = terms.d_out = mul(scale, load(b.out + at));  // the rate
+        nll += static_cast<double>(sum_in_float(select(known, terms.nll, zero())));
+        store(b.out + at, select(known, terms.d_out, zero()));
+        if (b.terms)  // n counts share the term of the total
+          store(b.terms + at, select(known, sub(terms.nll, mul(x, set(of_total / n))), zero()));
+      });
+      b.nll[row] += nll;
+    }
+  }
+};
+
 template <class L>
 constexpr Likelihood featurewise(const char* name, const char* scale = nullptr, float largest_scale = 14) {
   return {name, scale, largest_scale, false, L::counts, evaluate<L>, mean<L>};
@@ -312,6 +380,7 @@ inline constexpr Likelihood likelihoods[] = {
     likelihood::featurewise<likelihood::Poisson>("poisson"),
     likelihood::featurewise<likelihood::NegativeBinomial>("negative_binomial", "log_dispersion", 7),
     {"categorical", nullptr, 0, true, false, likelihood::Categorical::evaluate, likelihood::Categorical::mean},
+    {"multinomial", nullptr, 0, true, true, likelihood::Multinomial::evaluate, likelihood::Categorical::mean},
 };
 
 }  // namespace vaefast

@@ -209,23 +209,29 @@ void Trainer::draw_noise(const Noise& noise, int first, int last) {
 void Trainer::corrupt(const Noise& noise, int first, int last) {
   using Corruption = Regularization::Corruption;
   if (regularization_.corruption == Corruption::none) return;
-  const auto amount = static_cast<float>(regularization_.corruption_amount);
+  const auto amount = static_cast<float>(regularization_.corruption_amount), kept = 1 / (1 - amount);
+  const bool zeros_stay =
+      regularization_.corruption == Corruption::mask || regularization_.corruption == Corruption::dropout;
   const auto blocks = static_cast<std::uint32_t>((model_.shape.features + 3) / 4);
   alignas(64) float random[NR];
   for (int row = first; row < last; ++row)
     for (int panel = 0; panel < panel_count(model_.shape.features); ++panel) {
+      float* x = batch_->x.at(panel, row);
+      if (zeros_stay && !simd::nonzero_bits(x) && !simd::nonzero_bits(x + W)) continue;
       const std::uint32_t block =
           static_cast<std::uint32_t>(row) * blocks + static_cast<std::uint32_t>(panel * (NR / 4));
       const int n = std::min(NR, model_.shape.features - panel * NR);
       const auto fill = regularization_.corruption == Corruption::gaussian ? fill_normals : fill_uniform;
       fill(noise.seed, Stream::corruption, noise.step, block, n, random);
-      float* x = batch_->x.at(panel, row);
       for (int i = 0; i < n; ++i) switch (regularization_.corruption) {
           case Corruption::gaussian:
             x[i] += amount * random[i];
             break;
           case Corruption::salt_and_pepper:
             if (random[i] < 2 * amount - 1) x[i] = random[i] < amount - 1 ? 0.f : 1.f;
+            break;
+          case Corruption::dropout:
+            x[i] = random[i] < 2 * amount - 1 ? 0.f : x[i] * kept;
             break;
           default:
             if (random[i] < 2 * amount - 1) x[i] = 0;

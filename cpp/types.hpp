@@ -14,6 +14,7 @@ struct Shape {
   int latent_dim;
   std::vector<int> decoder;  // from the latent space to the data
   int conditions = 0;        // numbers per row that encoder and decoder are conditioned on
+  bool normalized = false;   // the encoder reads the row divided by its L2 norm, in place of log(1 + x) of counts
 };
 
 // Consecutive features with the same likelihood. A likelihood that joins columns treats them as one variable.
@@ -27,10 +28,13 @@ struct ColumnsSpec {
 enum class Scale { fixed, per_feature, global, optimal };
 
 // The caller's rows, which are read in place: (n, cols) row-major float32, or bytes that stand for byte / divisor.
-// Exactly one of `floats` and `bytes` is set.
+// Exactly one of `floats` and `bytes` is set. Sparse rows (CSR) have `starts`: row i holds the values starts[i], ...,
+// starts[i + 1] - 1, in the columns of the same numbers, and 0 in all others.
 struct Rows {
   const float* floats = nullptr;
   const std::uint8_t* bytes = nullptr;
+  const std::int64_t* starts = nullptr;   // (n + 1)
+  const std::int32_t* columns = nullptr;  // one per value
   int cols = 0;
   float divisor = 255;
   bool missing = false;                 // NaN stands for a missing value
@@ -62,7 +66,7 @@ struct Objective {
 
 struct Regularization {
   double dropout = 0;  // probability per hidden unit
-  enum class Corruption { none, mask, gaussian, salt_and_pepper } corruption = Corruption::none;
+  enum class Corruption { none, mask, dropout, gaussian, salt_and_pepper } corruption = Corruption::none;
   double corruption_amount = 0;  // probability or standard deviation of the corruption
   double max_norm = 0;           // limit for the norm of the gradient; 0 means no limit
 };

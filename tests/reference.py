@@ -136,12 +136,16 @@ def with_conditions(h: Array, conditions: Array | None, k: int = 1) -> Array:
     return h if conditions is None else np.hstack([h, np.repeat(conditions, k, axis=0)])
 
 
-def seen_by_encoder(x: Array, likelihood: Columns) -> Array:
+def seen_by_encoder(x: Array, likelihood: Columns, normalize: bool = False) -> Array:
     """Return what the encoder reads, (n, n_features): x, with log(1 + x) in place of counts.
 
     The logarithm keeps the first outputs, which are log rates, within the range of exp
-    (Lopez et al. 2018).
+    (Lopez et al. 2018). With ``normalize``, the encoder reads the rows divided by their length
+    instead, the root of the sum of their squares (Liang et al. 2018).
     """
+    if normalize:
+        length = np.sqrt(np.nansum(x**2, axis=1, keepdims=True))
+        return np.asarray(x / np.where(length > 0, length, np.ones_like(length)))
     seen = x.copy()
     for block in blocks(likelihood, x.shape[1]):
         if block.likelihood.counts:

@@ -51,11 +51,18 @@ def digamma(a: Array) -> Array:
     return np.asarray(special.digamma(a))
 
 
+def log_softmax(out: Array) -> Array:
+    """Return out - log(sum(exp(out))) over the columns, after subtracting the largest out."""
+    shifted: Array = out - out.max(axis=-1, keepdims=True)
+    log_sum: Array = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted - log_sum
+
+
 class Likelihood:
     """Base class: a density or probability mass p(x | out, s) of one feature."""
 
     scale = ""  # name of the parameter that holds s; empty without a scale
-    counts = False  # out is the log of a rate, plus the log of the row's exposure
+    counts = False  # x holds counts; out is the log of a rate, plus the log of the row's exposure
     whole_block = False  # the features of a block form one variable, and are missing together
 
     def nll(self, out: Array, s: Array, x: Array) -> Array:
@@ -254,21 +261,37 @@ class Categorical(Likelihood):
 
     whole_block = True
 
-    def log_softmax(self, out: Array) -> Array:
-        """Return out - log(sum(exp(out))) over the columns, after subtracting the largest out."""
-        shifted: Array = out - out.max(axis=-1, keepdims=True)
-        log_sum: Array = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-        return shifted - log_sum
-
     def nll(self, out: Array, s: Array, x: Array) -> Array:
-        return -x * self.log_softmax(out)
+        return -x * log_softmax(out)
 
     def d_out(self, out: Array, s: Array, x: Array) -> Array:
         total: Array = x.sum(axis=-1, keepdims=True)
         return self.mean(out) * total - x
 
     def mean(self, out: Array) -> Array:
-        return np.exp(self.log_softmax(out))
+        return np.exp(log_softmax(out))
+
+
+class Multinomial(Categorical):
+    """Multinomial: a block of columns holds the counts of N draws, out = logits of p.
+
+    nll of the block = log(prod_c x_c!) - log N! - sum_c x_c log p_c
+    with p = softmax(out) and N = sum_c x_c
+
+    It is the likelihood of independent Poissons with rates N p_c, given their sum: a Poisson with
+    rate N. The nll of column c is that of its Poisson, minus the share x_c / N of that of the sum.
+    An exposure, whose log is added to every logit, cancels.
+    """
+
+    counts = True
+
+    def nll(self, out: Array, s: Array, x: Array) -> Array:
+        total = x.sum(axis=-1, keepdims=True)
+        safe = np.where(total == 0, np.ones_like(total), total)
+        log_rate = log_softmax(out) + np.log(safe)
+        of_total = safe - special.xlogy(safe, safe) + log_gamma(safe + 1)
+        nll = np.exp(log_rate) - x * log_rate + log_gamma(x + 1) - x / safe * of_total
+        return np.asarray(np.where(total == 0, np.zeros_like(nll), nll))
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
@@ -280,6 +303,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "poisson": Poisson,
     "negative_binomial": NegativeBinomial,
     "categorical": Categorical,
+    "multinomial": Multinomial,
 }
 
 

@@ -116,9 +116,18 @@ def test_errors_name_the_column_the_genes_and_the_matrix(adata, counts):
         vae.transform(adata, "Batch")
     with pytest.raises(ValueError, match="column 0 of X is 'MS4A1'.*fitted with 'CD3' there"):
         vae.transform(adata[:, ::-1], "batch")
-    adata.X = sparse.csr_matrix(counts)
-    with pytest.raises(TypeError, match=r"X\.X is a sparse matrix.*\.toarray\(\)"):
+    broken = sparse.csr_matrix(counts)
+    broken.indices[0] = 99
+    adata.X = broken
+    with pytest.raises(ValueError, match=r"X\.X is a broken CSR matrix: row 0 .*column 99"):
         vae.fit(adata, y="batch")
+
+
+def test_sparse_counts_give_the_same_model(adata, counts):
+    sparse = pytest.importorskip("scipy.sparse")
+    codes = small().fit(adata, y="batch").transform(adata, "batch")
+    adata.X = sparse.csr_matrix(counts)
+    np.testing.assert_array_equal(small().fit(adata, y="batch").transform(adata, "batch"), codes)
 
 
 def test_a_name_stays_a_label_beside_other_rows(counts):

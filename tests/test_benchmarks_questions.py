@@ -27,6 +27,7 @@ from benchmarks import (  # noqa: E402
     roofline,
     run,
     scaling,
+    sparse,
     startup,
     timing,
 )
@@ -221,6 +222,26 @@ def test_memory_that_does_not_suffice_is_an_error() -> None:
 # --- Start-up -------------------------------------------------------------------------------------
 
 
+@on_linux
+@pytest.mark.parametrize("likelihood", sparse.LIKELIHOODS)
+def test_sparse_counts_are_trained_on(likelihood: str) -> None:
+    net = Net.parse("300-16-2-16-300:tanh")
+    result = sparse.measure(net, 200, 0.05, likelihood, threads=1, rounds=1, seconds=1e-3)
+    assert result["filled"] == pytest.approx(0.05, rel=0.2)
+    assert 0 < result["data"] < 200 * 300 * 4 and result["peak"] > result["before"]
+    assert positive({key: result[key] for key in ("rows per second", "output")})
+    assert_is_kept_and_printed(sparse, result)
+
+
+def test_sparse_counts_are_drawn_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = sparse.draw(400, 90, 0.1)
+    monkeypatch.setattr(sparse, "CHUNK", 40)
+    assert sparse.draw(400, 90, 0.1).shape == X.shape == (90, 400)
+    assert (X.data >= 1).all() and (X.data == np.floor(X.data)).all()
+    popular = np.sort(np.asarray(X.sum(axis=0)).ravel())[::-1]
+    assert popular[:40].sum() > 1.5 * popular[-200:].sum()
+
+
 def test_startup_measures_imports_and_the_first_step() -> None:
     result = startup.measure(rounds=1)
     seconds = result["seconds"]
@@ -366,4 +387,7 @@ def test_an_unknown_question_names_those_there_are() -> None:
         [sys.executable, "benchmarks/run.py", "speed"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "'training', 'roofline', 'scaling', 'inference', 'memory', 'startup'" in done.stderr
+    assert (
+        "'training', 'roofline', 'scaling', 'inference', 'memory', 'sparse', 'startup'"
+        in done.stderr
+    )

@@ -17,6 +17,7 @@ from vaefast import _core
 
 N, LATENT = 11, 5
 CORRUPTION, DROPOUT, DECODER_LAYERS = 4, 5, 1 << 16  # stream numbers of the core
+WHOLE = ("categorical", "multinomial")  # likelihoods whose columns form one variable
 MIXED = [("gaussian", 3), ("categorical", 5), ("poisson", 34), ("bernoulli", 2), ("student_t", 1)]
 
 
@@ -31,6 +32,7 @@ class Case:
     exposure: bool = False
     missing: bool = False
     weighted: bool = False
+    normalized: bool = False
     samples: int = 1
     beta: float = 1.0
     hidden: tuple[int, ...] = (33, 20)
@@ -55,6 +57,7 @@ class Case:
             self.scale,
             n_threads,
             conditions=self.conditions,
+            normalized=self.normalized,
         )
         core.initialize(0)
         set_optimizer(core, "adam")
@@ -83,13 +86,13 @@ class Case:
         for likelihood, count in self.columns:
             if likelihood in ("bernoulli", "continuous_bernoulli"):
                 block = rng.random((n, count))
-            elif likelihood in ("poisson", "negative_binomial"):
+            elif likelihood in ("poisson", "negative_binomial", "multinomial"):
                 block = rng.poisson(rng.gamma(1, 5, (n, count)))
             elif likelihood == "categorical":
                 block = np.eye(count)[rng.integers(0, count, n)]
             else:
                 block = rng.standard_normal((n, count))
-            if self.missing and likelihood == "categorical":
+            if self.missing and likelihood in WHOLE:
                 block = np.where(rng.random((n, 1)) < 0.3, np.nan, block)
             elif self.missing:
                 block = np.where(rng.random(block.shape) < 0.3, np.nan, block)
@@ -180,7 +183,7 @@ def test_a_bernoulli_of_extreme_logits_and_of_nan() -> None:
     np.testing.assert_allclose(mean, [np.nan, 0.5, 1, 0, 1, 1, 0], atol=1e-37)
 
 
-@pytest.mark.parametrize("name", [n for n in _core.LIKELIHOODS if n != "categorical"])
+@pytest.mark.parametrize("name", [n for n in _core.LIKELIHOODS if n not in WHOLE])
 def test_values_slopes_and_means_of_each_likelihood(name: str) -> None:
     arguments = points(name)
     got = _core.kernels.likelihood(name, *arguments, 3.0)
@@ -224,6 +227,20 @@ def test_values_slopes_and_means_of_each_likelihood(name: str) -> None:
 @pytest.mark.parametrize("samples", [1, 3])
 def test_mixed_columns(samples: int, missing: bool) -> None:
     check_gradients(Case(MIXED, missing=missing, samples=samples))
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_several_multinomials(samples: int, missing: bool) -> None:
+    columns = [("multinomial", 34), ("gaussian", 1), ("multinomial", 3)]
+    check_gradients(Case(columns, 38, missing=missing, samples=samples, weighted=True))
+
+
+@pytest.mark.parametrize("likelihood", ["multinomial", "poisson", "bernoulli", MIXED])
+def test_a_normalized_input(likelihood: Any) -> None:
+    case = Case(likelihood, normalized=True, missing=True, conditions=2)
+    seen = reference.seen_by_encoder(case.x().astype(np.float64), likelihood, normalize=True)
+    check_gradients(case, corrupted=seen)
 
 
 @pytest.mark.parametrize("name", ["gaussian", "laplace", "negative_binomial"])
@@ -393,7 +410,7 @@ def test_no_dropout_outside_of_training() -> None:
     assert np.array_equal(plain.score(x, 0, eps)[0], dropping.score(x, 0, eps)[0])
 
 
-@pytest.mark.parametrize("kind", ["mask", "gaussian", "salt_and_pepper"])
+@pytest.mark.parametrize("kind", ["mask", "dropout", "gaussian", "salt_and_pepper"])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_the_encoder_sees_noise_and_the_likelihood_does_not(kind: str, samples: int) -> None:
     case = Case(samples=samples, regularization={"corruption": kind, "corruption_amount": 0.3})
@@ -405,7 +422,9 @@ def test_the_encoder_sees_noise_and_the_likelihood_does_not(kind: str, samples: 
     else:
         u = uniforms(CORRUPTION, N, 4 * blocks, case.features)
         other = np.where(u < 0.3 - 1, 0.0, 1.0) if kind == "salt_and_pepper" else 0.0
-        corrupted = np.where(u < 2 * np.float32(0.3) - 1, other, x)
+        corrupted = np.where(
+            u < 2 * np.float32(0.3) - 1, other, x / 0.7 if kind == "dropout" else x
+        )
         assert 0.15 < (u < -0.4).mean() < 0.45
     check_gradients(case, corrupted=corrupted.astype(np.float32))
 
@@ -440,7 +459,7 @@ def test_clipping(max_norm: float, scale: str, weighted: bool) -> None:
 
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "categorical", MIXED])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", *WHOLE, MIXED])
 def test_weights_with_each_objective(likelihood: Any, objective: str, samples: int) -> None:
     case = Case(likelihood, weighted=True, samples=samples, objective=OBJECTIVES[objective])
     check_gradients(case)
@@ -625,8 +644,8 @@ STEPS = {
     "global": Case("laplace", scale="global"),
     "dropout": Case(regularization={"dropout": 0.3}),
     **{
-        kind: Case(regularization={"corruption": kind, "corruption_amount": 0.2})
-        for kind in ("mask", "gaussian", "salt_and_pepper")
+        f"{kind} of the input": Case(regularization={"corruption": kind, "corruption_amount": 0.2})
+        for kind in ("mask", "dropout", "gaussian", "salt_and_pepper")
     },
     "clipping": Case(regularization={"max_norm": 0.1}),
     **{
@@ -686,7 +705,7 @@ def test_log_likelihood_is_the_log_mean_of_the_weights(likelihood: Any) -> None:
     np.testing.assert_allclose(error, want_error, rtol=0.3)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "categorical", MIXED])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", *WHOLE, MIXED])
 def test_imputed_values_are_the_weighted_means_of_the_samples(likelihood: Any) -> None:
     case = Case(likelihood, missing=True, conditions=2)
     core = case.core()

@@ -27,7 +27,7 @@ def run(tmp_path, monkeypatch):
     def run(name: str, *options: object) -> Result:
         module = import_module(name)
         monkeypatch.delenv("VAEFAST_DATA", raising=False)
-        for constant in {"MNIST", "FREY"} & set(vars(module)):
+        for constant in {"MNIST", "FREY", "MOVIELENS"} & set(vars(module)):
             monkeypatch.setattr(module, constant, tmp_path / "no such data")
         few = ["--epochs", "2"] if any(p.name == "epochs" for p in module.main.params) else []
         arguments = [*few, *map(str, options), "--out", str(tmp_path / "out")]
@@ -210,6 +210,23 @@ def test_twins_copies_and_creates(run, tmp_path):
     far = [float(p.split("from the prior: ")[1].split()[0]) for p in (copier, creator)]
     assert far[0] > far[1]  # but its samples are further from real images
     picture(tmp_path, "twins.png")
+
+
+def test_recommend_finds_tastes(run, tmp_path):
+    lines = run("recommend", "--epochs", 20).output.splitlines()
+    found = {line.split()[0]: float(line.split()[1]) for line in lines if "+-" in line}
+    assert found["VAE"] > found["popularity"] and found["EASE"] > found["popularity"]
+    picture(tmp_path, "recommend.png")
+
+
+def test_recommend_measures_rankings():
+    recommend = import_module("recommend")
+    known, hidden = (recommend.sparse.csr_matrix(np.eye(1, 200, k)) for k in (3, 7))
+    for rank, expected in ((0, [1, 1, 1]), (30, [1 / np.log2(32), 0, 1]), (150, [0, 0, 0])):
+        scores = np.arange(200.0)[None, ::-1].copy()
+        scores[0, 7], scores[0, 3] = 199.5 - rank - (rank > 3) - (rank >= 7), 1e9
+        found = recommend.measure(scores, known, hidden)[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)

@@ -33,8 +33,8 @@ rng = np.random.default_rng(0)
 
 DETERMINISTIC = {  # every operator that a graph may have
     *("Abs", "Add", "Clip", "Concat", "Div", "Elu", "Erf", "Exp", "Gemm", "Identity", "IsNaN"),
-    *("LeakyRelu", "Less", "Log", "Max", "Min", "Mul", "Neg", "Reciprocal", "Relu", "Sigmoid"),
-    *("Sign", "Softmax", "Softplus", "Split", "Sub", "Tanh", "Where"),
+    *("LeakyRelu", "Less", "Log", "Max", "Min", "Mul", "Neg", "Reciprocal", "ReduceSum", "Relu"),
+    *("Sigmoid", "Sign", "Softmax", "Softplus", "Split", "Sqrt", "Sub", "Tanh", "Where"),
 }
 
 UNIT = rng.random((N, 5))
@@ -49,6 +49,7 @@ ROWS = {
     "student_t": REAL,
     "poisson": COUNTS,
     "negative_binomial": COUNTS,
+    "multinomial": COUNTS,
     "categorical": ONE_HOT,
 }
 MIXED = [("gaussian", 2), ("poisson", 2), ("categorical", 5), ("bernoulli", 1), ("categorical", 5)]
@@ -84,6 +85,7 @@ CASES: dict[str, Case] = {
     "images of bytes": ({}, rng.integers(0, 256, (N, 4, 3, 3), dtype=np.uint8), None),
     "images": ({"likelihood": "gaussian"}, rng.random((N, 4, 3)), None),
     "counts of bytes": ({"likelihood": "poisson"}, COUNTS[:, :4].astype(np.uint8), None),
+    "directions": ({"likelihood": "multinomial", "normalize": "l2"}, COUNTS * (COUNTS > 1), None),
     "no hidden layers": ({"hidden_layer_sizes": ()}, UNIT, None),
     "no hidden decoder layers": ({"decoder_layer_sizes": ()}, UNIT, None),
     "two hidden layers": ({"hidden_layer_sizes": (16, 9), "dropout": 0.2}, UNIT, None),
@@ -173,7 +175,9 @@ def by_numpy(vae: VAE, folder: Path) -> tuple[Encode, Decode, dict[str, Any]]:
 
     def encode(inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
         x, y = (inputs[0] - means) / scales, standardized(inputs)
-        seen = reference.seen_by_encoder(x.astype(np.float64), likelihood)
+        seen = reference.seen_by_encoder(
+            x.astype(np.float64), likelihood, about["normalize"] == "l2"
+        )
         eps = np.zeros((len(x), about["latent_dim"]))
         model = {"activation": activation, "conditions": y}
         t = reference.forward(params, x, eps, corrupted=seen, **model)
@@ -277,6 +281,7 @@ def test_the_description_says_how_to_use_the_model():
     vae.model_.reader = dataclasses.replace(vae.model_.reader, names=tuple(table.names))
     assert export.describe(vae) == {
         "standardize": False,
+        "normalize": None,
         "vaefast_version": vaefast.__version__,
         "latent_dim": 2,
         "feature_shape": [4],

@@ -49,7 +49,7 @@ MASS, FIRST, SECOND = (
 
 
 def mean_and_variance(likelihood: str) -> tuple[Any, Any]:
-    if likelihood == "categorical":
+    if likelihood in ("categorical", "multinomial"):
         return RATE / RATE.sum(), RATE / RATE.sum() * (1 - RATE / RATE.sum())
     if likelihood == "continuous_bernoulli":
         return FIRST / MASS, SECOND / MASS - (FIRST / MASS) ** 2
@@ -58,7 +58,7 @@ def mean_and_variance(likelihood: str) -> tuple[Any, Any]:
 
 def log_density(likelihood: str, X: np.ndarray) -> Any:
     """Return log p(x | z) of each row."""
-    if likelihood == "categorical":
+    if likelihood in ("categorical", "multinomial"):
         return stats.multinomial(1, RATE / RATE.sum()).logpmf(X)
     if likelihood == "continuous_bernoulli":
         return (LOGITS * X - np.log(MASS)).sum(axis=1)
@@ -75,7 +75,9 @@ def distribution_function(likelihood: str, X: np.ndarray) -> Any:
 
 
 def test_every_likelihood_is_tested_here():
-    assert sorted(_core.LIKELIHOODS) == sorted([*SCIPY, "continuous_bernoulli", "categorical"])
+    assert sorted(_core.LIKELIHOODS) == sorted(
+        [*SCIPY, "continuous_bernoulli", "categorical", "multinomial"]
+    )
 
 
 # ------------------------------------------------------------------ densities and draws
@@ -105,7 +107,7 @@ def test_draws_have_the_moments_of_the_distribution(likelihood):
     assert (np.abs(X.mean(axis=0) - mean) < 4.5 * np.sqrt(variance / n)).all()
     fourth = ((X - mean) ** 4).mean(axis=0)
     assert (np.abs(((X - mean) ** 2).mean(axis=0) - variance) < 5 * np.sqrt(fourth / n)).all()
-    if likelihood != "categorical":  # its columns form one variable
+    if likelihood not in ("categorical", "multinomial"):  # their columns form one variable
         assert np.abs(np.corrcoef(X.T) - np.eye(4)).max() < 5 / np.sqrt(n)
 
 
@@ -187,7 +189,7 @@ def test_scores_of_large_counts_are_as_exact_as_documented(size, factor):
 GOOD = {  # a valid row of two features
     **dict.fromkeys(("bernoulli", "continuous_bernoulli"), [0.25, 1.0]),
     **dict.fromkeys(("gaussian", "laplace", "student_t"), [-1.5, 3.0]),
-    **dict.fromkeys(("poisson", "negative_binomial"), [0.0, 7.0]),
+    **dict.fromkeys(("poisson", "negative_binomial", "multinomial"), [0.0, 7.0]),
     "categorical": [0.0, 1.0],
 }
 BAD = {  # an invalid row, and the error message
@@ -199,6 +201,8 @@ BAD = {  # an invalid row, and the error message
     "NaN among counts": ("poisson", [1, np.nan], "nan in row 5, column 1.*missing='mask'"),
     "a negative count": ("poisson", [1, -1], r"-1 in row 5, column 1 .*counts: 0, 1, 2"),
     "half a count": ("negative_binomial", [1, 2.5], r"2\.5 in row 5, column 1 .*counts: 0, 1, 2"),
+    "a negative count of a row": ("multinomial", [1, -1], r"-1 in row 5, .*counts: 0, 1, 2"),
+    "half a count of a row": ("multinomial", [1, 2.5], r"2\.5 in row 5, column 1 .*counts: 0, 1"),
     "an infinite count": ("poisson", [1, np.inf], "inf in row 5, column 1"),
     "no category": ("categorical", [0, 0], "0 ones in row 5, columns 0 to 1.*exactly one"),
     "two categories": ("categorical", [1, 1], "2 ones in row 5, columns 0 to 1.*exactly one"),
@@ -246,10 +250,11 @@ def test_in_a_table_row_and_column_are_named(case):
     np.testing.assert_array_equal(vae.score_samples(X), before)
 
 
-def test_a_category_is_missing_in_all_of_its_columns_or_in_none():
+@pytest.mark.parametrize("likelihood", ["categorical", "multinomial"])
+def test_a_variable_is_missing_in_all_of_its_columns_or_in_none(likelihood):
     X = np.tile(np.float32([0, 1, 0]), (6, 1))
     X[2] = np.nan
-    vae = tiny(likelihood="categorical", missing="mask").fit(X)
+    vae = tiny(likelihood=likelihood, missing="mask").fit(X)
     X[4, :2] = np.nan
     with pytest.raises(ValueError, match="row 4, columns 0 to 2.*all of them or none"):
         vae.fit(X)
@@ -284,7 +289,9 @@ def test_columns_that_do_not_fit_are_refused_and_leave_the_fit(case):
 # ------------------------------------------------------------------ bytes, exposure
 
 
-@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial", "categorical"])
+@pytest.mark.parametrize(
+    "likelihood", ["poisson", "negative_binomial", "multinomial", "categorical"]
+)
 def test_bytes_are_counts_and_categories(likelihood):
     X = np.random.default_rng(0).integers(0, 9, (20, 4), dtype=np.uint8)
     if likelihood == "categorical":
@@ -401,3 +408,72 @@ def test_exposure_multiplies_the_rate(likelihood):
     assert vae.evaluate(X, exposure=exposure)["elbo"] == pytest.approx(scores.mean(), rel=1e-12)
     of_rows = vae.log_likelihood(X, exposure=exposure, n_samples=3).rows
     np.testing.assert_allclose(of_rows, scores, rtol=1e-5)
+
+
+# ------------------------------------------------------------------ multinomial
+
+
+def test_a_multinomial_has_the_log_mass_of_scipys():
+    vae, rng = constant("multinomial"), np.random.default_rng(0)
+    X = rng.poisson([0.2, 5.0, 40.0, 3_000.0], (30, 4)).astype(np.float32)
+    X[3] = 0
+    expected = stats.multinomial.logpmf(X, X.sum(axis=1), np.tile(RATE / RATE.sum(), (30, 1)))
+    np.testing.assert_allclose(vae.score_samples(X), expected, rtol=2e-5)
+    assert vae.score_samples(X)[3] == 0
+    rows = vae.model_.reader.read(X)
+    terms = vae.model_.contributions(rows)
+    np.testing.assert_allclose(terms.sum(axis=1), -expected, rtol=1e-4)
+
+
+def test_draws_of_a_multinomial_have_the_totals_of_the_rows_of_the_fit(tmp_path):
+    rng = np.random.default_rng(0)
+    totals = rng.choice([3, 40], 200, p=[0.75, 0.25])
+    X = rng.multinomial(totals, [0.1, 0.2, 0.3, 0.4]).astype(np.float32)
+    vae = tiny(likelihood=[("gaussian", 1), ("multinomial", 4)]).fit(
+        np.column_stack([np.zeros(200), X])
+    )
+    vae.save(tmp_path / "counts.safetensors")
+    drawn = vae.sample(2_000, random_state=0, draw=True)
+    sums = drawn[:, 1:].sum(axis=1)
+    assert set(sums) == {3.0, 40.0}
+    assert (sums == 40).mean() == pytest.approx((totals == 40).mean(), abs=0.05)
+    again = load(tmp_path / "counts.safetensors").sample(2_000, random_state=0, draw=True)
+    np.testing.assert_array_equal(again, drawn)
+    probabilities = vae.sample(5, random_state=0)[:, 1:]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_multinomial_takes_no_exposure():
+    with pytest.raises(ValueError, match="exposure is for the likelihoods poisson and negative"):
+        tiny(likelihood="multinomial").fit(np.ones((4, 2)), exposure=np.ones(4))
+
+
+# ------------------------------------------------------------------ rows of length 1
+
+
+@pytest.mark.parametrize("likelihood", ["multinomial", "poisson", "bernoulli", "gaussian"])
+def test_a_normalizing_encoder_sees_directions_alone(likelihood, tmp_path):
+    X = np.random.default_rng(0).integers(0, 2, (40, 9)).astype(np.float32)
+    X[3] = 0
+    vae = tiny(likelihood=likelihood, normalize="l2").fit(X)
+    if likelihood in ("multinomial", "poisson"):
+        np.testing.assert_allclose(vae.transform(4 * X), vae.transform(X), rtol=1e-5, atol=1e-6)
+        assert not np.array_equal(vae.score_samples(4 * X), vae.score_samples(X))
+    unit = X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-9)
+    plain = tiny(likelihood="gaussian").fit(X)
+    plain.model_.set_weights({name: tensor for name, tensor in vae.model_.weights().items()
+                              if name in plain.model_.weights()}
+                             | {"log_sigma": np.zeros(9, np.float32)})  # fmt: skip
+    np.testing.assert_allclose(vae.transform(X), plain.transform(unit), rtol=1e-5, atol=1e-6)
+    vae.save(tmp_path / "unit.safetensors")
+    loaded = load(tmp_path / "unit.safetensors")
+    assert loaded.normalize == "l2"
+    np.testing.assert_array_equal(loaded.transform(X), vae.transform(X))
+
+
+def test_normalize_is_checked():
+    X = np.ones((9, 2))
+    with pytest.raises(ValueError, match="normalize='l1' is unknown; expected one of l2"):
+        tiny(normalize="l1").fit(X)
+    with pytest.raises(ValueError, match="normalize and standardize exclude each other"):
+        tiny(normalize="l2", standardize=True, likelihood="gaussian").fit(X)

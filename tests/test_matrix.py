@@ -218,7 +218,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(X)
         return to_matrix(X, name)
 
-    monkeypatch.setattr(reader, "to_matrix", spy)
+    monkeypatch.setattr(reader, "to_rows_of_numbers", spy)
     return seen
 
 

@@ -44,6 +44,7 @@ def data_of(likelihood: str, n: int = 1000) -> np.ndarray:
         "laplace": lambda: f + rng.laplace(scale=0.2, size=f.shape),
         "student_t": lambda: f + 0.2 * rng.standard_t(3, f.shape),
         "poisson": lambda: rng.poisson(np.exp(f + 1)),
+        "multinomial": lambda: rng.poisson(np.exp(f + 1)),
         "negative_binomial": lambda: rng.poisson(np.exp(f + 1) * rng.gamma(4, 0.25, f.shape)),
     }[likelihood]().astype(np.float32)  # fmt: skip
 

@@ -26,7 +26,7 @@ def some(name: str, n: int = 200, width: int = 5, seed: int = 0) -> tuple[Array,
     out, s = rng.normal(0, 2, (n, width)), rng.normal(0, 0.8, width)
     if name in ("bernoulli", "continuous_bernoulli"):
         return out, s, rng.random((n, width))
-    if name in ("poisson", "negative_binomial"):
+    if name in ("poisson", "negative_binomial", "multinomial"):
         return out, s, rng.poisson(np.exp(rng.normal(1, 1.5, (n, width)))).astype(float)
     if name == "categorical":
         return out, s, one_hot(rng.integers(0, width, n), width)
@@ -75,6 +75,25 @@ def test_categorical_is_scipys_multinomial_of_one_draw() -> None:
     want = -stats.multinomial.logpmf(x, 1, softmax(out, axis=1))
     np.testing.assert_allclose(nll.sum(axis=1), want, rtol=1e-10)
     np.testing.assert_array_equal(nll[x == 0], 0)
+
+
+def test_multinomial_is_scipys() -> None:
+    out, s, x = some("multinomial")
+    x[3], p = 0, softmax(out, axis=1)
+    got = rl.make("multinomial").nll(out, s, x).sum(axis=1)
+    want = -stats.multinomial.logpmf(x, x.sum(axis=1), p)
+    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
+    assert got[3] == 0
+    x = one_hot(np.arange(200) % 5, 5)
+    got, one = (rl.make(name).nll(out, s, x).sum(axis=1) for name in ("multinomial", "categorical"))
+    np.testing.assert_allclose(got, one, rtol=1e-10)
+
+
+def test_no_exposure_changes_a_multinomial() -> None:
+    likelihood, (out, s, x) = rl.make("multinomial"), some("multinomial")
+    more = out + np.log(7)
+    np.testing.assert_allclose(likelihood.nll(more, s, x), likelihood.nll(out, s, x), rtol=1e-9)
+    np.testing.assert_allclose(likelihood.mean(more), likelihood.mean(out), rtol=1e-12)
 
 
 def test_bernoulli_is_linear_in_x_and_exact_far_out() -> None:

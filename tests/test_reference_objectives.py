@@ -15,7 +15,7 @@ import reference_likelihoods as rl
 from differences import assert_gradients_match_differences
 
 N, LATENT_DIM = 5, 3
-ALL = [(name, 3 if name == "categorical" else 1) for name in rl.LIKELIHOODS]  # one block of each
+ALL = [(name, 3 if kind.whole_block else 1) for name, kind in rl.LIKELIHOODS.items()]
 MIXED = [("gaussian", 2), ("categorical", 3), ("poisson", 1), ("bernoulli", 1)]
 IWAE, AUTOENCODER = ref.Objective("iwae"), ref.Objective("autoencoder")
 STL, IWAE_STL = ref.Objective(gradient="stl"), ref.Objective("iwae", "stl")
@@ -25,7 +25,7 @@ DREG = ref.Objective("iwae", "dreg")
 def values(rng: np.random.Generator, name: str, n: int, width: int) -> ref.Array:
     if name in ("bernoulli", "continuous_bernoulli"):
         return rng.random((n, width))
-    if name in ("poisson", "negative_binomial"):
+    if name in ("poisson", "negative_binomial", "multinomial"):
         return rng.poisson(3, (n, width)).astype(float)
     if name == "categorical":
         return np.eye(width)[rng.integers(0, width, n)]
@@ -321,7 +321,9 @@ def weighted_kl(params: ref.Params, x: ref.Array, eps: ref.Array, **model: Any) 
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "categorical", MIXED, ALL])
+@pytest.mark.parametrize(
+    "likelihood", ["bernoulli", "gaussian", "categorical", "multinomial", MIXED, ALL]
+)
 def test_weighted_gradients_match_finite_differences(
     likelihood: Any, objective: ref.Objective
 ) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scipy import sparse
 
 from vaefast import VAE, DivergenceError, _core
 from vaefast._engine import building
@@ -91,8 +90,6 @@ DATA: dict[str, tuple[Any, type[Exception], str]] = {
     "records": (np.zeros((2, 2), [("a", "f4")]), TypeError, "expected numbers"),
     "an int beyond floats": ([[10**400]], TypeError, "X holds objects.*too large"),
     "ragged": ([[1, 2], [3]], ValueError, "X is not a rectangular array"),
-    "sparse": (sparse.csr_matrix(good()), TypeError, r"X is a sparse matrix; pass .*X.toarray\(\)"),
-    "sparse array": (sparse.coo_array(good()), TypeError, "X is a sparse matrix"),
 }  # fmt: skip
 
 

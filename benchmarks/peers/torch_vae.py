@@ -28,6 +28,7 @@ class TorchVAE(Peer):
     """
 
     family = "PyTorch"
+    likelihood = "bernoulli"
 
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
         torch.set_num_threads(threads)
@@ -97,7 +98,8 @@ class TorchVAE(Peer):
 
     def _losses(self, parameters: Sequence[Tensor], x: Tensor, eps: Tensor) -> list[Tensor]:
         """Return reconstruction and kl, means over the batch, in nats."""
-        heads = self._chain(parameters[: self.in_encoder], x)
+        seen = x if self.likelihood == "bernoulli" else torch.log1p(x)
+        heads = self._chain(parameters[: self.in_encoder], seen)
         mu, raw = heads.chunk(2, dim=1)
         logvar = raw
         # Values beyond +-10 are rare. In eager mode this check costs less than the six operations
@@ -106,8 +108,13 @@ class TorchVAE(Peer):
             bounded = raw.clamp(-10, 10)  # beyond +-10, logvar approaches +-20
             logvar = bounded + 10 * torch.tanh((raw - bounded) / 10)
         sigma = torch.exp(logvar / 2)
-        logits = self._chain(parameters[self.in_encoder :], torch.addcmul(mu, sigma, eps))
-        nll = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+        out = self._chain(parameters[self.in_encoder :], torch.addcmul(mu, sigma, eps))
+        if self.likelihood == "multinomial":  # without the constant, as people write it
+            nll = -(F.log_softmax(out, dim=1) * x).sum()
+        elif self.likelihood == "poisson":
+            nll = F.poisson_nll_loss(out, x, reduction="sum")
+        else:
+            nll = F.binary_cross_entropy_with_logits(out, x, reduction="sum")
         kl = (mu.square() + sigma.square() - logvar - 1).sum() / 2
         return [nll / len(x), kl / len(x)]
 

@@ -11,6 +11,7 @@ from vaefast import _core, info
 
 class VaefastVAE(Peer):
     name = family = "vaefast"
+    likelihood = "bernoulli"
 
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
         self.batch_size, self.seed = batch_size, seed
@@ -20,7 +21,7 @@ class VaefastVAE(Peer):
             latent_dim=net.latent_dim,
             decoder=net.decoder,
             activation=net.activation,
-            columns=[("bernoulli", net.features)],
+            columns=[(self.likelihood, net.features)],
             scale="fixed",
             n_threads=threads,
         )

@@ -29,17 +29,71 @@ T choose(const std::pair<const char*, T> (&table)[N], const std::string& what, c
   throw std::invalid_argument("unknown " + what + " '" + name + "'; there are " + names);
 }
 
+using Columns32 = py::array_t<std::int32_t, py::array::c_style>;
+
+// Sparse rows in CSR form. `starts` is a copy that nothing can change, so that no row reaches beyond the values.
+struct Sparse {
+  Indices starts;
+  Columns32 columns;
+  py::array values;
+  py::ssize_t features;
+};
+
+// Returns what is wrong with the arrays of sparse rows, or an empty text.
+std::string problem_of(const Indices& starts, const Columns32& columns, const py::array& values, py::ssize_t features) {
+  if (starts.ndim() != 1 || columns.ndim() != 1 || values.ndim() != 1 || starts.size() == 0)
+    return "the arrays must have one dimension, and a start for each row and one more";
+  if (columns.size() != values.size()) return "there must be one column for each value";
+  const std::int64_t *start = starts.data(), rows = starts.size() - 1;
+  if (start[0] != 0 || start[rows] != values.size()) return "the starts must go from 0 to the number of values";
+  for (std::int64_t row = 0; row < rows; ++row)
+    if (start[row] > start[row + 1]) return "the starts decrease after row " + std::to_string(row);
+  for (std::int64_t row = 0; row < rows; ++row)
+    for (std::int64_t i = start[row]; i < start[row + 1]; ++i) {
+      const std::int32_t column = columns.data()[i];
+      if (column < 0 || column >= features)
+        return "row " + std::to_string(row) + " has a value in column " + std::to_string(column) + " of " +
+               std::to_string(features);
+      if (i > start[row] && column <= columns.data()[i - 1])
+        return "the columns of row " + std::to_string(row) + " do not increase";
+    }
+  return "";
+}
+
+Sparse make_sparse(const Indices& starts, Columns32 columns, py::array values, py::ssize_t features) {
+  if (const std::string problem = problem_of(starts, columns, values, features); !problem.empty())
+    throw std::invalid_argument(problem);
+  return {Indices(starts.size(), starts.data()), std::move(columns), std::move(values), features};
+}
+
 // Owns the arrays to which a Rows points.
 struct Data {
-  py::array x;
+  py::array x;                   // of sparse rows: their values
+  std::optional<Sparse> sparse;  // if the rows are sparse
   float divisor = 255;
   bool missing = false;
   std::optional<Floats> conditions, log_exposure, weights;
+
+  // Takes an array or Sparse.
+  void set_x(const py::object& rows) {
+    if (py::isinstance<Sparse>(rows)) {
+      sparse = py::cast<Sparse>(rows);
+      x = sparse->values;
+    } else if (py::isinstance<py::array>(rows)) {
+      x = py::cast<py::array>(rows);
+    } else {
+      throw std::invalid_argument("x must be an array, Sparse or Data");
+    }
+  }
+  py::ssize_t count() const {
+    if (sparse) return sparse->starts.size() - 1;
+    return x.ndim() ? x.shape(0) : 0;
+  }
 };
 
 // Throws unless `weights` holds one finite, positive number for each row of x.
-void check_weights(const Floats& weights, const py::array& x) {
-  if (weights.ndim() != 1 || x.ndim() == 0 || weights.shape(0) != x.shape(0))
+void check_weights(const Floats& weights, py::ssize_t rows) {
+  if (weights.ndim() != 1 || weights.shape(0) != rows)
     throw std::invalid_argument("weights must have one number for each row of x");
   for (py::ssize_t i = 0; i < weights.size(); ++i)
     if (const float weight = weights.data()[i]; !(std::isfinite(weight) && weight > 0))
@@ -49,26 +103,32 @@ void check_weights(const Floats& weights, const py::array& x) {
 
 Data data_of(const py::object& x) {
   if (py::isinstance<Data>(x)) return py::cast<Data>(x);
-  if (!py::isinstance<py::array>(x)) throw std::invalid_argument("x must be an array or Data");
   Data data;
-  data.x = py::cast<py::array>(x);
+  data.set_x(x);
   return data;
 }
 
 Rows view(const Core& core, const Data& data) {
-  const auto& [features, encoder, latent_dim, decoder, conditions] = core.shape();
+  const int features = core.shape().features, conditions = core.shape().conditions;
   const py::array& x = data.x;
-  expect_shape(x, "x", -1, features);
+  const py::ssize_t n = data.count();
+  if (!data.sparse) expect_shape(x, "x", -1, features);
+  if (data.sparse && data.sparse->features != features)
+    throw std::invalid_argument("x must have shape (n, " + std::to_string(features) + ")");
   if ((conditions > 0) != data.conditions.has_value())
     throw std::invalid_argument(conditions ? "the model needs conditions" : "the model has no conditions");
-  if (conditions) expect_shape(*data.conditions, "conditions", x.shape(0), conditions);
-  if (data.log_exposure && (data.log_exposure->ndim() != 1 || data.log_exposure->shape(0) != x.shape(0)))
+  if (conditions) expect_shape(*data.conditions, "conditions", n, conditions);
+  if (data.log_exposure && (data.log_exposure->ndim() != 1 || data.log_exposure->shape(0) != n))
     throw std::invalid_argument("log_exposure must have one number for each row of x");
   Rows rows;
   if (py::isinstance<py::array_t<float>>(x)) rows.floats = static_cast<const float*>(x.data());
   if (py::isinstance<py::array_t<std::uint8_t>>(x)) rows.bytes = static_cast<const std::uint8_t*>(x.data());
   if (!(x.flags() & py::array::c_style) || !(rows.floats || rows.bytes))
     throw std::invalid_argument("x must be float32 or uint8, C-contiguous");
+  if (data.sparse) {
+    rows.starts = data.sparse->starts.data();
+    rows.columns = data.sparse->columns.data();
+  }
   rows.cols = features;
   rows.divisor = data.divisor;
   rows.missing = data.missing;
@@ -146,7 +206,7 @@ std::tuple<double, double, double> step(Core& core, const py::object& x, const I
                                         const std::optional<Floats>& eps, std::optional<double> capacity) {
   const Data data = data_of(x);
   const Rows rows = view(core, data);
-  check_indices(index, data.x.shape(0));
+  check_indices(index, data.count());
   const Noise noise = noise_of(core, eps, index.size(), seed, step);
   const py::gil_scoped_release release;
   const Loss loss =
@@ -161,7 +221,7 @@ Doubles steps(Core& core, const py::object& x, const Indices& index, int batch_s
               const Doubles& betas, std::uint64_t seed, std::uint64_t step, const std::optional<Doubles>& capacities) {
   const Data data = data_of(x);
   const Rows rows = view(core, data);
-  check_indices(index, data.x.shape(0));
+  check_indices(index, data.count());
   if (batch_size < 1) throw std::invalid_argument("batch_size must be at least 1");
   const py::ssize_t batches = (index.size() + batch_size - 1) / batch_size;
   if (learning_rates.size() != batches || betas.size() != batches || (capacities && capacities->size() != batches))
@@ -190,7 +250,7 @@ py::dict gradients(Core& core, const py::object& x, const std::optional<Floats>&
                    std::optional<double> capacity, std::uint64_t seed, std::uint64_t step) {
   const Data data = data_of(x);
   const Rows rows = view(core, data);
-  const py::ssize_t n = data.x.shape(0);
+  const py::ssize_t n = data.count();
   const Noise noise = noise_of(core, eps, n, seed, step);
   if (n == 0) throw std::invalid_argument("x has no rows");
   {
@@ -203,7 +263,7 @@ py::dict gradients(Core& core, const py::object& x, const std::optional<Floats>&
 std::pair<Floats, Floats> encode(Core& core, const py::object& x) {
   const Data data = data_of(x);
   const Rows rows = view(core, data);
-  const py::ssize_t n = data.x.shape(0), latent_dim = core.shape().latent_dim;
+  const py::ssize_t n = data.count(), latent_dim = core.shape().latent_dim;
   Floats mu({n, latent_dim}), logvar({n, latent_dim});
   float *mu_out = mu.mutable_data(), *logvar_out = logvar.mutable_data();
   {
@@ -228,7 +288,7 @@ std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::
                                                           const std::optional<Floats>& eps, bool deterministic) {
   const Data data = data_of(x);
   const Rows rows = view(core, data);
-  const py::ssize_t n = data.x.shape(0);
+  const py::ssize_t n = data.count();
   if (eps) expect_shape(*eps, "eps", n, core.shape().latent_dim);
   const Noise noise = noise_of(core, eps, n, seed, 0);
   py::array_t<double> reconstruction(n), kl(n);
@@ -243,7 +303,7 @@ std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::
 Floats contributions(Core& core, const py::object& x) {
   const Data data = data_of(x);
   const Rows rows = view(core, data);
-  const py::ssize_t n = data.x.shape(0);
+  const py::ssize_t n = data.count();
   Floats terms({n, static_cast<py::ssize_t>(core.shape().features)});
   float* out = terms.mutable_data();
   {
@@ -258,7 +318,7 @@ std::pair<py::array_t<double>, py::array_t<double>> log_likelihood(Core& core, c
   const Data data = data_of(x);
   const Rows rows = view(core, data);
   if (samples < 1) throw std::invalid_argument("samples must be at least 1");
-  const py::ssize_t n = data.x.shape(0);
+  const py::ssize_t n = data.count();
   py::array_t<double> estimate(n), standard_error(n);
   double *estimate_out = estimate.mutable_data(), *error_out = standard_error.mutable_data();
   {
@@ -272,7 +332,7 @@ std::pair<Floats, Doubles> importance_samples(Core& core, const py::object& x, i
   const Data data = data_of(x);
   const Rows rows = view(core, data);
   if (samples < 1) throw std::invalid_argument("samples must be at least 1");
-  const py::ssize_t n = data.x.shape(0), count = samples;
+  const py::ssize_t n = data.count(), count = samples;
   Floats z({n, count, static_cast<py::ssize_t>(core.shape().latent_dim)});
   Doubles log_weights({n, count});
   float* z_out = z.mutable_data();
@@ -288,7 +348,7 @@ Floats impute(Core& core, const py::object& x, int samples, std::uint64_t seed) 
   const Data data = data_of(x);
   const Rows rows = view(core, data);
   if (samples < 1) throw std::invalid_argument("samples must be at least 1");
-  const py::ssize_t n = data.x.shape(0);
+  const py::ssize_t n = data.count();
   Floats mean({n, static_cast<py::ssize_t>(core.shape().features)});
   float* out = mean.mutable_data();
   {
@@ -309,6 +369,7 @@ constexpr std::pair<const char*, Objective::Gradient> gradient_kinds[] = {
 using Corruption = Regularization::Corruption;
 constexpr std::pair<const char*, Corruption> corruptions[] = {{"none", Corruption::none},
                                                               {"mask", Corruption::mask},
+                                                              {"dropout", Corruption::dropout},
                                                               {"gaussian", Corruption::gaussian},
                                                               {"salt_and_pepper", Corruption::salt_and_pepper}};
 void set_standardization(Core& core, const Floats& mean, const Floats& scale) {
@@ -339,7 +400,8 @@ void set_objective(Core& core, const std::string& bound, const std::string& grad
 
 std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int latent_dim, std::vector<int> decoder,
                                 const std::string& activation, const std::vector<std::pair<std::string, int>>& columns,
-                                const std::string& scale, int n_threads, double df, int conditions) {
+                                const std::string& scale, int n_threads, double df, int conditions,
+                                bool normalized) {
   for (const std::vector<int>& sizes : {encoder, decoder, {features, latent_dim, n_threads, conditions + 1}})
     for (int size : sizes)
       if (size < 1) throw std::invalid_argument("sizes and n_threads must be at least 1");
@@ -355,30 +417,35 @@ std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int late
   const Scale kind = choose(scales, "scale", scale);
   if (kind == Scale::optimal && (columns.size() != 1 || columns[0].first != "gaussian"))
     throw std::invalid_argument("the scale 'optimal' needs a single group of gaussian columns");
-  return std::make_unique<Core>(Shape{features, std::move(encoder), latent_dim, std::move(decoder), conditions},
-                                activation, specs, kind, df, n_threads);
+  return std::make_unique<Core>(
+      Shape{features, std::move(encoder), latent_dim, std::move(decoder), conditions, normalized}, activation, specs,
+      kind, df, n_threads);
 }
 
 }  // namespace
 
 void register_core(py::module_& m) {
   using namespace py::literals;
+  py::class_<Sparse>(m, "Sparse", py::module_local())
+      .def(py::init(&make_sparse), "starts"_a.noconvert(), "columns"_a.noconvert(), "values"_a, "features"_a);
   py::class_<Data>(m, "Data", py::module_local())
-      .def(py::init([](py::array x, float divisor, bool missing, std::optional<Floats> conditions,
+      .def(py::init([](const py::object& x, float divisor, bool missing, std::optional<Floats> conditions,
                        std::optional<Floats> log_exposure, std::optional<Floats> weights) {
-             if (weights) check_weights(*weights, x);
-             return Data{.x = std::move(x),
-                         .divisor = divisor,
-                         .missing = missing,
-                         .conditions = std::move(conditions),
-                         .log_exposure = std::move(log_exposure),
-                         .weights = std::move(weights)};
+             Data data;
+             data.set_x(x);
+             if (weights) check_weights(*weights, data.count());
+             data.divisor = divisor;
+             data.missing = missing;
+             data.conditions = std::move(conditions);
+             data.log_exposure = std::move(log_exposure);
+             data.weights = std::move(weights);
+             return data;
            }),
            "x"_a, "divisor"_a = 255.f, "missing"_a = false, "conditions"_a = py::none(), "log_exposure"_a = py::none(),
            "weights"_a = py::none());
   py::class_<Core>(m, "Core", py::module_local())
       .def(py::init(&make_core), "features"_a, "encoder"_a, "latent_dim"_a, "decoder"_a, "activation"_a, "columns"_a,
-           "scale"_a, "n_threads"_a, "df"_a = 4.0, "conditions"_a = 0)
+           "scale"_a, "n_threads"_a, "df"_a = 4.0, "conditions"_a = 0, "normalized"_a = false)
       .def("initialize", &Core::initialize, "seed"_a)
       .def(
           "set_optimizer",

@@ -13,6 +13,7 @@ __all__ = [
     "Likelihood",
     "Missing",
     "Noise",
+    "Normalize",
     "Objective",
     "Prior",
     "RandomState",
@@ -33,12 +34,14 @@ Likelihood: TypeAlias = Literal[
     "poisson",
     "negative_binomial",
     "categorical",
+    "multinomial",
 ]
 Scale: TypeAlias = Literal["per_feature", "global", "optimal"]
+Normalize: TypeAlias = Literal["l2"]
 Missing: TypeAlias = Literal["error", "mask"]
 Objective: TypeAlias = Literal["elbo", "iwae", "autoencoder"]
 GradientEstimator: TypeAlias = Literal["standard", "stl", "dreg"]
 Prior: TypeAlias = Literal["prior", "gaussian", "mixture", "second_stage"]
-Noise: TypeAlias = Literal["mask", "gaussian", "salt_and_pepper"]
+Noise: TypeAlias = Literal["mask", "dropout", "gaussian", "salt_and_pepper"]
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 Record: TypeAlias = dict[str, Any]

@@ -24,7 +24,7 @@ from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._engine.training import train
 from ._estimator import LatentTransformer, parameter_names, parameters_of
-from ._input.reader import Reader
+from ._input.reader import Reader, refuse_filling
 from ._input.rows import Rows, matrix_of
 from ._input.seeds import seed_from
 from ._input.validation import (
@@ -79,7 +79,8 @@ class VAE(LatentTransformer):
     likelihood : str or sequence of (str, int), default="bernoulli"
         Distribution of a feature given z: bernoulli or continuous_bernoulli for values in [0, 1];
         gaussian, laplace or student_t for any finite values, best with standardize=True; poisson or
-        negative_binomial for counts; categorical for the one-hot columns of one variable.
+        negative_binomial for counts; multinomial for counts of which only the shares of a row
+        matter, such as words or purchases; categorical for the one-hot columns of one variable.
 
         Columns of several kinds take a list of likelihoods and numbers of columns, from left to
         right, such as ``[("gaussian", 3), ("categorical", 5)]``.
@@ -100,6 +101,10 @@ class VAE(LatentTransformer):
         constant column as 0. A sigma that is learned, and denoising noise, are relative to the
         standard deviation of each column. Means and standard deviations stay those of the first
         call of `partial_fit`. A model without a column of these likelihoods can't standardize.
+    normalize : {"l2"} or None, default=None
+        What the encoder reads: l2, each row divided by the root of the sum of its squares, as for
+        recommenders (Liang et al. 2018). By default, rows as they are, and log(1 + x) of counts.
+        The likelihood sees the rows themselves. It excludes standardize.
     conditional : bool, default=False
         Whether the encoder and the decoder also see y: labels, or numbers.
     objective : str, default="elbo"
@@ -120,8 +125,9 @@ class VAE(LatentTransformer):
     dropout : float, default=0.0
         Share of hidden units that training drops (Srivastava et al. 2014).
     denoising : (str, float) or None, default=None
-        Noise on the encoder's input in training, and its amount: a probability for mask and
-        salt_and_pepper, a standard deviation for gaussian (Vincent et al. 2008).
+        Noise on the encoder's input in training, and its amount: a probability p for mask, which
+        sets values to 0, for dropout, which also divides the others by 1 - p, and for
+        salt_and_pepper; a standard deviation for gaussian (Vincent et al. 2008).
     max_grad_norm : float or None, default=None
         Largest norm of the gradient of all parameters. A larger gradient is scaled down.
     beta : float or schedule, default=1.0
@@ -209,6 +215,7 @@ class VAE(LatentTransformer):
         df: float = 4.0,
         missing: types.Missing = "error",
         standardize: bool = False,
+        normalize: types.Normalize | None = None,
         conditional: bool = False,
         objective: types.Objective = "elbo",
         n_samples: int = 1,
@@ -237,6 +244,7 @@ class VAE(LatentTransformer):
         self.df = df
         self.missing = missing
         self.standardize = standardize
+        self.normalize = normalize
         self.conditional = conditional
         self.objective = objective
         self.n_samples = n_samples
@@ -274,11 +282,13 @@ class VAE(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, or AnnData
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, AnnData, or sparse
             Arrays of float32 and uint8 are not copied; other numbers become float32. uint8 is read
             as X / 255; bytes of 0 and 1 only, of counts, of categories and of columns of several
             kinds are read as they are. A frame is a DataFrame of pandas or polars, or a Table or
-            RecordBatch of pyarrow; a missing value in a frame is NaN.
+            RecordBatch of pyarrow; a missing value in a frame is NaN. Sparse rows are CSR matrices
+            or arrays of SciPy, or pandas frames of sparse columns; they give the same bits as their
+            dense array, and an absent value is 0. Only batches become dense.
         y : array-like of shape (n,) or (n, width), or str, default=None
             Labels (whole numbers or strings) or numbers (floats) of a model with conditional=True.
             If X is an AnnData object, a str names a column of obs, here and in all other methods.
@@ -403,6 +413,7 @@ class VAE(LatentTransformer):
         check_held(params)
         config = TrainingConfig.of(params, whole=False, done=model.n_iter)
         rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
+        refuse_filling(matrix_of(rows), False, params["denoising"], "X")
         watched = _validation_rows(validation, model.reader)
         model.params = params
         self._train(model, rows, config, watched, functions)
@@ -590,7 +601,8 @@ class VAE(LatentTransformer):
         Returns
         -------
         ndarray of shape (n, d) or images, float32
-            E[x|z] in the units of X: probabilities, means, or rates.
+            E[x|z] in the units of X: probabilities, means, or rates. Those of multinomial counts
+            are the probabilities of the columns, which add up to 1.
 
         Raises
         ------
@@ -712,7 +724,7 @@ class VAE(LatentTransformer):
             mixture. The noise of second_stage scales too.
         draw : bool, default=False
             Whether to draw each row from p(x|z), for tables and counts, instead of returning
-            E[x|z].
+            E[x|z]. A row of multinomial counts gets a total like those of the rows of the fit.
         prior : {"prior", "gaussian", "mixture", "second_stage"} or None, default=None
             Distribution of the codes: prior, the standard normal; or a distribution that is fitted,
             at its first use, to codes of the training rows, which takes a second or two. gaussian
@@ -1085,6 +1097,12 @@ class VAE(LatentTransformer):
         from ._engine.card import card  # loads Pillow
 
         return card(self._model)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags by which scikit-learn knows the estimator as a transformer."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted()

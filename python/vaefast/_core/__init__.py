@@ -46,6 +46,7 @@ _variant = importlib.import_module(f".{ISA}._variant", __name__)
 
 Core = _variant.Core
 Data = _variant.Data
+Sparse = _variant.Sparse
 kernels = _variant.kernels
 permutation = _variant.permutation
 value_range = _variant.value_range

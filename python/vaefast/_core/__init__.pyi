@@ -19,10 +19,19 @@ def choose(supported: tuple[str, ...], forced: str | None) -> str: ...
 def value_range(x: NDArray[np.float32]) -> tuple[float, float]: ...
 def permutation(n: int, seed: int, epoch: int) -> NDArray[np.int64]: ...
 
+class Sparse:
+    def __init__(
+        self,
+        starts: NDArray[np.int64],
+        columns: NDArray[np.int32],
+        values: NDArray[np.float32] | NDArray[np.uint8],
+        features: int,
+    ) -> None: ...
+
 class Data:
     def __init__(
         self,
-        x: NDArray[np.float32] | NDArray[np.uint8],
+        x: NDArray[np.float32] | NDArray[np.uint8] | Sparse,
         divisor: float = 255.0,
         missing: bool = False,
         conditions: NDArray[np.float32] | None = None,
@@ -30,7 +39,7 @@ class Data:
         weights: NDArray[np.float32] | None = None,
     ) -> None: ...
 
-Rows = NDArray[np.float32] | NDArray[np.uint8] | Data
+Rows = NDArray[np.float32] | NDArray[np.uint8] | Sparse | Data
 
 class Core:
     def __init__(
@@ -45,6 +54,7 @@ class Core:
         n_threads: int,
         df: float = 4.0,
         conditions: int = 0,
+        normalized: bool = False,
     ) -> None: ...
     def initialize(self, seed: int) -> None: ...
     def set_optimizer(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._core import ACTIVATIONS, COUNTS, Core
 from .._input.likelihoods import Columns, columns_of, scale_names
 from .._input.rows import RowData, Rows, matrix_of
+from .._input.sparse import SparseMatrix
 from .._input.standardization import Standardization
 from .._input.validation import (
     MAX_WIDTH,
@@ -22,7 +23,7 @@ from .._input.validation import (
 )
 from .._system.threads import MAX_THREADS, default_threads
 from ..optimizers import SGD, Adam, AdamW, check_optimizer
-from ..typing import GradientEstimator, Noise, Objective, Scale
+from ..typing import GradientEstimator, Noise, Normalize, Objective, Scale
 
 Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
@@ -112,6 +113,11 @@ def make_core(
             f"df={df:g} must be at most {MAX_DF:g}: beyond that, student_t is gaussian in float32. "
             "Use likelihood='gaussian'."
         )
+    normalized = params["normalize"] is not None
+    if normalized:
+        check_choice(params["normalize"], "normalize", get_args(Normalize))
+        if params["standardize"]:
+            raise ValueError("normalize and standardize exclude each other: leave one of them out")
     n_threads = default_threads() if params["n_threads"] is None else params["n_threads"]
     n_threads = check_integer(n_threads, "n_threads", high=MAX_THREADS)
     try:
@@ -126,6 +132,7 @@ def make_core(
             n_threads=n_threads,
             df=df,
             conditions=conditions,
+            normalized=normalized,
         )
     except MemoryError:
         layers = [features, *encoder, latent_dim, *decoder, features]
@@ -165,6 +172,8 @@ def _log_rates(rows: Rows, block: slice) -> NDArray[np.float64]:
     x, log_exposure = matrix_of(rows), rows.log_exposure if isinstance(rows, RowData) else None
     units = np.ones(len(x)) if log_exposure is None else np.exp(log_exposure.astype(np.float64))
     weights = rows.weights if isinstance(rows, RowData) else None
+    if isinstance(x, SparseMatrix):
+        return _sparse_log_rates(x, units, weights, block)
     counted = np.zeros(block.stop - block.start)
     exposed = np.zeros_like(counted)
     for first in range(0, len(x), 4096):
@@ -175,6 +184,26 @@ def _log_rates(rows: Rows, block: slice) -> NDArray[np.float64]:
             part, at_risk = part * weights[now, None], at_risk * weights[now, None]
         counted += np.nansum(part, axis=0)
         exposed += at_risk.sum(axis=0)
+    return _smoothed_log_rates(counted, exposed)
+
+
+def _sparse_log_rates(
+    x: SparseMatrix, units: NDArray[Any], weights: NDArray[Any] | None, block: slice
+) -> NDArray[np.float64]:
+    """Return what `_log_rates` does, from the stored values."""
+    weights = np.ones(len(x)) if weights is None else weights.astype(np.float64)
+    counted, missed = np.zeros((2, x.shape[1]))
+    for first, part in x.chunks():
+        rows, values = first + part.row_numbers(), part.values.astype(np.float64)
+        gaps = np.isnan(values)
+        values[gaps] = 0
+        counted += np.bincount(part.indices, values * weights[rows], minlength=x.shape[1])
+        lost = np.where(gaps, (units * weights)[rows], 0)
+        missed += np.bincount(part.indices, lost, minlength=x.shape[1])
+    return _smoothed_log_rates(counted[block], (units @ weights - missed)[block])
+
+
+def _smoothed_log_rates(counted: NDArray[Any], exposed: NDArray[Any]) -> NDArray[np.float64]:
     seen = exposed > 0  # a column without any value keeps the rate 1
     return np.asarray(np.where(seen, np.log((counted + 0.5) / np.where(seen, exposed, 1)), 0))
 

@@ -21,6 +21,7 @@ from .._input.mapped import check_mapped
 from .._input.matrix import to_float64, to_matrix
 from .._input.reader import Reader
 from .._input.rows import RowData, Rows, matrix_of
+from .._input.sparse import SparseMatrix
 from .._input.validation import check_values
 from ..metrics import LogLikelihood
 from ..tables import Table
@@ -249,6 +250,8 @@ class FittedModel:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
         rows = self.reader.read_to_score(X, y, exposure)
         assert isinstance(rows, RowData)
+        if isinstance(rows.x, SparseMatrix):
+            raise TypeError("impute needs a dense array: pass X.toarray()")
         known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
         if (given := to_float64(X)) is not None:
             # The values that the mask of a masked array hides are missing too.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._input.rows import Rows, matrix_of
+from .._input.sparse import SparseMatrix
 from .._version import __version__
 
 _CHUNK = 1 << 24  # bytes hashed at a time: Ctrl-C is heard in between
@@ -31,7 +32,8 @@ class Provenance:
         Start of the fit, ISO 8601, UTC.
     data_sha256 : str
         SHA-256 of the rows of X as float32 or uint8, in C order: what
-        ``hashlib.sha256(X.astype("float32").tobytes())`` gives for a float array.
+        ``hashlib.sha256(X.astype("float32").tobytes())`` gives for a float array. For sparse rows,
+        that of indptr as int64, then indices as int32, then the values, in order.
     data_shape : tuple of int
         Number of rows and of features.
     data_dtype : str
@@ -59,10 +61,16 @@ class Provenance:
         )
 
 
-def sha256_of(matrix: NDArray[Any]) -> str:
-    """Return the SHA-256 of the values of an array, in C order."""
+def sha256_of(matrix: NDArray[Any] | SparseMatrix) -> str:
+    """Return the SHA-256 of the values of an array, in C order, or of the arrays of sparse rows."""
     digest = hashlib.sha256()
-    step = max(1, _CHUNK // max(matrix[:1].nbytes, 1))
-    for first in range(0, len(matrix), step):
-        digest.update(np.ascontiguousarray(matrix[first : first + step]).data)
+    arrays: tuple[NDArray[Any], ...]
+    if isinstance(matrix, SparseMatrix):
+        arrays = (matrix.starts, matrix.indices, matrix.values)
+    else:
+        arrays = (matrix,)
+    for array in arrays:
+        step = max(1, _CHUNK // max(array[:1].nbytes, 1))
+        for first in range(0, len(array), step):
+            digest.update(np.ascontiguousarray(array[first : first + step]).data)
     return digest.hexdigest()

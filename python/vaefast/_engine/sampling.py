@@ -26,6 +26,7 @@ SECOND_STAGE = {  # parameters of the VAE of codes that differ from those of the
     "sigma": "per_feature",
     "missing": "error",
     "standardize": True,
+    "normalize": None,
     "conditional": False,
     "objective": "elbo",
     "n_samples": 1,
@@ -70,7 +71,8 @@ def sample(
 def draw_rows(model: FittedModel, mean: Floats, rng: np.random.Generator) -> Floats:
     """Return a draw from p(x|z) for each row of E[x|z]."""
     flat, df = mean.reshape(len(mean), -1), model.params["df"]
-    drawn = likelihoods.draw(flat, model.columns, log_scales_of(model), df, rng)
+    totals = model.reader.totals
+    drawn = likelihoods.draw(flat, model.columns, log_scales_of(model), df, rng, totals)
     return drawn.reshape(mean.shape)
 
 

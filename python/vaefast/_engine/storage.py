@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._input.conditions import Conditions
 from .._input.feature_names import FeatureNames
+from .._input.likelihoods import Columns, Totals
 from .._input.reader import Reader
 from .._input.seeds import seed_from
 from .._input.standardization import Standardization
@@ -97,6 +98,7 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
                 "feature_names": model.names,
                 "exposed": model.reader.exposed,
                 "divisor": model.reader.divisor,
+                "totals": {str(run): values for run, values in model.reader.totals.items()},
                 "seed": model.seed,
                 "given": {name: plain(value) for name, value in model.given.items()},
             },
@@ -139,7 +141,7 @@ def model_from(
     if "detector" in parts and "model" not in parts:
         raise ValueError("it is the ensemble of a detector: AnomalyDetector.load reads it")
     fields = parts["model"].fields
-    params = {"standardize": False}  # files of earlier versions lack it
+    params = {"standardize": False, "normalize": None}  # files of earlier versions lack them
     params |= {name: _from_plain(value) for name, value in fields["params"].items()}
     params |= overrides or {}
     shape = [check_integer(size, "feature_shape") for size in fields["feature_shape"]]
@@ -150,6 +152,7 @@ def model_from(
         exposed=fields["exposed"] is True,
         standardization=_standardization(params, parts, math.prod(shape)),
     )
+    reader = replace(reader, totals=_totals(fields.get("totals", {}), reader.columns))
     if (divisor := fields.get("divisor")) is not None:
         if divisor not in (1, 255):
             raise ValueError(f"divisor={divisor!r} must be 1 or 255")
@@ -209,6 +212,16 @@ def _standardization(
     if not (np.isfinite(means).all() and np.isfinite(scales).all() and (scales > 0).all()):
         raise ValueError("means must be finite, and scales positive and finite")
     return Standardization(means, scales)
+
+
+def _totals(data: Mapping[str, Any], columns: Columns) -> Totals:
+    runs = [i for i, (name, _) in enumerate(columns) if name == "multinomial"]
+    if sorted(data, key=int) != [str(run) for run in runs] or not all(data.values()):
+        raise ValueError(f"totals={data!r} must be those of the multinomial columns")
+    return {
+        run: tuple(check_integer(total, "totals", low=0) for total in data[str(run)])
+        for run in runs
+    }
 
 
 def _provenance(part: Part | None) -> Provenance:

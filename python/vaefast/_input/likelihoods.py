@@ -13,13 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import COUNTS, LIKELIHOODS, SCALES
-from .matrix import Matrix
+from .matrix import Dense, Matrix
+from .sparse import SparseMatrix
 from .validation import check_choice, check_integer, check_values
 
 Columns = tuple[tuple[str, int], ...]
 Array = NDArray[Any]
+Totals = Mapping[int, tuple[int, ...]]
 
 LARGEST_RATE = 9e18  # of a draw: NumPy returns int64
+RATES = tuple(name for name in COUNTS if name != "multinomial")  # an exposure multiplies their mean
+WHOLE = ("categorical", "multinomial")  # the columns of a run form one variable
+TOTALS = 101  # quantiles of the totals of rows that a model keeps
 UNIT = ("bernoulli", "continuous_bernoulli")  # for values in [0, 1]
 
 # Likelihoods without an entry accept any finite value.
@@ -28,6 +33,7 @@ _VALUES: dict[str, tuple[Callable[[Array], Array], str]] = {
     **dict.fromkeys(COUNTS, (lambda x: (x >= 0) & (x == np.floor(x)), "counts: 0, 1, 2, ...")),
     "categorical": (lambda x: (x == 0) | (x == 1), "one-hot columns: one 1, all others 0"),
 }
+_FINITE: tuple[Callable[[Array], Array], str] = (np.isfinite, "finite values")
 
 
 def columns_of(likelihood: str | Sequence[tuple[str, int]], features: int) -> Columns:
@@ -96,6 +102,8 @@ def byte_divisor(columns: Columns, matrix: Matrix | None = None) -> float:
         return 255.0
     if matrix.dtype != np.uint8:
         return 1.0
+    if isinstance(matrix, SparseMatrix):
+        return 255.0 if largest_byte(matrix) > 1 else 1.0
     step = max(1, (1 << 22) // matrix.shape[1])  # the first rows nearly always tell
     bright = any((matrix[i : i + step] > 1).any() for i in range(0, len(matrix), step))
     return 255.0 if bright else 1.0
@@ -108,8 +116,8 @@ def check_data(
 
     Parameters
     ----------
-    rows : ndarray of shape (n, features), float32 or uint8
-        Rows that `to_matrix` returned.
+    rows : Matrix
+        (n, features), float32 or uint8.
     columns : tuple of (str, int)
         Likelihoods of the features, with their numbers of columns.
     missing : bool
@@ -121,7 +129,7 @@ def check_data(
     """
     likelihood = columns[0][0]
     if rows.dtype == np.uint8 and divisor == 1 and len(columns) == 1 and likelihood in UNIT:
-        if (largest := int(rows.max())) > 1:
+        if (largest := largest_byte(rows)) > 1:
             raise ValueError(
                 f"{name} holds bytes up to {largest}, but the model was fitted on values within "
                 f"[0, 1] and takes bytes as they are: pass {name} / 255 if they are grey levels"
@@ -130,16 +138,54 @@ def check_data(
     by_range = len(columns) == 1 and (likelihood in UNIT or likelihood not in _VALUES)
     if by_range and (not missing or rows.dtype == np.uint8):
         return check_values(rows, likelihood if likelihood in UNIT else None, name)
+    if isinstance(rows, SparseMatrix):
+        return _check_sparse(rows, columns, missing, name)
     for _, likelihood, first, block in _blocks(rows, columns):
         _check_block(block, likelihood, missing, name, first)
 
 
-def _blocks(rows: Matrix, columns: Columns) -> Iterator[tuple[int, str, int, Array]]:
-    """Yield the number, the likelihood, the first column and the values of each run of columns."""
+def _check_sparse(rows: SparseMatrix, columns: Columns, missing: bool, name: str) -> None:
+    """Raise ValueError unless the likelihoods have a density at every value, absent ones included.
+
+    The stored values are read a few at a time. 0 has a density under every likelihood, except that
+    a category needs a 1.
+    """
+    for start, part in rows.chunks():
+        in_rows = part.row_numbers()
+        for _, likelihood, first, last in _runs(columns):
+            inside = (part.indices >= first) & (part.indices < last)
+            values = part.values[inside]
+            known = ~np.isnan(values) if missing else np.ones(1, dtype=bool)
+            for holds, what in (_FINITE, _VALUES.get(likelihood, _FINITE)):
+                if (bad := np.flatnonzero(~holds(values) & known)).size:
+                    at = np.flatnonzero(inside)[bad[0]]
+                    row, column = start + int(in_rows[at]), int(part.indices[at])
+                    raise _refusal(name, part.values[at], row, column, likelihood, what)
+            if likelihood in WHOLE:
+                of = in_rows[inside]
+                gaps = np.bincount(of[np.isnan(values)], minlength=len(part))
+                _check_variable(
+                    np.bincount(of, values, minlength=len(part)),
+                    (gaps > 0) & (gaps < last - first),
+                    likelihood,
+                    missing,
+                    name,
+                    (start, first, last),
+                )
+
+
+def _runs(columns: Columns) -> Iterator[tuple[int, str, int, int]]:
+    """Yield the number, the likelihood, the first column and the end of each run of columns."""
     first = 0
     for i, (likelihood, count) in enumerate(columns):
-        yield i, likelihood, first, rows[:, first : first + count]
+        yield i, likelihood, first, first + count
         first += count
+
+
+def _blocks(rows: Dense, columns: Columns) -> Iterator[tuple[int, str, int, Array]]:
+    """Yield the number, the likelihood, the first column and the values of each run of columns."""
+    for i, likelihood, first, last in _runs(columns):
+        yield i, likelihood, first, rows[:, first:last]
 
 
 def _check_block(block: Array, likelihood: str, missing: bool, name: str, first: int) -> None:
@@ -148,43 +194,76 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
     `first` is the number of the first column of the block.
     """
     known = ~np.isnan(block) if missing and block.dtype != np.uint8 else np.ones(1, dtype=bool)
-    finite = (np.isfinite, "finite values")
-    for holds, what in (finite, _VALUES.get(likelihood, finite)):
+    for holds, what in (_FINITE, _VALUES.get(likelihood, _FINITE)):
         bad = ~holds(block) & known
         if bad.any():
             row, column = np.argwhere(bad)[0]
-            value = block[row, column]
-            hint = ""
-            if np.isnan(value):
-                hint = "; missing='mask' accepts NaN as a missing value"
-            elif likelihood in UNIT:
-                hint = ". Scale the data, or use likelihood='gaussian'"
-            raise ValueError(
-                f"{name} holds {value:g} in row {row}, column {first + column} (the first such "
-                f"value), but likelihood={likelihood!r} needs {what}{hint}"
-            )
-    if likelihood == "categorical":
+            raise _refusal(name, block[row, column], row, first + column, likelihood, what)
+    if likelihood in WHOLE:
         unknown = np.isnan(block)
-        halves = np.flatnonzero(unknown.any(axis=1) & ~unknown.all(axis=1))
-        if len(halves):
-            raise ValueError(
-                f"{name} holds NaN in only a part of row {halves[0]}, columns {first} to "
-                f"{first + block.shape[1] - 1}, which form one variable of "
-                "likelihood='categorical': set all of them or none to NaN"
-            )
-        ones = block.sum(axis=1, dtype=np.float64)
-        wrong = np.flatnonzero(~((ones == 1) | (np.isnan(ones) & missing)))
-        if len(wrong):
-            raise ValueError(
-                f"{name} has {ones[wrong[0]]:g} ones in row {wrong[0]}, columns {first} to "
-                f"{first + block.shape[1] - 1}, but likelihood='categorical' needs exactly one"
-            )
+        _check_variable(
+            block.sum(axis=1, dtype=np.float64),
+            np.asarray(unknown.any(axis=1) & ~unknown.all(axis=1)),
+            likelihood,
+            missing,
+            name,
+            (0, first, first + block.shape[1]),
+        )
+
+
+def _refusal(
+    name: str, value: Any, row: int, column: int, likelihood: str, what: str
+) -> ValueError:
+    """Return the error for a value without a density."""
+    hint = ""
+    if np.isnan(value):
+        hint = "; missing='mask' accepts NaN as a missing value"
+    elif likelihood in UNIT:
+        hint = ". Scale the data, or use likelihood='gaussian'"
+    return ValueError(
+        f"{name} holds {value:g} in row {row}, column {column} (the first such value), but "
+        f"likelihood={likelihood!r} needs {what}{hint}"
+    )
+
+
+def _check_variable(
+    sums: Array,
+    partly: Array,
+    likelihood: str,
+    missing: bool,
+    name: str,
+    place: tuple[int, int, int],
+) -> None:
+    """Raise ValueError unless the columns of a run form one variable in each row.
+
+    `sums` are those of each row, `partly` says where only a part of a row is NaN, and `place` is
+    the number of the first row, of the first column, and of the column behind the last.
+    """
+    start, first, last = place
+    where = f"columns {first} to {last - 1}"
+    if partly.any():
+        raise ValueError(
+            f"{name} holds NaN in only a part of row {start + np.flatnonzero(partly)[0]}, {where}, "
+            f"which form one variable of likelihood={likelihood!r}: set all of them or none to NaN"
+        )
+    wrong = np.flatnonzero(~((sums == 1) | (np.isnan(sums) & missing)))
+    if likelihood == "categorical" and len(wrong):
+        raise ValueError(
+            f"{name} has {sums[wrong[0]]:g} ones in row {start + wrong[0]}, {where}, but "
+            "likelihood='categorical' needs exactly one"
+        )
+
+
+def largest_byte(rows: Matrix) -> int:
+    """Return the largest number in rows of bytes."""
+    values = rows.values if isinstance(rows, SparseMatrix) else rows
+    return int(values.max(initial=0))
 
 
 def expose(mean: Array, columns: Columns, log_exposure: Array) -> None:
-    """Multiply the means of counts, (n, features), by the exposure of each row, in place."""
+    """Multiply the mean rates of counts, (n, features), by the exposure of each row, in place."""
     for _, likelihood, _, m in _blocks(mean, columns):
-        if likelihood in COUNTS:
+        if likelihood in RATES:
             m *= np.exp(log_exposure)[:, None]
 
 
@@ -194,6 +273,7 @@ def draw(
     log_scales: Mapping[int, NDArray[np.float32]],
     df: float,
     rng: np.random.Generator,
+    totals: Totals | None = None,
 ) -> NDArray[np.float32]:
     """Draw x from p(x|z).
 
@@ -209,6 +289,8 @@ def draw(
         Degrees of freedom of student_t.
     rng : Generator
         Source of randomness.
+    totals : Totals or None, default=None
+        Totals of rows, which the draws of multinomial columns need.
 
     Returns
     -------
@@ -217,10 +299,48 @@ def draw(
     out = np.empty_like(mean)
     for i, likelihood, first, m in _blocks(mean, columns):
         scale = np.exp(log_scales[i].astype(np.float64)) if i in log_scales else 1.0
-        out[:, first : first + m.shape[1]] = _DRAWS[likelihood](
-            m.astype(np.float64), scale, df, rng
-        )
+        if likelihood == "multinomial":
+            assert totals is not None
+            drawn = _multinomial(m.astype(np.float64), rng.choice(totals[i], len(m)), rng)
+        else:
+            drawn = _DRAWS[likelihood](m.astype(np.float64), scale, df, rng)
+        out[:, first : first + m.shape[1]] = drawn
     return out
+
+
+def totals_of(rows: Matrix, columns: Columns) -> Totals:
+    """Return quantiles of the totals of rows for each multinomial run, by the number of the run.
+
+    Rows with missing values are ignored.
+    """
+    found = {}
+    for i, likelihood, first, last in _runs(columns):
+        if likelihood == "multinomial":
+            sums = _row_sums(rows, first, last)
+            known = sums[~np.isnan(sums)] if not np.isnan(sums).all() else np.ones(1)
+            quantiles = np.quantile(known, np.linspace(0, 1, TOTALS), method="nearest")
+            found[i] = tuple(int(total) for total in quantiles)
+    return found
+
+
+def _row_sums(rows: Matrix, first: int, last: int) -> Array:
+    """Return the sum of columns first to last - 1 of each row, (n,), float64."""
+    sums: Array
+    if not isinstance(rows, SparseMatrix):
+        sums = rows[:, first:last].sum(axis=1, dtype=np.float64)
+        return sums
+    parts = []
+    for _, part in rows.chunks():
+        inside = (part.indices >= first) & (part.indices < last)
+        of = part.row_numbers()[inside]
+        parts.append(np.bincount(of, part.values[inside], minlength=len(part)))
+    return np.concatenate(parts)
+
+
+def _multinomial(m: Array, totals: Array, rng: np.random.Generator) -> Array:
+    """Draw rows of counts with probabilities m, (n, features), that add up to the totals, (n,)."""
+    drawn: Array = rng.multinomial(totals, m / m.sum(axis=1, keepdims=True))
+    return drawn
 
 
 def _categorical(m: Array, _: Any, __: float, rng: np.random.Generator) -> Array:

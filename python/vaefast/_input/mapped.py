@@ -6,10 +6,9 @@ import os
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 
-def check_mapped(array: NDArray[Any]) -> None:
+def check_mapped(array: Any) -> None:
     """Raise OSError if the file that an array is mapped from has become too short for it.
 
     Reading beyond the end of a mapped file ends the process (SIGBUS). The check narrows the time
@@ -17,8 +16,8 @@ def check_mapped(array: NDArray[Any]) -> None:
 
     Parameters
     ----------
-    array : ndarray
-        Any array. Only arrays that are memory maps, or views of one, are checked.
+    array : ndarray or sparse rows
+        Any matrix. Only arrays that are memory maps, or views of one, are checked.
     """
     base: Any = array
     while base is not None and not isinstance(base, np.memmap):

@@ -11,11 +11,48 @@ from numpy.typing import ArrayLike, NDArray
 from .annotated import is_anndata
 from .frames import ENCODES, columns_of, from_objects, to_rows
 from .mapped import check_mapped
+from .sparse import (
+    SparseMatrix,
+    is_scipy_sparse,
+    is_sparse_frame,
+    sparse_frame_rows,
+    to_sparse,
+)
 
-Matrix = NDArray[np.float32] | NDArray[np.uint8]  # (n, features), C-contiguous
+Dense = NDArray[np.float32] | NDArray[np.uint8]  # (n, features), C-contiguous
+Matrix = Dense | SparseMatrix
 
 
-def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
+def to_rows_of_numbers(X: Any, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
+    """Return X as a matrix, sparse if X is sparse, and the shape of one row.
+
+    Parameters
+    ----------
+    X : array-like, frame, AnnData or sparse
+        What `to_matrix` accepts, a sparse matrix or array of SciPy, or a pandas frame of sparse
+        columns whose absent values are 0.
+    name : str, default="X"
+        Name of the argument in error messages.
+
+    Raises
+    ------
+    TypeError, ValueError
+        X does not hold rows of numbers.
+    """
+    if is_anndata(X):
+        return to_rows_of_numbers(X.X, f"{name}.X")
+    if isinstance(X, SparseMatrix):
+        return X, X.shape[1:]
+    if is_scipy_sparse(X):
+        rows = to_sparse(X, name)
+        return rows, rows.shape[1:]
+    if is_sparse_frame(X):
+        rows = sparse_frame_rows(X, name)
+        return rows, rows.shape[1:]
+    return to_matrix(X, name)
+
+
+def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Dense, tuple[int, ...]]:
     """Return X as a C-contiguous, aligned matrix of float32 or uint8, and the shape of one row.
 
     Parameters

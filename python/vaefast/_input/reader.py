@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._core import COUNTS
 from .annotated import condition_of
 from .conditions import Conditions
 from .feature_names import FeatureNames, check_names, names_of
-from .likelihoods import Columns, byte_divisor, check_data, columns_of
-from .matrix import Matrix, to_matrix
+from .likelihoods import (
+    RATES,
+    Columns,
+    Totals,
+    byte_divisor,
+    check_data,
+    columns_of,
+    totals_of,
+)
+from .matrix import Matrix, to_rows_of_numbers
 from .rows import RowData, Rows, log_exposures, weighted
+from .sparse import SparseMatrix
 from .standardization import Standardization
 from .validation import REAL_VALUED, check_choice, check_features
 
@@ -43,6 +51,8 @@ class Reader:
         Divisor of uint8 values: 255 if the fit read bytes as X / 255, else 1.
     standardization : Standardization or None
         Means and scales of the real-valued features, if the model standardizes them.
+    totals : Totals
+        Quantiles of the totals of the rows of the fit, for each run of multinomial columns.
     """
 
     shape: tuple[int, ...]
@@ -53,6 +63,7 @@ class Reader:
     exposed: bool = False
     divisor: float = 255.0
     standardization: Standardization | None = None
+    totals: Totals = field(default_factory=dict)
 
     @classmethod
     def learn(
@@ -77,10 +88,11 @@ class Reader:
         """
         if isinstance(X, Prepared):
             return X.reader, X.rows
-        matrix, shape = to_matrix(X, name)
+        matrix, shape = to_rows_of_numbers(X, name)
         for flag in ("conditional", "standardize"):
             if not isinstance(params[flag], bool | np.bool_):
                 raise TypeError(f"{flag}={params[flag]!r} must be True or False")
+        refuse_filling(matrix, params["standardize"], params["denoising"], name)
         y = condition_of(X, y) if params["conditional"] else None
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
         reader = cls.of(params, shape)
@@ -98,6 +110,7 @@ class Reader:
             divisor=byte_divisor(reader.columns, matrix),
         )
         rows = reader._rows(matrix, y, exposure, name, weights)
+        reader = replace(reader, totals=totals_of(matrix, reader.columns))
         return (reader.standardizing(rows) if params["standardize"] else reader), rows
 
     @classmethod
@@ -142,9 +155,10 @@ class Reader:
         """
         if isinstance(X, Prepared):
             return X.rows
-        matrix, shape = to_matrix(X, name)
+        matrix, shape = to_rows_of_numbers(X, name)
         check_names(names_of(X), self.names, name)
         check_features(matrix, shape, self.shape, name)
+        refuse_filling(matrix, self.standardization is not None, None, name)
         y = self.condition_of(X, y)
         if self.conditions is not None:
             y = self.conditions.spread(y, len(matrix))
@@ -193,14 +207,31 @@ class Reader:
         weights: NDArray[np.float32] | None,
     ) -> Rows:
         check_data(matrix, self.columns, self.missing, name, self.divisor)
-        if exposure is not None and not any(likelihood in COUNTS for likelihood, _ in self.columns):
-            raise ValueError(f"exposure is for the likelihoods {' and '.join(COUNTS)}")
+        if exposure is not None and not any(likelihood in RATES for likelihood, _ in self.columns):
+            raise ValueError(f"exposure is for the likelihoods {' and '.join(RATES)}")
         conditions = None if self.conditions is None else self.conditions.encode(y, len(matrix))
         log_exposure = log_exposures(exposure, len(matrix))
         plain = not self.missing and (self.divisor == 255 or matrix.dtype == np.float32)
         if conditions is None and log_exposure is None and weights is None and plain:
             return matrix  # the core needs no further settings
         return RowData(matrix, self.divisor, self.missing, conditions, log_exposure, weights)
+
+
+def refuse_filling(matrix: Matrix, standardize: bool, denoising: Any, name: str) -> None:
+    """Raise ValueError if rows are sparse and the model would turn their zeros into numbers."""
+    if not isinstance(matrix, SparseMatrix):
+        return
+    if standardize:
+        raise ValueError(
+            f"{name} is sparse, and standardize=True would turn its zeros into other numbers: "
+            f"scale the columns without centring them, or pass {name}.toarray()"
+        )
+    kind = denoising[0] if isinstance(denoising, tuple | list) and denoising else "mask"
+    if kind in ("gaussian", "salt_and_pepper"):
+        raise ValueError(
+            f"{name} is sparse, and denoising={denoising!r} would fill its zeros: use "
+            "denoising=('mask', p) or ('dropout', p), which set values to 0"
+        )
 
 
 @dataclass(frozen=True)

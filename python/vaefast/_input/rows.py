@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core import Data
 from .matrix import Matrix
+from .sparse import SparseMatrix
 
 
 class RowData(Data):
@@ -16,7 +17,8 @@ class RowData(Data):
 
     Parameters
     ----------
-    x : ndarray of shape (n, features), float32 or uint8
+    x : Matrix
+        (n, features), float32 or uint8.
     divisor : float
         Divisor of bytes.
     missing : bool
@@ -47,11 +49,19 @@ class RowData(Data):
         """Return the rows at an index, with what belongs to them."""
         parts = (self.conditions, self.log_exposure, self.weights)
         return RowData(
-            np.ascontiguousarray(self.x[index]),
+            rows_at(self.x, index),
             self.divisor,
             self.missing,
             *(None if part is None else np.ascontiguousarray(part[index]) for part in parts),
         )
+
+
+def rows_at(matrix: Matrix, index: Any) -> Matrix:
+    """Return the rows at an index, as the core takes them."""
+    if isinstance(matrix, SparseMatrix):
+        return matrix[index]
+    rows: Matrix = np.ascontiguousarray(matrix[index])
+    return rows
 
 
 Rows = Matrix | RowData  # a plain matrix where nothing else belongs to the rows
@@ -135,8 +145,7 @@ def weighted(
         )
     if not kept.all():
         y, exposure = _kept(y, "y", kept), _kept(exposure, "exposure", kept)
-        chosen: Matrix = np.ascontiguousarray(matrix[kept])  # type: ignore[assignment]
-        return chosen, y, exposure, weights[kept]
+        return rows_at(matrix, kept), y, exposure, weights[kept]
     return matrix, y, exposure, weights
 
 

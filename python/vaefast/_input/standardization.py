@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .likelihoods import Columns
-from .matrix import Matrix
+from .matrix import Dense
 from .rows import RowData, Rows, matrix_of
+from .sparse import SparseMatrix
 from .validation import FAR, REAL_VALUED, SCALE_ROWS, moments_of_known
 
 RESOLUTION = 2.0**-24  # relative error of a float32
@@ -81,7 +82,7 @@ class Standardization:
                 stacklevel=4,
             )
 
-    def warn_of_shift(self, rows: Matrix, names: Sequence[str] | None, name: str) -> None:
+    def warn_of_shift(self, rows: Dense, names: Sequence[str] | None, name: str) -> None:
         """Warn about columns of other rows that are far from the rows of the fit.
 
         Parameters
@@ -113,6 +114,7 @@ class Standardization:
 def _moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and standard deviation of each column; 0 as the deviation of a constant."""
     matrix = matrix_of(rows)
+    assert not isinstance(matrix, SparseMatrix)  # the reader refuses to standardize sparse rows
     weights = rows.weights if isinstance(rows, RowData) else None
     divisor = 1.0
     if matrix.dtype == np.uint8:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import value_range
-from .matrix import Matrix
+from .matrix import Dense, Matrix
+from .sparse import SparseMatrix
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -39,14 +40,19 @@ def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -
     """
     if rows.dtype == np.uint8:
         return
-    low, high = _range(rows)
+    stored = rows.values[:, None] if isinstance(rows, SparseMatrix) else rows
+    low, high = _range(stored)
     if math.isnan(low):  # a value is NaN or infinite
-        row, column = _first_not_finite(rows)
+        at = row, column = _first_not_finite(stored)
+        if isinstance(rows, SparseMatrix):
+            row, column = rows.row_of(row), int(rows.indices[row])
         raise ValueError(
-            f"{name} holds {rows[row, column]} in row {row}, column {column} (counted from 0), the "
+            f"{name} holds {stored[at]} in row {row}, column {column} (counted from 0), the "
             "first value that is NaN, infinite or beyond 3.4e38. Drop or fill such values; a model "
             "with missing='mask' accepts NaN in X."
         )
+    if isinstance(rows, SparseMatrix):  # absent values are 0
+        low, high = min(low, 0.0), max(high, 0.0)
     if likelihood is not None and (low < -ROUNDING or high > 1 + ROUNDING):
         raise ValueError(
             f"{name} ranges from {low:.7g} to {high:.7g}, but likelihood={likelihood!r} needs "
@@ -89,8 +95,8 @@ def warn_of_scale(
         The standard deviation or the mean of a column is above 5, or in a table the standard
         deviation is below 1/5 and not 0. The message names the worst columns.
     """
-    if rows.dtype == np.uint8 or not len(rows):
-        return
+    if rows.dtype == np.uint8 or isinstance(rows, SparseMatrix) or not len(rows):
+        return  # most values of a sparse column are 0, whatever its scale
     kinds = list(columns)
     likelihoods = np.repeat([kind for kind, _ in kinds], [count for _, count in kinds])
     real = np.isin(likelihoods, REAL_VALUED)
@@ -140,8 +146,9 @@ def warn_of_dark_bytes(rows: Matrix, divisor: float) -> None:
     """Warn about bytes that are read as X / 255 although none comes near 255."""
     if rows.dtype != np.uint8 or divisor == 1:
         return
-    largest = int(rows[:: max(1, len(rows) // SCALE_ROWS)].max())
-    if 1 < largest <= DARK and (largest := int(rows.max())) <= DARK:
+    values = rows.values if isinstance(rows, SparseMatrix) else rows
+    largest = int(values[:: max(1, len(values) // SCALE_ROWS)].max(initial=0))
+    if 1 < largest <= DARK and (largest := int(values.max())) <= DARK:
         warnings.warn(
             f"X holds bytes up to {largest}, and bytes are read as X / 255, so that no value "
             f"exceeds {largest / 255:.2f}. If {largest} is white, pass X / {largest}.",
@@ -152,7 +159,7 @@ def warn_of_dark_bytes(rows: Matrix, divisor: float) -> None:
 
 def warn_of_empty_columns(rows: Matrix, names: Sequence[str] | None) -> None:
     """Warn about columns with missing values only, about which nothing can be learned."""
-    if rows.dtype == np.uint8 or not np.isnan(rows[0]).any():
+    if rows.dtype == np.uint8 or isinstance(rows, SparseMatrix) or not np.isnan(rows[0]).any():
         return
     empty = np.flatnonzero(np.isnan(rows).all(axis=0)).tolist()
     if empty:
@@ -176,7 +183,7 @@ def _range(rows: NDArray[Any]) -> tuple[float, float]:
     return float(ranges[:, 0].min()), float(ranges[:, 1].max())  # NaN if one of the chunks has NaN
 
 
-def _first_not_finite(rows: Matrix) -> tuple[int, int]:
+def _first_not_finite(rows: Dense) -> tuple[int, int]:
     """Return the row and the column of the first number that is not finite."""
     step = max(1, _CHUNK // rows.shape[1])
     chunks = (
@@ -188,7 +195,7 @@ def _first_not_finite(rows: Matrix) -> tuple[int, int]:
 
 
 def check_features(
-    rows: NDArray[Any],
+    rows: Matrix,
     shape: tuple[int, ...],
     expected: tuple[int, ...],
     name: str = "X",

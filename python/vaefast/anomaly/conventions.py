@@ -207,7 +207,9 @@ class OutlierDetector(Estimator, ABC):
         return Tags(
             estimator_type="outlier_detector",
             target_tags=TargetTags(required=False),
-            input_tags=InputTags(three_d_array=True, allow_nan=self.vae is None),
+            input_tags=InputTags(
+                three_d_array=True, allow_nan=self.vae is None, sparse=self.vae is not None
+            ),
         )
 
     def _check_fitted(self) -> None:

@@ -50,13 +50,17 @@ def anomalies(
         vaefast anomalies last-year.csv --new today.csv --out today-anomalies.csv
     """
     from .. import AnomalyDetector, datasets
+    from .._input.sparse import is_scipy_sparse
     from . import frames
+    from .inputs import DENSE
 
     out = out or Path("anomalies.csv")
     if out.suffix not in (".csv", ".parquet"):
         raise click.ClickException(f"--out must name a .csv or .parquet file, got {out}.")
     out = free_file(out, force)
     known = datasets.load(data)
+    if is_scipy_sparse(known.X):
+        raise click.ClickException(f"{data} holds a sparse matrix, but this command {DENSE}")
     detector = AnomalyDetector(
         contamination="auto" if contamination is None else contamination, random_state=seed
     ).fit(known.X)

@@ -14,6 +14,7 @@ import numpy as np
 from .. import VAE, datasets
 from .._input.feature_names import check_names
 from .._input.likelihoods import check_data
+from .._input.sparse import is_scipy_sparse, is_sparse, to_sparse
 from .._input.validation import REAL_VALUED, warn_of_scale
 from ..datasets import Dataset
 from ..datasets.folders import read_image
@@ -25,6 +26,7 @@ from .frames import has_header, is_frame
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+DENSE = "needs dense rows: write numpy.save('rows.npy', X.toarray())."
 LABELS = "A .npz file holds labels as y; in a folder of images, the sub-folders are the labels."
 
 
@@ -39,8 +41,17 @@ class Part:
         return Part(self.X[rows], None if self.y is None else self.y[rows])
 
 
+def load_dataset(data: str, image_size: tuple[int, int] | None) -> Dataset:
+    """Return what `datasets.load` does, with sparse rows in the form that the commands read."""
+    dataset = datasets.load(data, image_size=image_size)
+    if not is_scipy_sparse(dataset.X):
+        return dataset
+    rows: Any = to_sparse(dataset.X, data)
+    return replace(dataset, X=rows)
+
+
 def load_rows(
-    vae: VAE, data: str, split: str | None, default: str = "test"
+    vae: VAE, data: str, split: str | None, default: str = "test", *, sparse: bool = False
 ) -> tuple[Dataset, Array, str]:
     """Return a data set, the rows of a split, and a text that names these rows.
 
@@ -54,6 +65,8 @@ def load_rows(
         train, test, or None for the default.
     default : str, default="test"
         Split of a data set with test rows when `split` is None.
+    sparse : bool, default=False
+        Whether the command takes sparse rows.
 
     Raises
     ------
@@ -64,7 +77,7 @@ def load_rows(
     if vae.table_ is not None and is_frame(data):
         dataset: Dataset = tables.rows_of(vae, vae.table_, data)
     else:
-        dataset = datasets.load(data, image_size=image_size)
+        dataset = load_dataset(data, image_size)
     if image_size is not None:
         dataset = replace(dataset, X=_in_colours_of(vae, dataset.X))
     check_names(dataset.columns, vae.model_.names, data)
@@ -80,10 +93,15 @@ def load_rows(
         )
     else:
         X, where = dataset.X, f"rows of {data}"
+    if is_sparse(X) and not sparse:
+        raise ValueError(f"{data} holds a sparse matrix, but this command {DENSE}")
     if vae.conditional and labels_of(dataset, X) is None:
         raise ValueError(f"MODEL is conditional and needs labels, but {data} has none. {LABELS}")
-    matrix = X.reshape(len(X), math.prod(X.shape[1:]))
-    if (standardization := vae.model_.reader.standardization) is not None:
+    standardization = vae.model_.reader.standardization
+    matrix = X if is_sparse(X) else X.reshape(len(X), math.prod(X.shape[1:]))
+    if is_sparse(X):
+        pass  # columns that are mostly 0 have no scale to compare
+    elif standardization is not None:
         standardization.warn_of_shift(matrix, vae.model_.names, data)
     elif not isinstance(dataset, tables.TableRows):  # they have the scales of the training
         warn_of_scale(
@@ -103,7 +121,7 @@ def load_rows(
 def is_measured_table(vae: VAE, dataset: Dataset) -> bool:
     """Return whether the rows are those of a table with real-valued columns."""
     kinds = [vae.likelihood] if isinstance(vae.likelihood, str) else dict(vae.likelihood)
-    is_table = dataset.X.ndim == 2 and dataset.X.dtype != np.uint8
+    is_table = dataset.X.ndim == 2 and dataset.X.dtype != np.uint8 and not is_sparse(dataset.X)
     return is_table and any(kind in REAL_VALUED for kind in kinds)
 
 
@@ -113,7 +131,7 @@ def in_units_of(vae: VAE, X: Array) -> Array:
     Bytes become floats if the model takes them as they are.
     """
     reader = vae.model_.reader
-    if X.dtype != np.uint8 or reader.divisor == 255:
+    if X.dtype != np.uint8 or reader.divisor == 255 or is_sparse(X):
         return X
     rows = X.reshape(len(X), -1)
     check_data(rows, reader.columns, reader.missing, divisor=reader.divisor)
@@ -278,7 +296,7 @@ def _in_shape_of(vae: VAE, X: Array, data: str) -> Array:
     expected = vae.feature_shape_
     flat = X.ndim == 2 or len(expected) == 1
     if X.shape[1:] == expected or (flat and math.prod(X.shape[1:]) == math.prod(expected)):
-        return X.reshape(len(X), *expected)
+        return X if is_sparse(X) else X.reshape(len(X), *expected)
     are_images = len(expected) > 1 and X.ndim > 2
     hint = " Resize them; the images of a folder are resized for you." if are_images else ""
     raise ValueError(

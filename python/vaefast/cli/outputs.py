@@ -146,7 +146,8 @@ def _describe_provenance(provenance: Provenance) -> dict[str, str]:
 
 def _pictures(vae: VAE, test: Part) -> dict[str, Callable[[], Any]]:
     shown = test[:SHOWN]
-    levels = pictures.value_range(test.X)
+    images = pictures.is_image_shape(vae.feature_shape_)
+    levels = pictures.value_range(test.X) if images else (0.0, 1.0)
     return {
         "reconstructions.png": lambda: pictures.comparison(
             shown.X, vae.reconstruct(shown.X, shown.y), black_white=levels

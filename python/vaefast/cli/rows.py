@@ -43,7 +43,7 @@ def encode(model: Path, data: str, split: str | None, out: Path | None, force: b
 
     vae = load_model(model, conditional=True)
     out = _table_file(out or Path("latent.csv"), force)
-    dataset, X, where = inputs.load_rows(vae, data, split)
+    dataset, X, where = inputs.load_rows(vae, data, split, sparse=True)
     codes = vae.transform(X, inputs.labels_of(dataset, X))
     outputs.write_rows(out, codes, tuple(vae.get_feature_names_out()))
     click.echo(f"Wrote {out}: {codes.shape[1]} latent features of {len(X):,} {where}")
@@ -80,13 +80,13 @@ def score(
 
     vae = load_model(model, conditional=True)
     out = _table_file(out or Path("scores.csv"), force)
-    dataset, X, where = inputs.load_rows(vae, data, split)
+    dataset, X, where = inputs.load_rows(vae, data, split, sparse=True)
     y = inputs.labels_of(dataset, X)
     scores = vae.score_samples(X, y)
     frame: dict[str, Any] = {"row": np.arange(len(scores)), "score": scores}
     found = ""
     if known is not None:
-        others, rows, _ = inputs.load_rows(vae, known, None)
+        others, rows, _ = inputs.load_rows(vae, known, None, sparse=True)
         detector = AnomalyDetector(vae).fit(rows, inputs.labels_of(others, rows))
         frame["p_value"], frame["anomaly"] = detector.p_values(X, y), scores < detector.offset_
         found = f" {frame['anomaly'].sum():,} rows are anomalies beside the {len(rows):,} known."
@@ -203,7 +203,7 @@ def reconstruct(
 
     vae = load_model(model, conditional=True)
     out = output_file(out, "reconstruction", vae, force)
-    dataset, X, where = inputs.load_rows(vae, data, split)
+    dataset, X, where = inputs.load_rows(vae, data, split, sparse=True)
     inputs.check_indexes(indexes, X, where)
     chosen = list(indexes) or list(range(min(10, len(X))))
     originals, labels = X[chosen], inputs.labels_of(dataset, X)
@@ -250,7 +250,7 @@ def evaluate(model: Path, data: str, split: str | None, as_json: bool) -> None:
     from . import inputs, outputs
 
     vae = load_model(model, conditional=True)
-    dataset, X, where = inputs.load_rows(vae, data, split)
+    dataset, X, where = inputs.load_rows(vae, data, split, sparse=True)
     scores = vae.evaluate(X, inputs.labels_of(dataset, X))
     if as_json:
         click.echo(json.dumps(scores))

@@ -95,8 +95,8 @@ def train(
     """Train a model and write it to a folder, with pictures.
 
     DATA is the name of a data set (strokes, mnist, fashion-mnist), the path of an IDX, .npy, .npz,
-    CSV or Parquet file, or a folder of images. The default is strokes: digits that vaefast draws
-    itself.
+    CSV or Parquet file, or a folder of images. A .npz file may hold a sparse matrix of SciPy. The
+    default is strokes: digits that vaefast draws itself.
 
     A CSV or Parquet file is a table of mixed columns: numbers, text, dates, booleans and missing
     values. The likelihoods follow from the columns, and sample, impute, encode, score and
@@ -119,7 +119,6 @@ def train(
         vaefast train mnist --epochs 500 --checkpoint --out runs/long
         vaefast train mnist --epochs 500 --checkpoint --out runs/long --resume
     """
-    from .. import datasets
     from . import inputs, outputs, tables
     from .frames import is_frame
 
@@ -158,7 +157,7 @@ def train(
             if parameters["missing"] is None and np.isnan(dataset.X).any():
                 vae.set_params(missing="mask")
         else:
-            dataset = datasets.load(data, image_size=image_size)
+            dataset = inputs.load_dataset(data, image_size)
         if vae.conditional and (
             dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
         ):

@@ -26,7 +26,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PARAMETERS = dict(inspect.signature(VAE).parameters)
 GROUPS = {  # the parameters of each section of the help
     "Network": ("latent_dim", "hidden_layer_sizes", "decoder_layer_sizes", "activation"),
-    "Data": ("likelihood", "sigma", "df", "missing", "standardize", "conditional"),
+    "Data": ("likelihood", "sigma", "df", "missing", "standardize", "normalize", "conditional"),
     "Objective": (
         "objective",
         "n_samples",

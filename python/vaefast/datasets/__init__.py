@@ -47,7 +47,7 @@ def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None =
         - `.npy` file: the rows. Arrays of uint8 and float32 are memory-mapped.
         - `.npz` file: the rows are `X`, `images`, `data` or `x_train`, or the only array. Optional
           are the labels `y`, `labels` or `y_train`, the test rows `x_test` and the test labels
-          `y_test`.
+          `y_test`. A file of `scipy.sparse.save_npz` holds sparse rows.
         - `.csv` or `.tsv` file: numbers separated by commas, semicolons or tabs, with or without a
           header.
         - any other file: IDX, gzipped or not.

@@ -1,9 +1,13 @@
-"""NumPy files: one array (.npy) or several named arrays (.npz). Pickles are never read."""
+"""NumPy files: one array (.npy), several named arrays (.npz), or a sparse matrix of SciPy (.npz).
+
+Pickles are never read.
+"""
 
 from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,10 +49,13 @@ def load_npz(path: Path) -> Dataset:
 
     The training rows are `X`, `images`, `data` or `x_train`, or the only array in the file. Their
     labels are `y`, `labels` or `y_train`. The test rows are `x_test`, with the labels `y_test`.
-    Names are not case-sensitive. Other arrays are ignored.
+    Names are not case-sensitive. Other arrays are ignored. A file of `scipy.sparse.save_npz` holds
+    sparse rows.
 
     Raises
     ------
+    ImportError
+        The file holds a sparse matrix, and SciPy is not installed.
     ValueError
         The file is truncated or corrupt, its arrays have other names or two names for one role, or
         an array does not hold rows of numbers or one label for each row.
@@ -58,6 +65,8 @@ def load_npz(path: Path) -> Dataset:
             names = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path}: not a .npz file, or truncated or corrupt ({error})") from error
+    if {"format", "shape", "data"} <= set(names):
+        return Dataset(str(path), _read_sparse(path))
     chosen = _by_role(names, path)
     arrays = {role: _read_member(path, name) for role, name in chosen.items()}
     where = {role: f"{path}, array {name!r}" for role, name in chosen.items()}
@@ -75,6 +84,20 @@ def load_npz(path: Path) -> Dataset:
             f"{path}: there are labels of test rows, {chosen['y_test']!r}, but no 'x_test'"
         )
     return Dataset(str(path), X, y=y, X_test=X_test, y_test=y_test)
+
+
+def _read_sparse(path: Path) -> Any:
+    """Return the matrix of a file of `scipy.sparse.save_npz` as CSR."""
+    try:
+        from scipy import sparse
+    except ImportError as error:
+        raise ImportError(
+            f"{path} holds a sparse matrix, which SciPy reads: pip install scipy"
+        ) from error
+    try:
+        return sparse.load_npz(path).tocsr()
+    except Exception as error:  # SciPy, zipfile and NumPy raise many types for damaged bytes
+        raise ValueError(f"{path}: truncated, corrupt, or not a sparse matrix ({error})") from error
 
 
 def _by_role(names: list[str], path: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ class Dataset:
     name : str
         Name or path that was loaded.
     X : ndarray of shape (n, d), (n, h, w) or (n, h, w, c), uint8 or float32
-        Training rows or images.
+        Training rows or images. A file of `scipy.sparse.save_npz` gives a CSR matrix of SciPy.
     y : ndarray of shape (n,) or None, default=None
         Labels of `X`: int64, floats or strings.
     X_test : ndarray or None, default=None
@@ -49,7 +49,7 @@ class Dataset:
         parts = [repr(self.name)]
         for field in fields(self)[1:]:
             value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
+            if hasattr(value, "dtype"):
                 parts.append(f"{field.name}: {value.dtype} {value.shape}")
             elif value is not None:
                 parts.append(f"{field.name}: {', '.join(value)}")

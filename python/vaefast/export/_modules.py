@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._core import COUNTS
-from .._input.likelihoods import Columns
+from .._input.likelihoods import RATES, Columns
 from .networks import BOUND_WIDTH, LARGEST_LOG_RATE, LINEAR_UP_TO, Layer, Networks
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -33,6 +33,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
         self.columns, self.missing = networks.columns, networks.missing
         self.units = Units(networks)
         self.conditions, self.reads_counts = Conditions(networks), networks.reads_counts
+        self.normalized = networks.normalized
         self.hidden = _hidden(networks.layers, networks.encoder)
         self.activation = ACTIVATIONS[networks.activation]()
         self.mu = _linear(networks.layers["mu"])
@@ -43,7 +44,9 @@ class Encoder(nn.Module):  # type: ignore[misc]
         x = (x - self.units.means) / self.units.scales
         if self.missing:
             x = torch.where(torch.isnan(x), torch.zeros_like(x), x)
-        if self.reads_counts:
+        if self.normalized:
+            x = nn.functional.normalize(x)
+        elif self.reads_counts:
             x = _by_columns(x, self.columns, dict.fromkeys(COUNTS, torch.log1p))
         h = self.conditions(x, y)
         for layer in self.hidden:
@@ -90,7 +93,8 @@ MEANS: dict[str, Callable[[Tensor], Tensor]] = {  # the output itself for all ot
     "bernoulli": torch.sigmoid,
     "continuous_bernoulli": _continuous_bernoulli,
     "categorical": lambda a: torch.softmax(a, dim=1),
-    **dict.fromkeys(COUNTS, _rates),
+    **dict.fromkeys(RATES, _rates),
+    "multinomial": lambda a: torch.softmax(a, dim=1),
 }
 
 

@@ -68,6 +68,7 @@ def describe(vae: VAE) -> dict[str, Any]:
           for labels.
         - `standardize`: whether the encoder first maps x to (x - means) / scales, and the decoder
           ends with the inverse map.
+        - `normalize`: "l2" if the encoder reads x divided by its length, or None.
 
     Raises
     ------
@@ -96,6 +97,7 @@ def describe(vae: VAE) -> dict[str, Any]:
         "condition_means": [] if conditions is None else list(conditions.means),
         "condition_scales": [] if conditions is None else list(conditions.scales),
         "standardize": reader.standardization is not None,
+        "normalize": model.params["normalize"],
     }
 
 
@@ -133,6 +135,8 @@ class Networks:
         Number of conditions of one row; 0 for a model that is not conditional.
     means, scales : ndarray of shape (width,), float32, or (0,)
         Mean and standard deviation by which numbers y are standardized; empty for labels.
+    normalized : bool
+        Whether the first layer reads x divided by its length.
     standardization : Standardization or None
         The map from x to what the first layer reads, and from the last layer to E[x|z].
     """
@@ -146,6 +150,7 @@ class Networks:
     width: int
     means: NDArray[np.float32]
     scales: NDArray[np.float32]
+    normalized: bool
     standardization: Standardization | None
 
     @classmethod
@@ -163,6 +168,7 @@ class Networks:
             model.reader.width,
             np.array(getattr(model.conditions, "means", ()), np.float32),
             np.array(getattr(model.conditions, "scales", ()), np.float32),
+            model.params["normalize"] is not None,
             model.reader.standardization,
         )
 

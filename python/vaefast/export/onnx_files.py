@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._core import COUNTS
-from .._input.likelihoods import Columns
+from .._input.likelihoods import RATES, Columns
 from .._system.files import atomic_write, output_folder
 from .._version import __version__
 from ..errors import MissingExtraError
@@ -193,7 +193,11 @@ def _encoder(networks: Networks) -> Graph:
         x = graph.add("Div", x, graph.constant("scales", standardization.scales))
     if networks.missing:
         x = graph.add("Where", graph.add("IsNaN", x), graph.number(0), x)
-    if networks.reads_counts:
+    if networks.normalized:
+        columns = graph.constant("axis", np.array([1], np.int64))
+        length = graph.add("Sqrt", graph.add("ReduceSum", graph.add("Mul", x, x), columns))
+        x = graph.add("Div", x, graph.add("Max", length, graph.number(1e-12)))
+    elif networks.reads_counts:
         x = _by_columns(graph, x, networks.columns, dict.fromkeys(COUNTS, _log1p))
     h = _hidden(graph, networks, networks.encoder, x)
     raw = _dense(graph, networks, "logvar", h)
@@ -299,5 +303,6 @@ MEANS: dict[str, Function] = {  # the output itself for all others
     "bernoulli": _operator("Sigmoid"),
     "continuous_bernoulli": _continuous_bernoulli,
     "categorical": _operator("Softmax", axis=1),
-    **dict.fromkeys(COUNTS, _rates),
+    "multinomial": _operator("Softmax", axis=1),
+    **dict.fromkeys(RATES, _rates),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._input.matrix import Matrix, to_matrix
+from .._input.matrix import Dense, to_matrix
 from .._input.validation import check_integer, check_values
 
 _BLOCK = 1 << 22  # float64 numbers in a block of rows or of distances, at most: 32 MiB
@@ -62,7 +62,7 @@ def nearest(
 
 
 def _nearest(
-    data: Matrix, queries: NDArray[np.float64], n: int
+    data: Dense, queries: NDArray[np.float64], n: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the distances and the numbers of the n rows of data nearest to each query."""
     step = max(1, _BLOCK // max(data.shape[1], len(queries)))
@@ -90,7 +90,7 @@ def _nearest(
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
-def _floats(rows: Matrix) -> NDArray[np.float64]:
+def _floats(rows: Dense) -> NDArray[np.float64]:
     """Return rows as float64, with uint8 divided by 255."""
     floats = rows.astype(np.float64)
     return floats / 255 if rows.dtype == np.uint8 else floats
