@@ -220,6 +220,151 @@ def test_direction_takes_rows_and_by_default_all_others(model, data):
     np.testing.assert_array_equal(np.load("a.npy"), expected)
 
 
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory) -> tuple[Path, Path]:
+    """Return a folder of drawn faces with ages in their names, and a model of them."""
+    folder = tmp_path_factory.mktemp("portraits") / "faces"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    ages = random.integers(5, 80, 120)
+    X = np.full((120, 12, 10), 230, np.uint8)
+    X[:, 3, 2:8] -= (2 * ages[:, None]).astype(np.uint8)  # age darkens the brow
+    X[:, 8, 3:7] -= random.integers(0, 200, (120, 1)).astype(np.uint8)  # the mouth is the person
+    for i, (pixels, age) in enumerate(zip(X, ages, strict=True)):
+        Image.fromarray(pixels).save(folder / f"{i:03}_age{age}.png")
+    model = VAE(2, (32,), batch_size=16, epochs=30, random_state=0, verbose=False).fit(X)
+    model.save(folder.parent / "faces.safetensors")
+    return folder, folder.parent / "faces.safetensors"
+
+
+def test_direction_by_the_ages_in_the_names_of_files(portraits):
+    folder, model = portraits
+    args = "direction", model, folder, "--by", "age", "--image", 7, "--save", "age.npy"
+    said = succeed(*args, "--years", 20)
+    vae, faces = vaefast.load(model), datasets.load(folder)
+    ages = np.array([int(name[7:-4]) for name in faces.files])
+    assert f"along age for 120 rows of {folder}, from {ages.min()} to {ages.max()}" in said
+    way = latent.direction(vae, faces.X, y=ages)
+    np.testing.assert_array_equal(np.load("age.npy"), way)
+    X = faces.X[[7]]
+    changed = [latent.edit(vae, X, way, years)[0] for years in (5, 10, 15, 20)]
+    heads = ["original", "+5", "+10", "+15", "+20"]
+    expected = pictures.strips([[X[0], *changed]], heads=heads, breaks=[1])
+    assert_same_picture(Path("direction.png"), expected)
+    # Without an amount, the picture goes to either side by the spread of the ages.
+    succeed(*args[:-2], "--steps", 3, "--out", "both.png")
+    spread = np.std(ages.astype(float))
+    changed = [latent.edit(vae, X, way, years)[0] for years in (-spread, 0, spread)]
+    heads = ["original", f"-{spread:.3g}", "0", f"+{spread:.3g}"]
+    expected = pictures.strips([[X[0], *changed]], heads=heads, breaks=[1])
+    assert_same_picture(Path("both.png"), expected)
+
+
+@pytest.mark.parametrize("header", ["", "file,years\n"])
+def test_direction_by_a_table_of_names_and_numbers(header, portraits):
+    folder, model = portraits
+    faces = datasets.load(folder)
+    ages = [int(name[7:-4]) for name in faces.files]
+    lines = [f"{name},{age}" for name, age in zip(faces.files, ages, strict=True)]
+    lines[3] = f"{Path(faces.files[3]).stem},{ages[3]}"  # the suffix may be left out
+    Path("ages.csv").write_text(header + "\n".join(lines[::-1]))
+    succeed("direction", model, folder, "--by", "ages.csv", "--save", "age.npy")
+    expected = latent.direction(vaefast.load(model), faces.X, y=ages)
+    np.testing.assert_array_equal(np.load("age.npy"), expected)
+
+
+def test_direction_between_sub_folders_changes_images_and_keeps_their_detail(portraits, tmp_path):
+    folder, model = portraits
+    for file in folder.iterdir():
+        group = tmp_path / "two" / ("old" if int(file.stem[7:]) > 40 else "young")
+        group.mkdir(parents=True, exist_ok=True)
+        (group / file.name).write_bytes(file.read_bytes())
+    two = tmp_path / "two"
+    args = "--with", "old", "--without", "young", "--amount", 1, "--steps", 2
+    succeed("direction", model, two, *args, "--image", 0)
+    faces, vae = datasets.load(two), vaefast.load(model)
+    way = latent.direction(vae, faces.X[faces.y == "old"], faces.X[faces.y == "young"])
+    changed = [latent.edit(vae, faces.X[:1], way, amount)[0] for amount in (0.5, 1)]
+    heads = ["original", "+0.5", "+1"]
+    expected = pictures.strips([[faces.X[0], *changed]], heads=heads, breaks=[1])
+    assert_same_picture(Path("direction.png"), expected)
+
+
+def test_edit_goes_along_a_saved_direction(portraits):
+    folder, model = portraits
+    faces, vae = datasets.load(folder), vaefast.load(model)
+    way = latent.direction(vae, faces.X, y=np.arange(120) % 7 + faces.X[:, 3, 4])
+    np.save("way.npy", way)
+    photo = folder / faces.files[5]
+    said = succeed("edit", model, photo, 7, "--data", folder, "--along", "way.npy", "--amount", -9)
+    assert said == "Wrote edited.png: 2 pictures, changed by -9\n"
+    X = faces.X[[5, 7]]
+    changed = np.stack([latent.edit(vae, X, way, a) for a in (-2.25, -4.5, -6.75, -9)], axis=1)
+    expected = pictures.strips(
+        [[image, *row] for image, row in zip(X, changed, strict=True)],
+        heads=["original", "-2.25", "-4.5", "-6.75", "-9"],
+        breaks=[1],
+    )
+    assert_same_picture(Path("edited.png"), expected)
+    to_folder = "--along", "way.npy", "--amount", -9, "--out", "older"
+    succeed("edit", model, photo, *to_folder)
+    (written,) = Path("older").iterdir()
+    assert written.name == f"{photo.stem}.png"
+    with Image.open(written) as image:
+        assert image.mode == "L"
+        np.testing.assert_array_equal(image, np.rint(changed[0, -1] * 255))
+    assert "--force" in fail("edit", model, photo, *to_folder)
+    assert "same name" in fail("edit", model, photo, photo, *to_folder, "--force")
+
+
+def test_what_an_attribute_needs_is_one_line(portraits, model, data):
+    folder, faces = portraits
+    table = Path("ages.csv")
+    table.write_text("000_age9.png,30\n")
+    assert "ages.csv has no number for 1" in fail("direction", faces, folder, "--by", table)
+    table.write_text("a.png,30\nb.png,old\n")
+    assert "ages.csv, line 2: expected a name and a number, got ['b.png', 'old']" in fail(
+        "direction", faces, folder, "--by", table
+    )
+    assert "no number follows 'height' in the names of 120 of the 120" in fail(
+        "direction", faces, folder, "--by", "height"
+    )
+    assert "needs a folder of images" in fail("direction", model, data, "--by", "age")
+    same = Path("same")
+    same.mkdir()
+    for i in range(4):
+        Image.new("L", (10, 12), 60 * i).save(same / f"{i}_age30.png")
+    assert "y is 30 for every row" in fail("direction", faces, same, "--by", "age")
+    one = Path("one")
+    one.mkdir()
+    Image.new("L", (10, 12)).save(one / "a_age30.png")
+    assert "at least 3" in fail("direction", faces, one, "--by", "age")
+    both = "--by", "age", "--with", 3
+    assert "not both" in fail("direction", model, data, *both, code=2)
+    both = "--with", 3, "--amount", 1, "--strength", 1
+    assert "not both" in fail("direction", model, data, *both, code=2)
+    np.save("other.npy", np.ones(7))
+    assert "it belongs to another model" in fail(
+        "edit", model, 1, "--data", data, "--along", "other.npy", "--amount", 1
+    )
+    # A .npz file knows its model, even if another one has as many dimensions.
+    succeed("direction", model, data, "--with", 3, "--save", "three.npz", "--out", "a.png")
+    direction = "--along", "three.npz", "--amount", 1
+    succeed("edit", model, 1, "--data", data, *direction)
+    succeed("explore", model, "--directions", "three.npz", "--no-open")
+    other = Path("other.safetensors")
+    VAE(LATENT, (8,), epochs=1, random_state=0, verbose=False).fit(datasets.load(data).X).save(
+        other
+    )
+    assert "three.npz holds a direction of another model" in fail(
+        "edit", other, 1, "--data", data, *direction, "--out", "b.png"
+    )
+    np.savez("two.npz", a=np.ones(3), b=np.ones(3))
+    assert "two.npz holds 2 directions, expected one" in fail(
+        "edit", model, 1, "--data", data, "--along", "two.npz", "--amount", 1, "--force"
+    )
+
+
 def test_breed_starts_from_pictures_or_from_a_seed(model, data):
     args = "--generations", 3, "-n", 4, "--mutation", 0.1, "--seed", 2
     succeed("breed", model, 1, 2, "--data", data, *args)
@@ -261,9 +406,11 @@ def test_every_command_has_an_example_and_keeps_files_without_force(model, data)
         "nearest": (model, data),
         "traverse": (model, data),
         "direction": (model, data, "--with", 3),
+        "edit": (model, 1, "--data", data, "--along", "way.npy", "--amount", 1),
         "breed": (model,),
         "map": (model, data),
     }
+    np.save("way.npy", np.ones(LATENT))
     out = Path("precious.png")
     for name, args in commands.items():
         assert "Example" in succeed(name, "--help")
@@ -292,7 +439,10 @@ def test_every_command_has_an_example_and_keeps_files_without_force(model, data)
         (["direction", "MODEL", "DATA", "--with", "3", "--without", "x"], "the label 'x'"),
         (["direction", "MODEL", "DATA", "--with-rows", "300"], "no row 300"),
         (["direction", "MODEL", "PLAIN", "--with", "3"], "have no labels: use --with-rows"),
-        (["direction", "MODEL", "DATA", "--with", "3", "--save", "a.txt"], ".npy file, got a.txt"),
+        (
+            ["direction", "MODEL", "DATA", "--with", "3", "--save", "a.txt"],
+            ".npz file or a .npy file, got a.txt",
+        ),
         (["breed", "MODEL", "--mutation", "2"], "0<=x<=1"),
         (["morph", "TABLE", "1", "2"], "needs a model of images"),
         (["breed", "TABLE"], "In Python, vaefast.latent works on such rows too"),

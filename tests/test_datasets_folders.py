@@ -127,6 +127,8 @@ def test_sub_folders_are_classes(tmp_path):
     data = datasets.load(tmp_path)
     assert data.y.tolist() == ["cat", "cat", "dog"]
     np.testing.assert_array_equal(data.X, [GREY, 255 - GREY, GREY])
+    assert data.files.tolist() == ["cat/1.png", "cat/2.png", "dog/1.png"]
+    assert data.files_test is None
 
 
 def test_images_beside_sub_folders_of_images(tmp_path):

@@ -329,6 +329,162 @@ def test_a_direction_says_what_is_wrong(vae, strokes):
         latent.shift(vae, X, np.ones(LATENT), [0, np.nan])
 
 
+# --- numbers and edits ---
+
+
+def faces(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return drawn faces, their ages, and their places, on which nothing else depends.
+
+    Age darkens a line across the brow. Two further numbers, the person, move and widen the mouth.
+    """
+    random = np.random.default_rng(seed)
+    ages, person = random.uniform(5, 80, n), random.uniform(-1, 1, (n, 2))
+    y, x = np.mgrid[:20, :20]
+    brow = np.exp(-(((y - 5) / 1.5) ** 2) - ((x - 9.5) / 5) ** 2)
+    lips = y - 14 - 2 * person[:, :1, None], (x - 9.5) / (4 + 2 * person[:, 1:, None])
+    mouth = np.exp(-((lips[0] / 1.5) ** 2) - lips[1] ** 2)
+    X = 0.9 - brow * ages[:, None, None] / 100 - 0.6 * mouth
+    return X.astype(np.float32), ages, person
+
+
+def age_of(images: np.ndarray) -> np.ndarray:
+    """Return the ages that drawn faces show."""
+    return (0.9 - images[..., 5, 9]) * 100 / np.exp(-(0.5**2) / 25)
+
+
+@pytest.fixture(scope="module")
+def portraits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return faces(600, 0)
+
+
+@pytest.fixture(scope="module")
+def face_vae(portraits) -> VAE:
+    model = VAE(8, (64,), likelihood="gaussian", sigma=0.02, batch_size=32, epochs=60)
+    return model.set_params(random_state=0, verbose=False).fit(portraits[0])
+
+
+def test_an_edit_changes_the_attribute_by_the_amount_and_nothing_else(face_vae, portraits):
+    X, ages, _ = portraits
+    way = latent.direction(face_vae, X, y=ages)
+    assert way.shape == (8,) and way.dtype == np.float32
+    photos, theirs, _ = faces(100, 1)
+    young = (theirs > 25) & (theirs < 55)
+    photos = photos[young]
+    photos[:, 0, 0] = 0.2  # a mark that the model has never seen
+    for years in (20, -15):
+        edited = latent.edit(face_vae, photos, way, years)
+        assert edited.shape == photos.shape and edited.dtype == np.float32
+        assert np.mean(age_of(edited) - age_of(photos)) == pytest.approx(years, rel=0.1)
+        assert np.abs(edited[:, 11:] - photos[:, 11:]).max() < 0.05  # the mouth
+        np.testing.assert_allclose(edited[:, 0, 0], 0.2, atol=0.02)
+
+
+def test_an_edit_goes_as_far_as_each_row_is_asked_to(face_vae, portraits):
+    X, ages, _ = portraits
+    way = latent.direction(face_vae, X, y=ages)
+    years = np.array([0, 10, -10])
+    edited = latent.edit(face_vae, X[:3], way, years)
+    np.testing.assert_array_equal(edited[0], X[0])
+    for row in (1, 2):
+        alone = latent.edit(face_vae, X[row : row + 1], way, years[row])
+        np.testing.assert_allclose(edited[row], alone[0], atol=1e-6)
+    decoded = latent.edit(face_vae, X[:3], way, years, detail=False)
+    np.testing.assert_allclose(decoded[0], face_vae.reconstruct(X[:1])[0], atol=1e-6)
+    np.testing.assert_allclose(
+        decoded[1], latent.shift(face_vae, X[1:2], way, [10])[0, 0], atol=1e-6
+    )
+
+
+def test_the_unit_of_a_direction_is_that_of_its_numbers(face_vae, portraits):
+    X, ages, _ = portraits
+    way = latent.direction(face_vae, X, y=ages)
+    np.testing.assert_allclose(latent.direction(face_vae, X, y=12 * ages + 7), way / 12, rtol=1e-4)
+    older = ages > 60
+    toward = latent.direction(face_vae, X, y=older)  # True and False are 1 and 0
+    groups = latent.direction(face_vae, X[older], X[~older])
+    cosine = toward @ groups / np.linalg.norm(toward) / np.linalg.norm(groups)
+    assert cosine > 0.8
+
+
+def test_a_direction_by_numbers_holds_fixed_what_goes_along(face_vae):
+    X, ages, person = faces(3000, 2)
+    kept = np.abs(ages / 75 - person[:, 0] / 2 - 0.5) < 0.3  # older people have lower mouths
+    assert np.corrcoef(ages[kept], person[kept, 0])[0, 1] > 0.7
+    photos = faces(50, 3)[0]
+    way = latent.direction(face_vae, X[kept], y=ages[kept])
+    old, young = kept & (ages > 55), kept & (ages < 30)
+    groups = latent.direction(face_vae, X[old], X[young])
+
+    def moved_mouth(vector: np.ndarray) -> float:
+        """Return the change below the brow, for each change of the brow."""
+        change = latent.edit(face_vae, photos, vector * (0.5 / np.linalg.norm(vector)), 1) - photos
+        return float(np.abs(change[:, 11:]).mean() / np.abs(change[:, :11]).mean())
+
+    assert moved_mouth(way) < 0.7 * moved_mouth(groups)
+
+
+def test_an_edit_stays_in_the_range_of_the_images(face_vae, portraits, vae, strokes):
+    X, ages, _ = portraits
+    way = latent.direction(face_vae, X, y=ages)
+    edited = latent.edit(face_vae, X[:50], way, 500)
+    assert edited.min() == 0 and edited.max() <= 1
+    bytes_ = latent.edit(vae, strokes.X_test[:5], np.zeros(LATENT), 1)
+    np.testing.assert_allclose(bytes_, strokes.X_test[:5] / np.float32(255), atol=1e-6)
+
+
+def test_an_edit_of_a_table_keeps_what_the_model_does_not_explain(table_vae):
+    X = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+    edited = latent.edit(table_vae, X, [1, -2], 0.5)
+    change = latent.edit(table_vae, X, [1, -2], 0.5, detail=False) - table_vae.reconstruct(X)
+    np.testing.assert_allclose(edited, X + change, atol=1e-6)
+
+
+def test_an_edit_of_colour_images_keeps_their_shape():
+    random = np.random.default_rng(0)
+    X = random.random((200, 1, 1, 3), dtype=np.float32) * np.ones((6, 5, 1), np.float32)
+    model = VAE(3, (32,), batch_size=16, epochs=20, random_state=0, verbose=False).fit(X)
+    way = latent.direction(model, X, y=X.mean(axis=(1, 2, 3)))
+    edited = latent.edit(model, X[:4], way, 0.05)
+    assert edited.shape == (4, 6, 5, 3)
+    assert np.abs(edited - X[:4]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.arange(9), "y has 9 numbers, but X has 10 rows"),
+        (np.full(10, 30), "y is 30 for every row"),
+        ([*range(9), np.nan], "y holds nan in row 9"),
+        (np.zeros((10, 2)), r"y has shape \(10, 2\), expected a list of numbers"),
+        (list("abcdefghij"), "y holds <U1, expected numbers"),
+        (None, "either two groups.*or a number for each row"),
+    ],
+)
+def test_a_direction_by_numbers_says_what_is_wrong(vae, strokes, y, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        latent.direction(vae, strokes.X[:10], y=y)
+
+
+def test_a_direction_by_numbers_needs_rows_that_tell_them(vae, strokes):
+    with pytest.raises(ValueError, match="X has 1 rows, but .* at least 3"):
+        latent.direction(vae, strokes.X[:1], y=[1])
+    with pytest.raises(ValueError, match="not both|either two groups"):
+        latent.direction(vae, strokes.X[:5], strokes.X[5:10], y=np.arange(5))
+    noise = np.random.default_rng(0).normal(size=2000)
+    with pytest.raises(ValueError, match="the codes of X say nothing about y"):
+        latent.direction(vae, strokes.X[:2000], y=noise)
+
+
+def test_an_edit_says_what_is_wrong(vae, strokes):
+    X = strokes.X_test[:2]
+    with pytest.raises(ValueError, match="12 latent dimensions: it belongs to another model"):
+        latent.edit(vae, X, [1, 2, 3], 1)
+    with pytest.raises(ValueError, match="amount has 3 numbers, but X has 2 rows"):
+        latent.edit(vae, X, np.ones(LATENT), [1, 2, 3])
+    with pytest.raises(ValueError, match="amount holds a number that is NaN"):
+        latent.edit(vae, X, np.ones(LATENT), np.nan)
+
+
 # --- breeding ---
 
 

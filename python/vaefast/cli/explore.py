@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
 from .commands import Command
+from .directions import load as load_directions
 from .options import (
     force_option,
     free_file,
@@ -30,8 +29,8 @@ from .options import (
     "--directions",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Add a slider for each direction in this file: a .npy file that vaefast direction --save "
-    "wrote, or a .npz file of named directions. The option may be repeated.",
+    help="Add a slider for each direction in this file: one that vaefast direction --save wrote, "
+    "or a .npz file of named directions. The option may be repeated.",
 )
 @out_option("explore.html")
 @click.option(
@@ -73,7 +72,9 @@ def write_page_of(
 
     vae = load_model(model, conditional=True)
     refuse_table(vae, model, "explore")
-    vectors = {name: v for path in directions for name, v in load_directions(path).items()} or None
+    vectors = {
+        name: v for path in directions for name, v in load_directions(path, vae).items()
+    } or None
     title = model.resolve().name if model.is_dir() else model.stem
     if data is None:
         write_page(vae, out, directions=vectors, title=title)
@@ -83,38 +84,6 @@ def write_page_of(
     write_page(
         vae, out, X, labels, columns=dataset.columns, directions=vectors, title=title, source=where
     )
-
-
-def load_directions(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Return the vectors of a .npz file by name, or the vector of a .npy file by the file's stem.
-
-    Raises
-    ------
-    OSError
-        The file cannot be opened.
-    ValueError
-        The file is not a .npz or .npy file, or holds no arrays.
-    """
-    with path.open("rb"):  # raises an OSError that names the path
-        pass
-    directions = _load(path)
-    if not directions:
-        raise ValueError(f"{path}: expected named arrays, but it holds no arrays")
-    return directions
-
-
-def _load(path: Path) -> dict[str, NDArray[np.float64]]:
-    try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            return {path.stem: file}
-        with file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:  # NumPy raises many types for damaged or foreign files
-        raise ValueError(
-            f"{path}: expected a .npz file of named arrays of numbers, such as "
-            "np.savez(path, smile=vector) writes, or the .npy file of one direction"
-        ) from error
 
 
 def open_page(path: Path) -> bool:

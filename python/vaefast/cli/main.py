@@ -9,12 +9,13 @@ import click
 import vaefast
 
 from .anomalies import anomalies
+from .attributes import direction, edit
 from .commands import Command, Group, printable
 from .darkroom import compose, dream, restyle
 from .explore import explore
 from .export import export
 from .looking import draw_map, nearest, traverse
-from .making import breed, direction, morph, sample
+from .making import breed, morph, sample
 from .options import load_model
 from .report import report
 from .rows import encode, evaluate, impute, reconstruct, score
@@ -70,6 +71,7 @@ for command in (
     impute,
     morph,
     direction,
+    edit,
     breed,
     nearest,
     traverse,

@@ -1,4 +1,4 @@
-"""The commands that decode new rows: sample, morph, direction, breed."""
+"""The commands that decode new rows: sample, morph, breed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import get_args
 
 import click
-import numpy as np
 
 from .. import latent
 from ..typing import Prior
-from .commands import Command, IndexCommand
+from .commands import Command
 from .options import (
     condition,
-    data_argument,
+    data_option,
     force_option,
     free_file,
     load_image_model,
@@ -22,14 +21,9 @@ from .options import (
     out_option,
     output_file,
     seed_option,
-    signed,
     split_option,
     temperature_option,
 )
-
-FEW = 5  # smaller groups of rows give a noisy direction
-
-data_option = click.option("--data", help="Take the rows from this data set.")
 
 
 @click.command(cls=Command)
@@ -98,129 +92,6 @@ def morph(
             pictures.strips(legs, heads=heads, breaks=[1, steps + 1], black_white=levels), out
         )
     click.echo(f"Wrote {out}: a {how} morph from {' to '.join(stops)} in {len(results)} images")
-
-
-@click.command(cls=IndexCommand)
-@model_argument
-@data_argument
-@click.option(
-    "--with", "with_label", metavar="LABEL", help="Name the label of rows with the attribute."
-)
-@click.option(
-    "--without",
-    "without_label",
-    metavar="LABEL",
-    help="Name the label of rows without the attribute.  [default: all other rows]",
-)
-@click.option(
-    "--with-rows",
-    type=int,
-    multiple=True,
-    metavar="N [N ...]",
-    help="Instead of a label, list the rows with the attribute, counted from 0.",
-)
-@click.option(
-    "--without-rows",
-    type=int,
-    multiple=True,
-    metavar="N [N ...]",
-    help="Instead of a label, list the rows without the attribute, counted from 0.",
-)
-@click.option(
-    "--image",
-    "examples",
-    multiple=True,
-    metavar="ROW|FILE",
-    help="Change this image: a row of DATA or an image file. The option may be repeated.  "
-    "[default: the first five rows without the attribute]",
-)
-@click.option(
-    "--strength",
-    type=click.FloatRange(min=0, min_open=True),
-    default=2.0,
-    show_default=True,
-    help="Go this far to either side, in standard deviations of the codes along the direction.",
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=2),
-    default=7,
-    show_default=True,
-    help="Make this many images of each row.",
-)
-@click.option(
-    "--save", type=click.Path(path_type=Path), help="Also write the direction to this .npy file."
-)
-@split_option("train")
-@out_option("direction.png")
-@force_option
-def direction(
-    model: Path,
-    data: str,
-    with_label: str | None,
-    without_label: str | None,
-    with_rows: tuple[int, ...],
-    without_rows: tuple[int, ...],
-    examples: tuple[str, ...],
-    strength: float,
-    steps: int,
-    save: Path | None,
-    split: str | None,
-    out: Path | None,
-    force: bool,
-) -> None:
-    """Show images with less and with more of an attribute.
-
-    Two groups of rows of DATA define the attribute: rows with it and rows without it. Choose each
-    group by a label or by row numbers. MODEL is a file that train wrote, or its folder.
-
-    \b
-    Examples:
-        vaefast direction runs/mnist mnist --with 3 --without 8
-        vaefast direction runs/faces faces/ --with-rows 3 14 15 --without-rows 9 26 --image me.jpg
-    """
-    from .. import pictures
-    from . import inputs, outputs
-
-    vae = load_image_model(model, "direction")
-    out = free_file(out or Path("direction.png"), force)
-    if save is not None:
-        if save.suffix != ".npy":
-            raise click.ClickException(f"--save must name a .npy file, got {save}.")
-        free_file(save, force)
-    dataset, X, where = inputs.load_rows(vae, data, split, default="train")
-    labels = inputs.labels_of(dataset, X)
-    with_it, without = inputs.groups(
-        labels, X, where, (with_label, without_label), (with_rows, without_rows)
-    )
-    if set(with_it) == set(without):
-        raise click.ClickException(
-            "--with and --without name the same rows: choose two different groups."
-        )
-    vector = latent.direction(vae, X[with_it], X[without])
-    shown = inputs.images_among(X, where, vae, examples) if examples else X[without[:5]]
-    strengths = np.linspace(-strength, strength, steps)
-    results = latent.shift(vae, shown, vector, strengths)
-    picture = pictures.strips(
-        [[image, *moved] for image, moved in zip(shown, results, strict=True)],
-        heads=["original", *(signed(value) for value in strengths)],
-        breaks=[1],
-        black_white=pictures.value_range(X),
-    )
-    pictures.save(picture, out)
-    if save is not None:
-        outputs.write_rows(save, vector)
-    click.echo(
-        f"Wrote {out}: the direction between two groups of {where}, {len(with_it):,} with the "
-        f"attribute and {len(without):,} without it"
-    )
-    if min(len(with_it), len(without)) < FEW:
-        click.echo(
-            f"A group of fewer than {FEW} rows also differs in other ways. Use more rows for a "
-            "cleaner direction."
-        )
-    if save is not None:
-        click.echo(f"Wrote {save}: the direction, {len(vector)} numbers")
 
 
 @click.command(cls=Command)

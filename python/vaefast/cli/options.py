@@ -14,6 +14,7 @@ from .types import floats
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 data_argument = click.argument("data")
+data_option = click.option("--data", help="Take the rows from this data set.")
 model_argument = click.argument("model", type=click.Path(path_type=Path))
 force_option = click.option("--force", is_flag=True, help="Replace files that already exist.")
 seed_option = click.option(

@@ -13,6 +13,7 @@ from PIL import Image
 from .. import VAE, pictures
 from .._engine.building import describe_net
 from .._engine.provenance import Provenance
+from .._input.pixels import pixels_of
 from .._system.files import atomic_write
 from ..errors import MissingExtraError
 from . import tables
@@ -92,6 +93,12 @@ def write_rows(path: Path, rows: np.ndarray, columns: Sequence[str] = ()) -> Non
         write_frame(path, dict(zip(columns, flat.T, strict=True)))
         return
     write_csv(path, columns, (row.astype(str) for row in flat))
+
+
+def image_of(pixels: np.ndarray, black_white: tuple[float, float]) -> Image.Image:
+    """Return an image, (h, w) or (h, w, c), in its own size."""
+    (tile,) = pixels_of(pixels[None], black_white)
+    return Image.fromarray(tile[..., 0] if tile.shape[-1] == 1 else tile)
 
 
 def describe_rows(X: np.ndarray, n: int | None = None) -> str:

@@ -33,6 +33,10 @@ class Dataset:
         Factors of `X_test`, in the form of `factors`.
     columns : tuple of str or None, default=None
         Names of the columns of `X`, from the header of a CSV file.
+    files : ndarray of str, shape (n,), or None, default=None
+        File of each image of `X`, as a path within the folder that was loaded.
+    files_test : ndarray of str or None, default=None
+        Files of `X_test`, in the form of `files`.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Dataset:
     factors: Mapping[str, Array] | None = None
     factors_test: Mapping[str, Array] | None = None
     columns: tuple[str, ...] | None = None
+    files: Array | None = None
+    files_test: Array | None = None
 
     def __repr__(self) -> str:
         parts = [repr(self.name)]

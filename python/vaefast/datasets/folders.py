@@ -47,7 +47,8 @@ def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     if (splits := _splits(folder)) is not None:
         return _load_splits(folder, *splits, image_size)
     files, y = _find(folder)
-    return Dataset(str(folder), _read(files, image_size or _common_size(folder, files)), y=y)
+    X = _read(files, image_size or _common_size(folder, files))
+    return Dataset(str(folder), X, y=y, files=_names(folder, files))
 
 
 def _splits(folder: Path) -> tuple[Path, Path] | None:
@@ -65,7 +66,21 @@ def _load_splits(
     if (y is None) != (y_test is None):
         raise ValueError(f"{folder}: only one of {train.name} and {test.name} has classes")
     n = len(files)
-    return Dataset(str(folder), X[:n], y=y, X_test=X[n:], y_test=y_test)
+    names = _names(folder, [*files, *test_files])
+    return Dataset(
+        str(folder),
+        X[:n],
+        y=y,
+        X_test=X[n:],
+        y_test=y_test,
+        files=names[:n],
+        files_test=names[n:],
+    )
+
+
+def _names(folder: Path, files: list[Path]) -> Array:
+    """Return the paths of files within the folder."""
+    return np.array([file.relative_to(folder).as_posix() for file in files])
 
 
 def _find(folder: Path) -> tuple[list[Path], Array | None]:

@@ -72,6 +72,17 @@ def check_numbers(values: ArrayLike, name: str) -> Floats:
     return numbers
 
 
+def check_along(direction: ArrayLike, codes: Floats) -> Floats:
+    """Return a direction as float32, (latent_dim,); ValueError or TypeError if it is unusable."""
+    way = check_numbers(direction, "direction")
+    if len(way) != codes.shape[1]:
+        raise ValueError(
+            f"direction has {len(way)} numbers, but the model has {codes.shape[1]} latent "
+            "dimensions: it belongs to another model"
+        )
+    return way
+
+
 def decode(vae: VAE, codes: Floats) -> Floats:
     """Decode codes (n, m, latent_dim) into rows (n, m, d) or images."""
     check_unconditional(vae)
