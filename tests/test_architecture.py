@@ -164,7 +164,7 @@ LAYERS = [  # each may import those before it
     {"vaefast.errors", "vaefast.typing", "vaefast._version", "vaefast._core", "vaefast.datasets"},
     {"vaefast._system", "vaefast._input"},
     {"vaefast._estimator", "vaefast.checkpoint", "vaefast.metrics", "vaefast.optimizers"}
-    | {"vaefast.schedules", "vaefast.tables"},
+    | {"vaefast.recipes", "vaefast.schedules", "vaefast.tables"},
     {"vaefast._engine"},
     {"vaefast.vae"},
     {"vaefast._bundle", "vaefast.ensembles"},

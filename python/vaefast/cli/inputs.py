@@ -14,10 +14,11 @@ import numpy as np
 from .. import VAE, datasets
 from .._input.feature_names import check_names
 from .._input.likelihoods import check_data
+from .._input.pixels import decoded_range
 from .._input.validation import REAL_VALUED, warn_of_scale
 from ..datasets import Dataset
-from ..datasets.folders import read_image
 from ..datasets.idx import find_idx_files
+from ..datasets.image_files import read_image
 from ..datasets.tables import SUFFIXES as CSV
 from ..datasets.tables import read_cells
 from . import tables
@@ -118,6 +119,11 @@ def in_units_of(vae: VAE, X: Array) -> Array:
     rows = X.reshape(len(X), -1)
     check_data(rows, reader.columns, reader.missing, divisor=reader.divisor)
     return X.astype(np.float32)
+
+
+def levels_of(vae: VAE, images: Array) -> tuple[float, float]:
+    """Return the values of decoded images to draw as black and as white."""
+    return decoded_range(images, vae.model_.reader.divisor)
 
 
 def labels_of(dataset: Dataset, X: Array) -> Array | None:
