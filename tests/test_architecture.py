@@ -164,10 +164,10 @@ LAYERS = [  # each may import those before it
     {"vaefast.errors", "vaefast.typing", "vaefast._version", "vaefast._core", "vaefast.datasets"},
     {"vaefast._system", "vaefast._input"},
     {"vaefast._estimator", "vaefast.checkpoint", "vaefast.metrics", "vaefast.optimizers"}
-    | {"vaefast.recipes", "vaefast.schedules", "vaefast.tables"},
+    | {"vaefast.schedules", "vaefast.tables"},
     {"vaefast._engine"},
     {"vaefast.vae"},
-    {"vaefast._bundle", "vaefast.ensembles"},
+    {"vaefast._bundle", "vaefast.ensembles", "vaefast.recipes"},
     {"vaefast.anomaly", "vaefast.export", "vaefast.imputer", "vaefast.latent"}
     | {"vaefast.pictures", "vaefast.report", "vaefast.synthesizer"},
     {"vaefast", "vaefast.explore"},

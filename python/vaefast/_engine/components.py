@@ -154,7 +154,7 @@ def train(
         density = math.log(sigma) + 0.5 * math.log(2 * math.pi)
         features, count = components.axes.shape
         outside = (features - count) * density - count * math.log(components.scale)
-        return left / (2 * sigma**2) + outside
+        return float(left / (2 * sigma**2) + outside)
 
     small, left = components.project(used)
     watched, watched_left = (None, 0.0) if validation is None else components.project(validation)

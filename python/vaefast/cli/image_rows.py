@@ -62,9 +62,10 @@ def recipe_for(dataset: Dataset, given: Mapping[str, Any], *, checkpoint: bool) 
 
 def describe_recipe(params: Mapping[str, Any], n: int) -> str:
     """Return what a recipe chose, as one line."""
-    steps = params["epochs"] * math.ceil(n / params["batch_size"])
+    size = min(n, params["batch_size"])
+    steps = params["epochs"] * math.ceil(n / size)
     return (
         f"photographs: {params['components']} principal components at most, sigma "
-        f"{params['sigma']:g}, {steps:,} steps of {params['batch_size']} images "
+        f"{params['sigma']:g}, {steps:,} steps of {size} images "
         f"({params['epochs']:,} epochs)"
     )

@@ -387,7 +387,8 @@ def sample(
     enlarged = ""
     if scale is not None and scale > 1:
         height, width, *_ = shape
-        enlarged = f" at {scale} times their size: interpolated, with the detail of {height}x{width} pixels"
+        detail = f"{height}x{width} pixels"
+        enlarged = f" at {scale} times their size: interpolated, with the detail of {detail}"
     click.echo(f"Wrote {out}: {n:,} samples{enlarged}")
     if not draw and not are_images:
         click.echo("The rows are means of p(x|z). Add --draw to draw them from p(x|z).")
