@@ -14,7 +14,7 @@ from .schedules import Cosine
 __all__ = ["images"]
 
 INK = 0.1  # distance of a pixel from black or white that counts as black or white
-INK_SHARE = 0.75  # of such pixels, from which images are drawings rather than photographs
+INK_SHARE = 0.5  # of such pixels, from which grey images are ink rather than photographs
 LOOKED_AT = 1_000  # images at most
 WIDTH, COMPONENTS = 512, 300
 TOLERANCE = 0.05  # error of a value from 0 to 1 that latent dimensions need not explain
@@ -26,7 +26,8 @@ def images(X: ArrayLike) -> dict[str, Any]:
 
     Photographs get a gaussian likelihood, whose sigma is the error of as many principal components
     as there are latent dimensions (Tipping & Bishop 1999), and a network that is trained on
-    principal components. Black and white images get a bernoulli likelihood and automatic sizes.
+    principal components. Grey images of which half is black or white, such as digits, get a
+    bernoulli likelihood and automatic sizes.
 
     Parameters
     ----------
@@ -59,12 +60,13 @@ def images(X: ArrayLike) -> dict[str, Any]:
     n, features = len(pixels), math.prod(pixels.shape[1:])
     some = pixels[:: -(-n // LOOKED_AT)].reshape(-1, features)
     rows = some.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
-    if (pixels[0] == pixels).all():
+    if (some == some[0]).all():
         raise ValueError(
             f"there is no more than one image among the {n:,} to learn from: a model needs images "
             "that differ"
         )
-    if np.mean(np.abs(rows - 0.5) > 0.5 - INK) >= INK_SHARE:
+    is_grey = pixels.ndim == 3 or pixels.shape[3] == 1
+    if is_grey and np.mean(np.abs(rows - 0.5) > 0.5 - INK) >= INK_SHARE:
         automatic = ("latent_dim", "hidden_layer_sizes", "batch_size", "learning_rate", "epochs")
         return {"likelihood": "bernoulli", **dict.fromkeys(automatic, "auto")}
     errors = _errors(rows)
