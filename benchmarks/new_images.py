@@ -67,7 +67,7 @@ def main(folder: Path, held_out: float, seed: int) -> None:
     began = process_time()
     vae = VAE(**recipes.images(X[rest]), random_state=seed).fit(X[rest])
     figures: dict[str, Any] = {"images": len(rest), "seconds": round(process_time() - began, 1)}
-    unit = X.reshape(len(X), -1) / np.float32(255)
+    unit = (X.reshape(len(X), -1) / 255).astype(np.float32)
     error = vae.reconstruct(X[apart]).reshape(len(apart), -1) - unit[apart]
     figures["error"] = round(float(np.sqrt(np.mean(np.square(error)))), 4)
     figures["elbo"] = round(vae.score(X[apart]), 1)

@@ -25,9 +25,9 @@ from ..typing import Record
 from . import training
 from .building import Params
 from .checkpointing import Checkpointer
+from .config import TrainingConfig
 from .fitted import FittedModel
 from .state import TrainingState
-from .training import TrainingConfig
 
 Floats = NDArray[np.float32]
 
