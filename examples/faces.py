@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from plain import Command
-from vaefast import VAE, datasets, latent, pictures
+from vaefast import VAE, datasets, latent, pictures, recipes
 
 FREY = Path(os.environ.get("VAEFAST_DATA", ".")) / "frey-faces" / "frey_faces.npz"
 # Frames of Frey's faces with the same pose and light, chosen by eye: with and without a smile.
@@ -38,7 +38,7 @@ def numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> li
 @click.option("--size", type=click.IntRange(8, 128), help="Side of the cropped images, in pixels.")
 @click.option("--with", "smiling", callback=numbers, help="Images with a smile, such as 3,14,15.")
 @click.option("--without", "straight", callback=numbers, help="Images without a smile.")
-@click.option("--epochs", type=click.IntRange(1), default=150, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help="Instead of those of the recipe.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default="runs/faces", show_default=True)
 def main(
@@ -46,7 +46,7 @@ def main(
     size: int | None,
     smiling: list[int] | None,
     straight: list[int] | None,
-    epochs: int,
+    epochs: int | None,
     seed: int,
     out: Path,
 ) -> None:
@@ -64,10 +64,10 @@ def main(
     if last >= len(X):
         raise click.UsageError(f"image {last} was asked for, but {data} has {len(X)} images.")
 
-    # A fixed sigma of 0.08 and a smooth activation keep new faces smooth.
-    vae = VAE(latent_dim=8, hidden_layer_sizes=(256, 128), activation="softplus")
-    vae.set_params(likelihood="gaussian", sigma=0.08, batch_size=64, epochs=epochs)
-    vae.set_params(random_state=seed).fit(X)
+    vae = VAE(**recipes.images(X), random_state=seed)
+    if epochs is not None:
+        vae.set_params(epochs=epochs)
+    vae.fit(X)
     print(f"Learned {len(X):,} images of {X.shape[1]} x {X.shape[2]} pixels: {vae.evaluate(X)}")
 
     new = vae.sample(COLUMNS, random_state=seed)
@@ -81,18 +81,13 @@ def main(
         latent.morph(vae, X[a], X[b], COLUMNS) for a, b in zip(ends[:-1], ends[1:], strict=True)
     ]
 
+    chosen, named = X[ends[:3]], "strongest\ndimension"
+    way = np.eye(vae.model_.latent_dim, dtype=np.float32)[latent.dimension_kl(vae, X).argmax()]
     if smiling is not None and straight is not None:
-        way, named = latent.direction(vae, X[smiling], X[straight]), "smile"
-        chosen = X[straight[:3]]
-    else:
-        strongest = int(latent.dimension_kl(vae, X).argmax())
-        way, named = (
-            np.eye(vae.model_.latent_dim, dtype=np.float32)[strongest],
-            f"dimension {strongest + 1}",
-        )
-        chosen = X[ends[:3]]
+        chosen, named = X[straight[:3]], "smile"
+        way = latent.direction(vae, X[smiling], X[straight])
     moved = latent.shift(vae, chosen, way, np.linspace(-0.5, 2.5, COLUMNS))
-    print(f"Morphed between images {ends}; moved three images along: {named}")
+    print(f"Morphed between images {ends}; moved three images along: {named}".replace("\n", " "))
 
     out.mkdir(parents=True, exist_ok=True)
     picture = pictures.strips(

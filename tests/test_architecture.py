@@ -167,7 +167,7 @@ LAYERS = [  # each may import those before it
     | {"vaefast.schedules", "vaefast.tables"},
     {"vaefast._engine"},
     {"vaefast.vae"},
-    {"vaefast._bundle", "vaefast.ensembles"},
+    {"vaefast._bundle", "vaefast.ensembles", "vaefast.recipes"},
     {"vaefast.anomaly", "vaefast.export", "vaefast.imputer", "vaefast.latent"}
     | {"vaefast.pictures", "vaefast.report", "vaefast.synthesizer"},
     {"vaefast", "vaefast.explore", "vaefast.darkroom"},

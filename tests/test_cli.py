@@ -138,7 +138,7 @@ def test_ctrl_c_writes_the_model_trained_so_far(digits_file: Path, tmp_path: Pat
 
 
 def test_every_parameter_of_vae_is_an_option_of_train():
-    own = {"data", "out", "force", "validation", "image_size"}
+    own = {"data", "out", "force", "validation", "image_size", "skip_broken"}
     own |= {"checkpoint", "checkpoint_every", "resume", "drop"}
     parameters = inspect.signature(VAE).parameters
     options = {param.name: param for param in cli.main.commands["train"].params}

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from . import datasets, latent, metrics, optimizers, schedules
+from . import datasets, latent, metrics, optimizers, recipes, schedules
 from ._system.environment import info
 from ._version import __version__
 from .anomaly import AnomalyDetector
@@ -34,5 +34,6 @@ __all__ = [
     "load",
     "metrics",
     "optimizers",
+    "recipes",
     "schedules",
 ]

@@ -15,6 +15,7 @@ from . import typing as types
 from ._engine.automatic import choose, choose_to_go_on
 from ._engine.building import check_batch, check_held
 from ._engine.checkpointing import Checkpointer, resume
+from ._engine.components import check_components, train
 from ._engine.config import TrainingConfig
 from ._engine.display import say
 from ._engine.fitted import FittedModel
@@ -22,7 +23,6 @@ from ._engine.sampling import sample
 from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
-from ._engine.training import train
 from ._estimator import LatentTransformer, parameter_names, parameters_of
 from ._input.reader import Reader, refuse_filling
 from ._input.rows import Rows, matrix_of
@@ -154,6 +154,12 @@ class VAE(LatentTransformer):
         Training stops after this number of epochs without a better validation ELBO, and restores
         the best weights. It needs validation rows, or epochs="auto". By default, all epochs are
         trained, but for epochs="auto".
+    components : int or None, default=None
+        Number of principal components of the rows that the network is trained on, at most; for a
+        gaussian likelihood with a sigma that is a number. This suits images: a fit takes a tenth of
+        the time or less, and held-out images are reconstructed better. Its first and last layers
+        are then multiplied by the components, which gives an ordinary network. By default, the
+        network is trained on the features themselves.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the weights, of the order of the rows, and of the noise. On one instruction set
         (such as AVX2), the same seed gives the same bits for any number of threads. By default,
@@ -231,6 +237,7 @@ class VAE(LatentTransformer):
         batch_size: int | types.Auto = 128,
         epochs: int | types.Auto = "auto",
         patience: int | None = None,
+        components: int | None = None,
         random_state: RandomState = None,
         n_threads: int | None = None,
         verbose: bool = True,
@@ -260,6 +267,7 @@ class VAE(LatentTransformer):
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
+        self.components = components
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
@@ -457,6 +465,7 @@ class VAE(LatentTransformer):
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
         config = TrainingConfig.of(params, whole)
         check_batch(params, len(rows))
+        check_components(params, checkpoint is not None)
         if max_time is not None:
             config = replace(config, max_time=check_number(max_time, "max_time", above=0))
         warn_of_empty_columns(matrix_of(rows), reader.names)

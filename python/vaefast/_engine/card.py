@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .._input.pixels import is_image_shape, pixels_of, value_range
+from .._input.pixels import decoded_range, is_image_shape, pixels_of
 from .building import count_weights, describe_net
 from .display import duration
 from .fitted import FittedModel
@@ -165,7 +165,7 @@ def _samples(model: FittedModel) -> str | None:
     images = images.reshape(n, *shape)
     if not np.isfinite(images).all():
         return None
-    picture = _strip(pixels_of(images, value_range(images)))
+    picture = _strip(pixels_of(images, decoded_range(images, model.reader.divisor)))
     width, height = picture.size
     scale = min(TILE_SHOWN / height, STRIP_SHOWN / width)
     file = io.BytesIO()

@@ -37,6 +37,7 @@ SECOND_STAGE = {  # parameters of the VAE of codes that differ from those of the
     "denoising": None,
     "optimizer": "adam",
     "max_grad_norm": None,
+    "components": None,
 }
 SECOND_STAGE_CODES = 8_192  # drawn from the posteriors of the rows that a fit keeps
 SECOND_STAGE_TRAINING = TrainingConfig(

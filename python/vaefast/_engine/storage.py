@@ -141,7 +141,8 @@ def model_from(
     if "detector" in parts and "model" not in parts:
         raise ValueError("it is the ensemble of a detector: AnomalyDetector.load reads it")
     fields = parts["model"].fields
-    params = {"standardize": False, "normalize": None}  # files of earlier versions lack them
+    # Files of earlier versions lack these.
+    params = {"standardize": False, "normalize": None, "components": None}
     params |= {name: _from_plain(value) for name, value in fields["params"].items()}
     params |= overrides or {}
     shape = [check_integer(size, "feature_shape") for size in fields["feature_shape"]]

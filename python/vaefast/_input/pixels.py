@@ -42,6 +42,24 @@ def value_range(images: npt.ArrayLike) -> tuple[float, float]:
     return low, high if high > low else low + 1
 
 
+def decoded_range(images: npt.ArrayLike, divisor: float) -> tuple[float, float]:
+    """Return the values of decoded images to draw as black and as white.
+
+    Parameters
+    ----------
+    images : array-like, float
+        Images that a model decoded. A gaussian likelihood gives values beyond those of the data.
+    divisor : float
+        Divisor of the bytes that the model was fitted on, or 1.
+
+    Returns
+    -------
+    (float, float)
+        (0.0, 1.0) if the model was fitted on bytes that became 0 to 1, else `value_range`.
+    """
+    return (0.0, 1.0) if divisor == 255 else value_range(images)
+
+
 def pixels_of(images: npt.ArrayLike, black_white: tuple[float, float]) -> npt.NDArray[np.uint8]:
     """Return images, (n, h, w[, c]) of float or uint8, as uint8 pixels, (n, h, w, c).
 

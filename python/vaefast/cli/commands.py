@@ -27,7 +27,7 @@ def as_options(message: str) -> str:
             return f"--{option}" if plain == "True" else f"--no-{option}"
         return f"--{option} {quoted or pair and pair.replace(' ', '') or plain}"
 
-    names = "|".join([*PARAMETERS, "image_size"])
+    names = "|".join([*PARAMETERS, "image_size", "skip_broken"])
     value = r"(?:'([^']+)'|\((\d+, \d+)\)|([\w.+-]*\w))"
     # The lookbehind leaves paths such as runs/beta=4 unchanged.
     spelled = re.sub(rf"(?<![\w/\\])({names})={value}", spell, message)

@@ -14,11 +14,12 @@ import numpy as np
 from .. import VAE, datasets
 from .._input.feature_names import check_names
 from .._input.likelihoods import check_data
+from .._input.pixels import decoded_range
 from .._input.sparse import is_scipy_sparse, is_sparse, to_sparse
 from .._input.validation import REAL_VALUED, warn_of_scale
 from ..datasets import Dataset
-from ..datasets.folders import read_image
 from ..datasets.idx import find_idx_files
+from ..datasets.image_files import read_image
 from ..datasets.tables import SUFFIXES as CSV
 from ..datasets.tables import read_cells
 from . import tables
@@ -41,9 +42,11 @@ class Part:
         return Part(self.X[rows], None if self.y is None else self.y[rows])
 
 
-def load_dataset(data: str, image_size: tuple[int, int] | None) -> Dataset:
+def load_dataset(
+    data: str, image_size: tuple[int, int] | None, skip_broken: bool = False
+) -> Dataset:
     """Return what `datasets.load` does, with sparse rows in the form that the commands read."""
-    dataset = datasets.load(data, image_size=image_size)
+    dataset = datasets.load(data, image_size=image_size, skip_broken=skip_broken)
     if not is_scipy_sparse(dataset.X):
         return dataset
     rows: Any = to_sparse(dataset.X, data)
@@ -136,6 +139,11 @@ def in_units_of(vae: VAE, X: Array) -> Array:
     rows = X.reshape(len(X), -1)
     check_data(rows, reader.columns, reader.missing, divisor=reader.divisor)
     return X.astype(np.float32)
+
+
+def levels_of(vae: VAE, images: Array) -> tuple[float, float]:
+    """Return the values of decoded images to draw as black and as white."""
+    return decoded_range(images, vae.model_.reader.divisor)
 
 
 def labels_of(dataset: Dataset, X: Array) -> Array | None:

@@ -163,7 +163,7 @@ def breed(
         [first, *children],
         names=["parents", *(str(number) for number in range(1, generations + 1))],
         framed={(row, column) for row, pair in enumerate(chosen, 1) for column in pair},
-        black_white=pictures.value_range(first),
+        black_white=inputs.levels_of(vae, first),
     )
     pictures.save(picture, out)
     click.echo(
@@ -196,6 +196,12 @@ def breed(
     help="Draw codes from the standard normal prior, or from a Gaussian, a mixture or a second VAE "
     "that is fitted to codes of the training rows.  [default: mixture]",
 )
+@click.option(
+    "--scale",
+    type=click.IntRange(min=1),
+    help="Draw images at this multiple of the size that the model was trained on, smoothly.  "
+    "[default: small images are enlarged]",
+)
 @seed_option
 @click.option(
     "-o",
@@ -211,6 +217,7 @@ def sample(
     draw: bool,
     label: str | None,
     prior: Prior | None,
+    scale: int | None,
     seed: int | None,
     out: Path | None,
     force: bool,
@@ -223,6 +230,7 @@ def sample(
     \b
     Examples:
         vaefast sample runs/mnist -n 64 --seed 1 --out samples.png
+        vaefast sample runs/faces -n 12 --scale 2 --out faces.png
         vaefast sample runs/by-class -n 8 --label 3
         vaefast sample runs/people -n 1000 --out synthetic.csv
     """
@@ -230,6 +238,12 @@ def sample(
     from . import frames, inputs, outputs
 
     vae = load_model(model, conditional=True)
+    shape = vae.feature_shape_
+    are_images = pictures.is_image_shape(shape)
+    if scale is not None and not are_images:
+        raise click.UsageError(
+            f"--scale is for images, but the rows of MODEL are of shape {shape}."
+        )
     out = output_file(out, "samples", vae, force)
     y = condition(vae, label)
     table = vae.table_
@@ -237,10 +251,16 @@ def sample(
     rows = vae.sample(n, random_state=seed, y=y, temperature=temperature, draw=draw, prior=prior)
     if table is not None:
         frames.write_frame(out, table.decode(rows))
-    elif pictures.is_image_shape(vae.feature_shape_):
-        pictures.save(pictures.sheet(rows, black_white=pictures.value_range(rows)), out)
+    elif are_images:
+        levels = inputs.levels_of(vae, rows)
+        pictures.save(pictures.sheet(rows, scale=scale, black_white=levels), out)
     else:
         outputs.write_rows(out, rows, inputs.names_of(vae))
-    click.echo(f"Wrote {out}: {n:,} samples")
-    if not draw and not pictures.is_image_shape(vae.feature_shape_):
+    enlarged = ""
+    if scale is not None and scale > 1:
+        height, width, *_ = shape
+        detail = f"{height}x{width} pixels"
+        enlarged = f" at {scale} times their size: interpolated, with the detail of {detail}"
+    click.echo(f"Wrote {out}: {n:,} samples{enlarged}")
+    if not draw and not are_images:
         click.echo("The rows are means of p(x|z). Add --draw to draw them from p(x|z).")

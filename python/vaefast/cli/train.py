@@ -53,7 +53,11 @@ CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is f
     "--image-size",
     type=height_and_width,
     metavar="SIDE|HEIGHT,WIDTH",
-    help="Resize the images of a folder to this size in pixels.",
+    help="Crop the images of a folder around the centre and resize them to this size in pixels.  "
+    "[default: at most 64 a side, unless all have one size of at most 96]",
+)
+@click.option(
+    "--skip-broken", is_flag=True, help="Leave out, and name, files of a folder that are no images."
 )
 @click.option(
     "--drop",
@@ -86,6 +90,7 @@ def train(
     force: bool,
     validation: float | None,
     image_size: tuple[int, int] | None,
+    skip_broken: bool,
     drop: tuple[str, ...],
     checkpoint: bool,
     checkpoint_every: tuple[float, Unit] | None,
@@ -119,7 +124,7 @@ def train(
         vaefast train mnist --epochs 500 --checkpoint --out runs/long
         vaefast train mnist --epochs 500 --checkpoint --out runs/long --resume
     """
-    from . import inputs, outputs, tables
+    from . import image_rows, inputs, outputs, tables
     from .frames import is_frame
 
     given = {name: value for name, value in parameters.items() if value is not None}
@@ -136,6 +141,7 @@ def train(
         )
     if is_frame(data) and not as_table and Path(data).suffix.lower() == ".parquet":
         raise click.UsageError(f"{data} is a table of mixed columns: leave --likelihood out.")
+    checkpointed = checkpoint or checkpoint_every or resume
     unfinished = None if out is None else out.expanduser() / CHECKPOINT
     if resume and unfinished is not None and not unfinished.exists():
         raise click.UsageError(
@@ -157,7 +163,10 @@ def train(
             if parameters["missing"] is None and np.isnan(dataset.X).any():
                 vae.set_params(missing="mask")
         else:
-            dataset = inputs.load_dataset(data, image_size)
+            dataset = image_rows.load_to_train(data, image_size, skip_broken)
+            vae.set_params(
+                **image_rows.recipe_for(dataset, parameters, checkpoint=bool(checkpointed))
+            )
         if vae.conditional and (
             dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
         ):
@@ -193,12 +202,14 @@ def train(
             whole=True,
         ).params
         click.echo(f"Net   {describe_net(params, reader.features)}")
+        if params["components"] is not None:
+            click.echo(f"Fit   {image_rows.describe_recipe(params, len(chosen))}")
         training = rows if len(chosen) == len(rows) else rows[chosen]
         if vae.standardize:  # by the rows that train alone
             reader = reader.standardizing(training)
         validating = None if held_out is None else Prepared(reader, rows[held_out])
         point = None
-        if checkpoint or checkpoint_every or resume:
+        if checkpointed:
             every, unit = checkpoint_every or EACH_EPOCH
             point = Checkpoint(folder / CHECKPOINT, every, unit=unit, resume=resume)
         with _termination() as terminated:

@@ -42,6 +42,7 @@ GROUPS = {  # the parameters of each section of the help
         "batch_size",
         "epochs",
         "patience",
+        "components",
         "random_state",
         "n_threads",
         "verbose",

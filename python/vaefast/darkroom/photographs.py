@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from ..datasets.folders import open_image
+from ..datasets.image_files import open_image
 
 LARGEST = 12_000_000  # pixels
 

@@ -36,7 +36,12 @@ def names() -> list[str]:
     return list(_NAMED)
 
 
-def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None = None) -> Dataset:
+def load(
+    source: str | os.PathLike[str],
+    *,
+    image_size: tuple[int, int] | None = None,
+    skip_broken: bool = False,
+) -> Dataset:
     """Load data by name or from a path.
 
     Parameters
@@ -60,6 +65,9 @@ def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None =
     image_size : (int, int), default=None
         Height and width in pixels to which each image of a folder is cropped and resized. None
         requires all images to have the same size.
+    skip_broken : bool, default=False
+        Whether files of a folder of images that can't be read are left out, with a warning that
+        names them. By default, the first one is an error.
 
     Returns
     -------
@@ -87,10 +95,12 @@ def load(source: str | os.PathLike[str], *, image_size: tuple[int, int] | None =
     image_size = _checked_size(image_size)
     if image_size and (named or path.is_file()):
         raise ValueError(f"image_size is for folders of images, but {source} is not a folder")
+    if skip_broken and not path.is_dir():
+        raise ValueError(f"skip_broken is for folders of images, but {source} is not a folder")
     if named:
         return _NAMED[str(source)]()
     if path.is_dir():
-        return _load_folder(path, image_size)
+        return _load_folder(path, image_size, skip_broken)
     if path.is_file():
         return _load_file(path)
     raise FileNotFoundError(
@@ -105,10 +115,10 @@ def suffix_of(path: Path) -> str:
     return "".join(path.suffixes[-2:]).lower() if suffix == ".gz" else suffix
 
 
-def _load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
+def _load_folder(folder: Path, image_size: tuple[int, int] | None, skip_broken: bool) -> Dataset:
     idx_files = find_idx_files(folder)
     if not idx_files:
-        return folders.load_folder(folder, image_size)
+        return folders.load_folder(folder, image_size, skip_broken)
     missing = [name for role, name in FILES.items() if role not in idx_files]
     if missing:
         raise ValueError(f"{folder}: the folder holds IDX files, but not {', '.join(missing)}")

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import statistics
+import warnings
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 
 from .dataset import Array, Dataset
+from .image_files import UnreadableImageError, read_image, size_of
 
-if TYPE_CHECKING:
-    from PIL import Image
+T = TypeVar("T")
 
 SUFFIXES = frozenset(  # files with another suffix are skipped
     [".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
 )
-_ORIENTATION = 0x0112  # EXIF tag; values from 5 on mean that width and height are swapped
+KEPT_SIDE = 96  # pixels; images of one size that are no larger stay as they are
+CHOSEN_SIDE = 64  # pixels; longest side of what other images become, at most
+NAMED = 10  # broken files in a warning, at most
 
 
-def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
+def load_folder(
+    folder: Path, image_size: tuple[int, int] | None, skip_broken: bool = False
+) -> Dataset:
     """Return the images of a folder, in the order of their names.
 
     `X` is uint8 (n, h, w) if every pixel of every image is grey. A single image with colour makes
@@ -38,52 +46,97 @@ def load_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
         Height and width in pixels. Each image is cropped around the centre to these proportions and
         resized. None requires all images to have the same size, so that no image is cropped or
         scaled without being asked for.
+    skip_broken : bool, default=False
+        Whether files that can't be read are left out, with a warning that names them.
 
     Raises
     ------
     ValueError
         There are no images, they differ in size, or a file cannot be read.
     """
-    if (splits := _splits(folder)) is not None:
-        return _load_splits(folder, *splits, image_size)
-    files, y = _find(folder)
-    X = _read(files, image_size or _common_size(folder, files))
-    return Dataset(str(folder), X, y=y, files=_names(folder, files))
-
-
-def _splits(folder: Path) -> tuple[Path, Path] | None:
-    """Return the folders of training and test images, if these two are all that there is."""
-    found = {path.name.lower(): path for path in folder.iterdir() if _is_class(path)}
-    return (found["train"], found["test"]) if set(found) == {"train", "test"} else None
-
-
-def _load_splits(
-    folder: Path, train: Path, test: Path, image_size: tuple[int, int] | None
-) -> Dataset:
-    (files, y), (test_files, y_test) = _find(train), _find(test)
-    size = image_size or _common_size(folder, [*files, *test_files])
-    X = _read([*files, *test_files], size)  # at once: all are grey, or all have colour
-    if (y is None) != (y_test is None):
-        raise ValueError(f"{folder}: only one of {train.name} and {test.name} has classes")
-    n = len(files)
-    names = _names(folder, [*files, *test_files])
+    training, test = _parts(folder)
+    broken = _Broken(folder, skip_broken)
+    files = training.files + (test.files if test is not None else [])
+    size = image_size or _common_size(folder, broken.sizes_of(files))
+    X, kept = _read(files, size, broken)  # at once: all are grey, or all have colour
+    broken.warn(len(files))
+    n = len(training.files)
+    count = int(kept[:n].sum())
+    if not count or (test is not None and count == len(X)):
+        raise ValueError(f"{folder}: none of the files can be read as an image")
+    y = None if training.y is None else training.y[kept[:n]]
+    names = np.array([file.relative_to(folder).as_posix() for file in files])[kept]
+    if test is None:
+        return Dataset(str(folder), X, y=y, files=names)
+    y_test = None if test.y is None else test.y[kept[n:]]
     return Dataset(
         str(folder),
-        X[:n],
+        X[:count],
         y=y,
-        X_test=X[n:],
+        X_test=X[count:],
         y_test=y_test,
-        files=names[:n],
-        files_test=names[n:],
+        files=names[:count],
+        files_test=names[count:],
     )
 
 
-def _names(folder: Path, files: list[Path]) -> Array:
-    """Return the paths of files within the folder."""
-    return np.array([file.relative_to(folder).as_posix() for file in files])
+def suggested_size(folder: Path, skip_broken: bool = False) -> tuple[tuple[int, int], str]:
+    """Return a (height, width) to train on, and what becomes of the images, as a text.
+
+    Images of one size of at most 96 pixels a side stay as they are, and the text is empty. Others
+    get the median proportions, and at most 64 pixels on the longest side.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of images, as `load_folder` reads it. Only the headers of the files are read.
+    skip_broken : bool, default=False
+        Whether files that can't be read are ignored.
+
+    Raises
+    ------
+    ValueError
+        There are no images, or one of them can't be read.
+    """
+    training, test = _parts(folder)
+    files = training.files + (test.files if test is not None else [])
+    sizes = _Broken(folder, skip_broken).sizes_of(files)
+    differing = len(set(sizes))
+    if differing == 1 and max(sizes[0]) <= KEPT_SIDE:
+        return sizes[0], ""
+    longest = min(CHOSEN_SIDE, round(statistics.median(max(size) for size in sizes)))
+    proportion = statistics.median(height / width for height, width in sizes)
+    height = round(longest * min(1, proportion))
+    width = round(longest / max(1, proportion))
+    height, width = max(1, height), max(1, width)
+    if differing == 1:
+        return (height, width), f"resized from {sizes[0][0]}x{sizes[0][1]} to {height}x{width}"
+    return (height, width), (
+        f"cropped around the centre and resized to {height}x{width}, from {differing:,} sizes"
+    )
 
 
-def _find(folder: Path) -> tuple[list[Path], Array | None]:
+@dataclass(frozen=True)
+class _Part:
+    """The files of a folder and their labels."""
+
+    files: list[Path]
+    y: Array | None
+
+
+def _parts(folder: Path) -> tuple[_Part, _Part | None]:
+    """Return the training images, and the test images if the folder holds train and test alone."""
+    found = {path.name.lower(): path for path in folder.iterdir() if _is_class(path)}
+    if set(found) != {"train", "test"}:
+        return _find(folder), None
+    training, test = _find(found["train"]), _find(found["test"])
+    if (training.y is None) != (test.y is None):
+        train_name, test_name = found["train"].name, found["test"].name
+        raise ValueError(f"{folder}: only one of {train_name} and {test_name} has classes")
+    return training, test
+
+
+def _find(folder: Path) -> _Part:
     """Return the images of a folder, and their labels if they lie in sub-folders."""
     files = _images_in(folder)
     by_class = {d.name: _images_in(d) for d in sorted(folder.iterdir()) if _is_class(d)}
@@ -99,20 +152,67 @@ def _find(folder: Path) -> tuple[list[Path], Array | None]:
             f"{', '.join(sorted(SUFFIXES))}, in this folder or one level below"
         )
     if files:
-        return files, None
-    return [path for path, _ in labelled], np.array([name for _, name in labelled])
+        return _Part(files, None)
+    return _Part([path for path, _ in labelled], np.array([name for _, name in labelled]))
 
 
-def _read(files: list[Path], size: tuple[int, int]) -> Array:
-    """Return images of one size, uint8 (n, h, w), or (n, h, w, 3) if any of them has colour."""
-    height, width = size
-    X: Array = np.empty((len(files), height, width), np.uint8)
+class _Broken:
+    """Files that can't be read: the first is an error, or all are left out and named."""
+
+    def __init__(self, folder: Path, skip: bool) -> None:
+        self.folder, self.skip = folder, skip
+        self.reasons: dict[Path, str] = {}
+
+    def attempt(self, function: Callable[[Path], T], path: Path) -> T | None:
+        """Return the result of a function of a file, or None for a file that is left out."""
+        if path in self.reasons:
+            return None
+        try:
+            return function(path)
+        except (UnreadableImageError, OSError) as error:
+            if not self.skip:
+                raise
+            self.reasons[path] = str(error)
+            return None
+
+    def sizes_of(self, files: Sequence[Path]) -> list[tuple[int, int]]:
+        """Return the (height, width) of the files that can be read; ValueError if none can."""
+        sizes = [self.attempt(size_of, path) for path in files]
+        readable = [size for size in sizes if size is not None]
+        if not readable:
+            raise ValueError(f"{self.folder}: none of the files can be read as an image")
+        return readable
+
+    def warn(self, n: int) -> None:
+        """Warn of files that are left out, by their names."""
+        if self.reasons:
+            names = [str(path.relative_to(self.folder)) for path in self.reasons]
+            more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+            warnings.warn(
+                f"{self.folder}: left out {len(names):,} of {n:,} files that can't be read: "
+                f"{', '.join(names[:NAMED])}{more}",
+                UserWarning,
+                stacklevel=5,  # the caller of datasets.load
+            )
+
+
+def _read(files: Sequence[Path], size: tuple[int, int], broken: _Broken) -> tuple[Array, Array]:
+    """Return images of one size, uint8 (n, h, w), or (n, h, w, 3) if any of them has colour.
+
+    The second result says of each file whether it could be read.
+    """
+    X: Array = np.empty((len(files), *size), np.uint8)
+    kept = np.zeros(len(files), bool)
     for i, path in enumerate(files):
-        pixels = read_image(path, (height, width))
+        pixels = broken.attempt(lambda file: read_image(file, size), path)
+        if pixels is None:
+            continue
         if pixels.ndim == 3 and X.ndim == 3:  # the first image with colour
-            X = np.repeat(X[..., None], 3, axis=-1)
+            grey, X = X, np.empty((*X.shape, 3), np.uint8)
+            X[:i] = grey[:i, ..., None]
         X[i] = pixels if pixels.ndim == X.ndim - 1 else pixels[..., None]
-    return X
+        kept[i] = True
+    return (X if kept.all() else X[kept]), kept
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -127,78 +227,15 @@ def _is_class(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".")
 
 
-def _common_size(folder: Path, files: list[Path]) -> tuple[int, int]:
-    """Return the (height, width) that all files share; ValueError if they differ."""
-    sizes = Counter(_size(path) for path in files)
-    if len(sizes) > 1:
-        most = [f"{h} x {w} ({count} of {len(files)})" for (h, w), count in sizes.most_common(3)]
-        (height, width), _ = sizes.most_common(1)[0]
+def _common_size(folder: Path, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the (height, width) that all images share; ValueError if they differ."""
+    counts = Counter(sizes)
+    if len(counts) > 1:
+        most = [f"{h} x {w} ({count} of {len(sizes)})" for (h, w), count in counts.most_common(3)]
+        (height, width), _ = counts.most_common(1)[0]
         raise ValueError(
-            f"{folder}: the images have {len(sizes)} sizes, height x width: {', '.join(most)}"
-            f"{', ...' if len(sizes) > 3 else ''}. Choose one size for all images, such as "
+            f"{folder}: the images have {len(counts)} sizes, height x width: {', '.join(most)}"
+            f"{', ...' if len(counts) > 3 else ''}. Choose one size for all images, such as "
             f"image_size=({height}, {width})"
         )
-    return next(iter(sizes))
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Return (height, width) with the EXIF orientation applied. Only the header is read."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            swapped = image.getexif().get(_ORIENTATION, 1) >= 5
-            width, height = image.size
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    return (width, height) if swapped else (height, width)
-
-
-def read_image(path: Path, size: tuple[int, int]) -> Array:
-    """Return the pixels of an image file, uint8, (height, width) or (height, width, 3)."""
-    from PIL import Image, ImageOps
-
-    image = open_image(path)
-    if (image.height, image.width) != size:
-        image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
-    return np.asarray(image)
-
-
-def open_image(path: Path) -> Image.Image:
-    """Return an image file in the mode L if every pixel is grey, else in the mode RGB."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as file:
-            return _grey_or_rgb(ImageOps.exif_transpose(file))
-    except Exception as error:
-        raise _unreadable(path, error) from error
-
-
-def _grey_or_rgb(image: Image.Image) -> Image.Image:
-    """Return an image in the mode L if every pixel is grey, else in the mode RGB."""
-    from PIL import Image
-
-    if image.mode in ("1", "L") and not image.has_transparency_data:
-        return image.convert("L")
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 0xFFFF:
-            raise ValueError("the values need more than 16 bits")
-        return Image.fromarray(np.rint(values / 257).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("the values are floating-point; save them in a .npy file instead")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
-    pixels = np.asarray(image)
-    return image.getchannel(0) if (pixels == pixels[..., :1]).all() else image
-
-
-def _unreadable(path: Path, error: Exception) -> Exception:
-    """Return the error for an image that Pillow cannot read, whatever error Pillow raised."""
-    if isinstance(error, (FileNotFoundError, PermissionError)):
-        return error
-    why = str(error).replace(f" '{path}'", "")
-    return ValueError(f"{path}: not an image, or truncated or corrupt ({why}): repair or remove it")
+    return next(iter(counts))

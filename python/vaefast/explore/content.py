@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine.fitted import FittedModel
 from .._engine.sampling import draw_codes
-from ..pictures import is_image_shape, value_range
+from .._input.pixels import decoded_range, is_image_shape
 from ..vae import VAE
 from .labels import page_labels
 from .plane import page_map
@@ -190,7 +190,7 @@ def _range(model: FittedModel, X: ArrayLike | None, decoded: Array) -> tuple[flo
     if model.params["likelihood"] == "bernoulli":
         return 0.0, 1.0
     if is_image_shape(model.feature_shape):
-        return value_range(decoded if X is None else np.asarray(X))
+        return decoded_range(decoded if X is None else np.asarray(X), model.reader.divisor)
     low, high = min(float(decoded.min()), 0.0), max(float(decoded.max()), 0.0)
     margin = 0.1 * (high - low) or 1.0
     return low - margin if low else 0.0, high + margin

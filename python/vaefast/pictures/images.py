@@ -31,6 +31,7 @@ def sheet(
     images: npt.ArrayLike,
     columns: int | None = None,
     *,
+    scale: int | None = None,
     black_white: tuple[float, float] = (0.0, 1.0),
 ) -> Image.Image:
     """Draw images side by side, row after row.
@@ -38,10 +39,12 @@ def sheet(
     Parameters
     ----------
     images : array-like of shape (n, h, w) or (n, h, w, c), float or uint8
-        Images with c = 1 (grey), 3 (RGB) or 4 (RGBA) channels. Small images are enlarged by a
-        whole factor.
+        Images with c = 1 (grey), 3 (RGB) or 4 (RGBA) channels.
     columns : int or None, default=None
         Number of images in a row. None makes the sheet about square.
+    scale : int or None, default=None
+        Whole factor that each image is enlarged by, with smooth edges (bicubic interpolation). By
+        default, small images are enlarged.
     black_white : (float, float), default=(0.0, 1.0)
         Values of float images that become black and white. Values outside are clipped. uint8 is
         shown unchanged.
@@ -54,15 +57,17 @@ def sheet(
     Raises
     ------
     ValueError
-        The images have a wrong shape or dtype, or `columns` is negative.
+        The images have a wrong shape or dtype, `columns` is negative, or `scale` is below 1.
     """
     pixels = pixels_of(images, black_white)
     count, height, width = pixels.shape[:3]
     columns = columns or math.ceil(math.sqrt(count))
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
+    if scale is not None and scale < 1:
+        raise ValueError(f"scale must be at least 1, got {scale}")
     columns = min(columns, count)
-    return _grid(pixels, columns, _enlargement(height, width, columns), GUTTER)
+    return _grid(pixels, columns, scale or _enlargement(height, width, columns), GUTTER)
 
 
 def comparison(

@@ -1,0 +1,229 @@
+"""Training on the principal components of the rows, folded into a network of the rows themselves.
+
+Photographs have far more pixels than ways to differ. The network is trained on the coordinates of
+the rows along a few hundred principal components. Its first and last layers are then multiplied by
+the components, which gives an ordinary network from pixels to pixels. With one fixed sigma, this
+network has the loss of the small one plus a constant, because components are orthonormal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import permutation
+from .._input.reader import Reader
+from .._input.rows import RowData, Rows, matrix_of
+from .._input.validation import check_integer
+from ..typing import Record
+from . import training
+from .building import Params
+from .checkpointing import Checkpointer
+from .config import TrainingConfig
+from .fitted import FittedModel
+from .state import TrainingState
+
+Floats = NDArray[np.float32]
+
+LEARNED_FROM = 2_048  # rows at most; a spread of the rest below what these show is noise
+CHUNK = 1 << 23  # numbers that become float32 at a time: 32 MB
+LARGEST = 0.7  # standard deviation of the first component, as the network sees it
+FITTING = "the components of a fit need likelihood='gaussian' and a sigma that is a number"
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """Principal components of rows.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (features,), float32
+    axes : ndarray of shape (features, count), float32
+        Orthonormal columns, from the largest variance to the smallest.
+    scale : float
+        Factor of the coordinates, which gives those along the first axis a deviation of LARGEST.
+    """
+
+    mean: Floats
+    axes: Floats
+    scale: float
+
+    @classmethod
+    def learn(cls, rows: Rows, count: int, seed: int) -> Components:
+        """Return at most `count` components: fewer if fewer rows or features differ."""
+        n = len(rows)
+        chosen = np.sort(permutation(n, seed, 0)[: min(n, LEARNED_FROM)])
+        some = _floats(rows[chosen])
+        mean = some.mean(axis=0, dtype=np.float64).astype(np.float32)
+        some -= mean
+        tall = len(some) > some.shape[1]
+        gram = (some.T @ some if tall else some @ some.T).astype(np.float64)
+        variances, vectors = np.linalg.eigh(gram)
+        largest = max(float(variances[-1]), 1e-12)
+        kept = np.flatnonzero(variances > 1e-9 * largest)[::-1][:count]
+        if not len(kept):  # all rows are alike
+            kept = np.array([len(variances) - 1])
+        axes = vectors[:, kept]
+        if not tall:
+            axes = some.T @ (axes / np.sqrt(np.maximum(variances[kept], 1e-12))).astype(np.float32)
+        deviation = math.sqrt(largest / len(some))
+        return cls(mean, np.ascontiguousarray(axes, np.float32), LARGEST / deviation)
+
+    def project(self, rows: Rows) -> tuple[Rows, float]:
+        """Return the scaled coordinates of rows, with what belongs to the rows.
+
+        The second result is the mean over the rows, by their weights, of the squared distance that
+        the components leave out.
+        """
+        n, features = matrix_of(rows).shape
+        coordinates = np.empty((n, self.axes.shape[1]), np.float32)
+        left = np.empty(n)
+        step = max(1, CHUNK // features)
+        for first in range(0, n, step):
+            part = _floats(rows[first : first + step]) - self.mean
+            found = part @ self.axes
+            coordinates[first : first + step] = found
+            lengths = np.einsum("ij,ij->i", part, part) - np.einsum("ij,ij->i", found, found)
+            left[first : first + step] = np.maximum(lengths, 0)
+        coordinates *= np.float32(self.scale)
+        if not isinstance(rows, RowData):
+            return coordinates, float(left.mean())
+        parts = rows.conditions, rows.log_exposure, rows.weights
+        return RowData(coordinates, 1.0, False, *parts), float(
+            np.average(left, weights=rows.weights)
+        )
+
+    def fold(self, tensors: dict[str, Floats]) -> dict[str, Floats]:
+        """Return the weights of the same network on whole rows."""
+        folded = dict(tensors)
+        count = self.axes.shape[1]
+        reading = self.scale * self.axes.astype(np.float64)
+        first = ["encoder.0"] if "encoder.0.weight" in tensors else ["mu", "logvar"]
+        for name in first:
+            weight = tensors[f"{name}.weight"]
+            seen = reading @ weight[:count]
+            folded[f"{name}.weight"] = np.concatenate([seen, weight[count:]]).astype(np.float32)
+            folded[f"{name}.bias"] = (tensors[f"{name}.bias"] - self.mean @ seen).astype(np.float32)
+        writing = self.axes.T.astype(np.float64) / self.scale
+        folded["output.weight"] = (tensors["output.weight"] @ writing).astype(np.float32)
+        log_sigma = tensors["log_sigma"].flat[0] - math.log(self.scale)
+        folded["log_sigma"] = np.full(len(self.mean), log_sigma, np.float32)
+        folded["output.bias"] = (self.mean + tensors["output.bias"] @ writing).astype(np.float32)
+        return folded
+
+
+def train(
+    model: FittedModel,
+    rows: Rows,
+    config: TrainingConfig,
+    *,
+    validation: Rows | None,
+    callbacks: Sequence[Callable[[Record], object]],
+    state: TrainingState | None = None,
+    checkpointer: Checkpointer | None = None,
+    chosen: NDArray[np.int64] | None = None,
+) -> None:
+    """Train a model as `training.train` does, on principal components if it has any.
+
+    Only a whole fit of fresh weights uses components. Whatever follows trains the folded network.
+    """
+    if model.params["components"] is None or config.epochs < config.planned or model.n_iter:
+        training.train(
+            model,
+            rows,
+            config,
+            validation=validation,
+            callbacks=callbacks,
+            state=state,
+            checkpointer=checkpointer,
+            chosen=chosen,
+        )
+        return
+    used = rows if chosen is None else rows[chosen]
+    components = Components.learn(used, model.params["components"], model.seed)
+    sigma = float(model.params["sigma"])
+
+    def constant(left: float) -> float:
+        """Return the nats that the components leave out of -log p(x|z)."""
+        density = math.log(sigma) + 0.5 * math.log(2 * math.pi)
+        features, count = components.axes.shape
+        outside = (features - count) * density - count * math.log(components.scale)
+        return float(left / (2 * sigma**2) + outside)
+
+    small, left = components.project(used)
+    watched, watched_left = (None, 0.0) if validation is None else components.project(validation)
+    count = components.axes.shape[1]
+    reader = replace(Reader.of(_inside(model.params, 1.0), (count,)), conditions=model.conditions)
+    inner = FittedModel.start(_inside(model.params, components.scale), reader, small, model.seed)
+
+    def adopt() -> None:
+        model.core.set_tensors(components.fold(inner.weights()))
+        model.core.optimizer_steps = inner.core.optimizer_steps
+        model.history = deepcopy(inner.history)
+        history = model.history
+        for key, sign in (("elbo", -1), ("bound", -1), ("reconstruction", 1)):
+            history[key] = [value + sign * constant(left) for value in history[key]]
+        history["validation"] = [
+            None if value is None else value - constant(watched_left)
+            for value in history["validation"]
+        ]
+
+    def forward(callback: Callable[[Record], object]) -> Callable[[Record], object]:
+        def call(_: Record) -> object:
+            adopt()
+            return callback({key: values[-1] for key, values in model.history.items()})
+
+        return call
+
+    try:
+        training.train(
+            inner,
+            small,
+            config,
+            validation=watched,
+            callbacks=[forward(callback) for callback in callbacks],
+            state=state,
+        )
+    finally:
+        adopt()
+        model.interrupted = inner.interrupted
+
+
+def check_components(params: Params, has_checkpoint: bool) -> None:
+    """Raise ValueError or TypeError unless a model can be trained on components as asked for."""
+    if params["components"] is None:
+        return
+    if has_checkpoint:
+        raise ValueError(
+            "a training on principal components takes minutes and has no checkpoint: leave the "
+            "checkpoint out, or train on all features with components=None"
+        )
+    check_integer(params["components"], "components")
+    if params["likelihood"] != "gaussian" or isinstance(params["sigma"], str):
+        raise ValueError(
+            f"{FITTING}, such as sigma=0.08, got likelihood={params['likelihood']!r} and "
+            f"sigma={params['sigma']!r}"
+        )
+    for name, value in (("missing", "error"), ("standardize", False)):
+        if params[name] != value:
+            raise ValueError(f"components goes with {name}={value!r}, got {params[name]!r}")
+
+
+def _inside(params: Params, scale: float) -> dict[str, Any]:
+    """Return the parameters of the small network."""
+    return {**params, "components": None, "sigma": float(params["sigma"]) * scale}
+
+
+def _floats(rows: Rows) -> Floats:
+    """Return the numbers that a network sees, as a new matrix."""
+    matrix = matrix_of(rows)
+    if matrix.dtype != np.uint8:
+        return matrix.astype(np.float32)
+    divisor = rows.divisor if isinstance(rows, RowData) else 255.0
+    return matrix.astype(np.float32) / np.float32(divisor)
