@@ -17,8 +17,9 @@ struct TensorInfo {
   bool is_vector;
 };
 
-// A model with its optimizer and its thread pool. A mutex serializes concurrent calls. An unknown name of an
-// activation, a likelihood or an optimizer throws std::invalid_argument.
+// A model with its optimizer and its thread pool. Calls that only read the weights run side by side, with the same bits
+// as alone. A call that changes the model waits for all others, and they wait for it. An unknown name of an activation,
+// a likelihood or an optimizer throws std::invalid_argument.
 class Core {
  public:
   // The counts of `columns` must add up to shape.features. `df` is the number of degrees of freedom of the Student t

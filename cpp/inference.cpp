@@ -77,7 +77,8 @@ int Inference::rows_at_a_time() const {
 
 template <class F>
 void Inference::for_tasks(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f) {
-  const int threads = pool_.threads_for(flops_per_row * static_cast<double>(n), n);
+  const ThreadPool::Claim claim(pool_, pool_.threads_for(flops_per_row * static_cast<double>(n), n));
+  const int threads = claim.threads();
   const std::int64_t round = static_cast<std::int64_t>(most) * threads;  // rows of one task per thread
   const int tasks = static_cast<int>(std::min<std::int64_t>({(n + round - 1) / round * threads, n, INT_MAX}));
   if (tasks == 0) return;

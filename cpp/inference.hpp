@@ -1,4 +1,5 @@
-// Inference with a trained model on any number of rows: encoding, decoding and scoring.
+// Inference with a trained model on any number of rows: encoding, decoding and scoring. An Inference is a work space
+// for one caller at a time. Several of them share a model and its thread pool.
 #pragma once
 
 #include <optional>

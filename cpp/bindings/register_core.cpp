@@ -106,7 +106,7 @@ py::dict tensors(const Core& core, const std::string& name) {
     out[i] = array.mutable_data();
     all[py::str(tensor)] = std::move(array);
   }
-  const py::gil_scoped_release release;
+  const WithoutGil without_gil;
   core.read(slot, out);
   return all;
 }
@@ -130,7 +130,7 @@ void set_tensors(Core& core, const py::dict& values, const std::string& name) {
   }
   if (values.size() != expected)
     throw std::invalid_argument("there are tensors that this model does not have in '" + name + "'");
-  const py::gil_scoped_release release;
+  const WithoutGil without_gil;
   core.write(slot, in);
 }
 
@@ -148,7 +148,7 @@ std::tuple<double, double, double> step(Core& core, const py::object& x, const I
   const Rows rows = view(core, data);
   check_indices(index, data.x.shape(0));
   const Noise noise = noise_of(core, eps, index.size(), seed, step);
-  const py::gil_scoped_release release;
+  const WithoutGil without_gil;
   const Loss loss =
       core.step(rows, index.data(), static_cast<int>(index.size()), {learning_rate, beta, capacity}, noise);
   return {loss.reconstruction, loss.kl, loss.bound};
@@ -173,7 +173,7 @@ Doubles steps(Core& core, const py::object& x, const Indices& index, int batch_s
     const double *rate = learning_rates.data(), *beta = betas.data(),
                  *capacity = capacities ? capacities->data() : nullptr;
     const py::ssize_t n = index.size();
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     for (py::ssize_t i = 0; i < batches; ++i) {
       const int count = static_cast<int>(std::min<py::ssize_t>(batch_size, n - i * batch_size));
       const std::optional<double> aim = capacity ? std::optional(capacity[i]) : std::nullopt;
@@ -194,7 +194,7 @@ py::dict gradients(Core& core, const py::object& x, const std::optional<Floats>&
   const Noise noise = noise_of(core, eps, n, seed, step);
   if (n == 0) throw std::invalid_argument("x has no rows");
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.gradients(rows, static_cast<int>(n), {0, beta, capacity}, noise);
   }
   return tensors(core, "gradient");
@@ -207,7 +207,7 @@ std::pair<Floats, Floats> encode(Core& core, const py::object& x) {
   Floats mu({n, latent_dim}), logvar({n, latent_dim});
   float *mu_out = mu.mutable_data(), *logvar_out = logvar.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.encode(rows, n, mu_out, logvar_out);
   }
   return {std::move(mu), std::move(logvar)};
@@ -218,7 +218,7 @@ Floats decode(Core& core, const Floats& z) {
   Floats mean({z.shape(0), static_cast<py::ssize_t>(core.shape().features)});
   float* out = mean.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.decode(z.data(), z.shape(0), out);
   }
   return mean;
@@ -234,7 +234,7 @@ std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::
   py::array_t<double> reconstruction(n), kl(n);
   double *reconstruction_out = reconstruction.mutable_data(), *kl_out = kl.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.score(rows, n, noise, deterministic, reconstruction_out, kl_out);
   }
   return {std::move(reconstruction), std::move(kl)};
@@ -247,7 +247,7 @@ Floats contributions(Core& core, const py::object& x) {
   Floats terms({n, static_cast<py::ssize_t>(core.shape().features)});
   float* out = terms.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.contributions(rows, n, out);
   }
   return terms;
@@ -262,7 +262,7 @@ std::pair<py::array_t<double>, py::array_t<double>> log_likelihood(Core& core, c
   py::array_t<double> estimate(n), standard_error(n);
   double *estimate_out = estimate.mutable_data(), *error_out = standard_error.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.log_likelihood(rows, n, samples, seed, estimate_out, error_out);
   }
   return {std::move(estimate), std::move(standard_error)};
@@ -278,7 +278,7 @@ std::pair<Floats, Doubles> importance_samples(Core& core, const py::object& x, i
   float* z_out = z.mutable_data();
   double* weights_out = log_weights.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.importance_samples(rows, n, samples, seed, z_out, weights_out);
   }
   return {std::move(z), std::move(log_weights)};
@@ -292,7 +292,7 @@ Floats impute(Core& core, const py::object& x, int samples, std::uint64_t seed) 
   Floats mean({n, static_cast<py::ssize_t>(core.shape().features)});
   float* out = mean.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.impute(rows, n, samples, seed, out);
   }
   return mean;
@@ -418,7 +418,7 @@ void register_core(py::module_& m) {
       [](const Floats& x) {
         const float* values = x.data();
         const py::ssize_t n = x.size();
-        const py::gil_scoped_release release;
+        const WithoutGil without_gil;
         return value_range(values, n);
       },
       "x"_a.noconvert());
@@ -427,7 +427,7 @@ void register_core(py::module_& m) {
       [](std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
         std::vector<std::int64_t> order;
         {
-          const py::gil_scoped_release release;
+          const WithoutGil without_gil;
           order = permutation(n, seed, epoch);
         }
         return Indices(static_cast<py::ssize_t>(order.size()), order.data());

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +21,7 @@ from .._input.matrix import to_float64, to_matrix
 from .._input.reader import Reader
 from .._input.rows import RowData, Rows, matrix_of
 from .._input.validation import check_values
+from .._system.access import Access
 from ..metrics import LogLikelihood
 from ..tables import Table
 from .building import Params, Tensors, make_core, restore_core, start_at_mean_rates
@@ -31,9 +31,25 @@ from .priors import Mixture, Posteriors, chosen_rows, places
 from .provenance import Provenance
 
 Floats = NDArray[np.float32]
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 CHUNKS = 8  # of the rows whose posteriors are kept: rows may be images, and each chunk is a copy
 SCORING_SEED = 0  # names the noise of all scores, so that equal rows score equally at every call
+
+
+def reading(
+    function: Callable[Concatenate[FittedModel, P], Result],
+) -> Callable[Concatenate[FittedModel, P], Result]:
+    """Return a function that sees its model at one moment: no other thread changes it meanwhile."""
+
+    @wraps(function)
+    def locked(model: FittedModel, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        with model.access.reading:
+            model.check_whole()
+            return function(model, *args, **kwargs)
+
+    return locked
 
 
 @dataclass
@@ -68,8 +84,9 @@ class FittedModel:
         Values that the user gave to those parameters that were chosen automatically.
     table : Table or None
         Encoder of the frames whose rows the model was trained on.
-    lock : context manager
-        Held by a thread that trains the model or replaces its core, so that no step is lost.
+    access : Access
+        Held together by threads that use the model, and alone by one that trains it, for the time
+        of an epoch, or replaces its core.
     """
 
     core: Core
@@ -83,9 +100,7 @@ class FittedModel:
     priors: dict[str, Mixture | FittedModel] = field(default_factory=dict, compare=False)
     given: dict[str, Any] = field(default_factory=dict)
     table: Table | None = None
-    lock: AbstractContextManager[Any] = field(
-        default_factory=threading.RLock, compare=False, repr=False
-    )
+    access: Access = field(default_factory=Access, compare=False, repr=False)
 
     @classmethod
     def start(cls, params: Params, reader: Reader, rows: Rows, seed: int) -> FittedModel:
@@ -138,6 +153,14 @@ class FittedModel:
         """Whether the model is a plain autoencoder: z is mu, and there is no KL."""
         return bool(self.params["objective"] == "autoencoder")
 
+    def check_whole(self) -> None:
+        """Raise RuntimeError if another thread was training the model when this process forked."""
+        if self.access.torn:
+            raise RuntimeError(
+                "another thread was training this model when the process forked, so its copy in "
+                "the child process is incomplete: fit it again, or load it from a file"
+            )
+
     def keep_table(self, table: Table | None) -> None:
         """Keep the encoder of the frames whose rows the model was trained on.
 
@@ -155,6 +178,7 @@ class FittedModel:
 
     # ---------------------------------------------------------------- weights
 
+    @reading
     def weights(self) -> dict[str, Floats]:
         """Return copies of all trained tensors by name, such as `encoder.0.weight`."""
         return self.core.tensors()
@@ -169,13 +193,14 @@ class FittedModel:
         ValueError
             Names or shapes are not those of `weights`.
         """
-        self.core.set_tensors(tensors)
-        self.posteriors, self.priors = None, {}
+        with self.access.changing:
+            self.core.set_tensors(tensors)
+            self.posteriors, self.priors = None, {}
 
     def with_weights(self, tensors: Tensors) -> FittedModel:
         """Return the same model with other weights, fresh moments and no codes."""
         core = self._core_like(self.params, tensors)
-        return replace(self, core=core, posteriors=None, priors={})
+        return replace(self, core=core, posteriors=None, priors={}, access=Access())
 
     def use_threads(self, n_threads: int | None) -> None:
         """Work with another number of threads from now on; weights and moments stay.
@@ -185,7 +210,7 @@ class FittedModel:
         TypeError, ValueError
             `n_threads` is not a number of threads. The model stays as it was.
         """
-        with self.lock:
+        with self.access.changing:
             params = {**self.params, "n_threads": n_threads}
             core = self._core_like(params, self.weights())
             for slot, tensors in self.moments().items():
@@ -199,16 +224,19 @@ class FittedModel:
 
     def reset_optimizer(self) -> None:
         """Forget the optimizer's moments, which may no longer be finite."""
-        self.core = self.with_weights(self.weights()).core
+        with self.access.changing:
+            self.core = self.with_weights(self.weights()).core
 
     # ---------------------------------------------------------------- inference
 
+    @reading
     def encode(
         self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X"
     ) -> tuple[Floats, Floats]:
         """Return mu and logvar of q(z|x), (n, latent_dim) each."""
         return self.core.encode(self.reader.read(X, y, name=name))
 
+    @reading
     def decode(self, Z: ArrayLike, y: ArrayLike | None = None) -> Floats:
         """Return E[x|z], (n, d) or images, of codes (n, latent_dim)."""
         matrix, shape = to_matrix(Z, "Z")
@@ -220,6 +248,7 @@ class FittedModel:
             codes = np.hstack([codes, self.conditions.encode(y, len(codes))])
         return self.core.decode(codes).reshape(-1, *self.feature_shape)
 
+    @reading
     def interpretations(
         self, X: ArrayLike, y: ArrayLike | None, n: int, rng: np.random.Generator
     ) -> Floats:
@@ -233,6 +262,7 @@ class FittedModel:
         rows = self.core.decode(z.reshape(-1, z.shape[2]).astype(np.float32, copy=False))
         return rows.reshape(len(mu), n, *self.feature_shape)
 
+    @reading
     def impute(
         self,
         X: ArrayLike,
@@ -277,24 +307,26 @@ class FittedModel:
         Codes that are not finite, as after a divergence, are left out.
         """
         check_mapped(matrix_of(rows))
-        before = self.posteriors
-        stay, count = places(
-            0 if before is None else len(before.mu), len(rows), self.core.optimizer_steps
-        )
-        chosen = chosen_rows(rows, count)
-        parts = [self.core.encode(rows[part]) for part in np.array_split(chosen, CHUNKS)]
-        mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
-        if self.deterministic:
-            logvar = np.full_like(mu, -np.inf)
-        if before is not None:
-            mu = np.concatenate([before.mu[stay], mu])
-            logvar = np.concatenate([before.logvar[stay], logvar])
-        usable = np.isfinite(mu).all(axis=1) & (logvar < np.inf).all(axis=1)
-        self.posteriors = Posteriors(mu[usable], logvar[usable]) if usable.any() else None
-        self.priors = {}
+        with self.access.changing:
+            before = self.posteriors
+            stay, count = places(
+                0 if before is None else len(before.mu), len(rows), self.core.optimizer_steps
+            )
+            chosen = chosen_rows(rows, count)
+            parts = [self.core.encode(rows[part]) for part in np.array_split(chosen, CHUNKS)]
+            mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
+            if self.deterministic:
+                logvar = np.full_like(mu, -np.inf)
+            if before is not None:
+                mu = np.concatenate([before.mu[stay], mu])
+                logvar = np.concatenate([before.logvar[stay], logvar])
+            usable = np.isfinite(mu).all(axis=1) & (logvar < np.inf).all(axis=1)
+            self.posteriors = Posteriors(mu[usable], logvar[usable]) if usable.any() else None
+            self.priors = {}
 
     # ---------------------------------------------------------------- scores
 
+    @reading
     def score(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return -E_q[log p(x|z)] and the KL of each row, nats, from one z a row.
 
@@ -302,6 +334,7 @@ class FittedModel:
         """
         return self.core.score(rows, SCORING_SEED, deterministic=self.deterministic)
 
+    @reading
     def evaluate(self, rows: Rows) -> dict[str, float]:
         """Return the weighted means of ELBO, reconstruction and KL of the rows, nats per row."""
         weights = rows.weights if isinstance(rows, RowData) else None
@@ -311,10 +344,12 @@ class FittedModel:
         }
         return {"elbo": -(parts["reconstruction"] + parts["kl"]), **parts}
 
+    @reading
     def contributions(self, rows: Rows) -> Floats:
         """Return what each feature adds to -log p(x|z) at z = mu, (n, d) or images, nats."""
         return self.core.contributions(rows).reshape(-1, *self.feature_shape)
 
+    @reading
     def log_likelihood(self, rows: Rows, n_samples: int, seed: int, verbose: bool) -> LogLikelihood:
         """Return estimates of log p(x) from importance samples."""
         self.require_posterior("sample")
@@ -329,6 +364,7 @@ class FittedModel:
 
     # ---------------------------------------------------------------- copies
 
+    @reading
     def moments(self) -> dict[str, Mapping[str, Floats]]:
         """Return the optimizer's moments by slot, "m" and "v", where it has any."""
         slots = {slot: self.core.tensors(slot) for slot in ("m", "v")}
