@@ -85,12 +85,15 @@ struct Core::Impl final : Forkable {
 
   // Calls f with a work space that no other thread uses meanwhile.
   template <class F>
-  void read(F&& f) {
+  auto read(F&& f) {
+    struct WorkSpace {
+      Impl& impl;
+      std::unique_ptr<Inference> inference = impl.take_work_space();
+      ~WorkSpace() { impl.keep_work_space(std::move(inference)); }
+    };
     const auto lock = look();
-    std::unique_ptr<Inference> space = take_work_space();
-    f(*space);
-    const std::scoped_lock idle(locks->work_spaces);
-    work_spaces.push_back(std::move(space));
+    const WorkSpace space{*this};
+    return f(*space.inference);
   }
 
   void before_fork() override { locks->model.lock_shared(); }
@@ -120,6 +123,10 @@ struct Core::Impl final : Forkable {
     std::unique_ptr<Inference> space = std::move(work_spaces.back());
     work_spaces.pop_back();
     return space;
+  }
+  void keep_work_space(std::unique_ptr<Inference> space) {
+    const std::scoped_lock lock(locks->work_spaces);
+    work_spaces.push_back(std::move(space));
   }
 };
 
@@ -214,17 +221,18 @@ Loss Core::gradients(const Rows& rows, int n, const StepSettings& settings, cons
   return impl_->trainer_for(noise).gradients(rows, index.data(), n, settings, noise);
 }
 
-void Core::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
-  impl_->read([&](Inference& inference) { inference.encode(rows, n, mu, logvar); });
+bool Core::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
+  return impl_->read([&](Inference& inference) { return inference.encode(rows, n, mu, logvar); });
 }
 
 void Core::decode(const float* z, std::int64_t n, float* mean) {
   impl_->read([&](Inference& inference) { inference.decode(z, n, mean); });
 }
 
-void Core::score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
+bool Core::score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
                  double* kl) {
-  impl_->read([&](Inference& inference) { inference.score(rows, n, noise, deterministic, reconstruction, kl); });
+  return impl_->read(
+      [&](Inference& inference) { return inference.score(rows, n, noise, deterministic, reconstruction, kl); });
 }
 
 void Core::contributions(const Rows& rows, std::int64_t n, float* terms) {

@@ -55,7 +55,7 @@ Data data_of(const py::object& x) {
   return data;
 }
 
-Rows view(const Core& core, const Data& data) {
+Rows view(const Core& core, const Data& data, bool allow_doubles = false) {
   const auto& [features, encoder, latent_dim, decoder, conditions] = core.shape();
   const py::array& x = data.x;
   expect_shape(x, "x", -1, features);
@@ -66,9 +66,11 @@ Rows view(const Core& core, const Data& data) {
     throw std::invalid_argument("log_exposure must have one number for each row of x");
   Rows rows;
   if (py::isinstance<py::array_t<float>>(x)) rows.floats = static_cast<const float*>(x.data());
+  if (allow_doubles && py::isinstance<py::array_t<double>>(x)) rows.doubles = static_cast<const double*>(x.data());
   if (py::isinstance<py::array_t<std::uint8_t>>(x)) rows.bytes = static_cast<const std::uint8_t*>(x.data());
-  if (!(x.flags() & py::array::c_style) || !(rows.floats || rows.bytes))
-    throw std::invalid_argument("x must be float32 or uint8, C-contiguous");
+  if (!(x.flags() & py::array::c_style) || !(rows.floats || rows.doubles || rows.bytes))
+    throw std::invalid_argument(allow_doubles ? "x must be float32, float64 or uint8, C-contiguous"
+                                              : "x must be float32 or uint8, C-contiguous");
   rows.cols = features;
   rows.divisor = data.divisor;
   rows.missing = data.missing;
@@ -200,17 +202,44 @@ py::dict gradients(Core& core, const py::object& x, const std::optional<Floats>&
   return tensors(core, "gradient");
 }
 
-std::pair<Floats, Floats> encode(Core& core, const py::object& x) {
+// Low and high: values that a reading call accepts. A call that meets other values returns None.
+using OptionalLimits = std::optional<std::pair<float, float>>;
+
+Rows view_within(const Core& core, const Data& data, const OptionalLimits& limits) {
+  Rows rows = view(core, data, true);
+  if (limits) rows.limits = Limits{limits->first, limits->second};
+  return rows;
+}
+
+std::optional<std::pair<Floats, Floats>> encode(Core& core, const py::object& x, const OptionalLimits& limits) {
   const Data data = data_of(x);
-  const Rows rows = view(core, data);
+  const Rows rows = view_within(core, data, limits);
   const py::ssize_t n = data.x.shape(0), latent_dim = core.shape().latent_dim;
   Floats mu({n, latent_dim}), logvar({n, latent_dim});
   float *mu_out = mu.mutable_data(), *logvar_out = logvar.mutable_data();
+  bool accepted;
   {
     const WithoutGil without_gil;
-    core.encode(rows, n, mu_out, logvar_out);
+    accepted = core.encode(rows, n, mu_out, logvar_out);
   }
-  return {std::move(mu), std::move(logvar)};
+  if (!accepted) return {};
+  return std::pair(std::move(mu), std::move(logvar));
+}
+
+// Returns mu alone, which takes less time than encode().
+std::optional<Floats> encode_mean(Core& core, const py::object& x, const OptionalLimits& limits) {
+  const Data data = data_of(x);
+  const Rows rows = view_within(core, data, limits);
+  const py::ssize_t n = data.x.shape(0), latent_dim = core.shape().latent_dim;
+  Floats mu({n, latent_dim});
+  float* out = mu.mutable_data();
+  bool accepted;
+  {
+    const WithoutGil without_gil;
+    accepted = core.encode(rows, n, out, nullptr);
+  }
+  if (!accepted) return {};
+  return mu;
 }
 
 Floats decode(Core& core, const Floats& z) {
@@ -224,20 +253,23 @@ Floats decode(Core& core, const Floats& z) {
   return mean;
 }
 
-std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::object& x, std::uint64_t seed,
-                                                          const std::optional<Floats>& eps, bool deterministic) {
+std::optional<std::pair<Doubles, Doubles>> score(Core& core, const py::object& x, std::uint64_t seed,
+                                                 const std::optional<Floats>& eps, bool deterministic,
+                                                 const OptionalLimits& limits) {
   const Data data = data_of(x);
-  const Rows rows = view(core, data);
+  const Rows rows = view_within(core, data, limits);
   const py::ssize_t n = data.x.shape(0);
   if (eps) expect_shape(*eps, "eps", n, core.shape().latent_dim);
   const Noise noise = noise_of(core, eps, n, seed, 0);
-  py::array_t<double> reconstruction(n), kl(n);
+  Doubles reconstruction(n), kl(n);
   double *reconstruction_out = reconstruction.mutable_data(), *kl_out = kl.mutable_data();
+  bool accepted;
   {
     const WithoutGil without_gil;
-    core.score(rows, n, noise, deterministic, reconstruction_out, kl_out);
+    accepted = core.score(rows, n, noise, deterministic, reconstruction_out, kl_out);
   }
-  return {std::move(reconstruction), std::move(kl)};
+  if (!accepted) return {};
+  return std::pair(std::move(reconstruction), std::move(kl));
 }
 
 Floats contributions(Core& core, const py::object& x) {
@@ -396,14 +428,15 @@ void register_core(py::module_& m) {
       .def("steps", &steps, "x"_a, "index"_a, "batch_size"_a, "learning_rates"_a, "betas"_a, "seed"_a, "step"_a,
            "capacities"_a = py::none())
       .def("gradients", &gradients, "x"_a, "eps"_a, "beta"_a, "capacity"_a = py::none(), "seed"_a = 0, "step"_a = 0)
-      .def("encode", &encode, "x"_a)
+      .def("encode", &encode, "x"_a, "limits"_a = py::none())
+      .def("encode_mean", &encode_mean, "x"_a, "limits"_a = py::none())
       .def("phase_seconds",
            [](const Core& core) {
              const auto [rows, weights] = core.phase_seconds();
              return std::pair(rows, weights);
            })
       .def("decode", &decode, "z"_a)
-      .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "deterministic"_a = false)
+      .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "deterministic"_a = false, "limits"_a = py::none())
       .def("contributions", &contributions, "x"_a)
       .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)
       .def("impute", &impute, "x"_a, "samples"_a, "seed"_a)

@@ -65,11 +65,14 @@ double kernel_rate(int n_threads, std::int64_t calls) {
   return vaefast::kernel_rate(n_threads, calls);
 }
 
-double stream_rate(int n_threads, std::int64_t floats, int passes) {
+using MemoryRate = double (*)(int, std::int64_t, int);
+
+template <MemoryRate RATE>
+double memory_rate(int n_threads, std::int64_t floats, int passes) {
   if (n_threads < 1 || floats < 1 || passes < 1)
     throw std::invalid_argument("n_threads, floats and passes must be at least 1");
   const WithoutGil without_gil;
-  return vaefast::stream_rate(n_threads, floats, passes);
+  return RATE(n_threads, floats, passes);
 }
 
 }  // namespace
@@ -88,7 +91,8 @@ void register_kernels(py::module_& m) {
   sub.def("normals", &normals, "seed"_a, "word"_a, "block"_a, "count"_a);
   sub.def("fma_rate", &fma_rate, "n_threads"_a, "terms"_a);
   sub.def("kernel_rate", &kernel_rate, "n_threads"_a, "calls"_a);
-  sub.def("stream_rate", &stream_rate, "n_threads"_a, "floats"_a, "passes"_a);
+  sub.def("stream_rate", &memory_rate<stream_rate>, "n_threads"_a, "floats"_a, "passes"_a);
+  sub.def("load_rate", &memory_rate<load_rate>, "n_threads"_a, "floats"_a, "passes"_a);
 }
 
 }  // namespace vaefast::bindings

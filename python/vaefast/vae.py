@@ -580,7 +580,7 @@ class VAE(LatentTransformer):
         ValueError, TypeError
             X or y do not fit the model.
         """
-        return self._in_output(self.model_.encode(X, y)[0], X)
+        return self._in_output(self.model_.encode_mean(X, y), X)
 
     def fit_transform(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Any:
         """Fit on X and return its latent features.
@@ -661,7 +661,7 @@ class VAE(LatentTransformer):
         if n is None:
             model = self.model_
             with model.access.reading:
-                return model.decode(model.encode(X, y)[0], model.reader.condition_of(X, y))
+                return model.decode(model.encode_mean(X, y), model.reader.condition_of(X, y))
         rng = np.random.default_rng(seed_from(random_state))
         return self.model_.interpretations(X, y, check_integer(n, "n"), rng)
 
@@ -794,9 +794,7 @@ class VAE(LatentTransformer):
         ValueError, TypeError
             X, y or exposure do not fit the model.
         """
-        model = self.model_
-        reconstruction, kl = model.score(model.reader.read_to_score(X, y, exposure))
-        return -(reconstruction + kl)
+        return self.model_.elbo(X, y, exposure)
 
     def score(
         self,

@@ -234,7 +234,18 @@ class FittedModel:
         self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X"
     ) -> tuple[Floats, Floats]:
         """Return mu and logvar of q(z|x), (n, latent_dim) each."""
-        return self.core.encode(self.reader.read(X, y, name=name))
+        found = self.core.encode(
+            self.reader.read(X, y, name=name, checked=False), self.reader.limits
+        )
+        return found or self.core.encode(self.reader.read(X, y, name=name))
+
+    @reading
+    def encode_mean(self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X") -> Floats:
+        """Return mu of q(z|x), (n, latent_dim)."""
+        found = self.core.encode_mean(
+            self.reader.read(X, y, name=name, checked=False), self.reader.limits
+        )
+        return self.core.encode_mean(self.reader.read(X, y, name=name)) if found is None else found
 
     @reading
     def decode(self, Z: ArrayLike, y: ArrayLike | None = None) -> Floats:
@@ -333,6 +344,21 @@ class FittedModel:
         The content of a row names its noise, so that a row has one score, whatever its neighbours.
         """
         return self.core.score(rows, SCORING_SEED, deterministic=self.deterministic)
+
+    @reading
+    def elbo(
+        self, X: ArrayLike, y: ArrayLike | None, exposure: ArrayLike | None
+    ) -> NDArray[np.float64]:
+        """Return an estimate of the ELBO of each row, nats; see `score`."""
+        read, limits = self.reader.read_to_score, self.reader.limits
+        deterministic = self.deterministic
+        found = self.core.score(
+            read(X, y, exposure, checked=False),
+            SCORING_SEED,
+            deterministic=deterministic,
+            limits=limits,
+        ) or self.core.score(read(X, y, exposure), SCORING_SEED, deterministic=deterministic)
+        return -(found[0] + found[1])
 
     @reading
     def evaluate(self, rows: Rows) -> dict[str, float]:

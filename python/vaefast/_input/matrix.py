@@ -15,7 +15,9 @@ from .mapped import check_mapped
 Matrix = NDArray[np.float32] | NDArray[np.uint8]  # (n, features), C-contiguous
 
 
-def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
+def to_matrix(
+    X: ArrayLike, name: str = "X", doubles: bool = False
+) -> tuple[Matrix, tuple[int, ...]]:
     """Return X as a C-contiguous, aligned matrix of float32 or uint8, and the shape of one row.
 
     Parameters
@@ -25,6 +27,8 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
         float32. An array that already is float32 or uint8, C-contiguous and aligned is not copied.
     name : str, default="X"
         Name of the argument in error messages.
+    doubles : bool, default=False
+        Whether float64 stays float64, for a core that rounds it while it reads.
 
     Raises
     ------
@@ -36,7 +40,7 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
         X is a memory map, and its file has become shorter.
     """
     if is_anndata(X):
-        return to_matrix(X.X, f"{name}.X")
+        return to_matrix(X.X, f"{name}.X", doubles)
     if X is None:
         raise TypeError(f"{name} is None, expected an array of numbers")
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
@@ -67,7 +71,8 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
             f"{name} has 0 {empty}(s) (shape={array.shape}) while a minimum of 1 is required."
         )
     check_mapped(array)
-    if array.dtype != np.float32 and array.dtype != np.uint8:
+    kept = (np.float32, np.uint8, np.float64) if doubles else (np.float32, np.uint8)
+    if array.dtype not in kept:
         with np.errstate(over="ignore"):  # check_values reports what becomes infinite
             array = array.astype(np.float32, order="C")
     rows: NDArray[Any] = np.require(array, requirements=["C", "A"])  # the core reads aligned floats
