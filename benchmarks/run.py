@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from benchmarks.peers.base import Peer
     from benchmarks.plan import Plan
 
-QUESTIONS = ("training", "roofline", "scaling", "inference", "memory", "sparse", "startup")
+QUESTIONS = (
+    "training",
+    "roofline",
+    "scaling",
+    "inference",
+    "serving",
+    "memory",
+    "sparse",
+    "startup",
+)
 
 
 def _nets(_: click.Context, __: click.Parameter, text: str | None) -> list[nets.Net] | None:
@@ -94,13 +103,14 @@ def main(
     training   rows per second of a training epoch, compared with the peers
     roofline   share of the machine's peak and bandwidth that a training step reaches
     scaling    time against threads, batch, width, depth and number of rows
-    inference  transform of one row and of many, sample, score_samples, log p(x)
+    inference  transform by rows and type of the data, sample, score_samples, log p(x)
+    serving    transform of one row from several threads at once, first result of a loaded model
     memory     peak memory of training on rows in memory and on disk
     sparse     training on sparse counts: speed beside PyTorch, and peak memory
     startup    time of the import, and from the shell command to the first step
 
-    Without a QUESTION, all of them run. --nets applies to training, roofline and inference;
-    --batches applies to training and roofline.
+    Without a QUESTION, all of them run. --nets applies to training, roofline, inference and
+    serving; --batches applies to training and roofline.
 
     Before a net is timed, all peers must agree on its ELBO, gradients and Adam steps.
     """

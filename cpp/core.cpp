@@ -1,8 +1,10 @@
 #include "core.hpp"
 
 #include <mutex>
+#include <shared_mutex>
 #include <stdexcept>
 
+#include "forks.hpp"
 #include "inference.hpp"
 #include "random.hpp"
 #include "trainer.hpp"
@@ -54,13 +56,14 @@ Panels Parameter::* panels_of(Slot slot) {
 
 }  // namespace
 
-struct Core::Impl {
+// Readers of the weights hold the mutex together, and each has a work space of its own. Whoever changes the model holds
+// the mutex alone.
+struct Core::Impl final : Forkable {
   Impl(const Shape& shape, const std::string& activation, const std::vector<ColumnsSpec>& columns, Scale scale,
        double df, int n_threads)
       : pool(n_threads),
         model(shape, find(activations, "activation", activation), find_all(columns), scale, df),
-        tensors(model.tensors()),
-        inference(model, pool) {}
+        tensors(model.tensors()) {}
 
   Trainer& trainer() {
     if (!training) throw std::logic_error("set_optimizer was not called");
@@ -77,12 +80,54 @@ struct Core::Impl {
     return *training;
   }
 
-  std::mutex mutex;
+  std::unique_lock<std::shared_mutex> change() { return std::unique_lock(locks->model); }
+  std::shared_lock<std::shared_mutex> look() { return std::shared_lock(locks->model); }
+
+  // Calls f with a work space that no other thread uses meanwhile.
+  template <class F>
+  auto read(F&& f) {
+    struct WorkSpace {
+      Impl& impl;
+      std::unique_ptr<Inference> inference = impl.take_work_space();
+      ~WorkSpace() { impl.keep_work_space(std::move(inference)); }
+    };
+    const auto lock = look();
+    const WorkSpace space{*this};
+    return f(*space.inference);
+  }
+
+  void before_fork() override { locks->model.lock_shared(); }
+  void after_fork_in_parent() override { locks->model.unlock_shared(); }
+  void after_fork_in_child() override {
+    (void)locks.release();  // threads of the parent may hold them
+    locks = std::make_unique<Locks>();
+    pool.forget_threads();
+  }
+
+  struct Locks {
+    std::shared_mutex model;
+    std::mutex work_spaces;
+  };
+  std::unique_ptr<Locks> locks = std::make_unique<Locks>();
   ThreadPool pool;
   Model model;
   std::vector<NamedTensor> tensors;
-  Inference inference;
+  std::vector<std::unique_ptr<Inference>> work_spaces;  // those that no thread uses at the moment
   std::optional<Trainer> training;
+  const ForkRegistration registration{*this};  // the last member, because a fork needs the others
+
+ private:
+  std::unique_ptr<Inference> take_work_space() {
+    const std::scoped_lock lock(locks->work_spaces);
+    if (work_spaces.empty()) return std::make_unique<Inference>(model, pool);
+    std::unique_ptr<Inference> space = std::move(work_spaces.back());
+    work_spaces.pop_back();
+    return space;
+  }
+  void keep_work_space(std::unique_ptr<Inference> space) {
+    const std::scoped_lock lock(locks->work_spaces);
+    work_spaces.push_back(std::move(space));
+  }
 };
 
 Core::Core(const Shape& shape, const std::string& activation, const std::vector<ColumnsSpec>& columns, Scale scale,
@@ -94,7 +139,7 @@ const Shape& Core::shape() const { return impl_->model.shape; }
 int Core::n_threads() const { return impl_->pool.size(); }
 
 void Core::initialize(std::uint64_t seed) {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->change();
   impl_->model.initialize(seed);
 }
 
@@ -105,12 +150,12 @@ std::vector<TensorInfo> Core::tensors() const {
 }
 
 bool Core::has(std::size_t i, Slot slot) const {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->look();
   return !(impl_->tensors.at(i).parameter->*panels_of(slot)).empty();
 }
 
 void Core::read(Slot slot, const std::vector<float*>& out) const {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->look();
   for (std::size_t i = 0; i < impl_->tensors.size(); ++i) {
     const NamedTensor& t = impl_->tensors[i];
     const Panels& panels = t.parameter->*panels_of(slot);
@@ -121,7 +166,7 @@ void Core::read(Slot slot, const std::vector<float*>& out) const {
 }
 
 void Core::write(Slot slot, const std::vector<const float*>& in) {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->change();
   for (std::size_t i = 0; i < impl_->tensors.size(); ++i) {
     const NamedTensor& t = impl_->tensors[i];
     Panels& panels = t.parameter->*panels_of(slot);
@@ -134,84 +179,79 @@ void Core::write(Slot slot, const std::vector<const float*>& in) {
 }
 
 void Core::set_standardization(const float* mean, const float* scale) {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->change();
   impl_->model.standardization = {mean, scale, impl_->model.shape.features};
 }
 
 void Core::set_optimizer(const std::string& name, const OptimizerSettings& settings) {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->change();
   impl_->training.emplace(impl_->model, impl_->pool, Optimizer(find(optimizers, "optimizer", name), settings));
 }
 
 std::int64_t Core::optimizer_steps() const {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->look();
   return impl_->trainer().optimizer.steps;
 }
 
 void Core::set_optimizer_steps(std::int64_t steps) {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->change();
   impl_->trainer().optimizer.steps = steps;
 }
 
 void Core::set_objective(const Objective& objective, const Regularization& regularization) {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->change();
   impl_->trainer().set_objective(objective, regularization);
 }
 
 PhaseSeconds Core::phase_seconds() const {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->look();
   return impl_->trainer().seconds;
 }
 
 Loss Core::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                 const Noise& noise) {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->change();
   return impl_->trainer_for(noise).step(rows, index, count, settings, noise);
 }
 
 Loss Core::gradients(const Rows& rows, int n, const StepSettings& settings, const Noise& noise) {
-  const std::scoped_lock lock(impl_->mutex);
+  const auto lock = impl_->change();
   std::vector<std::int64_t> index(static_cast<std::size_t>(n));
   for (std::size_t i = 0; i < index.size(); ++i) index[i] = static_cast<std::int64_t>(i);
   return impl_->trainer_for(noise).gradients(rows, index.data(), n, settings, noise);
 }
 
-void Core::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.encode(rows, n, mu, logvar);
+bool Core::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
+  return impl_->read([&](Inference& inference) { return inference.encode(rows, n, mu, logvar); });
 }
 
 void Core::decode(const float* z, std::int64_t n, float* mean) {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.decode(z, n, mean);
+  impl_->read([&](Inference& inference) { inference.decode(z, n, mean); });
 }
 
-void Core::score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
+bool Core::score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
                  double* kl) {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.score(rows, n, noise, deterministic, reconstruction, kl);
+  return impl_->read(
+      [&](Inference& inference) { return inference.score(rows, n, noise, deterministic, reconstruction, kl); });
 }
 
 void Core::contributions(const Rows& rows, std::int64_t n, float* terms) {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.contributions(rows, n, terms);
+  impl_->read([&](Inference& inference) { inference.contributions(rows, n, terms); });
 }
 
 void Core::log_likelihood(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, double* estimate,
                           double* standard_error) {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.log_likelihood(rows, n, samples, seed, estimate, standard_error);
+  impl_->read(
+      [&](Inference& inference) { inference.log_likelihood(rows, n, samples, seed, estimate, standard_error); });
 }
 
 void Core::importance_samples(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* z,
                               double* log_weights) {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.importance_samples(rows, n, samples, seed, z, log_weights);
+  impl_->read([&](Inference& inference) { inference.importance_samples(rows, n, samples, seed, z, log_weights); });
 }
 
 void Core::impute(const Rows& rows, std::int64_t n, int samples, std::uint64_t seed, float* mean) {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->inference.impute(rows, n, samples, seed, mean);
+  impl_->read([&](Inference& inference) { inference.impute(rows, n, samples, seed, mean); });
 }
 
 std::vector<std::string> activation_names() { return names(activations); }

@@ -17,8 +17,9 @@ struct TensorInfo {
   bool is_vector;
 };
 
-// A model with its optimizer and its thread pool. A mutex serializes concurrent calls. An unknown name of an
-// activation, a likelihood or an optimizer throws std::invalid_argument.
+// A model with its optimizer and its thread pool. Calls that only read the weights run side by side, with the same bits
+// as alone. A call that changes the model waits for all others, and they wait for it. An unknown name of an activation,
+// a likelihood or an optimizer throws std::invalid_argument.
 class Core {
  public:
   // The counts of `columns` must add up to shape.features. `df` is the number of degrees of freedom of the Student t
@@ -59,13 +60,16 @@ class Core {
   // step() does.
   Loss gradients(const Rows& rows, int n, const StepSettings& settings, const Noise& noise);
 
-  // mu, logvar: (n, latent_dim)
-  void encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);
+  // Those of the following functions that return bool return false if a value lies outside of rows.limits. Their
+  // results are then incomplete.
+
+  // mu, logvar: (n, latent_dim). logvar may be null.
+  bool encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);
   // z: (n, latent_dim + conditions) -> mean: (n, features), E[x | z]
   void decode(const float* z, std::int64_t n, float* mean);
   // reconstruction, kl: (n), nats. Draws one z per row. The noise is given, or a function of noise.seed and the row's
   // content. If `deterministic`, z = mu and kl = 0.
-  void score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
+  bool score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
              double* kl);
   // terms: (n, features), nats. Each feature's contribution to -log p(x | z) at z = mu.
   void contributions(const Rows& rows, std::int64_t n, float* terms);

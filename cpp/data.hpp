@@ -27,12 +27,18 @@ inline void copy_row(const Rows& rows, std::int64_t index, Panels& out, int row)
   if (rows.starts) return copy_sparse_row(rows, index, out, row);
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
   if (rows.floats) return out.write_row(row, 0, rows.cols, rows.floats + start);
-  for (int panel = 0; panel < panel_count(rows.cols); ++panel) {
-    const int n = std::min(NR, rows.cols - panel * NR);
-    const std::uint8_t* in = rows.bytes + start + panel * NR;
-    float* to = out.at(panel, row);
-    for (int i = 0; i < n; ++i) to[i] = static_cast<float>(in[i]) / rows.divisor;
-  }
+  const auto convert = [&](const auto* in, auto&& to_float) {
+    for (int panel = 0; panel < panel_count(rows.cols); ++panel, in += NR) {
+      float* to = out.at(panel, row);
+      if (const int n = rows.cols - panel * NR; n < NR)
+        for (int i = 0; i < n; ++i) to[i] = to_float(in[i]);
+      else  // gives the compiler a constant size
+        for (int i = 0; i < NR; ++i) to[i] = to_float(in[i]);
+    }
+  };
+  if (rows.doubles) return convert(rows.doubles + start, [](double value) { return static_cast<float>(value); });
+  const float divisor = rows.divisor;
+  convert(rows.bytes + start, [divisor](std::uint8_t byte) { return static_cast<float>(byte) / divisor; });
 }
 
 // Copies the conditions of row `index` to columns [first, first + count) of row `row` of `out`.
@@ -89,6 +95,8 @@ inline void normalize(Panels& x, int row, int features) {
 
 // Returns the smallest and the largest of n numbers. Both are NaN if any of the numbers is NaN or infinite.
 std::pair<float, float> value_range(const float* x, std::int64_t n);
+// Returns whether all values of rows [first, last) lie within the limits. Of bytes it returns true.
+bool within(const Rows& rows, std::int64_t first, std::int64_t last, const Limits& limits);
 
 // Prefetches row `index`, which is copied next. The rows of a shuffled batch are scattered in memory, so the
 // hardware cannot predict them.
@@ -96,6 +104,7 @@ inline void prefetch_row(const Rows& rows, std::int64_t index) {
   if (rows.starts) return;  // short, and written to scattered places
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
   if (rows.floats) return simd::prefetch(rows.floats + start, rows.cols);
+  if (rows.doubles) return;
 #ifdef __GNUC__
   for (int i = 0; i < rows.cols; i += 64) __builtin_prefetch(rows.bytes + start + i);
 #endif

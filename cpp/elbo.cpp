@@ -153,6 +153,13 @@ void encode(const Model& model, Batch& batch, const Share& share, const Dropout*
   q.read_head(share.first, share.last);
 }
 
+void encode_mean(const Model& model, Batch& batch, const Share& share) {
+  batch.nonzeros.mark(batch.x, share.first, share.last);
+  model.encoder.forward(
+      batch.x, batch.encoder, batch.posterior.head, share, nullptr, [](const Block&) {}, &batch.nonzeros,
+      model.shape.latent_dim);
+}
+
 void decode_and_score(const Model& model, Batch& batch, const Share& rows, const Dropout* dropout) {
   batch.posterior.sample(rows.first, rows.last);
   const Share share = rows.times(batch.kind.samples);

@@ -66,6 +66,8 @@ struct Batch {
 
 // x -> mu, logvar, kl. `dropout` is null except in training.
 void encode(const Model& model, Batch& batch, const Share& share, const Dropout* dropout = nullptr);
+// x -> mu only, in the first columns of batch.posterior.head. The bits are those of encode().
+void encode_mean(const Model& model, Batch& batch, const Share& share);
 // mu, logvar, eps -> z, reconstruction. `dropout` is null except in training.
 void decode_and_score(const Model& model, Batch& batch, const Share& share, const Dropout* dropout = nullptr);
 // reconstruction, kl -> bound, share. Multiplies the deltas of the output by share and row_weight.

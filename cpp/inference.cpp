@@ -75,64 +75,102 @@ int Inference::rows_at_a_time() const {
   return std::clamp((1 << 19) / widest, MR, MOST);
 }
 
+void Inference::make_room(int rows, const BatchKind& kind) {
+  // With an odd number of rows, the panels of one row lie in different sets of the cache.
+  if (!batch_ || batch_->rows < rows || batch_->kind != kind) batch_.emplace(model_, rows | 1, kind);
+}
+
 template <class F>
 void Inference::for_tasks(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f) {
-  const int threads = pool_.threads_for(flops_per_row * static_cast<double>(n), n);
+  // A thread computes so many operations in about 50 microseconds. A smaller gain would be lost whenever another
+  // program delays the thread for which the others wait.
+  constexpr double FLOPS_PER_THREAD = 4e6;
+  constexpr int FEW = 2 * MR;  // rows per thread, below which a pass over the weights costs more than the products
+  if (n == 0) return;
+  const ThreadLimit limit{.most = pool_.size(), .flops_per_thread = FLOPS_PER_THREAD};
+  const ThreadPool::Claim claim(pool_, pool_.threads_for(flops_per_row * static_cast<double>(n), INT_MAX, limit));
+  const int threads = claim.threads();
+  if (threads > 1 && most > 1 && n <= std::min<std::int64_t>(most, static_cast<std::int64_t>(FEW) * threads)) {
+    make_room(static_cast<int>(n), kind);
+    pool_.share_rows(threads, static_cast<int>(n), [&](const Share& share) { f(share.first, share); });
+    return;
+  }
   const std::int64_t round = static_cast<std::int64_t>(most) * threads;  // rows of one task per thread
   const int tasks = static_cast<int>(std::min<std::int64_t>({(n + round - 1) / round * threads, n, INT_MAX}));
-  if (tasks == 0) return;
-  const int rows = static_cast<int>((n + tasks - 1) / tasks);
-  if (!batch_ || batch_->rows < rows * threads || batch_->kind != kind) batch_.emplace(model_, rows * threads, kind);
-  queue_.assign(tasks, threads);
-  pool_.run(threads, [&](int thread) {
+  const int rows = static_cast<int>((n + tasks - 1) / tasks), busy = std::min(threads, tasks);
+  make_room(rows * busy, kind);
+  queue_.assign(tasks, busy);
+  pool_.run(busy, [&](int thread) {
     for (int i; (i = queue_.take_task(thread)) >= 0;) {
       const std::int64_t first = part_begin(n, i, tasks), last = part_begin(n, i + 1, tasks);
-      f(first, thread * rows, static_cast<int>(last - first));
+      const int slot = thread * rows;
+      f(first, Share{slot, slot + static_cast<int>(last - first)});
     }
   });
 }
 
-void Inference::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
+bool Inference::load(const Rows& rows, std::int64_t row, const Share& share) {
+  constexpr int CHECKED = 1 << 13;  // values that are checked and then loaded, while they are in the first-level cache
+  const int step = std::max(1, CHECKED / rows.cols);
+  for (int first = share.first; first < share.last; first += step) {
+    const int last = std::min(first + step, share.last);
+    const std::int64_t at = row + first - share.first;
+    if (refused_.load(std::memory_order_relaxed)) return false;
+    if (rows.limits && !within(rows, at, at + last - first, *rows.limits)) {
+      refused_.store(true, std::memory_order_relaxed);
+      return false;
+    }
+    for (int i = first; i < last; ++i) batch_->load_row(model_, rows, at + i - first, i);
+  }
+  return true;
+}
+
+bool Inference::encode(const Rows& rows, std::int64_t n, float* mu, float* logvar) {
   const std::int64_t latent_dim = model_.shape.latent_dim;
   const BatchKind kind{.missing = rows.missing};
   const Dense& reads_x = model_.encoder.layers[0];  // skips zeros, so only half of its operations count
   const double flops = model_.encoder.flops() - static_cast<double>(reads_x.in()) * reads_x.out();
-  for_tasks(n, flops, rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
-    for (int i = 0; i < count; ++i) batch_->load_row(model_, rows, row + i, first + i);
-    vaefast::encode(model_, *batch_, {first, first + count});
-    for (int i = 0; i < count; ++i) {
-      std::copy_n(batch_->posterior.mu(first + i), latent_dim, mu + (row + i) * latent_dim);
-      std::copy_n(batch_->posterior.logvar(first + i), latent_dim, logvar + (row + i) * latent_dim);
+  refused_ = false;
+  for_tasks(n, flops, rows_at_a_time(), kind, [&](std::int64_t row, const Share& share) {
+    load(rows, row, share);
+    const Posterior& q = batch_->posterior;
+    logvar ? vaefast::encode(model_, *batch_, share) : encode_mean(model_, *batch_, share);
+    for (int i = share.first; i < share.last; ++i, ++row) {
+      q.head.read_row(i, 0, model_.shape.latent_dim, mu + row * latent_dim);
+      if (logvar) std::copy_n(q.logvar(i), latent_dim, logvar + row * latent_dim);
     }
   });
+  return !refused_;
 }
 
 void Inference::decode(const float* z, std::int64_t n, float* mean) {
   const int cols = model_.shape.latent_dim + model_.shape.conditions, features = model_.shape.features;
-  for_tasks(n, model_.decoder.flops(), rows_at_a_time(), {}, [&](std::int64_t row, int first, int count) {
-    for (int i = 0; i < count; ++i) batch_->posterior.z.write_row(first + i, 0, cols, z + (row + i) * cols);
-    decode_mean(model_, *batch_, {first, first + count});
-    for (int i = 0; i < count; ++i) batch_->output.read_row(first + i, 0, features, mean + (row + i) * features);
+  for_tasks(n, model_.decoder.flops(), rows_at_a_time(), {}, [&](std::int64_t row, const Share& share) {
+    for (int i = share.first; i < share.last; ++i)
+      batch_->posterior.z.write_row(i, 0, cols, z + (row + i - share.first) * cols);
+    decode_mean(model_, *batch_, share);
+    for (int i = share.first; i < share.last; ++i)
+      batch_->output.read_row(i, 0, features, mean + (row + i - share.first) * features);
   });
 }
 
 template <class Draw, class Store>
-void Inference::score_rows(const Rows& rows, std::int64_t n, const BatchKind& kind, Draw&& draw, Store&& store) {
-  for_tasks(n, model_.flops(), rows_at_a_time(), kind, [&](std::int64_t row, int first, int count) {
-    for (int i = 0; i < count; ++i) {
-      batch_->load_row(model_, rows, row + i, first + i);
-      draw(row + i, first + i);
-    }
-    vaefast::encode(model_, *batch_, {first, first + count});
-    decode_and_score(model_, *batch_, {first, first + count});
-    for (int i = 0; i < count; ++i) store(row + i, first + i);
+bool Inference::score_rows(const Rows& rows, std::int64_t n, const BatchKind& kind, Draw&& draw, Store&& store) {
+  refused_ = false;
+  for_tasks(n, model_.flops(), rows_at_a_time(), kind, [&](std::int64_t row, const Share& share) {
+    if (load(rows, row, share))
+      for (int i = share.first; i < share.last; ++i) draw(row + i - share.first, i);
+    vaefast::encode(model_, *batch_, share);
+    decode_and_score(model_, *batch_, share);
+    for (int i = share.first; i < share.last; ++i) store(row + i - share.first, i);
   });
+  return !refused_;
 }
 
-void Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
+bool Inference::score(const Rows& rows, std::int64_t n, const Noise& noise, bool deterministic, double* reconstruction,
                       double* kl) {
   const int latent_dim = model_.shape.latent_dim;
-  score_rows(
+  return score_rows(
       rows, n, {.missing = rows.missing},
       [&](std::int64_t row, int slot) {
         float* eps = batch_->posterior.eps(slot);
@@ -168,8 +206,9 @@ void Inference::weigh_rows(const Rows& rows, std::int64_t n, int samples, std::u
   const int rounds = (samples + rows_at_a_time() - 1) / rows_at_a_time(), at_a_time = (samples + rounds - 1) / rounds;
   const BatchKind kind{.samples = at_a_time, .missing = rows.missing};
   Buffer noise(static_cast<std::size_t>(pool_.size()) * at_a_time * stride);
-  for_tasks(n, samples * model_.decoder.flops(), 1, kind, [&](std::int64_t row, int slot, int) {
+  for_tasks(n, samples * model_.decoder.flops(), 1, kind, [&](std::int64_t row, const Share& share) {
     Batch& batch = *batch_;
+    const int slot = share.first;
     float* numbers = noise.data() + static_cast<std::size_t>(slot) * at_a_time * stride;
     batch.load_row(model_, rows, row, slot);
     vaefast::encode(model_, batch, {slot, slot + 1});

@@ -59,10 +59,11 @@ class Network {
   Activations make_activations(int rows, bool training) const;
 
   // Takes a share of x through all layers. The last layer writes to `out`, block by block, and last_epilogue processes
-  // each block. `dropout` is null except in training. `nonzeros` marks the nonzero elements of x, or is null.
+  // each block. `dropout` is null except in training. `nonzeros` marks the nonzero elements of x, or is null. `cols`
+  // limits the last layer to its first columns; 0 means all.
   template <class Epilogue>
   void forward(const Panels& x, Activations& a, Panels& out, const Share& share, const Dropout* dropout,
-               Epilogue&& last_epilogue, const Nonzeros* nonzeros = nullptr) const {
+               Epilogue&& last_epilogue, const Nonzeros* nonzeros = nullptr, int cols = 0) const {
     const Panels* in = &x;
     for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
       float* slopes = a.slope.empty() ? nullptr : a.slope[i].data();
@@ -75,7 +76,8 @@ class Network {
       in = &a.hidden[i];
       nonzeros = nullptr;
     }
-    multiply(*in, layers.back().weight.value, layers.back().bias.value.data(), out, share, last_epilogue, nonzeros);
+    const Dense& last = layers.back();
+    multiply(*in, last.weight.value, last.bias.value.data(), out, share, last_epilogue, nonzeros, cols);
   }
 
   // Computes the deltas of all layers from that of the last layer. Writes the delta of the network's input to `dx`

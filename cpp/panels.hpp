@@ -27,8 +27,6 @@ class Panels {
   int rows() const { return rows_; }
   int cols() const { return cols_; }
   int count() const { return panel_count(cols_); }
-  // Returns whether the second packet of this panel's rows is padding.
-  bool is_half(int panel) const { return cols_ - panel * NR <= W; }
   std::size_t size() const { return buffer_.size(); }
   bool empty() const { return buffer_.size() == 0; }
 
@@ -47,10 +45,9 @@ class Panels {
   }
   void write_row(int row, int first, int count, const float* in) {
     for_runs(row, first, count, [&](std::size_t at, int done, int n) {
-      if (n == NR)  // gives the compiler a constant size
-        std::copy_n(in + done, NR, data() + at);
-      else
-        std::copy_n(in + done, n, data() + at);
+      float* out = data() + at;
+      if (n < NR) return (void)std::copy_n(in + done, n, out);
+      for (int i = 0; i < NR; i += W) simd::store(out + i, simd::load_unaligned(in + done + i));
     });
   }
 

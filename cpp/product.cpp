@@ -105,6 +105,34 @@ void sparse_weights_block(const float* a, const float* d, std::span<const std::u
   store(sums, c);
 }
 
+template <int PANELS>
+void row_block(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, int depth, const float* init,
+               float* c, std::size_t c_stride) {
+  Packet sums[PANELS][2];
+#pragma GCC unroll 8
+  for (int p = 0; p < PANELS; ++p)
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) sums[p][j] = simd::load(init + p * NR + j * W);
+  for (; depth > 0; depth -= NR, a += a_stride)
+    for (int k = 0; k < std::min(depth, NR); ++k, b += NR) {
+      const Packet broadcast = simd::set(a[k]);
+#pragma GCC unroll 8
+      for (int p = 0; p < PANELS; ++p)
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; ++j)
+          simd::add_product(sums[p][j], broadcast, simd::load(b + static_cast<std::size_t>(p) * b_stride + j * W));
+    }
+#pragma GCC unroll 8
+  for (int p = 0; p < PANELS; ++p)
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) simd::store(c + static_cast<std::size_t>(p) * c_stride + j * W, sums[p][j]);
+}
+
+template <int... I>
+constexpr std::array<RowKernel, ROW_PANELS> all_row_kernels(std::integer_sequence<int, I...>) {
+  return {&row_block<I + 1>...};
+}
+
 template <int PACKETS, int... I>
 constexpr Kernels all_kernels(std::integer_sequence<int, I...>) {
   return {.forward = {&forward_block<I + 1, PACKETS>...},
@@ -117,5 +145,7 @@ constexpr Kernels all_kernels(std::integer_sequence<int, I...>) {
 
 constinit const Kernels whole_kernels = all_kernels<2>(std::make_integer_sequence<int, MR>{});
 constinit const Kernels half_kernels = all_kernels<1>(std::make_integer_sequence<int, MR>{});
+constinit const std::array<RowKernel, ROW_PANELS> row_kernels =
+    all_row_kernels(std::make_integer_sequence<int, ROW_PANELS>{});
 
 }  // namespace vaefast::detail

@@ -36,13 +36,17 @@ using ForwardKernel = void (*)(const float* a, std::size_t a_stride, const float
 // The same over the used terms only.
 using SparseForwardKernel = void (*)(const float* a, const float* b, std::span<const UsedTerms::Term> used,
                                      const float* init, int init_stride, float* c);
+// Computes one row of several panels: c[p] = init[p] + a * b[p] for p = 0, 1, ..., where the panels of b and c are
+// b_stride and c_stride floats apart, and those of init NR floats.
+using RowKernel = void (*)(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, int depth,
+                           const float* init, float* c, std::size_t c_stride);
 // c (rows, NR) = a^T * d over the first `batch` rows. a: columns of one panel. d: one panel.
 using WeightsKernel = void (*)(const float* a, const float* d, int batch, float* c);
 // The same over the used rows only, which are given by their offsets in a panel.
 using SparseWeightsKernel = void (*)(const float* a, const float* d, std::span<const std::uint32_t> used, float* c);
 
-// Kernels for blocks of 1, 2, ..., MR rows. half_kernels are for panels that are is_half(): they compute the first
-// packet of each row and set the second one to zero.
+// Kernels for blocks of 1, 2, ..., MR rows. half_kernels are for panels of which no more than one packet is needed:
+// they compute the first packet of each row and set the second one to zero.
 struct Kernels {
   std::array<ForwardKernel, MR> forward;
   std::array<SparseForwardKernel, MR> sparse_forward;
@@ -51,11 +55,15 @@ struct Kernels {
 };
 extern const Kernels whole_kernels, half_kernels;
 
-inline const Kernels& kernels_for(const Panels& c, int panel) {
-  return c.is_half(panel) ? half_kernels : whole_kernels;
-}
+// A row of a single panel has too few sums to hide the latency of an FMA. Panels at a time for which there is a
+// RowKernel: 1, 2, ..., ROW_PANELS.
+inline constexpr int ROW_PANELS = 4;
+extern const std::array<RowKernel, ROW_PANELS> row_kernels;
 
-alignas(64) inline constexpr float zeros[NR] = {};
+// cols: number of columns of C
+inline const Kernels& kernels_for(int cols, int panel) { return cols - panel * NR <= W ? half_kernels : whole_kernels; }
+
+alignas(64) inline constexpr float zeros[ROW_PANELS * NR] = {};
 
 }  // namespace detail
 
@@ -72,21 +80,35 @@ inline bool by_columns(int rows, int depth, int cols) {
 //     A: (batch, depth)   B: (depth, cols)   C: (batch, cols)   bias: one row, or null
 //
 // When it returns, the thread's own rows of C are complete, whichever threads computed them. `nonzeros` marks the
-// nonzero elements of A, or is null.
+// nonzero elements of A, or is null. `cols` limits the product to the first columns of B and C; 0 means all. Columns of
+// C beyond them may change.
 template <class Epilogue>
 inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels& c, const Share& share,
-                     Epilogue&& epilogue, const Nonzeros* nonzeros = nullptr) {
+                     Epilogue&& epilogue, const Nonzeros* nonzeros = nullptr, int cols = 0) {
   const int depth = b.rows();
+  if (cols == 0) cols = c.cols();
   // By rows, the share is some rows of all panels. By columns, it extends from some row of one panel to some row of
   // another.
   const bool columns = share.threads > 1 && by_columns(share.rows, depth, c.cols());
   const int top = columns ? 0 : share.first, height = columns ? share.rows : share.last - share.first;
   if (height == 0) return;
-  const std::int64_t all = static_cast<std::int64_t>(c.count()) * height;
+  const std::int64_t all = static_cast<std::int64_t>(panel_count(cols)) * height;
   const std::int64_t begin = columns ? part_begin(all, share.thread, share.threads) : 0;
   const std::int64_t end = columns ? part_begin(all, share.thread + 1, share.threads) : all;
   const int first_panel = static_cast<int>(begin / height), last_panel = static_cast<int>((end - 1) / height);
   if (columns) share.barrier->wait();  // until all rows of A are complete
+
+  if (height == 1 && !(nonzeros && is_sparse(nonzeros->count(top, top + 1), depth))) {
+    for (int panel = first_panel; panel <= last_panel; panel += detail::ROW_PANELS) {
+      const int some = std::min(detail::ROW_PANELS, last_panel - panel + 1);
+      detail::row_kernels[static_cast<std::size_t>(some - 1)](
+          a.at(0, top), a.panel_stride(), b.at(panel, 0), b.panel_stride(), depth,
+          bias ? bias + panel * NR : detail::zeros, c.at(panel, top), c.panel_stride());
+      for (int i = panel; i < panel + some; ++i) epilogue(Block{c.at(i, top), c.offset(i, top), i, top, 1});
+    }
+    if (columns) share.barrier->wait();
+    return;
+  }
 
   std::optional<UsedTerms> used;
   if (nonzeros && is_sparse(nonzeros->count(top, top + height), static_cast<std::int64_t>(height) * depth))
@@ -99,7 +121,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
   const auto strip = [&](int panel, int first, int last, int k) {
     const float* row_init = bias ? bias + panel * NR : detail::zeros;
     const int terms = std::min(DEPTH, depth - k);
-    const detail::Kernels& kernels = detail::kernels_for(c, panel);
+    const detail::Kernels& kernels = detail::kernels_for(cols, panel);
     // The next panel's strip of B is too far away for the hardware prefetcher, so each block prefetches a part of it. A
     // single block would have to prefetch too much, and rows after the first few find the strip in the cache.
     const int blocks = block_count(last - first), part = (terms * NR / blocks + 15) / 16 * 16;
@@ -140,7 +162,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
 // `a_panel` of A, and its columns are those of panel `d_panel` of D. used: the rows in which A is nonzero, or null.
 inline void multiply_weights(const Panels& a, const Panels& d, int batch, int a_panel, int d_panel, int rows,
                              float* tile, const UsedRows* used = nullptr) {
-  const detail::Kernels& kernels = detail::kernels_for(d, d_panel);
+  const detail::Kernels& kernels = detail::kernels_for(d.cols(), d_panel);
   int block = 0;
   for_blocks(0, rows, [&](int row, int n) {
     const auto kernel = static_cast<std::size_t>(n - 1);

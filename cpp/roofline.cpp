@@ -71,4 +71,22 @@ double stream_rate(int threads, std::int64_t floats, int passes) {
   return 2.0 * sizeof(float) * static_cast<double>(packets * W) * passes / time;
 }
 
+double load_rate(int threads, std::int64_t floats, int passes) {
+  constexpr int AT_ONCE = 8;  // independent sums
+  const std::int64_t runs = (floats + AT_ONCE * W - 1) / (AT_ONCE * W);
+  Buffer buffer(static_cast<std::size_t>(runs * AT_ONCE * W));
+  const float* data = buffer.data();
+  std::vector<double> totals(static_cast<std::size_t>(threads));
+  const double time = seconds(threads, passes, [&](int thread) {
+    Packet sums[AT_ONCE];
+    for (Packet& sum : sums) sum = simd::zero();
+    const float* end = data + runs * (thread + 1) / threads * AT_ONCE * W;
+    for (const float* x = data + runs * thread / threads * AT_ONCE * W; x < end; x += AT_ONCE * W)
+#pragma GCC unroll 8
+      for (int i = 0; i < AT_ONCE; ++i) sums[i] = simd::add(sums[i], simd::load(x + i * W));
+    for (const Packet& sum : sums) totals[static_cast<std::size_t>(thread)] += simd::sum(sum);
+  });
+  return sizeof(float) * static_cast<double>(runs * AT_ONCE * W) * passes / time;
+}
+
 }  // namespace vaefast

@@ -18,4 +18,8 @@ double kernel_rate(int threads, std::int64_t calls);
 // times. If the last-level cache cannot hold the floats, this is the memory bandwidth.
 double stream_rate(int threads, std::int64_t floats, int passes);
 
+// Returns the bytes per second of threads that together read `floats` floats, `passes` times. The rate is that of the
+// cache that holds so many floats, or of the memory.
+double load_rate(int threads, std::int64_t floats, int passes);
+
 }  // namespace vaefast

@@ -17,6 +17,9 @@ inline Packet zero() { return ei::pzero(Packet{}); }
 inline Packet load(const float* p) { return ei::pload<Packet>(p); }  // load and store need aligned addresses
 inline void store(float* p, Packet a) { ei::pstore(p, a); }
 
+// Loads from any address of a float.
+inline Packet load_unaligned(const float* p) { return ei::ploadu<Packet>(p); }
+
 // Prefetches n floats from p on into the second-level cache.
 inline void prefetch([[maybe_unused]] const float* p, [[maybe_unused]] int n) {
 #ifdef __GNUC__

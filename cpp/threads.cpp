@@ -8,9 +8,6 @@
 
 #include "affinity.hpp"
 
-#if defined(__unix__) || defined(__APPLE__)
-#include <unistd.h>
-#endif
 #if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
 #define VAEFAST_X86
 #include <immintrin.h>
@@ -18,14 +15,6 @@
 
 namespace vaefast {
 namespace {
-
-long process_id() {
-#if defined(__unix__) || defined(__APPLE__)
-  return getpid();
-#else
-  return 0;
-#endif
-}
 
 void pause() {
 #ifdef VAEFAST_X86
@@ -73,7 +62,6 @@ struct ThreadPool::Workers {
   alignas(64) void (*call)(void*, int) = nullptr;
   void* data = nullptr;
   bool stop = false;
-  long process = process_id();
   const bool spin;
   int caller_cpu = -1;           // CPU that the workers avoid
   std::vector<int> caller_cpus;  // CPUs on which the caller may run
@@ -144,9 +132,21 @@ void Barrier::wait() {
 }
 
 ThreadPool::ThreadPool(int size) : size_(size) {}
-ThreadPool::~ThreadPool() {
-  // After a fork the threads belong to the parent process, so there is nothing to join.
-  if (workers_ && workers_->process != process_id()) workers_.release();
+ThreadPool::~ThreadPool() = default;
+
+void ThreadPool::forget_threads() {
+  (void)workers_.release();
+  claimed_ = false;
+  AtWork::total = 0;
+}
+
+ThreadPool::Claim::Claim(ThreadPool& pool, int wanted) : pool_(pool) {
+  const int free = pool.size_ - AtWork::total.load(std::memory_order_relaxed);
+  wanted = std::min(wanted, free);
+  if (wanted > 1 && !pool.claimed_.exchange(true, std::memory_order_acquire)) threads_ = wanted;
+}
+ThreadPool::Claim::~Claim() {
+  if (threads_ > 1) pool_.claimed_.store(false, std::memory_order_release);
 }
 
 // Threads spin only if each has its own core. Otherwise a spinning thread would take time from a working one.
@@ -162,7 +162,6 @@ int ThreadPool::threads_for(double flops, std::int64_t parts, const ThreadLimit&
 }
 
 void ThreadPool::run(int count, void (*call)(void*, int), void* data) {
-  if (workers_ && workers_->process != process_id()) workers_.release();
   if (!workers_) workers_ = std::make_unique<Workers>(size_, spins());
   Workers& w = *workers_;
   w.keep_off_caller();

@@ -117,6 +117,25 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const { return size_; }
+
+  // Claims the pool for one of several callers that run side by side. The claim is for up to `wanted` threads, less
+  // those that work for other callers in this process. A caller that finds the pool claimed gets its own thread alone,
+  // so callers never wait for each other.
+  class Claim {
+   public:
+    Claim(ThreadPool& pool, int wanted);
+    ~Claim();
+    Claim(const Claim&) = delete;
+    Claim& operator=(const Claim&) = delete;
+    int threads() const { return threads_; }
+
+   private:
+    ThreadPool& pool_;
+    int threads_ = 1;
+  };
+
+  // Must be called in the child after a fork, where the threads of the pool do not exist.
+  void forget_threads();
   // Returns the number of threads to use for `flops` operations, which consist of `parts` independent parts.
   int threads_for(double flops, std::int64_t parts, const ThreadLimit& limit) const;
   int threads_for(double flops, std::int64_t parts) const { return threads_for(flops, parts, limit()); }
@@ -129,6 +148,7 @@ class ThreadPool {
   void run(int count, Body&& body) {
     using Plain = std::remove_reference_t<Body>;
     const FlushDenormals flush;
+    const AtWork at_work(count);
     if (count <= 1) return body(0);
     run(count, [](void* data, int thread) { (*static_cast<Plain*>(data))(thread); }, &body);
   }
@@ -144,11 +164,25 @@ class ThreadPool {
   }
 
  private:
+  // Counts the threads of this process that work for some caller.
+  class AtWork {
+   public:
+    explicit AtWork(int count) : count_(count) { total.fetch_add(count_, std::memory_order_relaxed); }
+    ~AtWork() { total.fetch_sub(count_, std::memory_order_relaxed); }
+    AtWork(const AtWork&) = delete;
+    AtWork& operator=(const AtWork&) = delete;
+    static inline std::atomic<int> total{0};
+
+   private:
+    int count_;
+  };
+
   struct Workers;
   bool spins() const;  // whether waiting threads spin; decided once, with the workers
   void run(int count, void (*call)(void*, int), void* data);
 
   int size_;
+  std::atomic<bool> claimed_{false};
   std::unique_ptr<Workers> workers_;  // started on first use
 };
 

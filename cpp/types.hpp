@@ -27,11 +27,17 @@ struct ColumnsSpec {
 // number for all features, or set to the optimum for each batch (Rybkin et al. 2021).
 enum class Scale { fixed, per_feature, global, optimal };
 
-// The caller's rows, which are read in place: (n, cols) row-major float32, or bytes that stand for byte / divisor.
-// Exactly one of `floats` and `bytes` is set. Sparse rows (CSR) have `starts`: row i holds the values starts[i], ...,
-// starts[i + 1] - 1, in the columns of the same numbers, and 0 in all others.
+// The values that a reading call accepts: low <= value <= high.
+struct Limits {
+  float low, high;
+};
+
+// The caller's rows, which are read in place: (n, cols) row-major float32, float64, or bytes that stand for
+// byte / divisor. Exactly one of `floats`, `doubles` and `bytes` is set. Sparse rows (CSR) have `starts`: row i holds
+// the values starts[i], ..., starts[i + 1] - 1, in the columns of the same numbers, and 0 in all others.
 struct Rows {
   const float* floats = nullptr;
+  const double* doubles = nullptr;  // rounded to float32
   const std::uint8_t* bytes = nullptr;
   const std::int64_t* starts = nullptr;   // (n + 1)
   const std::int32_t* columns = nullptr;  // one per value
@@ -41,6 +47,7 @@ struct Rows {
   const float* conditions = nullptr;    // (n, Shape::conditions)
   const float* log_exposure = nullptr;  // (n); null means 0
   const float* weights = nullptr;       // (n): positive weights in the loss of training; null means 1
+  std::optional<Limits> limits;         // reading calls refuse other values
 };
 
 // The source of a batch's noise: given as (rows, samples, latent_dim) row-major, or drawn from (seed, step).

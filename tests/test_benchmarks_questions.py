@@ -27,6 +27,7 @@ from benchmarks import (  # noqa: E402
     roofline,
     run,
     scaling,
+    serving,
     sparse,
     startup,
     timing,
@@ -160,7 +161,7 @@ def test_scaling_covers_every_axis_including_small_sizes(quick: bool) -> None:
 
 @pytest.mark.parametrize("text", ["20-16-2-16-20:tanh", "9-12-7-3-8-9:relu", "12-3-12"])
 @pytest.mark.parametrize("rows", [1, 33])
-def test_inference_is_compared_with_numpy(text: str, rows: int) -> None:
+def test_inference_is_compared_with_other_libraries(text: str, rows: int) -> None:
     result = inference.measure(Net.parse(text), rows, threads=2, rounds=2, seconds=0)
     assert positive(result["seconds"])
     own = {"vaefast", "sample", "score_samples", "log_likelihood"}
@@ -168,6 +169,15 @@ def test_inference_is_compared_with_numpy(text: str, rows: int) -> None:
     assert "NumPy" in result["ratios"]
     assert not own & set(result["ratios"])
     assert result["samples"] == 5000 * min(rows, 8)
+    assert result["share_of_limit"] > 0
+    assert_is_kept_and_printed(inference, result)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "uint8"])
+def test_other_types_of_rows_are_transformed_only(dtype: str) -> None:
+    result = inference.measure(NET, 7, threads=1, rounds=1, seconds=0, dtype=dtype)
+    assert result["dtype"] == dtype
+    assert set(result["seconds"]) == {"vaefast", *result["ratios"]}
     assert_is_kept_and_printed(inference, result)
 
 
@@ -184,7 +194,9 @@ def test_what_is_not_installed_is_not_compared(monkeypatch: pytest.MonkeyPatch) 
     def absent(net: Net, weights: Any, threads: int) -> Any:
         raise ImportError("No module named 'torch'")
 
-    monkeypatch.setitem(inference.ENCODERS, "PyTorch", absent)
+    for name in inference.ENCODERS:
+        if name != "NumPy":
+            monkeypatch.setitem(inference.ENCODERS, name, absent)
     result = inference.measure(NET, 3, threads=1, rounds=1, seconds=0)
     assert set(result["ratios"]) == {"NumPy"}
 
@@ -240,6 +252,17 @@ def test_sparse_counts_are_drawn_a_few_rows_at_a_time(monkeypatch: pytest.Monkey
     assert (X.data >= 1).all() and (X.data == np.floor(X.data)).all()
     popular = np.sort(np.asarray(X.sum(axis=0)).ravel())[::-1]
     assert popular[:40].sum() > 1.5 * popular[-200:].sum()
+
+
+def test_serving_measures_calls_from_several_threads_and_the_first_result() -> None:
+    result = serving.measure(NET, rounds=2, seconds=0.001, callers=(1, 3))
+    assert "vaefast" in result["peers"]
+    assert result["first"] > 0
+    for name in result["peers"]:
+        for count in (1, 3):
+            figures = result["calls"][f"{name} {count}"]
+            assert positive(figures) and figures["p50"] <= figures["p99"]
+    assert_is_kept_and_printed(serving, {**result, "threads": 3})
 
 
 def test_startup_measures_imports_and_the_first_step() -> None:
@@ -387,7 +410,4 @@ def test_an_unknown_question_names_those_there_are() -> None:
         [sys.executable, "benchmarks/run.py", "speed"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert (
-        "'training', 'roofline', 'scaling', 'inference', 'memory', 'sparse', 'startup'"
-        in done.stderr
-    )
+    assert "'inference', 'serving', 'memory', 'sparse', 'startup'" in done.stderr

@@ -17,6 +17,7 @@ from vaefast._core import kernels
 THREADS = [1, 2, 3, 7, 16]
 SMALL = Net(61, (133,), 3, (140,), "tanh", "gaussian")  # small enough for thread trials
 LARGE = Net(300, (128, 64), 10, (150,))  # too large for thread trials
+WIDE = Net(3000, (1000, 70), 5, (90, 1001))  # so wide that threads share the columns of a few rows
 ROWS, BATCH = 300, 128  # the last batch of an epoch has 44 rows
 
 
@@ -183,6 +184,55 @@ def test_inference_is_the_same_bits_for_any_threads_subset_order_and_call(net: N
             got = inference(core, x[subset], z[subset])
             for name, value in want.items():
                 assert got[name].tobytes() == value[subset].tobytes(), (name, n_threads)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "categorical"])
+def test_threads_that_share_the_columns_of_a_few_rows_change_no_bit(likelihood: str) -> None:
+    net = replace(WIDE, likelihood=likelihood)
+    x, z = as_floats(grey(0, 50, net.features)), noise(1, 50, net.latent_dim)
+    want = inference(net.core(1), x, z)
+    for n_threads in (1, 2, 3):
+        core = net.core(n_threads)
+        for n in (50, 1, 2, 7, 13, 24, 1):
+            for first in (0, 50 - n):
+                part = slice(first, first + n)
+                got = inference(core, x[part], z[part])
+                for name, value in want.items():
+                    assert got[name].tobytes() == value[part].tobytes(), (name, n_threads, n)
+
+
+@pytest.mark.parametrize("net", [SMALL, LARGE, replace(LARGE, latent_dim=31)])
+def test_means_alone_have_the_bits_that_they_have_beside_variances(net: Net) -> None:
+    x = grey(0, 400, net.features)
+    core = net.core(2)
+    for n in (400, 60, 1):
+        assert core.encode_mean(x[:n]).tobytes() == core.encode(x[:n])[0].tobytes()
+
+
+@pytest.mark.parametrize("net", [SMALL, LARGE])
+def test_float64_is_read_as_the_nearest_float32(net: Net) -> None:
+    x = np.random.default_rng(0).random((300, net.features)) ** 30  # some are denormal in float32
+    rounded, core = x.astype(np.float32), net.core(2)
+    for a, b in zip(core.encode(x), core.encode(rounded), strict=True):
+        assert a.tobytes() == b.tobytes()
+    for a, b in zip(core.score(x, 3), core.score(rounded, 3), strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -0.1, 1.1])
+def test_a_value_outside_of_the_limits_is_found_wherever_it_is(bad: float, dtype: type) -> None:
+    x = np.random.default_rng(0).random((300, SMALL.features)).astype(dtype)
+    core, limits = SMALL.core(2), (0.0, 1.0)
+    want = core.encode(x)[0].tobytes()
+    for row, column in [(0, 0), (0, 60), (150, 31), (299, 59), (299, 60)]:
+        kept, x[row, column] = x[row, column], bad
+        assert core.encode(x, limits) is None
+        assert core.encode_mean(x, limits) is None
+        assert core.score(x, 0, limits=limits) is None
+        x[row, column] = kept
+        found = core.encode(x, limits)
+        assert found is not None and found[0].tobytes() == want
 
 
 @pytest.mark.parametrize("net", [SMALL, LARGE])

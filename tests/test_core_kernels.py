@@ -304,6 +304,7 @@ def test_limits_are_measured(threads: int) -> None:
     assert _core.kernels.fma_rate(threads, 100) > 0
     assert _core.kernels.kernel_rate(threads, 3) > 0
     assert _core.kernels.stream_rate(threads, 1001, 2) > 0
+    assert _core.kernels.load_rate(threads, 1001, 2) > 0
 
 
 @pytest.mark.parametrize("arguments", [(0, 1), (1, 0)])
@@ -312,5 +313,6 @@ def test_limits_of_nothing_are_refused(arguments: tuple[int, int]) -> None:
         _core.kernels.fma_rate(*arguments)
     with pytest.raises(ValueError, match="must be at least 1"):
         _core.kernels.kernel_rate(*arguments)
-    with pytest.raises(ValueError, match="at least 1"):
-        _core.kernels.stream_rate(*arguments, 1)
+    for rate in (_core.kernels.stream_rate, _core.kernels.load_rate):
+        with pytest.raises(ValueError, match="at least 1"):
+            rate(*arguments, 1)

@@ -214,9 +214,9 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Record every argument that is turned into a matrix from now on."""
     seen: list[Any] = []
 
-    def spy(X: Any, name: str = "X") -> Any:
+    def spy(X: Any, name: str = "X", doubles: bool = False) -> Any:
         seen.append(X)
-        return to_matrix(X, name)
+        return to_matrix(X, name, doubles)
 
     monkeypatch.setattr(reader, "to_rows_of_numbers", spy)
     return seen

@@ -5,8 +5,10 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace vaefast::bindings {
 
@@ -14,6 +16,32 @@ namespace py = pybind11;
 using Floats = py::array_t<float, py::array::c_style>;
 using Doubles = py::array_t<double, py::array::c_style>;
 using Indices = py::array_t<std::int64_t, py::array::c_style>;
+
+// Releases the GIL during its lifetime.
+//
+// When the interpreter ends, daemon threads still run, and CPython before 3.14 ends a thread that then asks for the GIL
+// by pthread_exit. That would unwind the stack through functions and destructors that need the GIL, and abort the
+// process. Such a thread instead sleeps until the process ends, as it does in CPython 3.14.
+class WithoutGil {
+ public:
+  WithoutGil() : thread_(PyEval_SaveThread()) {}
+  ~WithoutGil() noexcept(false) {
+    SleepUnlessDone guard;
+    PyEval_RestoreThread(thread_);
+    guard.done = true;
+  }
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+
+ private:
+  struct SleepUnlessDone {
+    bool done = false;
+    ~SleepUnlessDone() {
+      while (!done) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+  };
+  PyThreadState* thread_;
+};
 
 void register_core(py::module_& m);
 void register_kernels(py::module_& m);

@@ -3,7 +3,7 @@
 #include "bindings.hpp"
 #include "core.hpp"
 
-// The module does not need the GIL: its static data are constant, and each Core serializes its calls by a mutex.
+// The module does not need the GIL: its static data are constant, and each Core has its own locks.
 PYBIND11_MODULE(_variant, m, pybind11::mod_gil_not_used()) {
   using namespace vaefast;
   bindings::register_core(m);

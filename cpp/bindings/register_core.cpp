@@ -108,7 +108,7 @@ Data data_of(const py::object& x) {
   return data;
 }
 
-Rows view(const Core& core, const Data& data) {
+Rows view(const Core& core, const Data& data, bool allow_doubles = false) {
   const int features = core.shape().features, conditions = core.shape().conditions;
   const py::array& x = data.x;
   const py::ssize_t n = data.count();
@@ -122,9 +122,11 @@ Rows view(const Core& core, const Data& data) {
     throw std::invalid_argument("log_exposure must have one number for each row of x");
   Rows rows;
   if (py::isinstance<py::array_t<float>>(x)) rows.floats = static_cast<const float*>(x.data());
+  if (allow_doubles && py::isinstance<py::array_t<double>>(x)) rows.doubles = static_cast<const double*>(x.data());
   if (py::isinstance<py::array_t<std::uint8_t>>(x)) rows.bytes = static_cast<const std::uint8_t*>(x.data());
-  if (!(x.flags() & py::array::c_style) || !(rows.floats || rows.bytes))
-    throw std::invalid_argument("x must be float32 or uint8, C-contiguous");
+  if (!(x.flags() & py::array::c_style) || !(rows.floats || rows.doubles || rows.bytes))
+    throw std::invalid_argument(allow_doubles ? "x must be float32, float64 or uint8, C-contiguous"
+                                              : "x must be float32 or uint8, C-contiguous");
   if (data.sparse) {
     rows.starts = data.sparse->starts.data();
     rows.columns = data.sparse->columns.data();
@@ -166,7 +168,7 @@ py::dict tensors(const Core& core, const std::string& name) {
     out[i] = array.mutable_data();
     all[py::str(tensor)] = std::move(array);
   }
-  const py::gil_scoped_release release;
+  const WithoutGil without_gil;
   core.read(slot, out);
   return all;
 }
@@ -190,7 +192,7 @@ void set_tensors(Core& core, const py::dict& values, const std::string& name) {
   }
   if (values.size() != expected)
     throw std::invalid_argument("there are tensors that this model does not have in '" + name + "'");
-  const py::gil_scoped_release release;
+  const WithoutGil without_gil;
   core.write(slot, in);
 }
 
@@ -208,7 +210,7 @@ std::tuple<double, double, double> step(Core& core, const py::object& x, const I
   const Rows rows = view(core, data);
   check_indices(index, data.count());
   const Noise noise = noise_of(core, eps, index.size(), seed, step);
-  const py::gil_scoped_release release;
+  const WithoutGil without_gil;
   const Loss loss =
       core.step(rows, index.data(), static_cast<int>(index.size()), {learning_rate, beta, capacity}, noise);
   return {loss.reconstruction, loss.kl, loss.bound};
@@ -233,7 +235,7 @@ Doubles steps(Core& core, const py::object& x, const Indices& index, int batch_s
     const double *rate = learning_rates.data(), *beta = betas.data(),
                  *capacity = capacities ? capacities->data() : nullptr;
     const py::ssize_t n = index.size();
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     for (py::ssize_t i = 0; i < batches; ++i) {
       const int count = static_cast<int>(std::min<py::ssize_t>(batch_size, n - i * batch_size));
       const std::optional<double> aim = capacity ? std::optional(capacity[i]) : std::nullopt;
@@ -254,23 +256,51 @@ py::dict gradients(Core& core, const py::object& x, const std::optional<Floats>&
   const Noise noise = noise_of(core, eps, n, seed, step);
   if (n == 0) throw std::invalid_argument("x has no rows");
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.gradients(rows, static_cast<int>(n), {0, beta, capacity}, noise);
   }
   return tensors(core, "gradient");
 }
 
-std::pair<Floats, Floats> encode(Core& core, const py::object& x) {
+// Low and high: values that a reading call accepts. A call that meets other values returns None.
+using OptionalLimits = std::optional<std::pair<float, float>>;
+
+Rows view_within(const Core& core, const Data& data, const OptionalLimits& limits) {
+  Rows rows = view(core, data, true);
+  // The Python package checks the values of sparse rows, which lie in another order.
+  if (limits && !data.sparse) rows.limits = Limits{limits->first, limits->second};
+  return rows;
+}
+
+std::optional<std::pair<Floats, Floats>> encode(Core& core, const py::object& x, const OptionalLimits& limits) {
   const Data data = data_of(x);
-  const Rows rows = view(core, data);
+  const Rows rows = view_within(core, data, limits);
   const py::ssize_t n = data.count(), latent_dim = core.shape().latent_dim;
   Floats mu({n, latent_dim}), logvar({n, latent_dim});
   float *mu_out = mu.mutable_data(), *logvar_out = logvar.mutable_data();
+  bool accepted;
   {
-    const py::gil_scoped_release release;
-    core.encode(rows, n, mu_out, logvar_out);
+    const WithoutGil without_gil;
+    accepted = core.encode(rows, n, mu_out, logvar_out);
   }
-  return {std::move(mu), std::move(logvar)};
+  if (!accepted) return {};
+  return std::pair(std::move(mu), std::move(logvar));
+}
+
+// Returns mu alone, which takes less time than encode().
+std::optional<Floats> encode_mean(Core& core, const py::object& x, const OptionalLimits& limits) {
+  const Data data = data_of(x);
+  const Rows rows = view_within(core, data, limits);
+  const py::ssize_t n = data.count(), latent_dim = core.shape().latent_dim;
+  Floats mu({n, latent_dim});
+  float* out = mu.mutable_data();
+  bool accepted;
+  {
+    const WithoutGil without_gil;
+    accepted = core.encode(rows, n, out, nullptr);
+  }
+  if (!accepted) return {};
+  return mu;
 }
 
 Floats decode(Core& core, const Floats& z) {
@@ -278,26 +308,29 @@ Floats decode(Core& core, const Floats& z) {
   Floats mean({z.shape(0), static_cast<py::ssize_t>(core.shape().features)});
   float* out = mean.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.decode(z.data(), z.shape(0), out);
   }
   return mean;
 }
 
-std::pair<py::array_t<double>, py::array_t<double>> score(Core& core, const py::object& x, std::uint64_t seed,
-                                                          const std::optional<Floats>& eps, bool deterministic) {
+std::optional<std::pair<Doubles, Doubles>> score(Core& core, const py::object& x, std::uint64_t seed,
+                                                 const std::optional<Floats>& eps, bool deterministic,
+                                                 const OptionalLimits& limits) {
   const Data data = data_of(x);
-  const Rows rows = view(core, data);
+  const Rows rows = view_within(core, data, limits);
   const py::ssize_t n = data.count();
   if (eps) expect_shape(*eps, "eps", n, core.shape().latent_dim);
   const Noise noise = noise_of(core, eps, n, seed, 0);
-  py::array_t<double> reconstruction(n), kl(n);
+  Doubles reconstruction(n), kl(n);
   double *reconstruction_out = reconstruction.mutable_data(), *kl_out = kl.mutable_data();
+  bool accepted;
   {
-    const py::gil_scoped_release release;
-    core.score(rows, n, noise, deterministic, reconstruction_out, kl_out);
+    const WithoutGil without_gil;
+    accepted = core.score(rows, n, noise, deterministic, reconstruction_out, kl_out);
   }
-  return {std::move(reconstruction), std::move(kl)};
+  if (!accepted) return {};
+  return std::pair(std::move(reconstruction), std::move(kl));
 }
 
 Floats contributions(Core& core, const py::object& x) {
@@ -307,7 +340,7 @@ Floats contributions(Core& core, const py::object& x) {
   Floats terms({n, static_cast<py::ssize_t>(core.shape().features)});
   float* out = terms.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.contributions(rows, n, out);
   }
   return terms;
@@ -322,7 +355,7 @@ std::pair<py::array_t<double>, py::array_t<double>> log_likelihood(Core& core, c
   py::array_t<double> estimate(n), standard_error(n);
   double *estimate_out = estimate.mutable_data(), *error_out = standard_error.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.log_likelihood(rows, n, samples, seed, estimate_out, error_out);
   }
   return {std::move(estimate), std::move(standard_error)};
@@ -338,7 +371,7 @@ std::pair<Floats, Doubles> importance_samples(Core& core, const py::object& x, i
   float* z_out = z.mutable_data();
   double* weights_out = log_weights.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.importance_samples(rows, n, samples, seed, z_out, weights_out);
   }
   return {std::move(z), std::move(log_weights)};
@@ -352,7 +385,7 @@ Floats impute(Core& core, const py::object& x, int samples, std::uint64_t seed) 
   Floats mean({n, static_cast<py::ssize_t>(core.shape().features)});
   float* out = mean.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     core.impute(rows, n, samples, seed, out);
   }
   return mean;
@@ -463,14 +496,15 @@ void register_core(py::module_& m) {
       .def("steps", &steps, "x"_a, "index"_a, "batch_size"_a, "learning_rates"_a, "betas"_a, "seed"_a, "step"_a,
            "capacities"_a = py::none())
       .def("gradients", &gradients, "x"_a, "eps"_a, "beta"_a, "capacity"_a = py::none(), "seed"_a = 0, "step"_a = 0)
-      .def("encode", &encode, "x"_a)
+      .def("encode", &encode, "x"_a, "limits"_a = py::none())
+      .def("encode_mean", &encode_mean, "x"_a, "limits"_a = py::none())
       .def("phase_seconds",
            [](const Core& core) {
              const auto [rows, weights] = core.phase_seconds();
              return std::pair(rows, weights);
            })
       .def("decode", &decode, "z"_a)
-      .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "deterministic"_a = false)
+      .def("score", &score, "x"_a, "seed"_a, "eps"_a = py::none(), "deterministic"_a = false, "limits"_a = py::none())
       .def("contributions", &contributions, "x"_a)
       .def("log_likelihood", &log_likelihood, "x"_a, "samples"_a, "seed"_a)
       .def("impute", &impute, "x"_a, "samples"_a, "seed"_a)
@@ -485,7 +519,7 @@ void register_core(py::module_& m) {
       [](const Floats& x) {
         const float* values = x.data();
         const py::ssize_t n = x.size();
-        const py::gil_scoped_release release;
+        const WithoutGil without_gil;
         return value_range(values, n);
       },
       "x"_a.noconvert());
@@ -494,7 +528,7 @@ void register_core(py::module_& m) {
       [](std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
         std::vector<std::int64_t> order;
         {
-          const py::gil_scoped_release release;
+          const WithoutGil without_gil;
           order = permutation(n, seed, epoch);
         }
         return Indices(static_cast<py::ssize_t>(order.size()), order.data());

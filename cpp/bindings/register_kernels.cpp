@@ -55,21 +55,24 @@ std::tuple<Floats, Floats, Floats, Floats> likelihood(const std::string& name, c
 
 double fma_rate(int n_threads, std::int64_t terms) {
   if (n_threads < 1 || terms < 1) throw std::invalid_argument("n_threads and terms must be at least 1");
-  const py::gil_scoped_release release;
+  const WithoutGil without_gil;
   return vaefast::fma_rate(n_threads, terms);
 }
 
 double kernel_rate(int n_threads, std::int64_t calls) {
   if (n_threads < 1 || calls < 1) throw std::invalid_argument("n_threads and calls must be at least 1");
-  const py::gil_scoped_release release;
+  const WithoutGil without_gil;
   return vaefast::kernel_rate(n_threads, calls);
 }
 
-double stream_rate(int n_threads, std::int64_t floats, int passes) {
+using MemoryRate = double (*)(int, std::int64_t, int);
+
+template <MemoryRate RATE>
+double memory_rate(int n_threads, std::int64_t floats, int passes) {
   if (n_threads < 1 || floats < 1 || passes < 1)
     throw std::invalid_argument("n_threads, floats and passes must be at least 1");
-  const py::gil_scoped_release release;
-  return vaefast::stream_rate(n_threads, floats, passes);
+  const WithoutGil without_gil;
+  return RATE(n_threads, floats, passes);
 }
 
 }  // namespace
@@ -83,12 +86,13 @@ void register_kernels(py::module_& m) {
   sub.def("likelihood", &likelihood, "name"_a, "out"_a, "x"_a, "log_scale"_a, "df"_a = 4.0);
   sub.def("uniforms", &uniforms, "seed"_a, "stream"_a, "word"_a, "block"_a, "count"_a);
   sub.def("philox", &kernels::philox, "counter"_a, "key"_a);
-  sub.def("work_queue", &kernels::work_queue, "n"_a, "threads"_a, py::call_guard<py::gil_scoped_release>());
+  sub.def("work_queue", &kernels::work_queue, "n"_a, "threads"_a, py::call_guard<WithoutGil>());
   sub.def("thread_trial", &kernels::thread_trial, "seconds"_a);
   sub.def("normals", &normals, "seed"_a, "word"_a, "block"_a, "count"_a);
   sub.def("fma_rate", &fma_rate, "n_threads"_a, "terms"_a);
   sub.def("kernel_rate", &kernel_rate, "n_threads"_a, "calls"_a);
-  sub.def("stream_rate", &stream_rate, "n_threads"_a, "floats"_a, "passes"_a);
+  sub.def("stream_rate", &memory_rate<stream_rate>, "n_threads"_a, "floats"_a, "passes"_a);
+  sub.def("load_rate", &memory_rate<load_rate>, "n_threads"_a, "floats"_a, "passes"_a);
 }
 
 }  // namespace vaefast::bindings

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -35,6 +37,7 @@ from ._input.validation import (
     warn_of_empty_columns,
     warn_of_scale,
 )
+from ._system.access import Access
 from ._system.files import atomic_write
 from ._system.interactive import is_interactive
 from .checkpoint import Checkpoint
@@ -349,7 +352,8 @@ class VAE(LatentTransformer):
         """
         functions = check_callbacks(callbacks)
         data = (X, y, exposure, "X", sample_weight)
-        model = self._start(data, validation, functions, True, checkpoint, max_time)
+        with self._fitting("fit"):
+            model = self._start(data, validation, functions, True, checkpoint, max_time)
         if model.interrupted or max_time is not None:
             return self
         if "epochs" not in model.given:
@@ -411,21 +415,34 @@ class VAE(LatentTransformer):
             The loss became infinite or NaN. The weights are those before this epoch.
         """
         functions = check_callbacks(callbacks)
-        if not self._is_fitted():
-            data = (X, y, exposure, "X", sample_weight, classes)
-            self._start(data, validation, functions, whole=False)
+        with self._fitting("partial_fit"):
+            if not self._is_fitted():
+                data = (X, y, exposure, "X", sample_weight, classes)
+                self._start(data, validation, functions, whole=False)
+                return self
+            model = self.model_
+            adjusted = {name: getattr(self, name) for name in ADJUSTABLE}
+            params = {**model.params, **choose_to_go_on(adjusted, model.params)}
+            check_held(params)
+            config = TrainingConfig.of(params, whole=False, done=model.n_iter)
+            rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
+            refuse_filling(matrix_of(rows), False, params["denoising"], "X")
+            watched = _validation_rows(validation, model.reader)
+            model.params = params
+            self._train(model, rows, config, watched, functions)
             return self
-        model = self.model_
-        adjusted = {name: getattr(self, name) for name in ADJUSTABLE}
-        params = {**model.params, **choose_to_go_on(adjusted, model.params)}
-        check_held(params)
-        config = TrainingConfig.of(params, whole=False, done=model.n_iter)
-        rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
-        refuse_filling(matrix_of(rows), False, params["denoising"], "X")
-        watched = _validation_rows(validation, model.reader)
-        model.params = params
-        self._train(model, rows, config, watched, functions)
-        return self
+
+    @contextmanager
+    def _fitting(self, method: str) -> Iterator[None]:
+        """Train the model within this context: fits in other threads wait for its end."""
+        turn = self.__dict__.setdefault("_turn", Access())
+        if turn.is_mine:
+            raise RuntimeError(
+                f"a callback of a fit called {method} of the same model: call it after the fit, or "
+                "fit a clone"
+            )
+        with turn.changing:
+            yield
 
     def _start(
         self,
@@ -482,16 +499,18 @@ class VAE(LatentTransformer):
             state.fingerprint = fingerprint(rows, watched)
             checkpointer = Checkpointer(checkpoint)
         if checkpoint is not None and checkpoint.resume and checkpoint.file.exists():
-            self._model, state = resume(checkpoint.file, params, state.fingerprint)
-            config = replace(config, epochs=config.epochs - self._model.n_iter)
+            model, state = resume(checkpoint.file, params, state.fingerprint)
+            config = replace(config, epochs=config.epochs - model.n_iter)
         else:
-            self._model = FittedModel.start(params, reader, rows, seed)
-            self._model.given = choice.given
+            model = FittedModel.start(params, reader, rows, seed)
+            model.given = choice.given
             if self.verbose and choice.text:
                 say(f"chosen automatically: {choice.text}")
-        if not state.finished:  # a run that was killed after its last epoch has yet to end
-            self._train(self._model, rows, config, watched, callbacks, state, checkpointer, chosen)
-        return self._model
+        if state.finished:  # the run was killed after its last epoch
+            self._model = model
+        else:
+            self._train(model, rows, config, watched, callbacks, state, checkpointer, chosen)
+        return model
 
     def _train(
         self,
@@ -504,27 +523,31 @@ class VAE(LatentTransformer):
         checkpointer: Checkpointer | None = None,
         chosen: NDArray[np.int64] | None = None,
     ) -> None:
+        """Train a model, which replaces an earlier one after its first epoch."""
+
+        def publish(record: Record) -> None:
+            self._model = model
+
         def bind(callback: Callback) -> Callable[[Record], object]:
             return lambda record: callback(self, record)
 
-        bound = [bind(callback) for callback in callbacks]
-        with model.lock:
-            try:
-                train(
-                    model,
-                    rows,
-                    config,
-                    validation=validation,
-                    callbacks=bound,
-                    state=state,
-                    checkpointer=checkpointer,
-                    chosen=chosen,
-                )
-            except DivergenceError:
-                model.reset_optimizer()
-                raise
-            finally:
-                model.keep_posteriors(rows)
+        try:
+            train(
+                model,
+                rows,
+                config,
+                validation=validation,
+                callbacks=[publish, *(bind(callback) for callback in callbacks)],
+                state=state,
+                checkpointer=checkpointer,
+                chosen=chosen,
+            )
+        except DivergenceError:
+            model.reset_optimizer()
+            raise
+        finally:
+            self._model = model
+            model.keep_posteriors(rows)
         if model.interrupted and not is_interactive():
             raise KeyboardInterrupt  # ends the script or the search too; the model can be used
 
@@ -577,7 +600,7 @@ class VAE(LatentTransformer):
         ValueError, TypeError
             X or y do not fit the model.
         """
-        return self._in_output(self.model_.encode(X, y)[0], X)
+        return self._in_output(self.model_.encode_mean(X, y), X)
 
     def fit_transform(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Any:
         """Fit on X and return its latent features.
@@ -657,8 +680,9 @@ class VAE(LatentTransformer):
             X or y do not fit the model, or n is not a whole number of at least 1.
         """
         if n is None:
-            codes = self.encode(X, y)[0]
-            return self.inverse_transform(codes, self.model_.reader.condition_of(X, y))
+            model = self.model_
+            with model.access.reading:
+                return model.decode(model.encode_mean(X, y), model.reader.condition_of(X, y))
         rng = np.random.default_rng(seed_from(random_state))
         return self.model_.interpretations(X, y, check_integer(n, "n"), rng)
 
@@ -791,9 +815,7 @@ class VAE(LatentTransformer):
         ValueError, TypeError
             X, y or exposure do not fit the model.
         """
-        model = self.model_
-        reconstruction, kl = model.score(model.reader.read_to_score(X, y, exposure))
-        return -(reconstruction + kl)
+        return self.model_.elbo(X, y, exposure)
 
     def score(
         self,
@@ -958,10 +980,14 @@ class VAE(LatentTransformer):
         ------
         NotFittedError
             The model is not fitted yet.
+        ValueError
+            The file could not be loaded, because an attribute of the model was edited. A file that
+            is there already stays as it was.
         OSError
             The file can't be written.
         """
         data = self.to_bytes(training)
+        model_from_bytes(data, "the file that would be saved")  # raises if nobody could load it
         if not isinstance(path, str | os.PathLike):
             path.write(data)
             return
@@ -999,7 +1025,8 @@ class VAE(LatentTransformer):
         MissingExtraError
             pandas is not installed.
         """
-        history = dict(self.model_.history)
+        with self.model_.access.reading:
+            history = deepcopy(self.model_.history)
         try:
             import pandas
         except ImportError as error:
@@ -1015,9 +1042,11 @@ class VAE(LatentTransformer):
         """The fitted network: its weights, the reader of its rows, its seed and its provenance."""
         if not self._is_fitted():
             raise not_fitted("VAE")
-        if self._model.params["n_threads"] != self.n_threads:  # set after the fit
-            self._model.use_threads(self.n_threads)
-        return self._model
+        model = self._model
+        model.check_whole()
+        if model.params["n_threads"] != self.n_threads:  # set after the fit
+            model.use_threads(self.n_threads)
+        return model
 
     @model_.setter
     def model_(self, model: FittedModel) -> None:
@@ -1120,7 +1149,8 @@ class VAE(LatentTransformer):
         """Pickle a fitted model as a public function and the bytes of a file."""
         if not self._is_fitted():
             return super().__reduce_ex__(protocol)
-        state = {name: value for name, value in self.__dict__.items() if name != "_model"}
+        own = ("_model", "_turn")
+        state = {name: value for name, value in self.__dict__.items() if name not in own}
         return from_bytes, (self.to_bytes(training=True), type(self)), state
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class Sparse:
 class Data:
     def __init__(
         self,
-        x: NDArray[np.float32] | NDArray[np.uint8] | Sparse,
+        x: NDArray[np.float32] | NDArray[np.float64] | NDArray[np.uint8] | Sparse,
         divisor: float = 255.0,
         missing: bool = False,
         conditions: NDArray[np.float32] | None = None,
@@ -39,7 +40,8 @@ class Data:
         weights: NDArray[np.float32] | None = None,
     ) -> None: ...
 
-Rows = NDArray[np.float32] | NDArray[np.uint8] | Sparse | Data
+Rows = NDArray[np.float32] | NDArray[np.float64] | NDArray[np.uint8] | Sparse | Data
+Limits = tuple[float, float]
 
 class Core:
     def __init__(
@@ -118,15 +120,39 @@ class Core:
         seed: int = 0,
         step: int = 0,
     ) -> dict[str, NDArray[np.float32]]: ...
-    def encode(self, x: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+    # With limits, these return None if a value of x lies outside of them. Bytes are not checked.
+    @overload
+    def encode(
+        self, x: Rows, limits: None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+    @overload
+    def encode(
+        self, x: Rows, limits: Limits | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None: ...
+    @overload
+    def encode_mean(self, x: Rows, limits: None = None) -> NDArray[np.float32]: ...
+    @overload
+    def encode_mean(self, x: Rows, limits: Limits | None) -> NDArray[np.float32] | None: ...
     def decode(self, z: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    @overload
     def score(
         self,
         x: Rows,
         seed: int,
         eps: NDArray[np.float32] | None = None,
         deterministic: bool = False,
+        limits: None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    @overload
+    def score(
+        self,
+        x: Rows,
+        seed: int,
+        eps: NDArray[np.float32] | None = None,
+        deterministic: bool = False,
+        *,
+        limits: Limits | None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None: ...
     def contributions(self, x: Rows) -> NDArray[np.float32]: ...
     def log_likelihood(
         self, x: Rows, samples: int, seed: int

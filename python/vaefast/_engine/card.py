@@ -19,7 +19,7 @@ from PIL import Image
 from .._input.pixels import decoded_range, is_image_shape, pixels_of
 from .building import count_weights, describe_net
 from .display import duration
-from .fitted import FittedModel
+from .fitted import FittedModel, reading
 from .priors import gaussian
 from .sampling import sample
 
@@ -49,6 +49,7 @@ STYLE = f"""
 """
 
 
+@reading
 def card(model: FittedModel) -> str:
     """Return a fitted model as HTML for a notebook."""
     weights = count_weights(model.params, model.features, model.reader.width)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +22,7 @@ from .._input.reader import Reader
 from .._input.rows import RowData, Rows, matrix_of
 from .._input.sparse import SparseMatrix
 from .._input.validation import check_values
+from .._system.access import Access
 from ..metrics import LogLikelihood
 from ..tables import Table
 from .building import Params, Tensors, make_core, restore_core, start_at_mean_rates
@@ -32,9 +32,25 @@ from .priors import Mixture, Posteriors, chosen_rows, places
 from .provenance import Provenance
 
 Floats = NDArray[np.float32]
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 CHUNKS = 8  # of the rows whose posteriors are kept: rows may be images, and each chunk is a copy
 SCORING_SEED = 0  # names the noise of all scores, so that equal rows score equally at every call
+
+
+def reading(
+    function: Callable[Concatenate[FittedModel, P], Result],
+) -> Callable[Concatenate[FittedModel, P], Result]:
+    """Return a function that sees its model at one moment: no other thread changes it meanwhile."""
+
+    @wraps(function)
+    def locked(model: FittedModel, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        with model.access.reading:
+            model.check_whole()
+            return function(model, *args, **kwargs)
+
+    return locked
 
 
 @dataclass
@@ -69,8 +85,9 @@ class FittedModel:
         Values that the user gave to those parameters that were chosen automatically.
     table : Table or None
         Encoder of the frames whose rows the model was trained on.
-    lock : context manager
-        Held by a thread that trains the model or replaces its core, so that no step is lost.
+    access : Access
+        Held together by threads that use the model, and alone by one that trains it, for the time
+        of an epoch, or replaces its core.
     """
 
     core: Core
@@ -84,9 +101,7 @@ class FittedModel:
     priors: dict[str, Mixture | FittedModel] = field(default_factory=dict, compare=False)
     given: dict[str, Any] = field(default_factory=dict)
     table: Table | None = None
-    lock: AbstractContextManager[Any] = field(
-        default_factory=threading.RLock, compare=False, repr=False
-    )
+    access: Access = field(default_factory=Access, compare=False, repr=False)
 
     @classmethod
     def start(cls, params: Params, reader: Reader, rows: Rows, seed: int) -> FittedModel:
@@ -139,6 +154,14 @@ class FittedModel:
         """Whether the model is a plain autoencoder: z is mu, and there is no KL."""
         return bool(self.params["objective"] == "autoencoder")
 
+    def check_whole(self) -> None:
+        """Raise RuntimeError if another thread was training the model when this process forked."""
+        if self.access.torn:
+            raise RuntimeError(
+                "another thread was training this model when the process forked, so its copy in "
+                "the child process is incomplete: fit it again, or load it from a file"
+            )
+
     def keep_table(self, table: Table | None) -> None:
         """Keep the encoder of the frames whose rows the model was trained on.
 
@@ -156,6 +179,7 @@ class FittedModel:
 
     # ---------------------------------------------------------------- weights
 
+    @reading
     def weights(self) -> dict[str, Floats]:
         """Return copies of all trained tensors by name, such as `encoder.0.weight`."""
         return self.core.tensors()
@@ -170,13 +194,14 @@ class FittedModel:
         ValueError
             Names or shapes are not those of `weights`.
         """
-        self.core.set_tensors(tensors)
-        self.posteriors, self.priors = None, {}
+        with self.access.changing:
+            self.core.set_tensors(tensors)
+            self.posteriors, self.priors = None, {}
 
     def with_weights(self, tensors: Tensors) -> FittedModel:
         """Return the same model with other weights, fresh moments and no codes."""
         core = self._core_like(self.params, tensors)
-        return replace(self, core=core, posteriors=None, priors={})
+        return replace(self, core=core, posteriors=None, priors={}, access=Access())
 
     def use_threads(self, n_threads: int | None) -> None:
         """Work with another number of threads from now on; weights and moments stay.
@@ -186,7 +211,7 @@ class FittedModel:
         TypeError, ValueError
             `n_threads` is not a number of threads. The model stays as it was.
         """
-        with self.lock:
+        with self.access.changing:
             params = {**self.params, "n_threads": n_threads}
             core = self._core_like(params, self.weights())
             for slot, tensors in self.moments().items():
@@ -200,16 +225,30 @@ class FittedModel:
 
     def reset_optimizer(self) -> None:
         """Forget the optimizer's moments, which may no longer be finite."""
-        self.core = self.with_weights(self.weights()).core
+        with self.access.changing:
+            self.core = self.with_weights(self.weights()).core
 
     # ---------------------------------------------------------------- inference
 
+    @reading
     def encode(
         self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X"
     ) -> tuple[Floats, Floats]:
         """Return mu and logvar of q(z|x), (n, latent_dim) each."""
-        return self.core.encode(self.reader.read(X, y, name=name))
+        found = self.core.encode(
+            self.reader.read(X, y, name=name, checked=False), self.reader.limits
+        )
+        return found or self.core.encode(self.reader.read(X, y, name=name))
 
+    @reading
+    def encode_mean(self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X") -> Floats:
+        """Return mu of q(z|x), (n, latent_dim)."""
+        found = self.core.encode_mean(
+            self.reader.read(X, y, name=name, checked=False), self.reader.limits
+        )
+        return self.core.encode_mean(self.reader.read(X, y, name=name)) if found is None else found
+
+    @reading
     def decode(self, Z: ArrayLike, y: ArrayLike | None = None) -> Floats:
         """Return E[x|z], (n, d) or images, of codes (n, latent_dim)."""
         matrix, shape = to_matrix(Z, "Z")
@@ -221,6 +260,7 @@ class FittedModel:
             codes = np.hstack([codes, self.conditions.encode(y, len(codes))])
         return self.core.decode(codes).reshape(-1, *self.feature_shape)
 
+    @reading
     def interpretations(
         self, X: ArrayLike, y: ArrayLike | None, n: int, rng: np.random.Generator
     ) -> Floats:
@@ -234,6 +274,7 @@ class FittedModel:
         rows = self.core.decode(z.reshape(-1, z.shape[2]).astype(np.float32, copy=False))
         return rows.reshape(len(mu), n, *self.feature_shape)
 
+    @reading
     def impute(
         self,
         X: ArrayLike,
@@ -280,24 +321,26 @@ class FittedModel:
         Codes that are not finite, as after a divergence, are left out.
         """
         check_mapped(matrix_of(rows))
-        before = self.posteriors
-        stay, count = places(
-            0 if before is None else len(before.mu), len(rows), self.core.optimizer_steps
-        )
-        chosen = chosen_rows(rows, count)
-        parts = [self.core.encode(rows[part]) for part in np.array_split(chosen, CHUNKS)]
-        mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
-        if self.deterministic:
-            logvar = np.full_like(mu, -np.inf)
-        if before is not None:
-            mu = np.concatenate([before.mu[stay], mu])
-            logvar = np.concatenate([before.logvar[stay], logvar])
-        usable = np.isfinite(mu).all(axis=1) & (logvar < np.inf).all(axis=1)
-        self.posteriors = Posteriors(mu[usable], logvar[usable]) if usable.any() else None
-        self.priors = {}
+        with self.access.changing:
+            before = self.posteriors
+            stay, count = places(
+                0 if before is None else len(before.mu), len(rows), self.core.optimizer_steps
+            )
+            chosen = chosen_rows(rows, count)
+            parts = [self.core.encode(rows[part]) for part in np.array_split(chosen, CHUNKS)]
+            mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
+            if self.deterministic:
+                logvar = np.full_like(mu, -np.inf)
+            if before is not None:
+                mu = np.concatenate([before.mu[stay], mu])
+                logvar = np.concatenate([before.logvar[stay], logvar])
+            usable = np.isfinite(mu).all(axis=1) & (logvar < np.inf).all(axis=1)
+            self.posteriors = Posteriors(mu[usable], logvar[usable]) if usable.any() else None
+            self.priors = {}
 
     # ---------------------------------------------------------------- scores
 
+    @reading
     def score(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return -E_q[log p(x|z)] and the KL of each row, nats, from one z a row.
 
@@ -305,6 +348,22 @@ class FittedModel:
         """
         return self.core.score(rows, SCORING_SEED, deterministic=self.deterministic)
 
+    @reading
+    def elbo(
+        self, X: ArrayLike, y: ArrayLike | None, exposure: ArrayLike | None
+    ) -> NDArray[np.float64]:
+        """Return an estimate of the ELBO of each row, nats; see `score`."""
+        read, limits = self.reader.read_to_score, self.reader.limits
+        deterministic = self.deterministic
+        found = self.core.score(
+            read(X, y, exposure, checked=False),
+            SCORING_SEED,
+            deterministic=deterministic,
+            limits=limits,
+        ) or self.core.score(read(X, y, exposure), SCORING_SEED, deterministic=deterministic)
+        return -(found[0] + found[1])
+
+    @reading
     def evaluate(self, rows: Rows) -> dict[str, float]:
         """Return the weighted means of ELBO, reconstruction and KL of the rows, nats per row."""
         weights = rows.weights if isinstance(rows, RowData) else None
@@ -314,10 +373,12 @@ class FittedModel:
         }
         return {"elbo": -(parts["reconstruction"] + parts["kl"]), **parts}
 
+    @reading
     def contributions(self, rows: Rows) -> Floats:
         """Return what each feature adds to -log p(x|z) at z = mu, (n, d) or images, nats."""
         return self.core.contributions(rows).reshape(-1, *self.feature_shape)
 
+    @reading
     def log_likelihood(self, rows: Rows, n_samples: int, seed: int, verbose: bool) -> LogLikelihood:
         """Return estimates of log p(x) from importance samples."""
         self.require_posterior("sample")
@@ -332,6 +393,7 @@ class FittedModel:
 
     # ---------------------------------------------------------------- copies
 
+    @reading
     def moments(self) -> dict[str, Mapping[str, Floats]]:
         """Return the optimizer's moments by slot, "m" and "v", where it has any."""
         slots = {slot: self.core.tensors(slot) for slot in ("m", "v")}

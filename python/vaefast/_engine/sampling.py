@@ -12,7 +12,7 @@ from .._input.likelihoods import scale_names
 from .._input.reader import Reader
 from .._input.validation import check_choice, check_integer, check_number
 from .config import TrainingConfig
-from .fitted import FittedModel
+from .fitted import FittedModel, reading
 from .priors import Mixture, Posteriors, gaussian, mixture
 from .training import train
 
@@ -52,6 +52,7 @@ SECOND_STAGE_TRAINING = TrainingConfig(
 )
 
 
+@reading
 def sample(
     model: FittedModel,
     n: int,
@@ -116,8 +117,6 @@ def draw_codes(
     if prior == "prior":
         z = rng.standard_normal((n, model.latent_dim), dtype=np.float32)
         return z * np.float32(temperature)
-    # Without the lock, because training holds it. Training replaces the posteriors before the
-    # priors, so a distribution of old posteriors ends in the old dict.
     priors, posteriors = model.priors, model.posteriors
     if prior not in priors:
         if posteriors is None:
@@ -131,7 +130,8 @@ def draw_codes(
     if isinstance(fitted, Mixture):
         return fitted.draw(n, rng, temperature).astype(np.float32)
     mean = fitted.decode(draw_codes(fitted, n, rng, temperature, "prior"))
-    return mean + np.float32(temperature) * (draw_rows(fitted, mean, rng) - mean)
+    spread: Floats = draw_rows(fitted, mean, rng) - mean
+    return mean + np.float32(temperature) * spread
 
 
 def _second_stage(model: FittedModel, posteriors: Posteriors) -> FittedModel:

@@ -21,7 +21,7 @@ from ..tables import Table
 from .building import form_of, restore_core
 from .config import TrainingConfig
 from .container import VERSION, Part, pack, parts_from, unpack
-from .fitted import FittedModel
+from .fitted import FittedModel, reading
 from .history import history_from, history_part
 from .priors import Mixture, Posteriors
 from .provenance import Provenance
@@ -83,6 +83,7 @@ def read_parts(data: bytes, source: str) -> dict[str, Part]:
         raise ValueError(f"{source} does not hold a usable model: {error}") from error
 
 
+@reading
 def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
     """Return a model as parts; with `training` also the optimizer's moments and steps."""
     params = {name: plain(value) for name, value in model.params.items()}
@@ -111,8 +112,10 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
         parts["standardization"] = Part(1, tensors=dict(vars(standardization)))
     if model.posteriors is not None:
         parts["codes"] = Part(1, tensors=dict(vars(model.posteriors)))
-    if model.priors:
-        parts["priors"] = _priors_part(model.priors)
+    if priors := dict(
+        model.priors
+    ):  # a copy, because another reader may add the prior it draws from
+        parts["priors"] = _priors_part(priors)
     if model.table is not None:
         parts["table"] = Part(1, model.table.to_dict())
     if training:

@@ -51,7 +51,7 @@ def train(
     The history grows by a record for each epoch. Epochs and steps continue those that the model has
     done. Training ends early when a callback returns True, and at Ctrl-C. With `patience` the
     weights of the best epoch are restored. A `state` that a checkpoint held continues within its
-    epoch.
+    epoch. Between two epochs, while the callbacks run, other threads may use the model.
 
     Raises
     ------
@@ -80,15 +80,21 @@ def train(
         try:
             for epoch in range(done + 1, last + 1):
                 loop = _Loop(model, rows, chosen, config, validation, state, checkpointer, progress)
-                record = _train_epoch(loop, epoch, _rate(config, history))
-                core = model.core  # which a callback may replace, by another number of threads
-                mu, logvar = core.encode(monitored)
-                kl = kl_per_dimension(mu, logvar) * (not model.deterministic)
-                record["kl_per_dimension"] = kl.tolist()
-                record["active_units"] = active_units(mu)
-                for key in RECORD_KEYS:
-                    history[key].append(record[key])
-                done, state.epoch = epoch, None
+                with model.access.changing:
+                    record = _train_epoch(loop, epoch, _rate(config, history))
+                    core = model.core  # which a callback may replace, by another number of threads
+                    mu, logvar = core.encode(monitored)
+                    kl = kl_per_dimension(mu, logvar) * (not model.deterministic)
+                    record["kl_per_dimension"] = kl.tolist()
+                    record["active_units"] = active_units(mu)
+                    try:
+                        for key in RECORD_KEYS:
+                            history[key].append(record[key])
+                    except KeyboardInterrupt:
+                        for values in history.values():
+                            del values[done:]
+                        raise
+                    done, state.epoch = epoch, None
                 progress.finish_epoch(record)
                 answers = [callback(deepcopy(record)) for callback in callbacks]
                 stop = [isinstance(a, (bool, np.bool_)) and bool(a) for a in answers]
@@ -107,14 +113,13 @@ def train(
                     checkpointer.after_epoch(model, state)
         except KeyboardInterrupt:
             model.interrupted = True
-            for values in history.values():  # a record that was being written
-                del values[done:]
     if model.interrupted:
         return
     if checkpointer is not None and paused:  # with the last weights, to continue from
         checkpointer.write(model, state)
     if state.best is not None:
-        model.core.set_tensors(state.best)
+        with model.access.changing:
+            model.core.set_tensors(state.best)
     if checkpointer is not None and not paused:
         state.finished = True
         checkpointer.write(model, state)

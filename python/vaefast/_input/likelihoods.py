@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from .._core import COUNTS, LIKELIHOODS, SCALES
 from .matrix import Dense, Matrix
 from .sparse import SparseMatrix
-from .validation import check_choice, check_integer, check_values
+from .validation import ROUNDING, check_choice, check_integer, check_values
 
 Columns = tuple[tuple[str, int], ...]
 Array = NDArray[Any]
 Totals = Mapping[int, tuple[int, ...]]
 
+Limits = tuple[float, float]
+LARGEST = float(np.finfo(np.float32).max)
 LARGEST_RATE = 9e18  # of a draw: NumPy returns int64
 RATES = tuple(name for name in COUNTS if name != "multinomial")  # an exposure multiplies their mean
 WHOLE = ("categorical", "multinomial")  # the columns of a run form one variable
@@ -107,6 +109,17 @@ def byte_divisor(columns: Columns, matrix: Matrix | None = None) -> float:
     step = max(1, (1 << 22) // matrix.shape[1])  # the first rows nearly always tell
     bright = any((matrix[i : i + step] > 1).any() for i in range(0, len(matrix), step))
     return 255.0 if bright else 1.0
+
+
+def limits_of(columns: Columns, missing: bool) -> Limits | None:
+    """Return the least and the greatest value of floats, for a core that checks while it reads.
+
+    None says that `check_data` must look at the values, because limits alone don't describe them.
+    """
+    likelihood = columns[0][0]
+    if len(columns) > 1 or missing or (likelihood in _VALUES and likelihood not in UNIT):
+        return None
+    return (-ROUNDING, 1 + ROUNDING) if likelihood in UNIT else (-LARGEST, LARGEST)
 
 
 def check_data(

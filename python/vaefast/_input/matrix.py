@@ -23,7 +23,9 @@ Dense = NDArray[np.float32] | NDArray[np.uint8]  # (n, features), C-contiguous
 Matrix = Dense | SparseMatrix
 
 
-def to_rows_of_numbers(X: Any, name: str = "X") -> tuple[Matrix, tuple[int, ...]]:
+def to_rows_of_numbers(
+    X: Any, name: str = "X", doubles: bool = False
+) -> tuple[Matrix, tuple[int, ...]]:
     """Return X as a matrix, sparse if X is sparse, and the shape of one row.
 
     Parameters
@@ -33,6 +35,8 @@ def to_rows_of_numbers(X: Any, name: str = "X") -> tuple[Matrix, tuple[int, ...]
         columns whose absent values are 0.
     name : str, default="X"
         Name of the argument in error messages.
+    doubles : bool, default=False
+        Whether a dense matrix of float64 stays as it is.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def to_rows_of_numbers(X: Any, name: str = "X") -> tuple[Matrix, tuple[int, ...]
         X does not hold rows of numbers.
     """
     if is_anndata(X):
-        return to_rows_of_numbers(X.X, f"{name}.X")
+        return to_rows_of_numbers(X.X, f"{name}.X", doubles)
     if isinstance(X, SparseMatrix):
         return X, X.shape[1:]
     if is_scipy_sparse(X):
@@ -49,10 +53,12 @@ def to_rows_of_numbers(X: Any, name: str = "X") -> tuple[Matrix, tuple[int, ...]
     if is_sparse_frame(X):
         rows = sparse_frame_rows(X, name)
         return rows, rows.shape[1:]
-    return to_matrix(X, name)
+    return to_matrix(X, name, doubles)
 
 
-def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Dense, tuple[int, ...]]:
+def to_matrix(
+    X: ArrayLike, name: str = "X", doubles: bool = False
+) -> tuple[Dense, tuple[int, ...]]:
     """Return X as a C-contiguous, aligned matrix of float32 or uint8, and the shape of one row.
 
     Parameters
@@ -62,6 +68,8 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Dense, tuple[int, ...]]:
         float32. An array that already is float32 or uint8, C-contiguous and aligned is not copied.
     name : str, default="X"
         Name of the argument in error messages.
+    doubles : bool, default=False
+        Whether float64 stays float64, for a core that rounds it while it reads.
 
     Raises
     ------
@@ -73,7 +81,7 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Dense, tuple[int, ...]]:
         X is a memory map, and its file has become shorter.
     """
     if is_anndata(X):
-        return to_matrix(X.X, f"{name}.X")
+        return to_matrix(X.X, f"{name}.X", doubles)
     if X is None:
         raise TypeError(f"{name} is None, expected an array of numbers")
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
@@ -104,7 +112,8 @@ def to_matrix(X: ArrayLike, name: str = "X") -> tuple[Dense, tuple[int, ...]]:
             f"{name} has 0 {empty}(s) (shape={array.shape}) while a minimum of 1 is required."
         )
     check_mapped(array)
-    if array.dtype != np.float32 and array.dtype != np.uint8:
+    kept = (np.float32, np.uint8, np.float64) if doubles else (np.float32, np.uint8)
+    if array.dtype not in kept:
         with np.errstate(over="ignore"):  # check_values reports what becomes infinite
             array = array.astype(np.float32, order="C")
     rows: NDArray[Any] = np.require(array, requirements=["C", "A"])  # the core reads aligned floats

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,15 @@ from .feature_names import FeatureNames, check_names, names_of
 from .likelihoods import (
     RATES,
     Columns,
+    Limits,
     Totals,
     byte_divisor,
     check_data,
     columns_of,
+    limits_of,
     totals_of,
 )
+from .mapped import check_mapped
 from .matrix import Matrix, to_rows_of_numbers
 from .rows import RowData, Rows, log_exposures, weighted
 from .sparse import SparseMatrix
@@ -122,7 +126,7 @@ class Reader:
             tuple(shape), columns, params["missing"] == "mask", divisor=byte_divisor(columns)
         )
 
-    @property
+    @cached_property
     def features(self) -> int:
         """Number of features of one row."""
         return math.prod(self.shape)
@@ -131,6 +135,11 @@ class Reader:
     def width(self) -> int:
         """Number of conditions of one row."""
         return 0 if self.conditions is None else self.conditions.width
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """The least and the greatest value, where a core can check floats while it reads them."""
+        return limits_of(self.columns, self.missing)
 
     def standardizing(self, rows: Rows) -> Reader:
         """Return a reader that standardizes real-valued features by their moments in these rows."""
@@ -143,19 +152,26 @@ class Reader:
         exposure: ArrayLike | None = None,
         name: str = "X",
         sample_weight: ArrayLike | None = None,
+        checked: bool = True,
     ) -> Rows:
         """Return checked rows for the core, without those of weight 0.
 
-        A model without conditions ignores y.
+        A model without conditions ignores y. With checked=False, the core must check floats by
+        `limits`, unless they are None, and may get float64.
 
         Raises
         ------
         TypeError, ValueError
             X, y, exposure or sample_weight do not fit the model.
         """
+        if not checked and self._reads_in_place(X, exposure, sample_weight):
+            check_mapped(X)  # type: ignore[arg-type]  # an array
+            return X  # type: ignore[return-value]
         if isinstance(X, Prepared):
             return X.rows
-        matrix, shape = to_rows_of_numbers(X, name)
+        matrix, shape = to_rows_of_numbers(
+            X, name, doubles=not checked and self.limits is not None
+        )
         check_names(names_of(X), self.names, name)
         check_features(matrix, shape, self.shape, name)
         refuse_filling(matrix, self.standardization is not None, None, name)
@@ -163,7 +179,29 @@ class Reader:
         if self.conditions is not None:
             y = self.conditions.spread(y, len(matrix))
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
-        return self._rows(matrix, y, exposure, name, weights)
+        return self._rows(matrix, y, exposure, name, weights, checked)
+
+    def _reads_in_place(self, X: Any, exposure: Any, sample_weight: Any) -> bool:
+        """Return whether the core can read X as it is; this saves a small call half of its time."""
+        return (
+            type(X) is np.ndarray
+            and X.dtype in self._types_in_place
+            and X.ndim == 2
+            and X.shape[1] == self.features
+            and X.flags.c_contiguous
+            and X.flags.aligned
+            and len(X) > 0
+            and exposure is None
+            and sample_weight is None
+        )
+
+    @cached_property
+    def _types_in_place(self) -> tuple[np.dtype[Any], ...]:
+        """Types of matrices that need nothing but a check by `limits`."""
+        if self.limits is None or self.conditions is not None:
+            return ()
+        floats = np.dtype(np.float32), np.dtype(np.float64)
+        return (*floats, np.dtype(np.uint8)) if self.divisor == 255 else floats
 
     def read_to_score(
         self,
@@ -172,6 +210,7 @@ class Reader:
         exposure: ArrayLike | None = None,
         name: str = "X",
         sample_weight: ArrayLike | None = None,
+        checked: bool = True,
     ) -> Rows:
         """Return what `read` does, for a likelihood that needs the exposure of the rows.
 
@@ -186,7 +225,7 @@ class Reader:
                 f"this model was fitted with exposure: {name} needs that of its rows too, by "
                 "exposure= or validation=(X, y, exposure); numpy.ones(n) if each is one unit"
             )
-        return self.read(X, y, exposure, name, sample_weight)
+        return self.read(X, y, exposure, name, sample_weight, checked)
 
     def condition_of(self, X: ArrayLike | Prepared, y: ArrayLike | None) -> ArrayLike | None:
         """Return the y of rows X: None without conditions, and the column that y names in AnnData.
@@ -205,13 +244,16 @@ class Reader:
         exposure: ArrayLike | None,
         name: str,
         weights: NDArray[np.float32] | None,
+        checked: bool = True,
     ) -> Rows:
-        check_data(matrix, self.columns, self.missing, name, self.divisor)
+        given = checked or matrix.dtype == np.uint8 or self.limits is None
+        if given or isinstance(matrix, SparseMatrix):  # otherwise the core checks as it reads
+            check_data(matrix, self.columns, self.missing, name, self.divisor)
         if exposure is not None and not any(likelihood in RATES for likelihood, _ in self.columns):
             raise ValueError(f"exposure is for the likelihoods {' and '.join(RATES)}")
         conditions = None if self.conditions is None else self.conditions.encode(y, len(matrix))
         log_exposure = log_exposures(exposure, len(matrix))
-        plain = not self.missing and (self.divisor == 255 or matrix.dtype == np.float32)
+        plain = not self.missing and (self.divisor == 255 or matrix.dtype != np.uint8)
         if conditions is None and log_exposure is None and weights is None and plain:
             return matrix  # the core needs no further settings
         return RowData(matrix, self.divisor, self.missing, conditions, log_exposure, weights)

@@ -38,7 +38,7 @@ def code_of(vae: VAE, row: ArrayLike, name: str) -> Floats:
 def codes_of(vae: VAE, rows: ArrayLike, name: str) -> Floats:
     """Return the means of q(z|x), (n, latent_dim). Error messages call the rows `name`."""
     check_unconditional(vae)
-    return vae.model_.encode(rows, name=name)[0]
+    return vae.model_.encode_mean(rows, name=name)
 
 
 def check_unconditional(vae: VAE) -> None:
