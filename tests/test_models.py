@@ -649,7 +649,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "too many samples": ({"n_samples": 10**6}, "n_samples=1000000 must be at most 1000"),
     "dropout of all": ({"dropout": 1.0}, "dropout=1.0 must be less than 1"),
     "a noise alone": ({"denoising": "mask"}, r"a kind of noise and an amount, such as \('mask'"),
-    "no such noise": ({"denoising": ("blur", 1)}, "'blur' is unknown; expected one of mask, gau"),
+    "no such noise": ({"denoising": ("blur", 1)}, "'blur' is unknown; expected one of mask, drop"),
     "noise below 0": ({"denoising": ("gaussian", -1)}, "must be at least 0"),
     "mask of all": ({"denoising": ("mask", 1.0)}, "must be less than 1"),
     "clipped to 0": ({"max_grad_norm": 0}, "max_grad_norm=0 must be greater than 0"),

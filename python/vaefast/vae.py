@@ -482,7 +482,7 @@ class VAE(LatentTransformer):
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
         config = TrainingConfig.of(params, whole)
         check_batch(params, len(rows))
-        check_components(params, checkpoint is not None)
+        check_components(params, rows, checkpoint is not None)
         if max_time is not None:
             config = replace(config, max_time=check_number(max_time, "max_time", above=0))
         warn_of_empty_columns(matrix_of(rows), reader.names)

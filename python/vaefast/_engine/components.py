@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .._core import permutation
 from .._input.reader import Reader
 from .._input.rows import RowData, Rows, matrix_of
+from .._input.sparse import SparseMatrix
 from .._input.validation import check_integer
 from ..typing import Record
 from . import training
@@ -195,10 +196,15 @@ def train(
         model.interrupted = inner.interrupted
 
 
-def check_components(params: Params, has_checkpoint: bool) -> None:
+def check_components(params: Params, rows: Rows, has_checkpoint: bool) -> None:
     """Raise ValueError or TypeError unless a model can be trained on components as asked for."""
     if params["components"] is None:
         return
+    if isinstance(matrix_of(rows), SparseMatrix):
+        raise TypeError(
+            "components are those of dense rows: pass X.toarray(), or train on all features with "
+            "components=None"
+        )
     if has_checkpoint:
         raise ValueError(
             "a training on principal components takes minutes and has no checkpoint: leave the "
@@ -223,6 +229,7 @@ def _inside(params: Params, scale: float) -> dict[str, Any]:
 def _floats(rows: Rows) -> Floats:
     """Return the numbers that a network sees, as a new matrix."""
     matrix = matrix_of(rows)
+    assert isinstance(matrix, np.ndarray)  # check_components
     if matrix.dtype != np.uint8:
         return matrix.astype(np.float32)
     divisor = rows.divisor if isinstance(rows, RowData) else 255.0

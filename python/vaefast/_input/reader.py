@@ -165,13 +165,11 @@ class Reader:
             X, y, exposure or sample_weight do not fit the model.
         """
         if not checked and self._reads_in_place(X, exposure, sample_weight):
-            check_mapped(X)  # type: ignore[arg-type]  # an array
+            check_mapped(X)
             return X  # type: ignore[return-value]
         if isinstance(X, Prepared):
             return X.rows
-        matrix, shape = to_rows_of_numbers(
-            X, name, doubles=not checked and self.limits is not None
-        )
+        matrix, shape = to_rows_of_numbers(X, name, doubles=not checked and self.limits is not None)
         check_names(names_of(X), self.names, name)
         check_features(matrix, shape, self.shape, name)
         refuse_filling(matrix, self.standardization is not None, None, name)

@@ -5,6 +5,7 @@ SciPy is not imported here: an object of it shows that it is loaded. An absent v
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Iterator
@@ -124,6 +125,14 @@ def is_sparse_frame(X: Any) -> bool:
     )
 
 
+def _level_of_caller() -> int:
+    """Return the stacklevel of the first function outside of vaefast, for a warning to point at."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("vaefast."):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 def to_sparse(X: Any, name: str = "X") -> SparseMatrix:
     """Return a sparse matrix or array of SciPy as sparse rows.
 
@@ -155,7 +164,7 @@ def to_sparse(X: Any, name: str = "X") -> SparseMatrix:
         warnings.warn(
             f"{name} is sparse in the format {X.format} and is converted: pass {name}.tocsr()",
             UserWarning,
-            stacklevel=6,
+            stacklevel=_level_of_caller(),
         )
         X = X.tocsr()
     n, features = X.shape
