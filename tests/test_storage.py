@@ -616,7 +616,8 @@ def test_a_model_keeps_the_table_of_its_rows(people: VAE, vae: VAE, tmp_path: Pa
 
 
 def test_a_table_that_does_not_fit_the_model_is_refused(people: VAE, tmp_path: Path):
-    message = "encodes a frame as 1 columns, but the rows of the model have 5 features"
+    features = people.n_features_in_
+    message = f"encodes a frame as 1 columns, but the rows of the model have {features} features"
     with pytest.raises(ValueError, match=message):
         people.table_ = Table.learn({"x": [1, 2]})
     path = tmp_path / "people.safetensors"

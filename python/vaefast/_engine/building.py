@@ -28,6 +28,7 @@ from ..typing import GradientEstimator, Noise, Normalize, Objective, Scale
 Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
 
+MOST_SAMPLES = 1000  # of z for each row, in training
 MAX_SAMPLES = 2**31 - 1  # samples of a batch, which the core numbers by 32 bits
 MAX_DF = 1e6  # more make a difference below 1e-6 nats per feature
 GRADIENTS: dict[str, tuple[GradientEstimator, ...]] = {  # allowed estimators by objective
@@ -251,7 +252,7 @@ def _set_objective(core: Core, params: Params) -> None:
             f"gradient_estimator={gradient!r} does not go with objective={objective!r}, which "
             f"allows {', '.join(GRADIENTS[objective])}"
         )
-    n_samples = check_integer(params["n_samples"], "n_samples", high=1000)
+    n_samples = check_integer(params["n_samples"], "n_samples", high=MOST_SAMPLES)
     if objective == "autoencoder" and n_samples > 1:
         raise ValueError("n_samples needs samples of z, but objective='autoencoder' draws none")
     check_held(params)
@@ -281,8 +282,9 @@ def check_held(params: Params) -> None:
 
 
 def check_batch(params: Params, n: int) -> None:
-    """Raise ValueError if a batch of n rows has more samples than the core can number."""
-    size, samples = min(params["batch_size"], n), params["n_samples"]
+    """Raise ValueError or TypeError if a batch of n rows has more samples than the core numbers."""
+    size = min(check_integer(params["batch_size"], "batch_size"), n)
+    samples = check_integer(params["n_samples"], "n_samples", high=MOST_SAMPLES)
     if size * samples > MAX_SAMPLES:
         raise ValueError(
             f"batch_size={size} times n_samples={samples} must be at most {MAX_SAMPLES}"
