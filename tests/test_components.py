@@ -90,6 +90,26 @@ def test_partial_fit_goes_on_with_the_folded_network():
     assert vae.score(IMAGES) > before - 10
 
 
+def test_partial_fit_alone_trains_on_the_features():
+    with_it, without = (
+        VAE(**{**SMALL, "components": n, "epochs": 1}).partial_fit(IMAGES) for n in (12, None)
+    )
+    np.testing.assert_array_equal(with_it.transform(IMAGES), without.transform(IMAGES))
+
+
+def test_sparse_rows_are_for_validation_only():
+    sparse = pytest.importorskip("scipy.sparse")
+    rows = np.where(X > 0.6, X, 0)
+    params = {**SMALL, "epochs": 3}
+    with pytest.raises(ValueError, match="components are those of dense rows"):
+        VAE(**params).fit(sparse.csr_matrix(rows))
+    with pytest.warns(vaefast.errors.ConvergenceWarning):
+        one, other = (
+            VAE(**params).fit(rows, validation=form(rows)) for form in (np.array, sparse.csr_matrix)
+        )
+    assert one.history_["validation"] == other.history_["validation"]
+
+
 def test_rows_that_are_all_alike():
     same = np.repeat(IMAGES[:1], 20, axis=0)
     with pytest.warns(UserWarning):  # of few steps, or of a collapse: there is nothing to learn
@@ -104,6 +124,7 @@ def test_rows_that_are_all_alike():
         ({"sigma": "optimal"}, "sigma that is a number, such as sigma=0.08, got .*'optimal'"),
         ({"standardize": True}, "components goes with standardize=False, got True"),
         ({"missing": "mask"}, "components goes with missing='error', got 'mask'"),
+        ({"normalize": "l2"}, "components goes with normalize=None, got 'l2'"),
         ({"components": 0}, "components"),
     ],
 )

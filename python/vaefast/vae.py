@@ -161,8 +161,8 @@ class VAE(LatentTransformer):
         Number of principal components of the rows that the network is trained on, at most; for a
         gaussian likelihood with a sigma that is a number. This suits images: a fit takes a tenth of
         the time or less, and held-out images are reconstructed better. Its first and last layers
-        are then multiplied by the components, which gives an ordinary network. By default, the
-        network is trained on the features themselves.
+        are then multiplied by the components, which gives an ordinary network. `partial_fit` trains
+        that network on the features. By default, `fit` does so too.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the weights, of the order of the rows, and of the noise. On one instruction set
         (such as AVX2), the same seed gives the same bits for any number of threads. By default,
@@ -509,7 +509,7 @@ class VAE(LatentTransformer):
         if state.finished:  # the run was killed after its last epoch
             self._model = model
         else:
-            self._train(model, rows, config, watched, callbacks, state, checkpointer, chosen)
+            self._train(model, rows, config, watched, callbacks, state, checkpointer, chosen, whole)
         return model
 
     def _train(
@@ -522,6 +522,7 @@ class VAE(LatentTransformer):
         state: TrainingState | None = None,
         checkpointer: Checkpointer | None = None,
         chosen: NDArray[np.int64] | None = None,
+        whole: bool = False,
     ) -> None:
         """Train a model, which replaces an earlier one after its first epoch."""
 
@@ -541,6 +542,7 @@ class VAE(LatentTransformer):
                 state=state,
                 checkpointer=checkpointer,
                 chosen=chosen,
+                whole=whole,
             )
         except DivergenceError:
             model.reset_optimizer()

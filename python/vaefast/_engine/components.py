@@ -129,12 +129,14 @@ def train(
     state: TrainingState | None = None,
     checkpointer: Checkpointer | None = None,
     chosen: NDArray[np.int64] | None = None,
+    whole: bool = False,
 ) -> None:
     """Train a model as `training.train` does, on principal components if it has any.
 
-    Only a whole fit of fresh weights uses components. Whatever follows trains the folded network.
+    Only a `whole` fit, of fresh weights, uses components. Whatever follows trains the folded
+    network.
     """
-    if model.params["components"] is None or config.epochs < config.planned or model.n_iter:
+    if model.params["components"] is None or not whole:
         training.train(
             model,
             rows,
@@ -164,21 +166,22 @@ def train(
     inner = FittedModel.start(_inside(model.params, components.scale), reader, small, model.seed)
 
     def adopt() -> None:
-        model.core.set_tensors(components.fold(inner.weights()))
-        model.core.optimizer_steps = inner.core.optimizer_steps
-        model.history = deepcopy(inner.history)
-        history = model.history
+        tensors, history = components.fold(inner.weights()), deepcopy(inner.history)
         for key, sign in (("elbo", -1), ("bound", -1), ("reconstruction", 1)):
             history[key] = [value + sign * constant(left) for value in history[key]]
         history["validation"] = [
             None if value is None else value - constant(watched_left)
             for value in history["validation"]
         ]
+        with model.access.changing:  # others may read a model that a callback has seen
+            model.core.set_tensors(tensors)
+            model.core.optimizer_steps = inner.core.optimizer_steps
+            model.history = history
 
     def forward(callback: Callable[[Record], object]) -> Callable[[Record], object]:
         def call(_: Record) -> object:
             adopt()
-            return callback({key: values[-1] for key, values in model.history.items()})
+            return callback({key: deepcopy(values[-1]) for key, values in model.history.items()})
 
         return call
 
@@ -201,7 +204,7 @@ def check_components(params: Params, rows: Rows, has_checkpoint: bool) -> None:
     if params["components"] is None:
         return
     if isinstance(matrix_of(rows), SparseMatrix):
-        raise TypeError(
+        raise ValueError(
             "components are those of dense rows: pass X.toarray(), or train on all features with "
             "components=None"
         )
@@ -216,7 +219,7 @@ def check_components(params: Params, rows: Rows, has_checkpoint: bool) -> None:
             f"{FITTING}, such as sigma=0.08, got likelihood={params['likelihood']!r} and "
             f"sigma={params['sigma']!r}"
         )
-    for name, value in (("missing", "error"), ("standardize", False)):
+    for name, value in (("missing", "error"), ("standardize", False), ("normalize", None)):
         if params[name] != value:
             raise ValueError(f"components goes with {name}={value!r}, got {params[name]!r}")
 
@@ -229,7 +232,8 @@ def _inside(params: Params, scale: float) -> dict[str, Any]:
 def _floats(rows: Rows) -> Floats:
     """Return the numbers that a network sees, as a new matrix."""
     matrix = matrix_of(rows)
-    assert isinstance(matrix, np.ndarray)  # check_components
+    if isinstance(matrix, SparseMatrix):  # validation rows
+        matrix = matrix.toarray()
     if matrix.dtype != np.uint8:
         return matrix.astype(np.float32)
     divisor = rows.divisor if isinstance(rows, RowData) else 255.0
