@@ -303,6 +303,25 @@ def test_columns_that_may_follow_by_chance_are_left_alone(change):
     assert all(source.tied_to is None for source in table.sources)
 
 
+def test_equal_columns_come_back_equal():
+    values = RNG.uniform(0, 100, N).round(2)
+    frame = dict.fromkeys("abc", values)
+    decoded = (table := Table.learn(frame)).decode(table.encode(frame))
+    for name in frame:
+        np.testing.assert_array_equal(decoded[name], values)
+
+
+def test_columns_may_have_the_name_0():
+    start = RNG.uniform(0, 100, N).round(2)
+    for frame in (
+        {0: start, 1: (start + RNG.exponential(3, N)).round(2)},
+        {0: CITIES, 1: np.where(CITIES == "Rome", "Italy", "Norway"), 2: start},
+    ):
+        table = Table.learn(frame)
+        assert 0 in (table.sources[1].above, table.sources[1].tied_to)
+        assert stored(table) == table
+
+
 def test_an_end_never_falls_below_its_start():
     start = RNG.normal(0, 100, N).round(2)
     day = np.datetime64("2024-01-01") + RNG.integers(0, 900, N).astype("m8[D]")

@@ -152,7 +152,7 @@ class Column:
         ties = (self.likelihood == TIED) + bool(self.partners)
         if ties != (self.tied_to is not None):
             raise ValueError(f"{self.called}: tied_to does not go with {self.likelihood!r}")
-        if (self.above is None) != (self.ends is None) or (self.above and ties):
+        if (self.above is None) != (self.ends is None) or (self.above is not None and ties):
             raise ValueError(f"{self.called}: above does not go with its ends or with tied_to")
         several = n > 1 and (not self.others or self.likelihood == "categorical")
         fits = {CONSTANT: n == 1, TIED: several, ORDINAL: several, "categorical": several}
@@ -206,7 +206,7 @@ class Column:
         lists = {name: list(v) if isinstance(v, tuple) else v for name, v in data.items()}
         # An earlier version does not know these.
         added = ("others", "counts", "modes", "tied_to", "partners", "above", "ends")
-        return {name: v for name, v in lists.items() if v or name not in added}
+        return {name: v for name, v in lists.items() if name not in added or v not in (None, [])}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Column:

@@ -52,8 +52,8 @@ def order(
         series, best = columns[name], float(np.nanstd(columns[name].values))
         lower = None
         for other in numbers:
-            if other == name or name in free or found[other].above == name:
-                continue  # equal columns are above each other: the first one is the difference
+            if name in free or _rests_on(other, name, found):
+                continue  # equal columns are above each other: the last one stays as it is
             below = columns[other]
             if below.dtype.kind != series.dtype.kind:
                 continue
@@ -64,6 +64,14 @@ def order(
         if lower is not None:
             found[name] = _as_difference(learned[name], series, lower, columns[lower])
     return found
+
+
+def _rests_on(name: Name, lower: Name, columns: Mapping[Name, Column]) -> bool:
+    """Return whether a column is the lower one, or a chain of differences leads from it there."""
+    at: Name | None = name
+    while at is not None and at != lower:
+        at = columns[at].above
+    return at is not None
 
 
 def _never_falls_below(values: Array, lower: Array, unit: float) -> bool:

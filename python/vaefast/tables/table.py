@@ -343,10 +343,10 @@ def _in_order(sources: Iterable[Column]) -> list[Column]:
     """
     waiting, found = list(sources), list[Column]()
     while waiting:
-        names = {source.name for source in found}
-        ready = [source for source in waiting if source.above is None or source.above in names]
+        names = {None, *(source.name for source in found)}
+        ready = [source for source in waiting if source.above in names]
         if not ready:
             raise ValueError(f"column {waiting[0].name!r} is above a column that does not fit it")
         found += ready
-        waiting = [source for source in waiting if source not in ready]
+        waiting = [source for source in waiting if source.above not in names]
     return found
