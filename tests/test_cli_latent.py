@@ -260,6 +260,17 @@ def test_direction_by_the_ages_in_the_names_of_files(portraits):
     assert_same_picture(Path("both.png"), expected)
 
 
+def test_the_name_before_a_number_is_a_whole_word(portraits, tmp_path):
+    folder, model = portraits
+    named = tmp_path / "named"
+    named.mkdir()
+    for file in folder.iterdir():
+        (named / f"image{file.name}").write_bytes(file.read_bytes())  # image007_age31.png
+    for data, saved in ((folder, "age.npy"), (named, "same.npy")):
+        succeed("direction", model, data, "--by", "age", "--save", saved, "--force")
+    np.testing.assert_array_equal(np.load("same.npy"), np.load("age.npy"))
+
+
 @pytest.mark.parametrize("header", ["", "file,years\n"])
 def test_direction_by_a_table_of_names_and_numbers(header, portraits):
     folder, model = portraits

@@ -49,7 +49,8 @@ def read(by: str, dataset: Dataset, X: Array, where: str) -> Array:
         lacking = f"{by} has no number for"
         advice = "Its first two columns must be the names of the files and the numbers."
     else:
-        pattern = re.compile(re.escape(by) + r"[-_=]?(\d+(?:\.\d+)?)", re.IGNORECASE)
+        # No letter precedes: the age of image2_age31.jpg is 31.
+        pattern = re.compile(rf"(?<![^\W\d_]){re.escape(by)}[-_=]?(\d+(?:\.\d+)?)", re.IGNORECASE)
         found = [_number_after(pattern, file) for file in files.tolist()]
         lacking = f"no number follows {by!r} in the names of"
         advice = f"Name the files as in anna_{by}31.jpg, or pass a CSV file of names and numbers."
