@@ -457,7 +457,9 @@ def test_the_command_line_reads_files_of_scipy(form, tmp_path):
     succeed("reconstruct", out, path, "--index", 3, 5, "--out", tmp_path / "rows.csv")
     rows = np.loadtxt(tmp_path / "rows.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(rows, vae.reconstruct(COUNTS[[3, 5]]), rtol=1e-6)
-    for command in (("impute", out, path), ("anomalies", path)):
+    np.save(tmp_path / "dense.npy", COUNTS)
+    judging = ("anomalies", tmp_path / "dense.npy", "--new", path)
+    for command in (("impute", out, path), ("anomalies", path), judging):
         said = fail(*command, "--out", tmp_path / "new.csv")
         assert "holds a sparse matrix, but this command needs dense rows" in said
 

@@ -59,13 +59,14 @@ def anomalies(
         raise click.ClickException(f"--out must name a .csv or .parquet file, got {out}.")
     out = free_file(out, force)
     known = datasets.load(data)
-    if is_scipy_sparse(known.X):
-        raise click.ClickException(f"{data} holds a sparse matrix, but this command {DENSE}")
+    rows = known if new is None else datasets.load(new)
+    for name, dataset in ((data, known), (new, rows)):
+        if is_scipy_sparse(dataset.X):
+            raise click.ClickException(f"{name} holds a sparse matrix, but this command {DENSE}")
+    check_names(rows.columns, known.columns, new or data)
     detector = AnomalyDetector(
         contamination="auto" if contamination is None else contamination, random_state=seed
     ).fit(known.X)
-    rows = known if new is None else datasets.load(new)
-    check_names(rows.columns, known.columns, new or data)
     X = rows.X
     scores = detector.score_samples(X)
     odd = scores < detector.offset_
