@@ -48,8 +48,15 @@ def test_the_choice_is_told_in_a_line(tmp_path):
     data = photographs(tmp_path / "data", 12)
     out = succeed("train", data, "--out", tmp_path / "run", "--epochs", 2, "--no-verbose")
     (line,) = (line for line in out.splitlines() if line.startswith("Fit"))
-    assert "photographs: 6 principal components at most, sigma 0." in line
-    assert line.endswith("2 steps of 11 images (2 epochs)")
+    assert "6 principal components at most, sigma 0." in line
+    assert line.endswith("2 steps of 11 rows (2 epochs)")
+
+
+def test_components_without_a_fixed_sigma_are_refused(tmp_path):
+    np.save(tmp_path / "rows.npy", rng.standard_normal((40, 5)).astype(np.float32))
+    options = ("--likelihood", "gaussian", "--no-standardize", "--components", 3)
+    message = fail("train", tmp_path / "rows.npy", "--out", tmp_path / "run", *options)
+    assert "the components of a fit need --likelihood gaussian and a sigma" in message
 
 
 def test_what_is_given_stays(monkeypatch, tmp_path):

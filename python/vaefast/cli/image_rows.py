@@ -19,8 +19,8 @@ from ..datasets.idx import find_idx_files
 from ..datasets.image_files import UnreadableImageError
 from . import inputs
 
-OTHER_KIND = ("likelihood", "standardize", "missing")  # whoever sets these has other plans
-ON_COMPONENTS = ("components", "epochs")
+# Whoever sets these has other plans.
+OTHER_KIND = ("likelihood", "standardize", "normalize", "missing")
 
 
 def load_to_train(data: str, size: tuple[int, int] | None, skip_broken: bool) -> Dataset:
@@ -61,12 +61,11 @@ def recipe_for(dataset: Dataset, given: Mapping[str, Any], *, checkpoint: bool) 
     return {name: value for name, value in recipe.items() if given[name] is None}
 
 
-def describe_recipe(params: Mapping[str, Any], n: int) -> str:
-    """Return what a recipe chose, as one line."""
+def describe_components(params: Mapping[str, Any], n: int) -> str:
+    """Return how a model is trained on principal components, as one line."""
     size = min(n, params["batch_size"])
     steps = params["epochs"] * math.ceil(n / size)
     return (
-        f"photographs: {params['components']} principal components at most, sigma "
-        f"{params['sigma']:g}, {steps:,} steps of {size} images "
-        f"({params['epochs']:,} epochs)"
+        f"{params['components']} principal components at most, sigma {params['sigma']:g}, "
+        f"{steps:,} steps of {size} rows ({params['epochs']:,} epochs)"
     )

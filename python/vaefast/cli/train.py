@@ -17,6 +17,7 @@ import numpy as np
 from .. import VAE, Checkpoint, DivergenceError
 from .._engine.automatic import AUTO, CHOOSABLE, choose
 from .._engine.building import describe_net
+from .._engine.components import check_components
 from .._input.reader import Prepared, Reader
 from .._input.validation import check_integer
 from .._system.files import numbered_folder, output_folder
@@ -202,8 +203,9 @@ def train(
             whole=True,
         ).params
         click.echo(f"Net   {describe_net(params, reader.features)}")
+        check_components(params, rows, bool(checkpointed))
         if params["components"] is not None:
-            click.echo(f"Fit   {image_rows.describe_recipe(params, len(chosen))}")
+            click.echo(f"Fit   {image_rows.describe_components(params, len(chosen))}")
         training = rows if len(chosen) == len(rows) else rows[chosen]
         if vae.standardize:  # by the rows that train alone
             reader = reader.standardizing(training)
