@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +40,9 @@ def read(path: str | os.PathLike[str]) -> Pixels:
     OSError
         The file cannot be opened.
     ValueError
-        The file is not an image, or is truncated or corrupt.
+        The file is not an image, is truncated or corrupt, or has more pixels than Pillow opens.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # made smaller below
-        image = open_image(Path(path)).convert("RGB")
+    image = open_image(Path(path)).convert("RGB")
     share = (LARGEST / (image.width * image.height)) ** 0.5
     if share < 1:
         size = max(1, int(image.width * share)), max(1, int(image.height * share))
