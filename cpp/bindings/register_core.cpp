@@ -109,6 +109,7 @@ Data data_of(const py::object& x) {
 }
 
 Rows view(const Core& core, const Data& data, bool allow_doubles = false) {
+  allow_doubles = allow_doubles && !data.sparse;  // sparse rows are float32 or uint8
   const int features = core.shape().features, conditions = core.shape().conditions;
   const py::array& x = data.x;
   const py::ssize_t n = data.count();
