@@ -56,7 +56,7 @@ def test_components_without_a_fixed_sigma_are_refused(tmp_path):
     np.save(tmp_path / "rows.npy", rng.standard_normal((40, 5)).astype(np.float32))
     options = ("--likelihood", "gaussian", "--no-standardize", "--components", 3)
     message = fail("train", tmp_path / "rows.npy", "--out", tmp_path / "run", *options)
-    assert "the components of a fit need --likelihood gaussian and a sigma" in message
+    assert "components need --likelihood gaussian and a sigma" in message
 
 
 def test_what_is_given_stays(monkeypatch, tmp_path):

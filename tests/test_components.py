@@ -120,7 +120,7 @@ def test_rows_that_are_all_alike():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"likelihood": "bernoulli"}, "components of a fit need likelihood='gaussian'"),
+        ({"likelihood": "bernoulli"}, "components need likelihood='gaussian'"),
         ({"sigma": "optimal"}, "sigma that is a number, such as sigma=0.08, got .*'optimal'"),
         ({"standardize": True}, "components goes with standardize=False, got True"),
         ({"missing": "mask"}, "components goes with missing='error', got 'mask'"),

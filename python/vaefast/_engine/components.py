@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 LEARNED_FROM = 2_048  # rows at most; a spread of the rest below what these show is noise
 CHUNK = 1 << 23  # numbers that become float32 at a time: 32 MB
 LARGEST = 0.7  # standard deviation of the first component, as the network sees it
-FITTING = "the components of a fit need likelihood='gaussian' and a sigma that is a number"
+FITTING = "components need likelihood='gaussian' and a sigma that is a number"
 
 
 @dataclass(frozen=True, eq=False)
