@@ -22,7 +22,7 @@ LEAST_SIGMA = 0.02
 
 
 def images(X: ArrayLike) -> dict[str, Any]:
-    """Return parameters of `VAE` for images of photographs, drawings or digits.
+    """Return parameters of `VAE` for images: photographs, drawings or digits.
 
     Photographs get a gaussian likelihood, whose sigma is the error of as many principal components
     as there are latent dimensions (Tipping & Bishop 1999), and a network that is trained on

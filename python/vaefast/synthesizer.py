@@ -49,29 +49,30 @@ class Synthesizer(Estimator):
 
     A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from a code z,
     drawn as `codes` says, and its values are drawn from p(x|z). It has gaps where a row of the fit
-    with a like code has gaps. Where the table finds that a column follows from another one, that it
-    never falls below another one, or that two values never occur together, synthetic rows keep to
-    that. Synthetic rows are no copies, but they are not anonymous either.
+    with a similar code has gaps. Where the table finds that a column follows from another one, that
+    it never falls below another one, or that two values never occur together, synthetic rows keep
+    to that. Synthetic rows are no copies, but they are not anonymous either.
 
     Parameters
     ----------
     vae : VAE or None, default=None
         The model, not fitted. `fit` trains a copy of it with the likelihoods of the table. None is
-        a recipe whose width and training depend on the number of rows and of encoded columns.
+        a recipe whose width and training depend on the numbers of rows and of encoded columns.
     likelihoods : mapping of column name to str, default=None
         Likelihoods or encodings of columns, for those that should not have the one that
         `Table.learn` chooses.
     constraints : sequence, default=()
-        Conditions that every synthetic row satisfies: a comparison of two columns, or of a column
-        and a number, as text, such as ``"start <= end"``; a tuple of names of columns whose
-        combinations are those of the fit, such as ``("city", "country")``; or a function that takes
-        a frame and returns a boolean for each row. Missing values satisfy a comparison. Other rows
-        are drawn again.
+        Conditions that every synthetic row satisfies. Each is one of three: a comparison of two
+        columns, or of a column and a number, as text, such as ``"start <= end"``; a tuple of names
+        of columns whose combinations are those of the fit, such as ``("city", "country")``; or a
+        function that takes a frame and returns a boolean for each row. Missing values satisfy a
+        comparison. Other rows are drawn again.
     codes : {"mixture", "rows"}, default="mixture"
-        Distribution of the codes. mixture is a mixture of Gaussians that is fitted to the codes of
-        the rows, followed by two steps of the chain z -> x -> z of decoder and encoder, which lead
-        codes to where the model has rows. rows are the posteriors of the rows of the fit: the
-        synthetic rows are more like the data, and lie close to the rows of the fit.
+        Distribution of the codes. With mixture, codes come from a mixture of Gaussians that is
+        fitted to the codes of the rows. Two steps of the chain z -> x -> z of decoder and encoder
+        then lead them to where the model has rows. With rows, codes come from the posteriors of the
+        rows of the fit. The synthetic rows are then more like the data, and lie closer to the rows
+        of the fit.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the training.
     n_threads : int or None, default=None

@@ -105,9 +105,10 @@ class VAE(LatentTransformer):
         standard deviation of each column. Means and standard deviations stay those of the first
         call of `partial_fit`. A model without a column of these likelihoods can't standardize.
     normalize : {"l2"} or None, default=None
-        What the encoder reads: l2, each row divided by the root of the sum of its squares, as for
-        recommenders (Liang et al. 2018). By default, rows as they are, and log(1 + x) of counts.
-        The likelihood sees the rows themselves. It excludes standardize.
+        Numbers that the encoder reads. With l2, each row is divided by the root of the sum of its
+        squares, as for recommenders (Liang et al. 2018). By default, the encoder reads rows as they
+        are, and log(1 + x) of counts. The likelihood sees the rows themselves. l2 excludes
+        standardize.
     conditional : bool, default=False
         Whether the encoder and the decoder also see y: labels, or numbers.
     objective : str, default="elbo"
@@ -158,11 +159,13 @@ class VAE(LatentTransformer):
         the best weights. It needs validation rows, or epochs="auto". By default, all epochs are
         trained, but for epochs="auto".
     components : int or None, default=None
-        Number of principal components of the rows that the network is trained on, at most; for a
-        gaussian likelihood with a sigma that is a number. This suits images: a fit takes a tenth of
-        the time or less, and held-out images are reconstructed better. Its first and last layers
-        are then multiplied by the components, which gives an ordinary network. `partial_fit` trains
-        that network on the features. By default, `fit` does so too.
+        Largest number of principal components of the rows to train the network on. It needs dense
+        rows and a gaussian likelihood with a number as sigma. This suits images: a fit takes a
+        tenth of the time or less, and held-out images are reconstructed better. After the training,
+        the first and last layers are multiplied by the components, which gives an ordinary network.
+        `partial_fit` trains that network on the features, and then needs a learning rate about a
+        twentieth of the fit's: in a trial, 2e-3 threw the ELBO from 303 to -606 nats per row, and
+        1e-4 kept it. By default, `fit` trains the network on the features as well.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the weights, of the order of the rows, and of the noise. On one instruction set
         (such as AVX2), the same seed gives the same bits for any number of threads. By default,

@@ -37,13 +37,14 @@ class AnomalyDetector(OutlierDetector):
     Parameters
     ----------
     vae : VAE or None, default=None
-        None trains the ensemble. A VAE scores rows by itself: if it is fitted, `fit` only sets the
-        threshold, preferably on rows that the model was not trained on. If it is not fitted, `fit`
-        also trains a copy of it.
+        None trains the ensemble. A VAE scores rows in its place. If it is fitted, `fit` only sets
+        the threshold, preferably on rows that the model was not trained on. If it is not fitted,
+        `fit` also trains a copy of it.
     contamination : float or "auto", default="auto"
         Share of the rows of `fit` that count as anomalies, above 0 and at most 0.5. With "auto",
-        rows count that score more than 3.5 robust standard deviations below the median, so their
-        number depends on the data. Of rows without anomalies, this is a few percent.
+        the anomalies are the rows whose scores lie more than 3.5 robust standard deviations below
+        the median, so their number depends on the data. Among rows without anomalies, it is a few
+        percent.
     n_samples : int or None, default=None
         Number of importance samples for each row, with a VAE only. The score is then an estimate of
         log p(x) (Burda et al. 2016, eq. 8): closer than the ELBO, at this many times the cost. None
@@ -171,9 +172,10 @@ class AnomalyDetector(OutlierDetector):
     ) -> NDArray[np.float64]:
         """Return the score of each row: higher is more normal.
 
-        The ensemble's scores have no unit. 0 is a usual row, the median of the fit in both views,
-        and the weights of the views are those of their 10..90 % ranges. With a VAE, the score is
-        the ELBO, or log p(x) with `n_samples`, in nats.
+        The ensemble's scores have no unit. They add up two views, the distance and the likelihood.
+        Each view is centred on its median and divided by its 10..90 % range in the rows of the fit,
+        and the likelihood counts half. 0 is therefore a usual row. With a VAE, the score is the
+        ELBO, or log p(x) with `n_samples`, in nats.
 
         Parameters
         ----------
@@ -209,12 +211,12 @@ class AnomalyDetector(OutlierDetector):
         ensemble that were not trained on it. With a fitted VAE, they are the rows of `fit`, which
         must not be those that the VAE was trained on.
 
-        For a new row from where the rows of the fit come from, p is at most q with a probability
-        of about q, whatever the distribution. So among usual new rows, the share q has p <= q. No
-        p-value is below 1 / (1 + number of known rows). Anomalies among the rows of the fit make
-        p-values larger: if 2 % of the rows are more unusual than a new row, its p-value is above
-        0.02. For small p-values, fit on rows that are as clean as you can get. The rows of the fit
-        themselves get ranks, of which the smallest prove nothing.
+        For a new row from the same source as the rows of the fit, p is at most q with a probability
+        of about q, whatever the distribution. Among usual new rows, a share of about q therefore
+        has p <= q. No p-value is below 1 / (1 + number of known rows). Anomalies among the rows of
+        the fit make p-values larger: if 2 % of the rows are more unusual than a new row, its
+        p-value is above 0.02. For small p-values, fit on rows that are as clean as you can get. The
+        p-values of the rows of the fit themselves are mere ranks, and small ones prove nothing.
 
         Parameters
         ----------

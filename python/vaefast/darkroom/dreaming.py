@@ -40,11 +40,12 @@ def dream(
 ) -> Pixels:
     """Return a photograph in which a model has drawn what it sees.
 
-    The whole photograph is searched for images that the model draws from its latent space, large
-    ones first. Where one correlates with the light of the photograph, the model looks at a mixture
-    of both, several times, and so bends the shape towards the photograph. The shape then replaces
-    the light of that place. What is finer than the model's pixels stays, and so do the colours:
-    faces are made of leaves.
+    The model draws images from its latent space, and the whole photograph is searched for them,
+    large ones first. Where an image correlates with the light of the photograph, the model
+    reconstructs a mixture of both, several times, which bends the shape towards the photograph. The
+    shape then replaces the light of that place. Detail that is finer than the model's pixels stays
+    in part, so faces seem to be made of leaves. The colours stay, and a model of coloured images
+    adds its own.
 
     Parameters
     ----------

@@ -40,8 +40,8 @@ class Piece:
     notes : ndarray of shape (steps, 128), bool
         Whether each MIDI note sounds. Note 60 is middle C.
     starts : ndarray of shape (steps, 128), bool
-        Whether a note that sounds begins at this step. A note that goes on and one that is struck
-        again differ here alone.
+        Whether a note that sounds begins at this step. Only this tells a note that goes on from one
+        that is struck again.
     bar : int, default=16
         Sixteenth notes in a bar.
     tempo : float, default=120.0

@@ -31,9 +31,9 @@ class Composer:
     """Learns the bars of pieces, and writes new pieces, variations, and morphs of two pieces.
 
     Each piece is transposed to C major or A minor, so that all share their pitches. A bar is a row
-    of zeros and ones: whether a note sounds, and whether it begins, at each sixteenth. A
-    conditional VAE learns the bars, given the last notes of the bar before, and whether the piece
-    begins or ends.
+    of zeros and ones, which say whether each note sounds, and whether it begins, at each sixteenth.
+    A conditional VAE learns the bars. Its conditions are the last notes of the bar before, and
+    whether the piece begins or ends.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ class Composer:
         Parameters
         ----------
         pieces : sequence of Piece
-            Pieces with at least 4 bars together. Those in another metre than most bars are left
-            out, and a warning says how many.
+            Pieces with at least 4 bars together. Pieces in a metre other than that of most bars are
+            left out, and a warning says how many.
 
         Returns
         -------
@@ -115,8 +115,7 @@ class Composer:
         """Write a new piece in C major or A minor.
 
         The piece has four phrases: a first one, a variation of it, another one, and the variation
-        once more. The codes of a phrase are a mixture of those of two learned phrases, with some
-        chance.
+        once more. The codes of a phrase mix those of two learned phrases and add random noise.
 
         Parameters
         ----------
@@ -154,7 +153,8 @@ class Composer:
         piece : Piece
             A piece with bars as long as those that were learned.
         strength : float, default=0.5
-            Share of chance, from 0, which gives the piece as the model reconstructs it, to 1.
+            Share of random noise in the codes, from 0 to 1. 0 gives the piece as the model
+            reconstructs it.
         random_state : int, Generator, RandomState or None, default=None
             Seed of the variation.
 

@@ -46,12 +46,13 @@ def restyle(
 
     Edges and light come from the photograph, texture and colours from the painting. A VAE learns
     the patches of the painting. At three scales, from coarse to fine, each patch of the picture is
-    replaced by a patch of the painting: one with similar light, and with a code near that of what
-    is drawn so far. Patches that continue their neighbours are preferred, so that strokes go on.
-    Overlapping patches are blended by their weights.
+    replaced by a patch of the painting with similar light, and with a code near that of the picture
+    drawn so far. Patches that continue their neighbours are preferred, so that strokes go on.
+    Overlapping patches are blended with weights.
 
-    The two pictures are compared as if they had the same area. The patches are chosen on a
-    photograph of at most 640 pixels, and cut from the painting at its own resolution.
+    The two pictures are compared as if they had the same area. The patches are chosen on a copy of
+    the photograph whose longer side has at most 640 pixels. They are then cut from the painting at
+    the full resolution of the photograph.
 
     Parameters
     ----------

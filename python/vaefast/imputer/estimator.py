@@ -36,30 +36,32 @@ MOST_SAMPLES = 10**6
 class VAEImputer(Transformer):
     """Imputer that fills missing values (NaN) with their means given the known values of the row.
 
-    VAEs are trained on all rows. Each estimates the means by importance sampling (Mattei & Frellsen
-    2019, eq. 12). Two normal distributions join them: that of the columns, and that of their normal
+    A VAE is trained on all rows, and estimates the means by importance sampling (Mattei & Frellsen
+    2019, eq. 12). Two normal distributions join it: one of the columns, and one of their normal
     scores, which are the quantiles of a standard normal distribution at the ranks of the values.
     They know the linear relations, and take little time to learn (expectation maximization;
-    Dempster, Laird & Rubin 1977). A weighted mean of the answers is filled in. It stays within the
-    range of the known values of its column.
+    Dempster, Laird & Rubin 1977). The imputer fills in a weighted mean of the three answers. It
+    stays within the range of the known values of the column.
 
-    The table decides the weights. Each VAE trains without a twentieth of the known values, at most
-    2,000, and the weights minimize the squared error that the weighted mean has for these values,
-    in standard deviations of their columns (stacking; Breiman 1996). The VAEs see the columns, or
-    their normal scores if the normal distribution of these has the smaller error. Tables of fewer
-    than 500 known values hide nothing; their models have equal weights. Tables of more than 200
-    columns have VAEs alone.
+    The table decides the weights. The models are trained without a twentieth of the known values,
+    at most 2,000. The weights minimize the squared error of the weighted mean at these values, in
+    standard deviations of their columns (stacking; Breiman 1996). The VAE sees the columns, or
+    their normal scores if the normal distribution of these has the smaller error. If a table has
+    fewer than 500 known values, nothing is hidden and the models have equal weights. If it has more
+    than 200 columns, the VAE fills it alone. With `n_models` above 1, the mean of several VAEs
+    takes the place of the VAE.
 
     Parameters
     ----------
     vae : VAE or None, default=None
-        Model whose parameters the VAEs have, with missing="mask"; it is not trained itself. "auto"
-        stands for the same values as in `VAE`, but all rows are trained on for the whole budget,
-        and none is watched. The VAEs see the columns as they are, no value is hidden, and the mean
-        of their answers is filled in. None is a gaussian VAE with standardize=True, whose sizes
-        and budget the table decides.
+        Model with missing="mask" whose parameters the imputer's VAEs take; it is not trained
+        itself. "auto" stands for the same values as in `VAE`, but training uses all rows for the
+        whole budget, and watches none. With such a model, the VAEs see the columns as they are, no
+        value is hidden, no normal distribution is learned, and the mean of the VAEs' answers is
+        filled in. None is a gaussian VAE with standardize=True, whose sizes and budget depend on
+        the table.
     n_models : int, default=1
-        Number of VAEs. More of them take longer and fill a little better.
+        Number of VAEs. More VAEs take longer and fill a little better.
     n_samples : int, default=100
         Samples of z for each row with missing values and each VAE.
     random_state : int, Generator, RandomState or None, default=None
@@ -156,7 +158,8 @@ class VAEImputer(Transformer):
             own = budget(values.size, choice.params["epochs"])
             choice = dataclasses.replace(choice, params=choice.params | own)
         if self.verbose:
-            say(f"VAEImputer trains {n_models} VAEs: {choice.text}")
+            number = "1 VAE" if n_models == 1 else f"{n_models} VAEs"
+            say(f"VAEImputer trains {number}: {choice.text}")
         params = {**choice.params, "n_threads": self.n_threads, "verbose": False}
         seed = seed_from(self.random_state)
         if self.vae is None:
@@ -201,10 +204,10 @@ class VAEImputer(Transformer):
     def sample(self, X: ArrayLike, n: int = 5, *, random_state: RandomState = None) -> NDArray[Any]:
         """Return several completions of X that differ as much as the missing values are uncertain.
 
-        Each row of a completion comes from one of the models, which is drawn by their weights, so
-        that the mean of many completions is what `transform` fills in. The missing values of the
-        row are drawn together given its known ones. A VAE draws a code from the n_samples samples
-        of z by their importance, and the values from p(x|z) (Mattei & Frellsen 2019).
+        Each row of a completion comes from one model, which is chosen at random by the weights. The
+        mean of many completions is therefore what `transform` fills in. The missing values of a row
+        are drawn together, given its known ones. A VAE draws a code from the n_samples samples of z
+        by their importance, and the values from p(x|z) (Mattei & Frellsen 2019).
 
         Parameters
         ----------

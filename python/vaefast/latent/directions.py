@@ -29,11 +29,11 @@ def direction(
     codes of the rows with it (Larsen et al. 2016). Groups that are alike in everything else give a
     direction that changes little else.
 
-    Numbers y, one for each row, measure an attribute such as an age. The direction then is the
-    covariance of y with the decorrelated codes. It lies halfway between two extremes: the weights
-    of a linear regression, which hold all else fixed but leave the places where codes lie, and the
-    covariance of y with the codes themselves (Haufe et al. 2014), which stays in these places but
-    takes along whatever goes with the attribute, such as the light of old photographs.
+    Numbers y, one for each row, measure an attribute such as an age. The direction is then the
+    covariance of y with the decorrelated codes. It lies halfway between two extremes. The weights
+    of a linear regression hold all else fixed, but leave the region where codes lie. The covariance
+    of y with the codes themselves (Haufe et al. 2014) stays in this region, but takes along
+    whatever goes with the attribute, such as the light of old photographs.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ def direction(
     -------
     ndarray of shape (latent_dim,), float32
         The direction. For two groups, its length is the standard deviation of the codes of both
-        along it. For numbers, it is a step that raises the attribute by 1. That is a step which
-        raises a linear prediction of y from the codes by 1, divided by the share of the variance of
-        y that is predicted: the codes carry that share of the attribute, and must go further
-        because the rest of a row stays as it is. Where the codes tell little of y, steps are
-        shorter: one standard deviation of y is at most 3 of the predictions.
+        along it. For numbers, it is a step that raises the attribute by 1. This step raises a
+        linear prediction of y from the codes by 1, divided by the share of the variance of y that
+        is predicted. The codes carry only that share of the attribute, and must go further because
+        the rest of a row stays as it is. Where the codes say little about y, steps are shorter: one
+        standard deviation of y moves a code by at most 3 standard deviations of the predictions.
 
     Raises
     ------

@@ -28,9 +28,9 @@ def edit(
 ) -> Floats:
     """Return rows with more of an attribute: a face older, a stroke thicker.
 
-    The code z of a row moves along the direction d. With `detail`, what this changes in the decoded
-    row is added to the row itself, x + decode(z + amount d) - decode(z), so that all that the model
-    does not explain of the row is kept: a photograph stays as sharp as it was.
+    The code z of a row moves along the direction d. With `detail`, the row x itself gets the change
+    of the decoded row: x + decode(z + amount d) - decode(z). This keeps all that the model does not
+    explain of the row, so a photograph stays as sharp as it was.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def edit(
         How far to go along the direction, for all rows or for each. A direction that was learned
         from numbers has their unit: with ages in years, 20 is 20 years older.
     detail : bool, default=True
-        Whether to keep what the model does not explain of the rows. Otherwise, the rows are decoded
-        from the moved codes, as `shift` does.
+        Whether to keep what the model does not explain of the rows. Otherwise, the moved codes are
+        decoded, as `shift` does.
 
     Returns
     -------
