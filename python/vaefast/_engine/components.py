@@ -167,12 +167,6 @@ def train(
 
     def adopt() -> None:
         tensors, history = components.fold(inner.weights()), deepcopy(inner.history)
-        for key, sign in (("elbo", -1), ("bound", -1), ("reconstruction", 1)):
-            history[key] = [value + sign * constant(left) for value in history[key]]
-        history["validation"] = [
-            None if value is None else value - constant(watched_left)
-            for value in history["validation"]
-        ]
         with model.access.changing:  # others may read a model that a callback has seen
             model.core.set_tensors(tensors)
             model.core.optimizer_steps = inner.core.optimizer_steps
@@ -189,7 +183,7 @@ def train(
         training.train(
             inner,
             small,
-            config,
+            replace(config, outside=(constant(left), constant(watched_left))),
             validation=watched,
             callbacks=[forward(callback) for callback in callbacks],
             state=state,

@@ -23,6 +23,8 @@ class TrainingConfig:
     patience: int | None
     verbose: bool
     max_time: float | None = None  # seconds
+    # Nats per row of training and of validation rows, which the network does not see.
+    outside: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of(cls, params: Mapping[str, Any], whole: bool, done: int = 0) -> TrainingConfig:

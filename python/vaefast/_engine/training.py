@@ -182,7 +182,9 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
             core.set_tensors(sums.before)
             raise _divergence(epoch, f"at batch {sums.taken}", rates[sums.taken - 1])
         seen = min(sums.taken * size, n) * total / n  # the weight of these rows, about
-        loop.progress.advance(len(batches), sums.reconstruction / seen, sums.kl / seen)
+        loop.progress.advance(
+            len(batches), sums.reconstruction / seen + config.outside[0], sums.kl / seen
+        )
         if loop.checkpointer is not None:
             sums.seconds = time.perf_counter() - start
             loop.checkpointer.after_steps(len(losses), model, state)
@@ -195,17 +197,17 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
         raise _divergence(epoch, "after its last batch", rate)
     record: Record = {
         "epoch": epoch,
-        "elbo": -(sums.reconstruction + sums.kl) / total,
-        "reconstruction": sums.reconstruction / total,
+        "elbo": -(sums.reconstruction + sums.kl) / total - config.outside[0],
+        "reconstruction": sums.reconstruction / total + config.outside[0],
         "kl": sums.kl / total,
-        "bound": sums.bound / total,
+        "bound": sums.bound / total - config.outside[0],
         "validation": None,
         "beta": beta,
         "learning_rate": rate,
         "seconds": 0.0,
     }
     if loop.validation is not None:
-        record["validation"] = model.evaluate(loop.validation)["elbo"]
+        record["validation"] = model.evaluate(loop.validation)["elbo"] - config.outside[1]
         if not np.isfinite(record["validation"]):
             core.set_tensors(sums.before)
             raise _divergence(epoch, "on the validation rows", rate)
