@@ -529,7 +529,7 @@ class VAE(LatentTransformer):
     ) -> None:
         """Train a model, which replaces an earlier one after its first epoch."""
 
-        def publish(record: Record) -> None:
+        def publish() -> None:
             self._model = model
 
         def bind(callback: Callback) -> Callable[[Record], object]:
@@ -541,7 +541,8 @@ class VAE(LatentTransformer):
                 rows,
                 config,
                 validation=validation,
-                callbacks=[publish, *(bind(callback) for callback in callbacks)],
+                callbacks=[bind(callback) for callback in callbacks],
+                publish=publish,
                 state=state,
                 checkpointer=checkpointer,
                 chosen=chosen,

@@ -126,6 +126,7 @@ def train(
     *,
     validation: Rows | None,
     callbacks: Sequence[Callable[[Record], object]],
+    publish: Callable[[], None],
     state: TrainingState | None = None,
     checkpointer: Checkpointer | None = None,
     chosen: NDArray[np.int64] | None = None,
@@ -134,7 +135,8 @@ def train(
     """Train a model as `training.train` does, on principal components if it has any.
 
     Only a `whole` fit, of fresh weights, uses components. Whatever follows trains the folded
-    network.
+    network. `publish` is called after an epoch, as soon as others may see the model. On components
+    that is when a callback asks for it, because folding takes as long as an epoch of few rows.
     """
     if model.params["components"] is None or not whole:
         training.train(
@@ -142,7 +144,7 @@ def train(
             rows,
             config,
             validation=validation,
-            callbacks=callbacks,
+            callbacks=[lambda record: publish(), *callbacks],
             state=state,
             checkpointer=checkpointer,
             chosen=chosen,
@@ -175,6 +177,7 @@ def train(
     def forward(callback: Callable[[Record], object]) -> Callable[[Record], object]:
         def call(_: Record) -> object:
             adopt()
+            publish()
             return callback({key: deepcopy(values[-1]) for key, values in model.history.items()})
 
         return call
