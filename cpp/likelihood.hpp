@@ -325,8 +325,8 @@ struct Categorical {
 };
 
 // outputs = logits of the columns, p = softmax(out), x = counts that add up to n. The multinomial is the product of the
-// Poissons of x with rates n p, divided by the Poisson of n with rate n: nll = sum poisson(log(n p), x) - poisson(log n,
-// n), d = n p - x. No term is large where p fits x, so float32 loses no digits.
+// Poissons of x with rates n p, divided by the Poisson of n with rate n: nll = sum poisson(log(n p), x) - poisson(log
+// n, n), d = n p - x. No term is large where p fits x, so float32 loses no digits.
 struct Multinomial {
   static void evaluate(const LikelihoodBlock& b) {
     const Poisson poisson(Features{});

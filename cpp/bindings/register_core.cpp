@@ -434,8 +434,7 @@ void set_objective(Core& core, const std::string& bound, const std::string& grad
 
 std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int latent_dim, std::vector<int> decoder,
                                 const std::string& activation, const std::vector<std::pair<std::string, int>>& columns,
-                                const std::string& scale, int n_threads, double df, int conditions,
-                                bool normalized) {
+                                const std::string& scale, int n_threads, double df, int conditions, bool normalized) {
   for (const std::vector<int>& sizes : {encoder, decoder, {features, latent_dim, n_threads, conditions + 1}})
     for (int size : sizes)
       if (size < 1) throw std::invalid_argument("sizes and n_threads must be at least 1");
