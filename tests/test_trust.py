@@ -206,6 +206,24 @@ def test_a_net_beyond_the_memory_is_one_line(options, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of memory")
+def test_threads_that_cannot_be_started_are_one_line(tmp_path):
+    command = [sys.executable, "-m", "vaefast", "train", "strokes", "--epochs", "1"]
+
+    def limit() -> None:  # too little for the stacks of 1,000 threads
+        resource.setrlimit(resource.RLIMIT_AS, (3 * 10**9, 3 * 10**9))
+
+    result = subprocess.run(
+        [*command, "--n-threads", "1000", "--out", tmp_path / "run"],
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "the system starts no more threads" in result.stderr.splitlines()[-1], result.stderr
+
+
 def test_more_samples_in_a_batch_than_the_core_can_number(monkeypatch):
     vae = VAE(2, (4,), batch_size=60, n_samples=1000, epochs=1, verbose=False)
     monkeypatch.setattr("vaefast._engine.building.MAX_SAMPLES", 59_999)

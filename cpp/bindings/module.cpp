@@ -1,11 +1,22 @@
 // The Python module. It is compiled once and linked with every variant of the core. The bindings check only what memory
 // safety needs. The Python package validates arguments and explains errors.
+#include <exception>
+#include <system_error>
+
 #include "bindings.hpp"
 #include "core.hpp"
 
 // The module does not need the GIL: its static data are constant, and each Core has its own locks.
 PYBIND11_MODULE(_variant, m, pybind11::mod_gil_not_used()) {
   using namespace vaefast;
+  pybind11::register_local_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const std::system_error& refused) {
+      const std::string why = refused.code().message();
+      PyErr_SetString(PyExc_OSError, ("the system starts no more threads (" + why + "): set n_threads lower").c_str());
+    }
+  });
   bindings::register_core(m);
   bindings::register_kernels(m);
   m.attr("ACTIVATIONS") = pybind11::tuple(pybind11::cast(activation_names()));
