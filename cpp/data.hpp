@@ -95,7 +95,7 @@ inline void normalize(Panels& x, int row, int features) {
 
 // Returns the smallest and the largest of n numbers. Both are NaN if any of the numbers is NaN or infinite.
 std::pair<float, float> value_range(const float* x, std::int64_t n);
-// Returns whether all values of rows [first, last) lie within the limits. Of bytes it returns true.
+// Returns whether all values of rows [first, last) lie within the limits. Bytes always do.
 bool within(const Rows& rows, std::int64_t first, std::int64_t last, const Limits& limits);
 
 // Prefetches row `index`, which is copied next. The rows of a shuffled batch are scattered in memory, so the

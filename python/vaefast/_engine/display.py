@@ -31,7 +31,7 @@ class Display:
     shown : bool
         Whether to show anything.
     unit : str, default="rows"
-        What is counted.
+        Name of the things that are counted.
     """
 
     def __init__(self, total: int, head: str, shown: bool, unit: str = "rows") -> None:

@@ -230,9 +230,9 @@ def edit(
 ) -> None:
     """Change an attribute of pictures and keep all else: age a portrait, or make it smile.
 
-    PICTURES are images. Each is the number of a row of --data, or an image file. What the direction
-    changes is added to the picture, which keeps all that MODEL does not explain. MODEL is a file
-    that train wrote, or its folder.
+    PICTURES are images. Each is the number of a row of --data, or an image file. The change along
+    the direction is added to the picture, which keeps all that MODEL does not explain. MODEL is a
+    file that train wrote, or its folder.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What a model knows, seen in a photograph."""
+"""Dreams: a photograph in which a model finds the pictures that it knows."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def dream(
 
 
 class _Sight:
-    """What a model sees in a photograph at one scale.
+    """A photograph at one scale, searched for the pictures of a model.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the user passes to an imputer: a table of numbers, and perhaps a VAE."""
+"""Checks of the table of numbers, and of the VAE, that an imputer gets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(X: ArrayLike) -> tuple[NDArray[Any], FeatureNames | None]:
         raise ValueError(f"X has rows of shape {shape}, expected a table: (n, features)")
     values: NDArray[Any] = matrix.astype(np.float32)
     if (exact := to_float64(X)) is not None:
-        # What the mask of a masked array hides is NaN in the matrix only.
+        # Masked values are NaN in the matrix only.
         values = np.where(np.isnan(values), np.nan, exact)
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
