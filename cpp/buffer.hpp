@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -23,7 +24,15 @@ class Buffer {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~Buffer() { ::operator delete(data_, std::align_val_t{alignment(size_)}); }
+  ~Buffer() {
+#ifdef __linux__
+    if (is_large(size_)) {
+      munmap(data_, mapped_bytes(size_));
+      return;
+    }
+#endif
+    ::operator delete(data_, std::align_val_t{cache_line});
+  }
 
   float* data() { return data_; }
   const float* data() const { return data_; }
@@ -34,25 +43,36 @@ class Buffer {
   static constexpr std::size_t padding = 16;  // floats of the widest packet
   static constexpr std::size_t cache_line = 64, huge_page = 2 << 20;
 
-  // A training step walks through weights, moments and activations side by side. They span more 4 KB pages than the TLB
-  // holds, so arrays of half a megabyte or more ask Linux for 2 MB pages.
-  static std::size_t alignment(std::size_t size) {
-#ifdef __linux__
-    if (size * sizeof(float) >= huge_page / 4) return huge_page;
-#endif
-    return cache_line;
-  }
-
   static float* allocate(std::size_t size) {
-    const std::size_t unit = alignment(size), whole = (size * sizeof(float) + unit - 1) / unit * unit;
-    const std::size_t bytes = std::max(whole, (size + padding) * sizeof(float));  // mostly `whole`
-    auto* data = static_cast<float*>(::operator new(bytes, std::align_val_t{unit}));
 #ifdef __linux__
-    if (unit == huge_page) madvise(data, whole, MADV_HUGEPAGE);
+    if (is_large(size)) return map(mapped_bytes(size));
 #endif
+    auto* data = static_cast<float*>(::operator new((size + padding) * sizeof(float), std::align_val_t{cache_line}));
     std::fill_n(data, size + padding, 0.f);
     return data;
   }
+
+#ifdef __linux__
+  // A training step walks through weights, moments and activations side by side. They span more 4 KB pages than the TLB
+  // holds, so arrays of half a megabyte or more ask Linux for 2 MB pages. Fresh pages are zero and take no time before
+  // they are touched, so a model that only answers calls never pays for its optimizer's moments.
+  static bool is_large(std::size_t size) { return size * sizeof(float) >= huge_page / 4; }
+
+  static std::size_t mapped_bytes(std::size_t size) {
+    return ((size + padding) * sizeof(float) + huge_page - 1) / huge_page * huge_page;
+  }
+
+  static float* map(std::size_t bytes) {
+    void* found = mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (found == MAP_FAILED) throw std::bad_alloc();
+    char* const start = static_cast<char*>(found);
+    const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(start) % huge_page) % huge_page;
+    if (before) munmap(start, before);
+    munmap(start + before + bytes, huge_page - before);
+    madvise(start + before, bytes, MADV_HUGEPAGE);
+    return reinterpret_cast<float*>(start + before);
+  }
+#endif
 
   float* data_ = nullptr;
   std::size_t size_ = 0;

@@ -221,9 +221,10 @@ def restore_core(
     found = sum(tensor.size for tensor in tensors.values())
     if needed != found:  # checked before memory is allocated for the layers
         raise ValueError(f"expected {needed} weights for these layers, got {found}")
+    for name, tensor in tensors.items():
+        if tensor.dtype != np.float32:
+            raise ValueError(f"the tensor {name!r} has the type {tensor.dtype}, expected float32")
     core = make_core(params, features, conditions, standardization)
-    if form_of(tensors) != form_of(core.tensors()):
-        raise ValueError("the names, shapes or dtypes of the tensors do not match the layers")
     core.set_tensors(tensors)
     return core
 
