@@ -224,9 +224,8 @@ class Synthesizer(Estimator):
             found, drawn = found + int(keep.sum()), drawn + size
             if found < count and drawn >= max(LEAST_DRAWN, MOST_DRAWN * count):
                 raise ValueError(
-                    f"only {found:,} of {drawn:,} drawn rows satisfy the constraints, expected "
-                    f"{count:,}: loosen the constraints {[c.given for c in self._constraints]}, or "
-                    "ask for fewer rows"
+                    f"only {found:,} of {drawn:,} drawn rows can be kept, expected {count:,}: "
+                    f"{self._rules(conditions, excluded)}, or ask for fewer rows"
                 )
         columns = {
             name: replace(series, values=np.concatenate([p[name].values for p in parts])[:count])
@@ -295,6 +294,18 @@ class Synthesizer(Estimator):
             loaded.vae_, loaded.table_, loaded._constraints = vae, vae.table_, constraints
             loaded._mu, loaded._logvar, loaded._gaps = mu, logvar, gaps
         return loaded
+
+    def _rules(self, conditions: Mapping[Name, Any] | None, excluded: Sequence[Any]) -> str:
+        """Return the advice to loosen whatever rejects rows."""
+        rules = []
+        if self._constraints:
+            rules.append(f"loosen the constraints {[c.given for c in self._constraints]}")
+        if conditions:
+            rules.append(f"give fewer conditions than {dict(conditions)}")
+        if excluded:
+            pairs = [" and ".join(map(repr, each.names)) for each in excluded]
+            rules.append(f"keep to values of {', '.join(pairs)} that occur together in the table")
+        return ", ".join(rules)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags by which scikit-learn knows the estimator."""
