@@ -106,9 +106,8 @@ def train(
 
     A CSV or Parquet file is a table of mixed columns: numbers, text, dates, booleans and missing
     values. The likelihoods follow from the columns, and sample, impute, encode, score and
-    reconstruct read and write the same columns. A small table is trained for more epochs: for
-    2,000 steps, but at most 300 epochs. With --likelihood, a CSV file is a matrix of numbers
-    instead.
+    reconstruct read and write the same columns. With --likelihood, a CSV file is a matrix of
+    numbers instead.
 
     After training, the model is scored on the test rows of the data set. If it has none, a tenth of
     the rows is held out for this. Ctrl-C and SIGTERM end training early and write the model trained
