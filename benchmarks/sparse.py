@@ -1,7 +1,7 @@
-"""Sparse rows: training on counts of which 1 % are filled, compared with PyTorch on dense batches.
+"""Sparse rows: training on counts of which 1 % are filled, compared with dense batches elsewhere.
 
-The counts are drawn a few rows at a time, and no array ever holds all of them densely. PyTorch gets
-each batch as a dense array, which is how its users train on such data.
+The counts are drawn a few rows at a time, and no array ever holds all of them densely. PyTorch and
+JAX get each batch as a dense array, which is how their users train on such data.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scipy import sparse as scipy_sparse
 
 from benchmarks import child, memory, timing
 from benchmarks.nets import Net
+from benchmarks.peers import find
 from benchmarks.peers.base import Float, Index, Peer
 from benchmarks.peers.vaefast_vae import VaefastVAE
 from benchmarks.plan import Plan
@@ -74,14 +75,9 @@ def _draws(shares: npt.NDArray[np.float64], distinct: float) -> int:
 
 
 def peers(likelihood: str) -> list[type[Peer]]:
-    """Return vaefast, and the ways of PyTorch if it is installed, with a likelihood of counts."""
-    own: type[Peer] = type("Counts", (VaefastVAE,), {"likelihood": likelihood})
-    try:
-        from benchmarks.peers.torch_vae import PEERS
-    except ImportError:
-        return [own]
-    others = [peer for peer in PEERS if peer.unavailable() is None]
-    return [own, *(type("Counts", (peer,), {"likelihood": likelihood}) for peer in others)]
+    """Return vaefast, PyTorch's ways and JAX, if installed, with a likelihood of counts."""
+    kinds, _ = find(("vaefast_vae", "torch_vae", "jax_vae"))
+    return [type("Counts", (kind,), {"likelihood": likelihood}) for kind in kinds]
 
 
 def measure(

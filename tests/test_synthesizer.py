@@ -246,7 +246,9 @@ def test_constraints_that_make_no_sense(constraints, error, words):
 
 def test_constraints_that_nothing_satisfies():
     synthesizer = small(constraints=["start > 1000"]).fit(customers())
-    with pytest.raises(ValueError, match=r"only 0 of 2\d,\d{3} drawn rows can be kept.*start > 1000"):
+    with pytest.raises(
+        ValueError, match=r"only 0 of 2\d,\d{3} drawn rows can be kept.*start > 1000"
+    ):
         synthesizer.sample(5)
     odd = small(constraints=[lambda rows: [1, 2]]).fit(customers())
     with pytest.raises(ValueError, match="expected a boolean for each"):

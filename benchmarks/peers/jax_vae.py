@@ -31,6 +31,7 @@ jax.config.update("jax_platforms", "cpu")
 
 class JaxVAE(Peer):
     name = family = "JAX"
+    likelihood = "bernoulli"
 
     def __init__(self, net: Net, batch_size: int, threads: int, seed: int) -> None:
         self.net, self.batch_size, self.threads = net, batch_size, threads
@@ -113,17 +114,25 @@ class JaxVAE(Peer):
 
     def _loss(self, parameters: Parameters, x: Array, eps: Array) -> tuple[Array, Array]:
         """Return the loss, and an array of its parts, reconstruction and kl, in nats."""
-        heads = self._chain(parameters["encoder"], x)
+        seen = x if self.likelihood == "bernoulli" else jnp.log1p(x)
+        heads = self._chain(parameters["encoder"], seen)
         mu, raw = jnp.split(heads, 2, axis=1)
         bounded = jnp.clip(raw, -10, 10)  # beyond +-10, logvar approaches +-20 smoothly
         logvar = bounded + 10 * jnp.tanh((raw - bounded) / 10)
         sigma = jnp.exp(logvar / 2)
         logits = self._chain(parameters["decoder"], mu + sigma * eps)
-        softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
-        nll = jnp.sum(softplus - x * logits)
+        nll = self._negative_log_likelihood(x, logits)
         kl = jnp.sum(mu**2 + sigma**2 - logvar - 1) / 2
         losses = jnp.stack([nll, kl]) / len(x)
         return losses.sum(), losses
+
+    def _negative_log_likelihood(self, x: Array, logits: Array) -> Array:
+        if self.likelihood == "multinomial":  # without the constant, as people write it
+            return -jnp.sum(x * jax.nn.log_softmax(logits))
+        if self.likelihood == "poisson":
+            return jnp.sum(jnp.exp(logits) - x * logits)
+        softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+        return jnp.sum(softplus - x * logits)
 
     def _chain(self, layers: Layers, h: Array) -> Array:
         for weight, bias in layers[:-1]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._bundle import Bundle, read_bundle, write_bundle
 from .._input.seeds import seed_from
+from .._input.sparse import is_scipy_sparse
 from .._input.validation import check_integer, check_number
 from ..typing import RandomState
 from ..vae import VAE
@@ -150,6 +151,7 @@ class AnomalyDetector(OutlierDetector):
                     "AnomalyDetector(vae, n_samples=...)"
                 )
             _refuse_exposure(exposure)
+            _refuse_sparse(X)
             seed = seed_from(self.random_state)
             scorer, scores, scores_of_new = Ensemble.fit(X, seed, self.n_threads)
         else:
@@ -396,6 +398,14 @@ class AnomalyDetector(OutlierDetector):
         return scorer.log_likelihood(
             X, y, exposure=exposure, n_samples=self.n_samples, verbose=False
         ).rows
+
+
+def _refuse_sparse(X: Any) -> None:
+    if is_scipy_sparse(X):
+        raise TypeError(
+            "X is sparse, and AnomalyDetector() scales the columns of dense tables: pass a VAE for "
+            "sparse rows, such as AnomalyDetector(VAE(likelihood='poisson')), or X.toarray()"
+        )
 
 
 def _refuse_exposure(exposure: ArrayLike | None) -> None:
