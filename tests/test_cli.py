@@ -88,7 +88,7 @@ def test_train_on_more_latent_dimensions_leaves_the_map_out(digits_file: Path, t
     pytest.importorskip("matplotlib")
     output = succeed("train", digits_file, "--out", tmp_path / "run", *SMALL, "--latent-dim", 3)
     assert names(tmp_path / "run") == set(outputs.FILES) - {"manifold.png", "map.png"}
-    assert "Left out manifold.png, map.png: it needs --latent-dim 2" in output
+    assert "Left out manifold.png, map.png: only for --latent-dim 2" in output
 
 
 def test_train_on_a_table_leaves_out_pictures_of_images(

@@ -379,6 +379,16 @@ def test_an_edit_changes_the_attribute_by_the_amount_and_nothing_else(face_vae, 
         np.testing.assert_allclose(edited[:, 0, 0], 0.2, atol=0.02)
 
 
+def test_an_edit_leaves_quiet_places_alone_and_keeps_the_size_of_the_change(face_vae, portraits):
+    X, ages, _ = portraits
+    way = latent.direction(face_vae, X, y=ages)
+    photos = X[(ages > 25) & (ages < 55)][:20]
+    decoded = latent.edit(face_vae, photos, way, 10, detail=False) - face_vae.reconstruct(photos)
+    change = latent.edit(face_vae, photos, way, 10) - photos
+    assert np.std(change[:, -2:]) < 0.5 * np.std(decoded[:, -2:])  # the chin
+    np.testing.assert_allclose(np.sqrt(np.mean(change**2)), np.sqrt(np.mean(decoded**2)), rtol=0.02)
+
+
 def test_an_edit_goes_as_far_as_each_row_is_asked_to(face_vae, portraits):
     X, ages, _ = portraits
     way = latent.direction(face_vae, X, y=ages)

@@ -189,7 +189,7 @@ def _obstacle(name: str, vae: VAE) -> str | None:
     if needs_images and not pictures.is_image_shape(vae.feature_shape_):
         return f"rows of the shape {vae.feature_shape_} are not images"
     if name in ("manifold.png", "map.png") and vae.model_.latent_dim != 2:
-        return "it needs --latent-dim 2; vaefast map and vaefast traverse show more dimensions"
+        return "only for --latent-dim 2; vaefast map and vaefast traverse show more dimensions"
     if name == "manifold.png" and vae.conditional:
         return "a conditional model has a different manifold for each label"
     if name == "loss.png" and not vae.n_iter_:

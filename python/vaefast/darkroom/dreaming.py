@@ -26,7 +26,8 @@ FLAT = 0.01  # standard deviation of luminance below which nothing is seen
 FADED = 0.5  # share of fine detail that a shape takes away
 SHOWN = 0.6  # share of a shape that must be neither black nor white
 OVERLAP = 0.15  # share of a shape that others may cover
-LOOKS = 4  # times that the model looks at what it has drawn
+LOOKS = 4  # times that the model looks at what it has drawn, at most
+KEPT = 0.95  # smallest correlation of a shape, once bent, with what it was
 GIVEN = 0.3  # share of the photograph in what the model looks at
 QUERIES = 512  # places that are compared at once
 
@@ -42,10 +43,10 @@ def dream(
 
     The model draws images from its latent space, and the whole photograph is searched for them,
     large ones first. Where an image correlates with the light of the photograph, the model
-    reconstructs a mixture of both, several times, which bends the shape towards the photograph. The
-    shape then replaces the light of that place. Detail that is finer than the model's pixels stays
-    in part, so faces seem to be made of leaves. The colours stay, and a model of coloured images
-    adds its own.
+    reconstructs a mixture of both, which bends the shape towards the photograph, and does so again
+    as long as the shape can be made out. The shape then replaces the light of that place. Detail
+    that is finer than the model's pixels stays in part, so faces seem to be made of leaves. The
+    colours stay, and a model of coloured images adds its own.
 
     Parameters
     ----------
@@ -143,14 +144,18 @@ class _Sight:
         """Draw a shape into the photograph, bent towards what is there."""
         tile = self.small[row : row + self.height, column : column + self.width]
         away = (tile - tile.mean()) / (tile.std() + FLAT)
-        image = self.known[number]
+        image = known = self.known[number]
         low, high = self.known.min(), self.known.max()
         for _ in range(LOOKS):
             grey = _grey(image)
             change = GIVEN * (grey.mean() + grey.std() * away - grey)
             mixed = image + (change if image.ndim == 2 else change[..., None])
             rows = np.clip(mixed, low, high).reshape(1, *self.vae.feature_shape_)
-            image = self.vae.reconstruct(rows).reshape(image.shape).clip(low, high)
+            bent = self.vae.reconstruct(rows).reshape(image.shape).clip(low, high)
+            both = _standard(_grey(np.stack([bent, known])).reshape(2, -1))[0]
+            if np.mean(both[0] * both[1]) < KEPT:
+                break
+            image = bent
         shape = image[..., None] if image.ndim == 2 else image
         if shape.shape[2] == 3:
             shape = shape @ LUMINANCE.T
