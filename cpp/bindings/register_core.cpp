@@ -416,6 +416,31 @@ void set_standardization(Core& core, const Floats& mean, const Floats& scale) {
   core.set_standardization(mean.data(), scale.data());
 }
 
+// Calls a function of Python, which takes the buffer as writable memory, and the starts.
+class PythonExchange final : public Exchange {
+ public:
+  PythonExchange(int rank, int size, py::function function) : Exchange(rank, size), function_(std::move(function)) {}
+  ~PythonExchange() override {
+    const py::gil_scoped_acquire gil;
+    function_ = {};
+  }
+
+  void all_gather(std::byte* buffer, std::span<const std::int64_t> starts) override {
+    const py::gil_scoped_acquire gil;
+    function_(py::memoryview::from_memory(buffer, static_cast<py::ssize_t>(starts.back())),
+              Indices(static_cast<py::ssize_t>(starts.size()), starts.data()));
+  }
+
+ private:
+  py::function function_;
+};
+
+void set_exchange(Core& core, int rank, int size, std::optional<py::function> all_gather) {
+  if (!all_gather) return core.set_exchange(nullptr);
+  if (rank < 0 || rank >= size) throw std::invalid_argument("rank must be from 0 to size - 1");
+  core.set_exchange(std::make_unique<PythonExchange>(rank, size, std::move(*all_gather)));
+}
+
 enum class Bound { elbo, iwae, autoencoder };
 constexpr std::pair<const char*, Bound> bounds[] = {
     {"elbo", Bound::elbo}, {"iwae", Bound::iwae}, {"autoencoder", Bound::autoencoder}};
@@ -495,6 +520,12 @@ void register_core(py::module_& m) {
            "capacity"_a = py::none())
       .def("steps", &steps, "x"_a, "index"_a, "batch_size"_a, "learning_rates"_a, "betas"_a, "seed"_a, "step"_a,
            "capacities"_a = py::none())
+      .def("set_exchange", &set_exchange, "rank"_a = 0, "size"_a = 1, "all_gather"_a = py::none())
+      .def("gather_moments",
+           [](Core& core) {
+             const WithoutGil without_gil;
+             core.gather_moments();
+           })
       .def("gradients", &gradients, "x"_a, "eps"_a, "beta"_a, "capacity"_a = py::none(), "seed"_a = 0, "step"_a = 0)
       .def("encode", &encode, "x"_a, "limits"_a = py::none())
       .def("encode_mean", &encode_mean, "x"_a, "limits"_a = py::none())
