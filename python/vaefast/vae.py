@@ -1190,7 +1190,8 @@ class VAE(LatentTransformer):
             return super().__reduce_ex__(protocol)
         own = ("_model", "_turn")
         state = {name: value for name, value in self.__dict__.items() if name not in own}
-        return from_bytes, (self.to_bytes(training=True), type(self)), state
+        trained = self.model_.core.optimizer_steps > 0  # else the moments are 0 and take memory
+        return from_bytes, (self.to_bytes(training=trained), type(self)), state
 
 
 Callback: TypeAlias = Callable[[VAE, Record], object]
