@@ -49,7 +49,7 @@ LINE, GAP = 0.3, 0.5  # height of a line in inches; space between two nets in li
     "--format", "kind", type=click.Choice(["svg", "png"]), default="svg", help="File format."
 )
 def main(run: Path, out: Path, kind: str) -> None:
-    """Draw the charts of RUN, a file of results: speed-* and scaling-*."""
+    """Draw the charts of RUN, a file of results: speed-*, scaling-* and processes-*."""
     try:
         results: Results = json.loads(run.read_text())
         written = draw(results, out, kind)
@@ -79,10 +79,12 @@ def draw(results: Results, out: Path, kind: str) -> list[Path]:
         charts["speed"] = speed
     if results.get("scaling"):
         charts["scaling"] = scaling
+    if results.get("processes"):
+        charts["processes"] = processes
     if not charts:
         raise ValueError(
-            "the file holds no results of training compared with peers, and none of scaling; "
-            "measure them with: python benchmarks/run.py training scaling"
+            "the file holds no results of training compared with peers, of scaling or of "
+            "processes; measure them with: python benchmarks/run.py training scaling processes"
         )
     out.mkdir(parents=True, exist_ok=True)
     written = []
@@ -203,6 +205,40 @@ def scaling(figure: Any, results: Results, theme: Theme) -> None:
     texts = [f"{net.split(':')[0]}, {n} thread{'s' * (n > 1)}" for net, n in names]
     figure.legend(handles, texts, loc="outside upper left", ncols=2, frameon=False, fontsize=9)
     figure.supxlabel(_machine(results), size=9)
+
+
+def processes(figure: Any, results: Results, theme: Theme) -> None:
+    """Draw how many times as fast a step is on several machines, one panel for each net."""
+    from benchmarks.processes import MODELLED, NETWORKS, step
+
+    cells = results["processes"]
+    figure.set_size_inches(8.4, 3.2)
+    most = max(1.3 * cell["best"][n.name]["gain"] for cell in cells for n in NETWORKS)
+    panels = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
+    for axes, cell in zip(panels, cells, strict=True):
+        alone = cell["computed"]["1"]
+        axes.plot(MODELLED, MODELLED, color=theme.faint, linestyle="--", linewidth=1.2)
+        axes.axhline(1, color=theme.text, linewidth=1)
+        for network, color in zip(NETWORKS, theme.series, strict=False):
+            gains = [alone / step(cell, network, n) for n in MODELLED]
+            axes.plot(MODELLED, gains, color=color, **_style(True))
+        widths = cell["net"].split(":")[0].split("-")
+        net = "-".join(widths[: widths.index(str(min(map(int, widths)))) + 1])
+        axes.set(xscale="log", yscale="log", xlabel="machines", ylim=(0.3, most))
+        axes.set_title(f"{net}, batch {cell['batch_size']}", size=9)
+        ticks = (1, 10, 100, 1000)
+        axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
+        shown = [n for n in (0.5, 1, 2, 5, 10, 20, 50, 100) if n < most]
+        axes.set_yticks(shown, [f"{n:g}×" for n in shown])
+        axes.minorticks_off()
+        axes.grid(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles = [axes.plot([], [], color=color, **_style(True))[0] for color in theme.series[:3]]
+    handles.append(axes.plot([], [], color=theme.faint, linestyle="--", linewidth=1.2)[0])
+    names = [*(network.name for network in NETWORKS), "proportional"]
+    figure.legend(handles, names, loc="outside upper right", ncols=4, frameon=False)
+    what = "steps per second on several machines, divided by those on one (modelled)"
+    figure.supxlabel(f"{what}\n{_machine(results)} on each machine", size=9)
 
 
 def _lines(axes: Any, axis: str, cells: list[Results], color: str) -> None:
