@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -208,27 +209,32 @@ def scaling(figure: Any, results: Results, theme: Theme) -> None:
 
 
 def processes(figure: Any, results: Results, theme: Theme) -> None:
-    """Draw how many times as fast a step is on several machines, one panel for each net."""
-    from benchmarks.processes import MODELLED, NETWORKS, step
+    """Draw how many times as fast a step is on several machines, for each net and machine."""
+    from benchmarks.processes import CPUS, MODELLED, NETWORKS, step
 
     cells = results["processes"]
-    figure.set_size_inches(8.4, 3.2)
-    most = max(1.3 * cell["best"][n.name]["gain"] for cell in cells for n in NETWORKS)
-    panels = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
-    for axes, cell in zip(panels, cells, strict=True):
-        alone = cell["computed"]["1"]
+    figure.set_size_inches(8.4, 5.4)
+    most = 1.4 * max(best["gain"] for cell in cells for best in cell["best"].values())
+    panels = figure.subplots(len(CPUS), len(cells), sharex=True, sharey=True, squeeze=False)
+    for axes, (cpus, cell) in zip(panels.flat, product(CPUS, cells), strict=True):
+        alone = cell["computed"]["1"] / cpus
         axes.plot(MODELLED, MODELLED, color=theme.faint, linestyle="--", linewidth=1.2)
         axes.axhline(1, color=theme.text, linewidth=1)
         for network, color in zip(NETWORKS, theme.series, strict=False):
-            gains = [alone / step(cell, network, n) for n in MODELLED]
+            gains = [alone / step(cell, network, cpus, n) for n in MODELLED]
             axes.plot(MODELLED, gains, color=color, **_style(True))
         widths = cell["net"].split(":")[0].split("-")
         net = "-".join(widths[: widths.index(str(min(map(int, widths)))) + 1])
-        axes.set(xscale="log", yscale="log", xlabel="machines", ylim=(0.3, most))
-        axes.set_title(f"{net}, batch {cell['batch_size']}", size=9)
+        axes.set(xscale="log", yscale="log", ylim=(0.1, most))
+        if cpus == CPUS[0]:
+            axes.set_title(f"{net}, batch {cell['batch_size']}", size=9)
+        else:
+            axes.set_xlabel("machines")
+        if cell is cells[0]:
+            axes.set_ylabel(f"{cpus} CPUs each")
         ticks = (1, 10, 100, 1000)
         axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
-        shown = [n for n in (0.5, 1, 2, 5, 10, 20, 50, 100) if n < most]
+        shown = [n for n in (0.1, 1, 10, 100) if n < most]
         axes.set_yticks(shown, [f"{n:g}×" for n in shown])
         axes.minorticks_off()
         axes.grid(True)
@@ -238,7 +244,7 @@ def processes(figure: Any, results: Results, theme: Theme) -> None:
     names = [*(network.name for network in NETWORKS), "proportional"]
     figure.legend(handles, names, loc="outside upper right", ncols=4, frameon=False)
     what = "steps per second on several machines, divided by those on one (modelled)"
-    figure.supxlabel(f"{what}\n{_machine(results)} on each machine", size=9)
+    figure.supxlabel(f"{what}\none thread measured on {results['cpu']}, {results['isa']}", size=9)
 
 
 def _lines(axes: Any, axis: str, cells: list[Results], color: str) -> None:

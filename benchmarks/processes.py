@@ -1,8 +1,9 @@
 """Processes: a training step in several processes, and a model of it on many machines.
 
-The measurement starts two processes on this machine. The model takes the time that one of P
-processes computes from measurements too: the core trains with an exchange that returns at once, and
-so does all the work of the last of P processes. What the network takes is computed.
+The measurement starts two processes on this machine. The model adds two times. What one of P
+processes computes is measured: the core trains with an exchange that returns at once, and so does
+all the work of the last of P processes, on one thread. A machine of n CPUs is taken to be n times
+as fast. What the network takes is computed from its latency and its bandwidth.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ CELLS = (
 QUICK = ((Net.parse("30-64-32-8-32-64-30:relu"), 64),)
 PROCESSES = 2  # that are measured
 MODELLED = tuple(2**k for k in range(11))
-SECONDS, QUICK_SECONDS = 1.0, 0.05  # duration of one measurement
+CPUS = (2, 32)  # of a modelled machine
+SECONDS, QUICK_SECONDS = 0.5, 0.05  # duration of one measurement
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ NETWORKS = (
 RING = 512 << 10  # bytes from which MPI libraries send around a ring, in P - 1 messages
 
 FOOTNOTE = """\
-1 process: milliseconds of a step in one process with that many threads. 2 processes: the same step
-in two processes of this machine that share these threads. cost: the second time divided by the
+1 process: milliseconds of the fastest step in one process with that many threads. 2 processes: the
+same in two processes of this machine that share these threads. cost: the second time divided by the
 first; median and range over the rounds. MB: activations, deltas and weights that all processes
 exchange in a step. The other columns are modelled, with one process on each machine: the number of
 machines (a power of two) at which a step is fastest, and how many times as fast as on one machine
-it then is."""
+it then is; of machines with the given number of CPUs."""
 
 
 def measure(
@@ -78,7 +80,7 @@ def measure(
         )
     except FileNotFoundError:
         raise child.ChildError("mpiexec is missing: pip install 'vaefast[mpi]'") from None
-    computed, exchanged = compute(net, size, threads=threads, rounds=rounds, seconds=seconds)
+    computed, exchanged = compute(net, size, rounds=rounds, seconds=seconds)
     result = {
         "net": str(net),
         "batch_size": size,
@@ -90,31 +92,41 @@ def measure(
         "exchanged": exchanged,
         "rounds": times,
     }
-    return result | {"best": {n.name: best(result, n) for n in NETWORKS}}
+    return result | {
+        "best": {f"{n.name}, {cpus}": best(result, n, cpus) for cpus in CPUS for n in NETWORKS}
+    }
 
 
 def compute(
-    net: Net, size: int, *, threads: int, rounds: int, seconds: float
+    net: Net, size: int, *, rounds: int, seconds: float
 ) -> tuple[dict[str, float], list[int]]:
-    """Return the seconds that the last of P processes computes in a step, and what it exchanges.
+    """Return the time that one thread of the last of P processes computes in a step, by P.
 
-    The second result holds the bytes of the two exchanges of a step.
+    It is the least of the rounds, in seconds of the CPU, which do not count other programs. The
+    second result holds the bytes of the two exchanges of a step.
     """
     sizes: list[int] = []
     functions: dict[int, Callable[[], object]] = {}
     for n in MODELLED:
-        peer, X = _peer(net, size, threads)
+        peer, X = _peer(net, size, 1)
         if n > 1:
             peer.core.set_exchange(n - 1, n, lambda buffer, _: sizes.append(len(buffer)))
         functions[n] = _steps(peer, X, 1)
-    times = timing.in_turns(functions, rounds=rounds, seconds=seconds)
-    computed = {str(n): timing.ratio(of_n, [1.0] * rounds)["median"] for n, of_n in times.items()}
-    return computed, sizes[:2]
+        functions[n]()
+    least = dict.fromkeys(map(str, MODELLED), math.inf)
+    for _ in range(rounds):
+        for n, function in functions.items():
+            end, steps, began = time.perf_counter() + seconds, 0, time.process_time()
+            while steps == 0 or time.perf_counter() < end:
+                function()
+                steps += 1
+            least[str(n)] = min(least[str(n)], (time.process_time() - began) / steps)
+    return least, sizes[:2]
 
 
-def step(result: dict[str, Any], network: Network, n: int) -> float:
-    """Return the modelled seconds of a step on n machines."""
-    seconds: float = result["computed"][str(n)]
+def step(result: dict[str, Any], network: Network, cpus: int, n: int) -> float:
+    """Return the modelled seconds of a step on n machines with so many CPUs each."""
+    seconds: float = result["computed"][str(n)] / cpus
     if n == 1:
         return seconds
     for size in result["exchanged"]:
@@ -123,10 +135,11 @@ def step(result: dict[str, Any], network: Network, n: int) -> float:
     return seconds
 
 
-def best(result: dict[str, Any], network: Network) -> dict[str, float]:
+def best(result: dict[str, Any], network: Network, cpus: int) -> dict[str, float]:
     """Return the number of machines with the fastest step, and how many times as fast it is."""
-    n = min(MODELLED, key=lambda n: step(result, network, n))
-    return {"machines": n, "gain": step(result, network, 1) / step(result, network, n)}
+    n = min(MODELLED, key=lambda n: step(result, network, cpus, n))
+    gain = step(result, network, cpus, 1) / step(result, network, cpus, n)
+    return {"machines": n, "gain": gain}
 
 
 def run(plan: Plan) -> Iterator[dict[str, Any]]:
@@ -147,7 +160,7 @@ def columns(result: dict[str, Any]) -> dict[str, str]:
         "            cost": f"{cost['median']:.2f} ({cost['low']:.2f}-{cost['high']:.2f})",
         "   MB": f"{sum(result['exchanged']) / 1e6:.1f}",
         **{
-            f"{name:>14}": f"{found['machines']}: {found['gain']:.1f}x"
+            f"{name:>18}": f"{found['machines']}: {found['gain']:.1f}x"
             for name, found in result["best"].items()
         },
     }
@@ -160,18 +173,26 @@ def _peer(net: Net, size: int, threads: int) -> tuple[VaefastVAE, Any]:
     return peer, load.X
 
 
-def _steps(peer: VaefastVAE, X: Any, n: int) -> Callable[[], object]:
-    """Return a function that takes n steps."""
-    size = peer.batch_size
-    order = np.resize(np.arange(len(X)), n * size)
-    return lambda: peer.train_epoch(X, order)
+def _steps(peer: VaefastVAE, X: Any, n: int) -> Callable[[], float]:
+    """Return a function that takes n steps, and returns the seconds of the fastest."""
+    batches = np.resize(np.arange(len(X)), (n, peer.batch_size))
+
+    def take() -> float:
+        fastest = math.inf
+        for batch in batches:
+            began = time.perf_counter()
+            peer.train_epoch(X, batch)
+            fastest = min(fastest, time.perf_counter() - began)
+        return fastest
+
+    return take
 
 
 # --- In each of the processes that are measured ---------------------------------------------------
 
 
 def _main(name: str, size: str, threads: str, rounds: str, seconds: str) -> dict[str, list[float]]:
-    """Return the seconds of a step alone and together, by round; of the first process."""
+    """Return the seconds of the fastest step alone and together, by round; of the first process."""
     from mpi4py import MPI
 
     from vaefast._engine.processes import Processes
@@ -196,9 +217,7 @@ def _main(name: str, size: str, threads: str, rounds: str, seconds: str) -> dict
             return
         if kind == "together":
             comm.Barrier()
-        began = time.perf_counter()
-        _steps(together if kind == "together" else alone, X, n)()
-        times[kind].append((time.perf_counter() - began) / n)
+        times[kind].append(_steps(together if kind == "together" else alone, X, n)())
         if kind == "alone":
             for rank in range(1, comm.size):
                 comm.send(None, rank)

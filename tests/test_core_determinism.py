@@ -153,6 +153,23 @@ def test_an_error_in_an_exchange_ends_the_step_and_the_core_goes_on_alone() -> N
         core.set_exchange(2, 2, fail)
 
 
+def test_a_thread_that_waits_for_the_end_of_a_step_does_not_hold_up_its_exchanges() -> None:
+    x = grey(0, ROWS, SMALL.features)
+    core = SMALL.core()
+    waiting: list[threading.Thread] = []
+
+    def all_gather(buffer: memoryview, starts: NDArray[np.int64]) -> None:
+        for read in (lambda: core.optimizer_steps, core.tensors, core.phase_seconds):
+            waiting.append(threading.Thread(target=read))
+            waiting[-1].start()
+
+    core.set_exchange(0, 1, all_gather)
+    assert train(core, x, range(1)) == train(SMALL.core(), x, range(1))
+    for thread in waiting:
+        thread.join()
+    assert len(waiting) == 3 * 2 * 3  # three readers in two exchanges of three steps
+
+
 def test_gradients_are_the_same_bits_for_any_number_of_threads() -> None:
     x, eps = grey(0, 130, LARGE.features), noise(1, 130, LARGE.latent_dim)
     results = [LARGE.core(n).gradients(x, eps, 1.0) for n in THREADS]
