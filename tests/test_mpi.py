@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,19 @@ import pytest
 import mpi_programs
 import vaefast
 from vaefast import VAE
+from vaefast._system.signals import DeferredSignals
+from vaefast._system.threads import available_cpus, cpu_set
 from vaefast.cli import processes as cli_processes
 
-MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent)]))
-with_mpi = pytest.mark.skipif(MPIEXEC is None, reason="needs mpi4py and mpich")
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent))  # that of `mpich`
+with_mpi = pytest.mark.skipif(
+    MPIEXEC is None or find_spec("mpi4py") is None, reason="needs mpi4py and mpich"
+)
 
 SECONDS = 120  # after which a program that hangs is ended
 
 
-def start(n: int, *command: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def start(n: int, *command: object) -> subprocess.CompletedProcess[str]:
     """Run a command in n processes."""
     assert MPIEXEC is not None
     return subprocess.run(
@@ -32,7 +38,7 @@ def start(n: int, *command: object, cwd: Path | None = None) -> subprocess.Compl
         capture_output=True,
         text=True,
         timeout=SECONDS,
-        cwd=cwd,
+        env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
     )
 
 
@@ -72,7 +78,7 @@ def test_without_a_seed_all_processes_use_that_of_the_first_and_share_the_cpus(t
     (seed, *first), (other_seed, *second) = run(2, "seeds", tmp_path)
     assert seed == other_seed and first == second
     *_, threads, default = first
-    assert threads == default == max(1, len(os.sched_getaffinity(0)) // 2)
+    assert threads == default == max(1, available_cpus() // 2)
 
 
 @with_mpi
@@ -107,7 +113,7 @@ def test_an_error_within_a_step_ends_all_processes(tmp_path):
 
 
 @with_mpi
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs a CPU that stays idle")
+@pytest.mark.skipif(len(cpu_set()) < 2, reason="needs a CPU that stays idle")
 def test_processes_that_are_bound_to_one_cpu_say_so(tmp_path):
     first, second = run(2, "bound", tmp_path)
     assert any("mpiexec --bind-to none" in message for message in first)
@@ -117,6 +123,24 @@ def test_processes_that_are_bound_to_one_cpu_say_so(tmp_path):
 def test_comm_must_be_a_communicator():
     with pytest.raises(TypeError, match=r"comm=4 must be a communicator of mpi4py"):
         mpi_programs.small().fit(mpi_programs.digits(), comm=4)
+
+
+def test_signals_wait_until_they_are_delivered():
+    def interrupt() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with DeferredSignals() as outer, DeferredSignals() as inner:
+        interrupt()
+        inner.deliver()
+        with pytest.raises(KeyboardInterrupt):
+            outer.deliver()
+        outer.deliver()  # nothing is left
+        interrupt()
+        interrupt()  # the second time at once, as far as the outer one
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
 
 
 # ------------------------------------------------------------------ the command line
