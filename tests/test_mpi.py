@@ -131,16 +131,17 @@ def test_signals_wait_until_they_are_delivered():
 
     with DeferredSignals() as outer, DeferredSignals() as inner:
         interrupt()
-        inner.deliver()
+        inner.deliver()  # the outer context has it
         with pytest.raises(KeyboardInterrupt):
             outer.deliver()
         outer.deliver()  # nothing is left
         interrupt()
-        interrupt()  # the second time at once, as far as the outer one
         with pytest.raises(KeyboardInterrupt):
-            interrupt()
+            interrupt()  # at once
     with pytest.raises(KeyboardInterrupt):
         interrupt()
+    with pytest.raises(KeyboardInterrupt), DeferredSignals():
+        interrupt()  # nobody delivers it before the end
 
 
 # ------------------------------------------------------------------ the command line

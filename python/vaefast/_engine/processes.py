@@ -103,10 +103,13 @@ class Processes:
                 else:
                     self._tell(error, (0.0,) * NUMBERS)
         finally:
-            self.signals.pop().__exit__()
             if self.depth == 0:
                 self.contexts.close()
                 self.comm.Free()
+            signals = self.signals.pop()
+            if self.parted:  # the same Ctrl-C reaches all processes, and one of them was first
+                signals.pending.clear()
+            signals.__exit__()
 
     def agree(self, *numbers: float) -> Numbers:
         """Wait for all processes, and return the numbers of the first one.

@@ -14,7 +14,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class DeferredSignals:
     """Within this context, handlers of Ctrl-C and SIGTERM run only when `deliver` is called.
 
-    A second signal of the same kind calls its handler at once. Only the main thread receives
+    The end of the context delivers what is left. A second signal of the same kind calls its handler
+    at once. Signals that an outer context defers are left to it. Only the main thread receives
     signals, so elsewhere the context has no effect.
     """
 
@@ -26,7 +27,8 @@ class DeferredSignals:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 handler = signal.getsignal(number)
-                if callable(handler):  # else the system's own reaction stays
+                deferred = getattr(handler, "__func__", None) is DeferredSignals._receive
+                if callable(handler) and not deferred:  # else the system's own reaction stays
                     self.handlers[number] = handler
                     signal.signal(number, self._receive)
         return self
@@ -34,9 +36,11 @@ class DeferredSignals:
     def __exit__(self, *error: object) -> None:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
+        self.deliver()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number in self.pending:
+            self.pending.remove(number)
             self.handlers[number](number, frame)
         else:
             self.pending.append(number)
