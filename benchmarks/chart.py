@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ LINE, GAP = 0.3, 0.5  # height of a line in inches; space between two nets in li
     "--format", "kind", type=click.Choice(["svg", "png"]), default="svg", help="File format."
 )
 def main(run: Path, out: Path, kind: str) -> None:
-    """Draw the charts of RUN, a file of results: speed-* and scaling-*."""
+    """Draw the charts of RUN, a file of results: speed-*, scaling-* and processes-*."""
     try:
         results: Results = json.loads(run.read_text())
         written = draw(results, out, kind)
@@ -79,10 +80,12 @@ def draw(results: Results, out: Path, kind: str) -> list[Path]:
         charts["speed"] = speed
     if results.get("scaling"):
         charts["scaling"] = scaling
+    if results.get("processes"):
+        charts["processes"] = processes
     if not charts:
         raise ValueError(
-            "the file holds no results of training compared with peers, and none of scaling; "
-            "measure them with: python benchmarks/run.py training scaling"
+            "the file holds no results of training compared with peers, of scaling or of "
+            "processes; measure them with: python benchmarks/run.py training scaling processes"
         )
     out.mkdir(parents=True, exist_ok=True)
     written = []
@@ -203,6 +206,45 @@ def scaling(figure: Any, results: Results, theme: Theme) -> None:
     texts = [f"{net.split(':')[0]}, {n} thread{'s' * (n > 1)}" for net, n in names]
     figure.legend(handles, texts, loc="outside upper left", ncols=2, frameon=False, fontsize=9)
     figure.supxlabel(_machine(results), size=9)
+
+
+def processes(figure: Any, results: Results, theme: Theme) -> None:
+    """Draw how many times as fast a step is on several machines, for each net and machine."""
+    from benchmarks.processes import CPUS, MODELLED, NETWORKS, step
+
+    cells = results["processes"]
+    figure.set_size_inches(8.4, 5.4)
+    most = 1.4 * max(best["gain"] for cell in cells for best in cell["best"].values())
+    panels = figure.subplots(len(CPUS), len(cells), sharex=True, sharey=True, squeeze=False)
+    for axes, (cpus, cell) in zip(panels.flat, product(CPUS, cells), strict=True):
+        alone = cell["computed"]["1"] / cpus
+        axes.plot(MODELLED, MODELLED, color=theme.faint, linestyle="--", linewidth=1.2)
+        axes.axhline(1, color=theme.text, linewidth=1)
+        for network, color in zip(NETWORKS, theme.series, strict=False):
+            gains = [alone / step(cell, network, cpus, n) for n in MODELLED]
+            axes.plot(MODELLED, gains, color=color, **_style(True))
+        widths = cell["net"].split(":")[0].split("-")
+        net = "-".join(widths[: widths.index(str(min(map(int, widths)))) + 1])
+        axes.set(xscale="log", yscale="log", ylim=(0.1, most))
+        if cpus == CPUS[0]:
+            axes.set_title(f"{net}, batch {cell['batch_size']}", size=9)
+        else:
+            axes.set_xlabel("machines")
+        if cell is cells[0]:
+            axes.set_ylabel(f"{cpus} CPUs each")
+        ticks = (1, 10, 100, 1000)
+        axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
+        shown = [n for n in (0.1, 1, 10, 100) if n < most]
+        axes.set_yticks(shown, [f"{n:g}×" for n in shown])
+        axes.minorticks_off()
+        axes.grid(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles = [axes.plot([], [], color=color, **_style(True))[0] for color in theme.series[:3]]
+    handles.append(axes.plot([], [], color=theme.faint, linestyle="--", linewidth=1.2)[0])
+    names = [*(network.name for network in NETWORKS), "proportional"]
+    figure.legend(handles, names, loc="outside upper right", ncols=4, frameon=False)
+    what = "steps per second on several machines, divided by those on one (modelled)"
+    figure.supxlabel(f"{what}\none thread measured on {results['cpu']}, {results['isa']}", size=9)
 
 
 def _lines(axes: Any, axis: str, cells: list[Results], color: str) -> None:

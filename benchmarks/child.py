@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ class ChildError(Exception):
     """The process to be measured failed."""
 
 
-def run(*arguments: str, **environment: str) -> dict[str, Any]:
+def run(*arguments: str, launcher: Sequence[str] = (), **environment: str) -> dict[str, Any]:
     """Run Python with these arguments and return the JSON of the last line that it prints.
 
     The process has the user's environment, without the numbers of threads that this run has set,
-    and with the given variables.
+    and with the given variables. A `launcher` is a command that starts it, such as mpiexec.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def run(*arguments: str, **environment: str) -> dict[str, Any]:
     """
     inherited = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES}
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [*launcher, sys.executable, *arguments],
         cwd=ROOT,
         env=inherited | environment,
         capture_output=True,

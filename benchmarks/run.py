@@ -33,6 +33,7 @@ QUESTIONS = (
     "memory",
     "sparse",
     "startup",
+    "processes",
 )
 
 
@@ -108,6 +109,7 @@ def main(
     memory     peak memory of training on rows in memory and on disk
     sparse     training on sparse counts: speed beside PyTorch, and peak memory
     startup    time of the import, and from the shell command to the first step
+    processes  a training step in two processes, and a model of it on many machines
 
     Without a QUESTION, all of them run. --nets applies to training, roofline, inference and
     serving; --batches applies to training and roofline.

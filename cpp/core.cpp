@@ -113,6 +113,7 @@ struct Core::Impl final : Forkable {
   Model model;
   std::vector<NamedTensor> tensors;
   std::vector<std::unique_ptr<Inference>> work_spaces;  // those that no thread uses at the moment
+  std::unique_ptr<Exchange> exchange;
   std::optional<Trainer> training;
   const ForkRegistration registration{*this};  // the last member, because a fork needs the others
 
@@ -201,6 +202,17 @@ void Core::set_optimizer_steps(std::int64_t steps) {
 void Core::set_objective(const Objective& objective, const Regularization& regularization) {
   const auto lock = impl_->change();
   impl_->trainer().set_objective(objective, regularization);
+}
+
+void Core::set_exchange(std::unique_ptr<Exchange> exchange) {
+  const auto lock = impl_->change();
+  impl_->trainer().set_exchange(exchange.get());
+  impl_->exchange = std::move(exchange);
+}
+
+void Core::gather_moments() {
+  const auto lock = impl_->change();
+  impl_->trainer().gather_moments();
 }
 
 PhaseSeconds Core::phase_seconds() const {

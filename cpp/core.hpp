@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "exchange.hpp"
 #include "types.hpp"
 
 namespace vaefast {
@@ -54,6 +55,11 @@ class Core {
   // with their weights. If the loss is not finite, the weights of the model do not change. Throws std::invalid_argument
   // if the given noise and the objective differ in the number of samples per row.
   Loss step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings, const Noise& noise);
+  // From now on, a step is one of several processes that call step() alike: all rows, tensors and settings are the same
+  // in each. The weights are then those of a single process, bit by bit. Null ends this, and so does set_optimizer().
+  void set_exchange(std::unique_ptr<Exchange> exchange);
+  // Gives every process all moments. Between steps, a process has only a part of them. All processes must call it.
+  void gather_moments();
   // Returns the total of all completed steps since set_optimizer().
   PhaseSeconds phase_seconds() const;
   // Computes the gradient of the weighted mean loss of rows [0, n), which read() returns for Slot::gradient. Throws as

@@ -28,6 +28,8 @@ class Posterior {
   const float* mu(int row) const { return mu_.data() + row * stride_; }
   const float* logvar(int row) const { return logvar_.data() + row * stride_; }
   const float* kl_terms(int row) const { return kl_terms_.data() + row * stride_; }  // KL of each dimension
+  float* kl_terms(int row) { return kl_terms_.data() + row * stride_; }
+  std::size_t stride() const { return stride_; }
 
   // head -> mu, logvar (bounded), kl
   void read_head(int first, int last);

@@ -90,7 +90,7 @@ inline void multiply(const Panels& a, const Panels& b, const float* bias, Panels
   // By rows, the share is some rows of all panels. By columns, it extends from some row of one panel to some row of
   // another.
   const bool columns = share.threads > 1 && by_columns(share.rows, depth, c.cols());
-  const int top = columns ? 0 : share.first, height = columns ? share.rows : share.last - share.first;
+  const int top = columns ? share.top : share.first, height = columns ? share.rows : share.last - share.first;
   if (height == 0) return;
   const std::int64_t all = static_cast<std::int64_t>(panel_count(cols)) * height;
   const std::int64_t begin = columns ? part_begin(all, share.thread, share.threads) : 0;

@@ -42,12 +42,13 @@ inline std::int64_t part_begin(std::int64_t n, int part, int parts) { return n *
 // One thread's share of a batch.
 struct Share {
   int first, last;  // the thread's rows, [first, last)
-  int rows = 0;     // rows of all threads
+  int rows = 0;     // rows of all threads: [top, top + rows)
+  int top = 0;
   int thread = 0, threads = 1;
   Barrier* barrier = nullptr;  // barrier of these threads; may be null if there is only one
 
   // Returns the same share of a batch that has `k` rows for each row of this one.
-  Share times(int k) const { return {first * k, last * k, rows * k, thread, threads, barrier}; }
+  Share times(int k) const { return {first * k, last * k, rows * k, top * k, thread, threads, barrier}; }
 };
 
 // Numbered tasks, with a contiguous run of them for each thread. A thread that has finished its own run steals tasks
@@ -153,13 +154,13 @@ class ThreadPool {
     run(count, [](void* data, int thread) { (*static_cast<Plain*>(data))(thread); }, &body);
   }
 
-  // Runs body(Share) on `count` threads, which share `rows` rows.
+  // Runs body(Share) on `count` threads, which share `rows` rows from row `top` on.
   template <class Body>
-  void share_rows(int count, int rows, Body&& body) {
+  void share_rows(int count, int rows, Body&& body, int top = 0) {
     Barrier barrier(count, count > 1 && spins());
     run(count, [&](int thread) {
-      body(Share{static_cast<int>(part_begin(rows, thread, count)),
-                 static_cast<int>(part_begin(rows, thread + 1, count)), rows, thread, count, &barrier});
+      body(Share{top + static_cast<int>(part_begin(rows, thread, count)),
+                 top + static_cast<int>(part_begin(rows, thread + 1, count)), rows, top, thread, count, &barrier});
     });
   }
 

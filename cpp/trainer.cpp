@@ -23,6 +23,15 @@ void Trainer::set_objective(const Objective& objective, const Regularization& re
   weights_phase_.reset();  // so that make_room() allocates a batch for this objective
 }
 
+void Trainer::set_exchange(Exchange* exchange) {
+  exchange_ = exchange;
+  weights_phase_.reset();
+}
+
+void Trainer::gather_moments() {
+  if (exchange_ && weights_phase_) weights_phase_->gather_moments();
+}
+
 Loss Trainer::step(const Rows& rows, const std::int64_t* index, int count, const StepSettings& settings,
                    const Noise& noise) {
   // With this many operations per phase, threads pay off wherever their cores are, so no trial is needed.
@@ -78,13 +87,16 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
                    static_cast<std::uint32_t>(Stream::dropout) + first_layer};
   };
   const std::optional<Dropout> in_encoder = dropout(0), in_decoder = dropout(DECODER_STREAMS);
-  const auto forward = [&](const Share& share) {
-    const int first = share.first, last = share.last;
+  const auto load = [&](int first, int last) {
     for (int row = first; row < last; ++row) {
       if (row + 1 < last) prefetch_row(rows, index[row + 1]);
       batch_->load_row(model_, rows, index[row], row);
     }
     corrupt(noise, first, last);
+  };
+  const auto forward = [&](const Share& share) {
+    const int first = share.first, last = share.last;
+    if (!row_exchange_) load(first, last);
     if (objective_.variational) draw_noise(noise, first, last);
     encode(model_, *batch_, share, in_encoder ? &*in_encoder : nullptr);
     if (!objective_.variational)
@@ -94,17 +106,31 @@ Loss Trainer::rows_phase(const Rows& rows, const std::int64_t* index, int count,
   };
   const auto back = [&](const Share& share) { backward(model_, *batch_, objective_, beta, share); };
 
-  const int threads = pool_.threads_for(model_.phase_flops(objective_.samples) * count, count, limit);
-  if (objective_.free_bits > 0 || settings.capacity || model_.scale == Scale::optimal) {
-    pool_.share_rows(threads, count, forward);  // the gradient depends on means over the whole batch
-    weigh_kl(count, settings);
-    if (model_.scale == Scale::optimal) fit_sigma(count);
-    pool_.share_rows(threads, count, back);
-  } else {
+  // Rows of this process. All processes load all rows, which the weights phase reads.
+  const int first = row_exchange_ ? row_exchange_->first(count) : 0;
+  const int last = row_exchange_ ? row_exchange_->last(count) : count;
+  const int threads = pool_.threads_for(model_.phase_flops(objective_.samples) * (last - first), last - first, limit);
+  const auto for_shares = [&](auto&& body) {
+    if (first < last) pool_.share_rows(threads, last - first, body, first);
+  };
+  if (row_exchange_)
     pool_.share_rows(threads, count, [&](const Share& share) {
+      load(share.first, share.last);
+      batch_->nonzeros.mark(batch_->x, share.first, share.last);
+    });
+  if (objective_.free_bits > 0 || settings.capacity || model_.scale == Scale::optimal) {
+    for_shares(forward);
+    if (row_exchange_) row_exchange_->gather_figures(count);  // the gradient depends on means over the whole batch
+    weigh_kl(count, settings);
+    if (model_.scale == Scale::optimal) fit_sigma(count, first, last);
+    for_shares(back);
+    if (row_exchange_) row_exchange_->gather_results(count);
+  } else {
+    for_shares([&](const Share& share) {
       forward(share);
       back(share);
     });
+    if (row_exchange_) row_exchange_->gather_all(count);
   }
 
   Loss loss;
@@ -155,8 +181,8 @@ void Trainer::weigh_kl(int count, const StepSettings& settings) {
 
 // Computes the sigma that maximizes the weighted likelihood of this batch, sigma^2 = weighted mean of (x - m)^2 (Rybkin
 // et al. 2021), and rescores the batch with it. The batch was scored with the old sigma, as |x - m|^2 / (2 sigma^2) +
-// features (log sigma + log(2 pi) / 2).
-void Trainer::fit_sigma(int count) {
+// features (log sigma + log(2 pi) / 2). Rows [first, last) are those of this process, whose deltas it has.
+void Trainer::fit_sigma(int count, int first, int last) {
   Columns& c = model_.columns[0];
   const int samples = count * objective_.samples;
   const double old = c.log_scale.value.data()[0];
@@ -182,7 +208,7 @@ void Trainer::fit_sigma(int count) {
     batch_->bound[row] -= batch_->reconstruction[static_cast<std::size_t>(i)] / objective_.samples;
   }
   std::fill_n(batch_->factor.begin(), samples, static_cast<float>(precision));
-  scale_rows(batch_->decoder.delta.back(), batch_->factor, 0, samples);
+  scale_rows(batch_->decoder.delta.back(), batch_->factor, first * objective_.samples, last * objective_.samples);
   // Later batches and scoring use a running mean of sigma^2.
   const double share_of_batch = std::max(1.0 / static_cast<double>(optimizer.steps + 1), 0.01);
   const double square = std::exp(2 * old) * (1 - share_of_batch) + std::exp(2 * fitted) * share_of_batch;
@@ -249,7 +275,9 @@ void Trainer::make_room(int count, bool missing) {
   noise_ = Buffer(static_cast<std::size_t>(count) * samples * (model_.shape.latent_dim + 3));
   batch_.emplace(model_, count,
                  BatchKind{.samples = samples, .training = true, .missing = missing, .corrupted = corrupted});
-  weights_phase_.emplace(model_, pool_, *batch_);
+  row_exchange_.reset();
+  if (exchange_) row_exchange_.emplace(*exchange_, pool_, *batch_);
+  weights_phase_.emplace(model_, pool_, *batch_, exchange_);
 }
 
 }  // namespace vaefast

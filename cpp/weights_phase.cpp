@@ -30,14 +30,15 @@ void sum_all(const Panels& m, int rows, float* out) {
 
 }  // namespace
 
-WeightsPhase::WeightsPhase(Model& model, ThreadPool& pool, const Batch& batch)
+WeightsPhase::WeightsPhase(Model& model, ThreadPool& pool, const Batch& batch, Exchange* exchange)
     : model_(model),
       pool_(pool),
       samples_(batch.kind.samples),
       x_(batch.x),
       nonzeros_(batch.nonzeros),
       used_(static_cast<std::size_t>(pool.size()), UsedRows(batch.rows)),
-      queue_(pool.size()) {
+      queue_(pool.size()),
+      exchange_(exchange) {
   add_tiles(model.encoder, batch.x, batch.encoder, 1);
   add_tiles(model.decoder, batch.posterior.z, batch.decoder, samples_);
   for (std::size_t i = 0; i < model.columns.size(); ++i) {
@@ -49,7 +50,8 @@ WeightsPhase::WeightsPhase(Model& model, ThreadPool& pool, const Batch& batch)
                         .panel = panel,
                         .rows = 1,
                         .samples = samples_,
-                        .number = static_cast<int>(tiles_.size())});
+                        .number = static_cast<int>(tiles_.size()),
+                        .slot = static_cast<int>(tiles_.size())});
   }
   square_norms_.resize(tiles_.size());
   for (const NamedTensor& tensor : model.tensors()) parameters_.push_back(tensor.parameter);
@@ -61,12 +63,14 @@ WeightsPhase::WeightsPhase(Model& model, ThreadPool& pool, const Batch& batch)
                   ? (t.panel * tiles + t.tile) / static_cast<double>(panel_count(cols) * tiles)
                   : t.number / static_cast<double>(tiles_.size());
   }
+  if (exchange_) divide_tiles();
 }
 
 void WeightsPhase::step(const Optimizer& optimizer, int count, const ThreadLimit& limit) {
   sum_gradients(count, limit, [&](const Tile&, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
     optimizer.step(parameter, offset, gradient, n);
   });
+  if (exchange_) gather(&Parameter::value);
 }
 
 void WeightsPhase::gradients(int count) {
@@ -86,7 +90,7 @@ void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm
   sum_gradients(count, limit,
                 [this](const Tile& tile, Parameter& parameter, std::size_t offset, const float* gradient, int n) {
                   std::copy_n(gradient, n, parameter.gradient.data() + offset);
-                  double& squares = square_norms_[static_cast<std::size_t>(tile.number)];
+                  double& squares = square_norms_[static_cast<std::size_t>(tile.slot)];
                   if (tile.columns && model_.scale == Scale::global) {  // a single parameter, stored once per column
                     squares = static_cast<double>(gradient[0]) * gradient[0];
                     return;
@@ -96,7 +100,7 @@ void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm
                     sum = simd::fma(simd::load(gradient + i), simd::load(gradient + i), sum);
                   squares += simd::sum(sum);
                 });
-  const double norm = std::sqrt(std::accumulate(square_norms_.begin(), square_norms_.end(), 0.0)) / count;
+  const double norm = std::sqrt(square_norm()) / count;
   optimizer.scale *= static_cast<float>(std::min(1.0, max_norm / norm));
   queue_.assign(shares_);
   pool_.run(static_cast<int>(shares_.size()) - 1, [&](int thread) {
@@ -108,6 +112,45 @@ void WeightsPhase::clipped_step(Optimizer& optimizer, int count, double max_norm
       finish(t);
     }
   });
+  if (exchange_) gather(&Parameter::value);
+}
+
+// Adds the tiles up in the order of the network.
+double WeightsPhase::square_norm() {
+  if (!exchange_) return std::accumulate(square_norms_.begin(), square_norms_.end(), 0.0);
+  exchange_->all_gather(reinterpret_cast<std::byte*>(square_norms_.data()), norm_starts_);
+  double sum = 0;
+  for (const Tile& t : all_tiles_) sum += square_norms_[static_cast<std::size_t>(t.slot)];
+  return sum;
+}
+
+void WeightsPhase::gather_moments() {
+  for (Panels Parameter::* moment : {&Parameter::m, &Parameter::v})
+    if (!(parameters_[0]->*moment).empty()) gather(moment);
+}
+
+void WeightsPhase::gather(Panels Parameter::* slot) {
+  constexpr double BYTES_PER_THREAD = 1 << 18;
+  const auto n = static_cast<std::int64_t>(all_tiles_.size());
+  const int threads = pool_.threads_for(static_cast<double>(tile_starts_.back()), n, {pool_.size(), BYTES_PER_THREAD});
+  // Calls f(tile, floats of a run, their place in the buffer, number of floats) for own or other tiles.
+  const auto for_tiles = [&](bool own, auto&& f) {
+    pool_.run(threads, [&](int thread) {
+      for (auto i = part_begin(n, thread, threads); i < part_begin(n, thread + 1, threads); ++i) {
+        const Tile& t = all_tiles_[static_cast<std::size_t>(i)];
+        if ((t.process == exchange_->rank) != own) continue;
+        float* at = exchanged_.data() + t.exchanged;
+        for_runs(t, [&](Parameter& parameter, std::size_t offset, int floats) {
+          f((parameter.*slot).data() + offset, at, floats);
+          at += floats;
+        });
+        if (!own && slot == &Parameter::value) finish(t);
+      }
+    });
+  };
+  for_tiles(true, [](const float* values, float* at, int floats) { std::copy_n(values, floats, at); });
+  exchange_->all_gather(reinterpret_cast<std::byte*>(exchanged_.data()), tile_starts_);
+  for_tiles(false, [](float* values, const float* at, int floats) { std::copy_n(at, floats, values); });
 }
 
 void WeightsPhase::make_gradients() {
@@ -118,7 +161,7 @@ void WeightsPhase::make_gradients() {
 template <class Sink>
 void WeightsPhase::sum_gradients(int count, const ThreadLimit& limit, Sink&& sink) {
   constexpr int OPTIMIZER_ROWS = 8;  // products over this many rows cost as much as the optimizer's update
-  const double flops = model_.phase_flops(samples_);
+  const double flops = model_.phase_flops(samples_) / (exchange_ ? exchange_->size : 1);
   int threads = pool_.threads_for(flops * (count + OPTIMIZER_ROWS), static_cast<int>(tiles_.size()), limit);
   // If one thread computed the deltas of many rows, they are in its core's cache, and other threads would have to fetch
   // them from there.
@@ -196,9 +239,42 @@ void WeightsPhase::add_tiles(Network& network, const Panels& x, const Activation
                         .tile = tile,
                         .rows = rows,
                         .samples = samples,
-                        .number = static_cast<int>(tiles_.size())});
+                        .number = static_cast<int>(tiles_.size()),
+                        .slot = static_cast<int>(tiles_.size())});
     }
   }
+}
+
+// Gives each process a part of the tiles of every layer, because a tile takes longer in some layers than in others: the
+// first layer skips zeros, and the decoder has several samples per row.
+void WeightsPhase::divide_tiles() {
+  const auto same_layer = [this](std::size_t i, std::size_t j) {
+    return tiles_[i].layer == tiles_[j].layer && tiles_[i].columns == tiles_[j].columns;
+  };
+  for (std::size_t first = 0, last; first < tiles_.size(); first = last) {
+    for (last = first; last < tiles_.size() && same_layer(first, last);) ++last;
+    const auto n = static_cast<std::int64_t>(last - first);
+    for (int process = 0; process < exchange_->size; ++process)
+      for (auto i = part_begin(n, process, exchange_->size); i < part_begin(n, process + 1, exchange_->size); ++i)
+        tiles_[first + static_cast<std::size_t>(i)].process = process;
+  }
+  std::size_t floats = 0;
+  int slot = 0;
+  for (int process = 0; process < exchange_->size; ++process) {
+    tile_starts_.push_back(static_cast<std::int64_t>(floats * sizeof(float)));
+    norm_starts_.push_back(slot * static_cast<std::int64_t>(sizeof(double)));
+    for (Tile& t : tiles_) {
+      if (t.process != process) continue;
+      t.slot = slot++;
+      t.exchanged = floats;
+      for_runs(t, [&](Parameter&, std::size_t, int n) { floats += static_cast<std::size_t>(n); });
+    }
+  }
+  tile_starts_.push_back(static_cast<std::int64_t>(floats * sizeof(float)));
+  norm_starts_.push_back(slot * static_cast<std::int64_t>(sizeof(double)));
+  exchanged_ = Buffer(floats);
+  all_tiles_ = tiles_;
+  std::erase_if(tiles_, [this](const Tile& t) { return t.process != exchange_->rank; });
 }
 
 // Splits the tiles into one run per thread, with about the same number of weights each.

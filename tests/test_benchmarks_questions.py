@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from benchmarks import (  # noqa: E402
     child,
     inference,
     memory,
+    processes,
     report,
     roofline,
     run,
@@ -254,6 +256,28 @@ def test_sparse_counts_are_drawn_a_few_rows_at_a_time(monkeypatch: pytest.Monkey
     assert popular[:40].sum() > 1.5 * popular[-200:].sum()
 
 
+@pytest.mark.skipif(
+    shutil.which("mpiexec", path=str(Path(sys.executable).parent)) is None, reason="needs MPI"
+)
+def test_a_step_is_measured_in_two_processes() -> None:
+    result = processes.measure(NET, 8, threads=2, rounds=1, seconds=1e-3)
+    assert positive(result["computed"]) and result["cost"]["median"] > 0
+    assert list(result["rounds"]) == ["alone", "together"]
+    assert_is_kept_and_printed(processes, result)
+
+
+def test_the_model_of_many_machines_adds_the_network_to_what_one_of_them_computes() -> None:
+    computed, exchanged = processes.compute(NET, 8, rounds=1, seconds=1e-4)
+    assert list(map(int, computed)) == list(processes.MODELLED)
+    weights = sum(fan_in * fan_out + fan_out for _, fan_in, fan_out in NET.layers)
+    assert exchanged[1] >= 4 * weights  # the last panel of a layer is not full
+    result = {"computed": {"1": 1.0, "4": 0.25}, "exchanged": [400, 1 << 20]}
+    network = processes.Network("slow", latency=0.01, bandwidth=1e6)
+    assert processes.step(result, network, 2, 1) == 0.5
+    few, many = 2 * 0.01 + 300e-6, 3 * 0.01 + 0.75 * (1 << 20) / 1e6
+    assert processes.step(result, network, 2, 4) == pytest.approx(0.125 + few + many)
+
+
 def test_serving_measures_calls_from_several_threads_and_the_first_result() -> None:
     result = serving.measure(NET, rounds=2, seconds=0.001, callers=(1, 3))
     assert "vaefast" in result["peers"]
@@ -307,6 +331,15 @@ def results() -> dict[str, Any]:
             for net in ("9-3-9:relu", "20-16-2-16-20:tanh")
             for size in (8, 16)
         ],
+        "processes": [
+            {
+                "net": "9-3-9:relu",
+                "batch_size": 8,
+                "computed": {str(n): 1e-3 / n for n in processes.MODELLED},
+                "exchanged": [1000, 10_000_000],
+                "best": {"a network, 2": {"machines": 4, "gain": 2.0}},
+            }
+        ],
         "scaling": [
             scaled | {"axis": p.axis, "value": p.value, "work": p.work, "rows": p.rows}
             for p in (threads, *points)
@@ -319,11 +352,13 @@ def test_charts_are_drawn_for_light_and_dark_pages(
     kind: str, mark: bytes, results: dict[str, Any], tmp_path: Path
 ) -> None:
     paths = chart.draw(results, tmp_path / "new", kind)
-    names = [f"{n}-{t}.{kind}" for n in ("speed", "scaling") for t in ("light", "dark")]
+    names = [
+        f"{n}-{t}.{kind}" for n in ("speed", "scaling", "processes") for t in ("light", "dark")
+    ]
     assert [path.name for path in paths] == names
     contents = [path.read_bytes() for path in paths]
     assert all(content.startswith(mark) for content in contents)
-    assert len(set(contents)) == 4
+    assert len(set(contents)) == 6
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(names)
     if kind == "svg":
         chart.draw(results, tmp_path / "new", kind)
@@ -333,7 +368,7 @@ def test_charts_are_drawn_for_light_and_dark_pages(
 
 
 def test_only_what_was_measured_is_drawn(results: dict[str, Any], tmp_path: Path) -> None:
-    alone = copy.deepcopy(results)
+    alone = {**copy.deepcopy(results), "processes": []}
     for cell in alone["training"]:
         cell["ratios"] = {}  # without peers
     assert [p.stem for p in chart.draw(alone, tmp_path, "svg")] == ["scaling-light", "scaling-dark"]
@@ -344,7 +379,7 @@ def test_only_what_was_measured_is_drawn(results: dict[str, Any], tmp_path: Path
 
 def test_the_command_draws_a_file(results: dict[str, Any], tmp_path: Path) -> None:
     run = tmp_path / "run.json"
-    run.write_text(json.dumps({**results, "scaling": []}))
+    run.write_text(json.dumps({**results, "scaling": [], "processes": []}))
     command = [sys.executable, "benchmarks/chart.py", str(run), "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

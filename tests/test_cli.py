@@ -117,7 +117,7 @@ def test_train_without_matplotlib_says_how_to_get_the_curves(
 def test_ctrl_c_writes_the_model_trained_so_far(digits_file: Path, tmp_path: Path, monkeypatch):
     fit = VAE.fit
 
-    def interrupted_fit(self, X, y=None, *, validation=None, checkpoint=None):
+    def interrupted_fit(self, X, y=None, *, validation=None, **others):
         def press_ctrl_c(vae, record):
             signal.raise_signal(signal.SIGINT)
 

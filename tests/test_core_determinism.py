@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cores import Floats, Net, Rows, as_floats, grey, noise, set_optimizer, sparse, state
 from vaefast import _core
@@ -90,6 +94,80 @@ def test_zeros_that_are_left_out_change_no_bit(features: int) -> None:
         losses = train(core, rows, range(3))
         runs.append((losses, state(core), [part.tobytes() for part in core.encode(rows)]))
     assert all(run == runs[0] for run in runs)
+
+
+class Gathering:
+    """Gathers bytes from cores in several threads, which stand for processes."""
+
+    def __init__(self, n: int) -> None:
+        self.buffers: list[memoryview] = [memoryview(b"")] * n
+        self.barrier = threading.Barrier(n)
+
+    def of(self, rank: int) -> Callable[[memoryview, NDArray[np.int64]], None]:
+        def all_gather(buffer: memoryview, starts: NDArray[np.int64]) -> None:
+            self.buffers[rank] = buffer
+            self.barrier.wait()
+            for other, mine in enumerate(self.buffers):
+                part = slice(int(starts[other]), int(starts[other + 1]))
+                if other != rank:
+                    buffer[part] = mine[part]
+            self.barrier.wait()
+
+        return all_gather
+
+
+@pytest.mark.parametrize(("net", "n_processes"), [(SMALL, 2), (LARGE, 3), (LARGE, 5), (WIDE, 3)])
+def test_training_gives_the_same_bits_for_any_number_of_processes(
+    net: Net, n_processes: int
+) -> None:
+    x = sparse(0, ROWS, net.features)
+    alone = net.core(2)
+    losses = train(alone, x, range(2))
+    gathering = Gathering(n_processes)
+
+    def train_in(rank: int) -> tuple[list[tuple[float, float]], dict[str, bytes]]:
+        core = net.core(1 + rank % 2)
+        core.set_exchange(rank, n_processes, gathering.of(rank))
+        losses = train(core, x, range(2))
+        core.gather_moments()
+        return losses, state(core)
+
+    with ThreadPoolExecutor(n_processes) as pool:
+        for found in pool.map(train_in, range(n_processes)):
+            assert found[0] == losses
+            assert found[1] == state(alone)
+
+
+def test_an_error_in_an_exchange_ends_the_step_and_the_core_goes_on_alone() -> None:
+    def fail(buffer: memoryview, starts: NDArray[np.int64]) -> None:
+        raise KeyError(len(buffer) == starts[-1])
+
+    x = grey(0, ROWS, SMALL.features)
+    core, other = SMALL.core(), SMALL.core()
+    core.set_exchange(1, 2, fail)
+    with pytest.raises(KeyError, match="True"):
+        train(core, x, range(1))
+    core.set_exchange()
+    assert train(core, x, range(1)) == train(other, x, range(1))
+    with pytest.raises(ValueError, match="rank must be from 0 to size - 1"):
+        core.set_exchange(2, 2, fail)
+
+
+def test_a_thread_that_waits_for_the_end_of_a_step_does_not_hold_up_its_exchanges() -> None:
+    x = grey(0, ROWS, SMALL.features)
+    core = SMALL.core()
+    waiting: list[threading.Thread] = []
+
+    def all_gather(buffer: memoryview, starts: NDArray[np.int64]) -> None:
+        for read in (lambda: core.optimizer_steps, core.tensors, core.phase_seconds):
+            waiting.append(threading.Thread(target=read))
+            waiting[-1].start()
+
+    core.set_exchange(0, 1, all_gather)
+    assert train(core, x, range(1)) == train(SMALL.core(), x, range(1))
+    for thread in waiting:
+        thread.join()
+    assert len(waiting) == 3 * 2 * 3  # three readers in two exchanges of three steps
 
 
 def test_gradients_are_the_same_bits_for_any_number_of_threads() -> None:

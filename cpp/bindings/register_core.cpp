@@ -157,13 +157,31 @@ Noise noise_of(const Core& core, const std::optional<Floats>& eps, py::ssize_t r
   return {eps->data(), seed, step, static_cast<int>(eps->shape(1))};
 }
 
+// Calls f(core) without the GIL. A call that waits for the core's lock must not hold it, because an exchange within a
+// step needs it.
+template <class C, class F>
+auto without_gil(C& core, F&& f) {
+  const WithoutGil without_gil;
+  return f(core);
+}
+
+// Returns whether each tensor has this slot.
+std::vector<bool> tensors_with(const Core& core, Slot slot, std::size_t count) {
+  return without_gil(core, [&](const Core& c) {
+    std::vector<bool> found(count);
+    for (std::size_t i = 0; i < count; ++i) found[i] = c.has(i, slot);
+    return found;
+  });
+}
+
 py::dict tensors(const Core& core, const std::string& name) {
   const Slot slot = slot_of(name);
   const std::vector<TensorInfo> infos = core.tensors();
+  const std::vector<bool> has = tensors_with(core, slot, infos.size());
   py::dict all;
   std::vector<float*> out(infos.size());
   for (std::size_t i = 0; i < infos.size(); ++i) {
-    if (!core.has(i, slot)) continue;
+    if (!has[i]) continue;
     const auto& [tensor, rows, cols, is_vector] = infos[i];
     Floats array(is_vector ? std::vector<py::ssize_t>{cols} : std::vector<py::ssize_t>{rows, cols});
     out[i] = array.mutable_data();
@@ -180,9 +198,10 @@ void set_tensors(Core& core, const py::dict& values, const std::string& name) {
   const std::vector<TensorInfo> infos = core.tensors();
   std::vector<Floats> arrays(infos.size());
   std::vector<const float*> in(infos.size());
+  const std::vector<bool> has = tensors_with(core, slot, infos.size());
   std::size_t expected = 0;
   for (std::size_t i = 0; i < infos.size(); ++i) {
-    if (!core.has(i, slot)) continue;
+    if (!has[i]) continue;
     const auto& [tensor, rows, cols, is_vector] = infos[i];
     ++expected;
     if (!values.contains(tensor)) throw std::invalid_argument("the tensor '" + tensor + "' is missing");
@@ -416,6 +435,31 @@ void set_standardization(Core& core, const Floats& mean, const Floats& scale) {
   core.set_standardization(mean.data(), scale.data());
 }
 
+// Calls a function of Python, which takes the buffer as writable memory, and the starts.
+class PythonExchange final : public Exchange {
+ public:
+  PythonExchange(int rank, int size, py::function function) : Exchange(rank, size), function_(std::move(function)) {}
+  ~PythonExchange() override {
+    const py::gil_scoped_acquire gil;
+    function_ = {};
+  }
+
+  void all_gather(std::byte* buffer, std::span<const std::int64_t> starts) override {
+    const py::gil_scoped_acquire gil;
+    function_(py::memoryview::from_memory(buffer, static_cast<py::ssize_t>(starts.back())),
+              Indices(static_cast<py::ssize_t>(starts.size()), starts.data()));
+  }
+
+ private:
+  py::function function_;
+};
+
+void set_exchange(Core& core, int rank, int size, std::optional<py::function> all_gather) {
+  if (!all_gather) return core.set_exchange(nullptr);
+  if (rank < 0 || rank >= size) throw std::invalid_argument("rank must be from 0 to size - 1");
+  core.set_exchange(std::make_unique<PythonExchange>(rank, size, std::move(*all_gather)));
+}
+
 enum class Bound { elbo, iwae, autoencoder };
 constexpr std::pair<const char*, Bound> bounds[] = {
     {"elbo", Bound::elbo}, {"iwae", Bound::iwae}, {"autoencoder", Bound::autoencoder}};
@@ -495,12 +539,14 @@ void register_core(py::module_& m) {
            "capacity"_a = py::none())
       .def("steps", &steps, "x"_a, "index"_a, "batch_size"_a, "learning_rates"_a, "betas"_a, "seed"_a, "step"_a,
            "capacities"_a = py::none())
+      .def("set_exchange", &set_exchange, "rank"_a = 0, "size"_a = 1, "all_gather"_a = py::none())
+      .def("gather_moments", [](Core& core) { without_gil(core, [](Core& c) { c.gather_moments(); }); })
       .def("gradients", &gradients, "x"_a, "eps"_a, "beta"_a, "capacity"_a = py::none(), "seed"_a = 0, "step"_a = 0)
       .def("encode", &encode, "x"_a, "limits"_a = py::none())
       .def("encode_mean", &encode_mean, "x"_a, "limits"_a = py::none())
       .def("phase_seconds",
            [](const Core& core) {
-             const auto [rows, weights] = core.phase_seconds();
+             const auto [rows, weights] = without_gil(core, [](const Core& c) { return c.phase_seconds(); });
              return std::pair(rows, weights);
            })
       .def("decode", &decode, "z"_a)
@@ -510,8 +556,9 @@ void register_core(py::module_& m) {
       .def("impute", &impute, "x"_a, "samples"_a, "seed"_a)
       .def("importance_samples", &importance_samples, "x"_a, "samples"_a, "seed"_a)
       .def_property(
-          "optimizer_steps", [](Core& core) { return core.optimizer_steps(); },
-          [](Core& core, std::int64_t steps) { core.set_optimizer_steps(steps); })
+          "optimizer_steps",
+          [](const Core& core) { return without_gil(core, [](const Core& c) { return c.optimizer_steps(); }); },
+          [](Core& core, std::int64_t steps) { without_gil(core, [&](Core& c) { c.set_optimizer_steps(steps); }); })
       .def_property_readonly("latent_dim", [](const Core& core) { return core.shape().latent_dim; })
       .def_property_readonly("n_threads", &Core::n_threads);
   m.def(

@@ -11,6 +11,7 @@ __all__ = [
     "DivergenceError",
     "MissingExtraError",
     "NotFittedError",
+    "ProcessError",
 ]
 
 
@@ -35,6 +36,10 @@ def not_fitted(name: str) -> NotFittedError:
 
     Both.__name__ = Both.__qualname__ = "NotFittedError"
     return Both(message)
+
+
+class ProcessError(RuntimeError):
+    """Another of the processes that train together failed. The message names it and its error."""
 
 
 class CollapseWarning(UserWarning):

@@ -16,11 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from . import typing as types
 from ._engine.automatic import choose, choose_to_go_on
 from ._engine.building import check_batch, check_held
-from ._engine.checkpointing import Checkpointer, resume
+from ._engine.checkpointing import Checkpointer, facts_of, resume
 from ._engine.components import check_components, train
 from ._engine.config import TrainingConfig
 from ._engine.display import say
 from ._engine.fitted import FittedModel
+from ._engine.processes import ALONE, Processes
 from ._engine.sampling import sample
 from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
@@ -291,6 +292,7 @@ class VAE(LatentTransformer):
         callbacks: Iterable[Callback] = (),
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
         max_time: float | None = None,
+        comm: Any = None,
     ) -> VAE:
         """Train from fresh weights, or from a checkpoint.
 
@@ -328,6 +330,11 @@ class VAE(LatentTransformer):
             Time in seconds after which no further epoch begins, if another one like the last would
             exceed it. Where training ends then depends on the machine: the bits do not repeat.
             A later fit continues from the checkpoint.
+        comm : mpi4py.MPI.Intracomm, default=None
+            Communicator of processes that train this model together, such as
+            ``mpi4py.MPI.COMM_WORLD``. Each must call `fit` with the same arguments, and has the
+            same model afterwards, with the bits of a fit in one process. The first process calls
+            the callbacks, writes the checkpoint, shows progress, and decides on `max_time`.
 
         Returns
         -------
@@ -337,8 +344,11 @@ class VAE(LatentTransformer):
         Raises
         ------
         ValueError, TypeError
-            A parameter or the data can't be used, or the checkpoint belongs to another training. A
-            model that was fitted before stays as it was.
+            A parameter or the data can't be used, the checkpoint belongs to another training, or
+            the processes of `comm` have different data or parameters. A model that was fitted
+            before stays as it was.
+        ProcessError
+            Another process of `comm` failed.
         DivergenceError
             The loss became infinite or NaN. The weights are those of the last epoch before that.
         OSError
@@ -355,18 +365,18 @@ class VAE(LatentTransformer):
         """
         functions = check_callbacks(callbacks)
         data = (X, y, exposure, "X", sample_weight)
-        with self._fitting("fit"):
-            model = self._start(data, validation, functions, True, checkpoint, max_time)
-        if model.interrupted or max_time is not None:
+        with self._fitting("fit"), Processes.of(comm) as processes:
+            model = self._start(data, validation, functions, True, checkpoint, max_time, processes)
+            if model.interrupted or max_time is not None:
+                return self
+            if "epochs" not in model.given:
+                warn_of_few_steps(model.history["elbo"], model.core.optimizer_steps)
+            if not model.deterministic:  # without a KL nothing collapses
+                stopped_early = model.params["patience"] is not None
+                best = int(np.argmax(model.history["validation"])) if stopped_early else -1
+                active = model.history["active_units"][best]
+                warn_of_collapse(active, model.latent_dim, model.core.optimizer_steps)
             return self
-        if "epochs" not in model.given:
-            warn_of_few_steps(model.history["elbo"], model.core.optimizer_steps)
-        if not model.deterministic:  # without a KL nothing collapses
-            stopped_early = model.params["patience"] is not None
-            best = int(np.argmax(model.history["validation"])) if stopped_early else -1
-            active = model.history["active_units"][best]
-            warn_of_collapse(active, model.latent_dim, model.core.optimizer_steps)
-        return self
 
     def partial_fit(
         self,
@@ -455,12 +465,15 @@ class VAE(LatentTransformer):
         whole: bool,
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
         max_time: float | None = None,
+        processes: Processes = ALONE,
     ) -> FittedModel:
         """Train from fresh weights or a checkpoint; replace an earlier fit once all is checked.
 
         A fit that is not `whole` is a single epoch.
         """
-        seed = seed_from(self.random_state)
+        processes.share_threads(self.n_threads)
+        seed = processes.share(seed_from(self.random_state))
+        checkpoint, max_time = processes.share((checkpoint, max_time))
         params = {name: getattr(self, name) for name in parameter_names(VAE)}
         reader, rows = Reader.learn(params, *data)
         if not whole and reader.standardization is not None and len(rows) < 2:
@@ -485,7 +498,7 @@ class VAE(LatentTransformer):
             raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
         config = TrainingConfig.of(params, whole)
         check_batch(params, len(rows))
-        check_components(params, rows, checkpoint is not None)
+        check_components(params, rows, checkpoint is not None, processes)
         if max_time is not None:
             config = replace(config, max_time=check_number(max_time, "max_time", above=0))
         warn_of_empty_columns(matrix_of(rows), reader.names)
@@ -495,24 +508,41 @@ class VAE(LatentTransformer):
             reader.standardization.warn_of_offsets(reader.names)
         else:
             warn_of_scale(matrix_of(rows), reader.columns, tabular=tabular, names=reader.names)
-        state, checkpointer = TrainingState(), None
+        state, checkpointer, saved = TrainingState(), None, None
+        if checkpoint is not None or processes.size > 1:
+            state.fingerprint = fingerprint(rows, watched)
         if checkpoint is not None:
             if not isinstance(checkpoint, Checkpoint):
                 checkpoint = Checkpoint(checkpoint)
-            state.fingerprint = fingerprint(rows, watched)
-            checkpointer = Checkpointer(checkpoint)
-        if checkpoint is not None and checkpoint.resume and checkpoint.file.exists():
-            model, state = resume(checkpoint.file, params, state.fingerprint)
+            if processes.is_first:
+                checkpointer = Checkpointer(checkpoint)
+                if checkpoint.resume and checkpoint.file.exists():
+                    saved = checkpoint.file.read_bytes()
+            saved = processes.share(saved)
+        if checkpoint is not None and saved is not None:
+            model, state = resume(saved, checkpoint.file, params, state.fingerprint)
             config = replace(config, epochs=config.epochs - model.n_iter)
         else:
             model = FittedModel.start(params, reader, rows, seed)
             model.given = choice.given
-            if self.verbose and choice.text:
+            if self.verbose and choice.text and processes.is_first:
                 say(f"chosen automatically: {choice.text}")
+        processes.check_alike(facts_of(model, state.fingerprint))
         if state.finished:  # the run was killed after its last epoch
             self._model = model
         else:
-            self._train(model, rows, config, watched, callbacks, state, checkpointer, chosen, whole)
+            self._train(
+                model,
+                rows,
+                config,
+                watched,
+                callbacks,
+                state,
+                checkpointer,
+                chosen,
+                whole,
+                processes,
+            )
         return model
 
     def _train(
@@ -526,6 +556,7 @@ class VAE(LatentTransformer):
         checkpointer: Checkpointer | None = None,
         chosen: NDArray[np.int64] | None = None,
         whole: bool = False,
+        processes: Processes = ALONE,
     ) -> None:
         """Train a model, which replaces an earlier one after its first epoch."""
 
@@ -541,12 +572,13 @@ class VAE(LatentTransformer):
                 rows,
                 config,
                 validation=validation,
-                callbacks=[bind(callback) for callback in callbacks],
+                callbacks=[bind(callback) for callback in callbacks if processes.is_first],
                 publish=publish,
                 state=state,
                 checkpointer=checkpointer,
                 chosen=chosen,
                 whole=whole,
+                processes=processes,
             )
         except DivergenceError:
             model.reset_optimizer()
@@ -1124,6 +1156,7 @@ class VAE(LatentTransformer):
             "callbacks",
             "checkpoint",
             "max_time",
+            "comm",
         ),
         "partial_fit": ("exposure", "sample_weight", "validation", "callbacks", "classes"),
         "score": ("exposure", "sample_weight"),
@@ -1157,7 +1190,8 @@ class VAE(LatentTransformer):
             return super().__reduce_ex__(protocol)
         own = ("_model", "_turn")
         state = {name: value for name, value in self.__dict__.items() if name not in own}
-        return from_bytes, (self.to_bytes(training=True), type(self)), state
+        trained = self.model_.core.optimizer_steps > 0  # else the moments are 0 and take memory
+        return from_bytes, (self.to_bytes(training=trained), type(self)), state
 
 
 Callback: TypeAlias = Callable[[VAE, Record], object]

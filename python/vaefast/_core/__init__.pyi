@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
 import numpy as np
@@ -110,6 +110,15 @@ class Core:
         step: int,
         capacities: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]: ...
+    # all_gather(buffer, starts): process r has filled bytes starts[r] to starts[r + 1] of its
+    # buffer, and gets the bytes of the others. Without arguments, steps are those of one process.
+    def set_exchange(
+        self,
+        rank: int = 0,
+        size: int = 1,
+        all_gather: Callable[[memoryview, NDArray[np.int64]], None] | None = None,
+    ) -> None: ...
+    def gather_moments(self) -> None: ...
     def phase_seconds(self) -> tuple[float, float]: ...
     def gradients(
         self,

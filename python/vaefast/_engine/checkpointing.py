@@ -15,6 +15,7 @@ from .._version import __version__
 from ..checkpoint import Checkpoint
 from .container import pack
 from .fitted import FittedModel
+from .processes import digest_of
 from .state import TrainingState, state_from, state_part
 from .storage import UNUSABLE, model_from, parts_of, plain, read_parts
 
@@ -41,13 +42,12 @@ class Checkpointer:
         self.steps = 0  # since the last write, like the next one
         self.written = time.monotonic()
 
-    def after_steps(self, steps: int, model: FittedModel, state: TrainingState) -> None:
-        """Write if so many steps, or minutes, have passed."""
+    def is_due(self, steps: int) -> bool:
+        """Count so many more steps; return whether enough steps, or minutes, have passed."""
         self.steps += steps
         minutes = (time.monotonic() - self.written) / 60
         passed = {"steps": self.steps, "minutes": minutes}.get(self.checkpoint.unit, 0)
-        if passed >= self.checkpoint.every:
-            self.write(model, state)
+        return passed >= self.checkpoint.every
 
     def after_epoch(self, model: FittedModel, state: TrainingState) -> None:
         """Write if so many epochs have passed."""
@@ -63,14 +63,16 @@ class Checkpointer:
 
 
 def resume(
-    path: Path, params: Mapping[str, Any], fingerprint: str
+    data: bytes, path: Path, params: Mapping[str, Any], fingerprint: str
 ) -> tuple[FittedModel, TrainingState]:
     """Return the model and the state of a training to continue.
 
     Parameters
     ----------
+    data : bytes
+        The content of a checkpoint.
     path : path
-        A checkpoint.
+        Its file, for messages.
     params : mapping
         Parameters of the fit that wants to continue.
     fingerprint : str
@@ -81,7 +83,7 @@ def resume(
     ValueError
         The file is no checkpoint, or belongs to another training; the message names what differs.
     """
-    parts = read_parts(path.read_bytes(), str(path))
+    parts = read_parts(data, str(path))
     if "training" not in parts:
         raise ValueError(
             f"{path} is a model, but not a checkpoint: it can't be continued. Choose another path, "
@@ -107,15 +109,33 @@ def resume(
     return model, state
 
 
-def _differences(model: FittedModel, params: Mapping[str, Any]) -> list[str]:
-    def comparable(name: str, value: Any) -> Any:
-        # A generator or None stands for any seed.
-        known = name != "random_state" or isinstance(value, int | np.integer)
-        return plain(value) if known else None
+def facts_of(model: FittedModel, fingerprint: str) -> dict[str, str]:
+    """Return what processes that train a model together must have in common, by name."""
+    provenance, standardization = model.provenance, model.reader.standardization
+    facts = {
+        "version of vaefast": provenance.version,
+        "instruction set": provenance.isa,
+        "X": f"{' x '.join(map(str, provenance.data_shape))} of {provenance.data_dtype}",
+        "hash of X, y, exposure, sample_weight and validation": fingerprint[:12],
+    }
+    for name, value in model.params.items():
+        if name not in FREE:
+            facts[f"parameter {name}"] = repr(_comparable(name, value))
+    if standardization is not None:
+        facts["hash of the standardization"] = digest_of(vars(standardization))
+    return facts | {"hash of the weights at the start": digest_of(model.weights())}
 
+
+def _comparable(name: str, value: Any) -> Any:
+    # A generator or None stands for any seed.
+    known = name != "random_state" or isinstance(value, int | np.integer)
+    return plain(value) if known else None
+
+
+def _differences(model: FittedModel, params: Mapping[str, Any]) -> list[str]:
     found = []
     for name, value in params.items():
-        before, now = comparable(name, model.params[name]), comparable(name, value)
+        before, now = _comparable(name, model.params[name]), _comparable(name, value)
         any_seed = name == "random_state" and now is None
         if name not in FREE and not any_seed and before != now:
             found.append(f"{name} was {model.params[name]!r} and is {value!r}")

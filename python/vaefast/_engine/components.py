@@ -28,6 +28,7 @@ from .building import Params
 from .checkpointing import Checkpointer
 from .config import TrainingConfig
 from .fitted import FittedModel
+from .processes import ALONE, Processes
 from .state import TrainingState
 
 Floats = NDArray[np.float32]
@@ -131,6 +132,7 @@ def train(
     checkpointer: Checkpointer | None = None,
     chosen: NDArray[np.int64] | None = None,
     whole: bool = False,
+    processes: Processes = ALONE,
 ) -> None:
     """Train a model as `training.train` does, on principal components if it has any.
 
@@ -148,6 +150,7 @@ def train(
             state=state,
             checkpointer=checkpointer,
             chosen=chosen,
+            processes=processes,
         )
         return
     used = rows if chosen is None else rows[chosen]
@@ -196,7 +199,9 @@ def train(
         model.interrupted = inner.interrupted
 
 
-def check_components(params: Params, rows: Rows, has_checkpoint: bool) -> None:
+def check_components(
+    params: Params, rows: Rows, has_checkpoint: bool, processes: Processes = ALONE
+) -> None:
     """Raise ValueError or TypeError unless a model can be trained on components as asked for."""
     if params["components"] is None:
         return
@@ -204,6 +209,11 @@ def check_components(params: Params, rows: Rows, has_checkpoint: bool) -> None:
         raise ValueError(
             "components are those of dense rows: pass X.toarray(), or train on all features with "
             "components=None"
+        )
+    if processes.size > 1:
+        raise ValueError(
+            "a training on principal components takes minutes in one process and can't be shared: "
+            "leave comm out, or train on all features with components=None"
         )
     if has_checkpoint:
         raise ValueError(

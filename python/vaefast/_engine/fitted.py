@@ -29,6 +29,7 @@ from .building import Params, Tensors, make_core, restore_core, start_at_mean_ra
 from .history import RECORD_KEYS, History
 from .importance import log_likelihood, weighted_means
 from .priors import Mixture, Posteriors, chosen_rows, places
+from .processes import ALONE, Processes
 from .provenance import Provenance
 
 Floats = NDArray[np.float32]
@@ -364,12 +365,16 @@ class FittedModel:
         return -(found[0] + found[1])
 
     @reading
-    def evaluate(self, rows: Rows) -> dict[str, float]:
-        """Return the weighted means of ELBO, reconstruction and KL of the rows, nats per row."""
+    def evaluate(self, rows: Rows, processes: Processes = ALONE) -> dict[str, float]:
+        """Return the weighted means of ELBO, reconstruction and KL of the rows, nats per row.
+
+        Several processes score a part of the rows each.
+        """
         weights = rows.weights if isinstance(rows, RowData) else None
+        scores = processes.by_parts(self.score, rows)
         parts = {
             name: float(values.mean() if weights is None else np.average(values, weights=weights))
-            for name, values in zip(("reconstruction", "kl"), self.score(rows), strict=True)
+            for name, values in zip(("reconstruction", "kl"), scores, strict=True)
         }
         return {"elbo": -(parts["reconstruction"] + parts["kl"]), **parts}
 

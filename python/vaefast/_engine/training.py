@@ -23,6 +23,7 @@ from .checkpointing import Checkpointer
 from .config import TrainingConfig
 from .fitted import SCORING_SEED, FittedModel
 from .history import RECORD_KEYS
+from .processes import ALONE, Processes
 from .progress import Progress
 from .requirements import requirements
 from .state import EpochState, TrainingState
@@ -45,13 +46,15 @@ def train(
     state: TrainingState | None = None,
     checkpointer: Checkpointer | None = None,
     chosen: NDArray[np.int64] | None = None,
+    processes: Processes = ALONE,
 ) -> None:
     """Train a model on all rows, or on the `chosen` ones, `config.epochs` times.
 
     The history grows by a record for each epoch. Epochs and steps continue those that the model has
     done. Training ends early when a callback returns True, and at Ctrl-C. With `patience` the
     weights of the best epoch are restored. A `state` that a checkpoint held continues within its
-    epoch. Between two epochs, while the callbacks run, other threads may use the model.
+    epoch. Between two epochs, while the callbacks run, other threads may use the model. Of several
+    `processes`, the first one has the checkpointer and the callbacks, and decides for all.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def train(
     monitored = _monitored(rows if validation is None else validation, model.features)
     model.interrupted = False
     began = time.perf_counter()
-    shown = config.verbose and config.epochs > 0
+    shown = config.verbose and config.epochs > 0 and processes.is_first
     needs = requirements(
         model,
         rows,
@@ -79,7 +82,17 @@ def train(
         last, paused = done + config.epochs, False
         try:
             for epoch in range(done + 1, last + 1):
-                loop = _Loop(model, rows, chosen, config, validation, state, checkpointer, progress)
+                loop = _Loop(
+                    model,
+                    rows,
+                    chosen,
+                    config,
+                    validation,
+                    state,
+                    checkpointer,
+                    progress,
+                    processes,
+                )
                 with model.access.changing:
                     record = _train_epoch(loop, epoch, _rate(config, history))
                     core = model.core  # which a callback may replace, by another number of threads
@@ -106,13 +119,18 @@ def train(
                 if config.max_time is not None and epoch < last and not any(stop):
                     spent = time.perf_counter() - began
                     paused = spent + record["seconds"] > config.max_time
-                if paused or any(stop):
+                ended, paused = map(bool, processes.agree(any(stop), paused))
+                if paused or ended:
                     progress.stop()
                     break
                 if checkpointer is not None:
                     checkpointer.after_epoch(model, state)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             model.interrupted = True
+            processes.interrupt(error)
+            processes.gather_moments()
+        finally:
+            processes.detach()
     if model.interrupted:
         return
     if checkpointer is not None and paused:  # with the last weights, to continue from
@@ -137,12 +155,13 @@ class _Loop:
     state: TrainingState
     checkpointer: Checkpointer | None
     progress: Progress
+    processes: Processes
 
 
 def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
     """Take one step on each batch of the shuffled rows; return the epoch's record."""
     model, rows, config, state = loop.model, loop.rows, loop.config, loop.state
-    core = model.core
+    core, processes = model.core, loop.processes
     n = len(rows) if loop.chosen is None else len(loop.chosen)
     total = total_weight(rows, loop.chosen)
     size = min(config.batch_size, n)
@@ -159,20 +178,23 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
     rates, betas = (_along(f, done, config) for f in (learning_rate, config.beta))
     capacities = None if config.capacity is None else _along(config.capacity, done, config)
     at_once = 1  # batches
+    processes.attach(core)
+    processes.agree()
     while sums.taken < len(done):
         now = slice(sums.taken, sums.taken + at_once)
         batches = order[sums.taken * size : (sums.taken + at_once) * size]
         began = time.perf_counter()
-        losses = core.steps(
-            rows,
-            batches,
-            size,
-            rates[now],
-            betas[now],
-            model.seed,
-            core.optimizer_steps,
-            None if capacities is None else capacities[now],
-        )
+        with processes.stepping():
+            losses = core.steps(
+                rows,
+                batches,
+                size,
+                rates[now],
+                betas[now],
+                model.seed,
+                core.optimizer_steps,
+                None if capacities is None else capacities[now],
+            )
         for batch_reconstruction, batch_kl, batch_bound in losses.tolist():
             sums.reconstruction += batch_reconstruction
             sums.kl += batch_kl
@@ -185,11 +207,16 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
         loop.progress.advance(
             len(batches), sums.reconstruction / seen + config.outside[0], sums.kl / seen
         )
-        if loop.checkpointer is not None:
-            sums.seconds = time.perf_counter() - start
-            loop.checkpointer.after_steps(len(losses), model, state)
+        due: float = loop.checkpointer is not None and loop.checkpointer.is_due(len(losses))
         speed_up = POLL_SECONDS / max(time.perf_counter() - began, 1e-9)
-        at_once = max(1, min(2 * at_once, int(speed_up * at_once)))
+        faster = max(1, min(2 * at_once, int(speed_up * at_once)))
+        at_once, due = map(int, processes.agree(faster, due))
+        if due:
+            processes.gather_moments()
+            if loop.checkpointer is not None:
+                sums.seconds = time.perf_counter() - start
+                loop.checkpointer.write(model, state)
+            processes.agree()
     rate, beta = float(rates[-1]), float(betas[-1])
     last_batch = rows[order[(sums.taken - 1) * size :][:CHECKED]]
     if not _is_finite(core, last_batch, model.deterministic):  # no loss has seen the last step
@@ -207,11 +234,13 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
         "seconds": 0.0,
     }
     if loop.validation is not None:
-        record["validation"] = model.evaluate(loop.validation)["elbo"] - config.outside[1]
+        elbo = model.evaluate(loop.validation, processes)["elbo"]
+        record["validation"] = elbo - config.outside[1]
         if not np.isfinite(record["validation"]):
             core.set_tensors(sums.before)
             raise _divergence(epoch, "on the validation rows", rate)
-    record["seconds"] = time.perf_counter() - start
+    (record["seconds"],) = processes.agree(time.perf_counter() - start)
+    processes.gather_moments()
     return record
 
 

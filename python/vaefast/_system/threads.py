@@ -10,11 +10,24 @@ from pathlib import Path
 MAX_THREADS = 1024  # more would not help, and a system may refuse to start them
 
 
+_sharing = 1  # processes that use the CPUs of this one
+
+
+def share_cpus(processes: int) -> None:
+    """Divide the CPUs among so many processes: from now on, the default is a part of them."""
+    global _sharing
+    _sharing = processes
+
+
+def cpu_set() -> frozenset[int]:
+    """Return the numbers of the CPUs on which this process may run."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return frozenset(affinity(0) if affinity else range(os.cpu_count() or 1))
+
+
 def available_cpus() -> int:
     """Return the number of CPUs in the affinity mask, limited by the CPU quota."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota = container_quota()
+    cpus, quota = len(cpu_set()), container_quota()
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
@@ -78,9 +91,10 @@ def _quota(folder: Path) -> float | None:
 def default_threads() -> int:
     """Return the number of threads for ``n_threads=None``.
 
-    It is the number of available CPUs, or OMP_NUM_THREADS if that is smaller.
+    It is the number of available CPUs, divided among the processes that train together on this
+    machine, or OMP_NUM_THREADS if that is smaller.
     """
-    cpus = min(available_cpus(), MAX_THREADS)
+    cpus = min(max(1, available_cpus() // _sharing), MAX_THREADS)
     try:
         wanted = int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0])
     except ValueError:  # not set, or not a number

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from .. import DivergenceError
+from ..errors import ProcessError
 from .vae_options import GROUPS, PARAMETERS
 
-EXPECTED = ValueError, OSError, ImportError, MemoryError, DivergenceError
+EXPECTED = ValueError, OSError, ImportError, MemoryError, DivergenceError, ProcessError
 
 
 def as_options(message: str) -> str:

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from typing import Any
 import click
 import numpy as np
 
-from .. import VAE, Checkpoint, DivergenceError
+from .. import VAE, Checkpoint, DivergenceError, datasets
 from .._engine.automatic import AUTO, CHOOSABLE, choose
 from .._engine.building import describe_net
 from .._engine.components import check_components
+from .._engine.processes import Processes
 from .._input.reader import Prepared, Reader
 from .._input.validation import check_integer
 from .._system.files import numbered_folder, output_folder
@@ -25,6 +26,7 @@ from ..checkpoint import Unit
 from ..datasets import Dataset
 from .commands import Command
 from .options import force_option
+from .processes import together
 from .types import height_and_width, interval
 from .vae_options import vae_options
 
@@ -113,6 +115,8 @@ def train(
     the rows is held out for this. Ctrl-C and SIGTERM end training early and write the model trained
     so far. If the loss becomes infinite or NaN, the model of the epoch before is written.
 
+    mpiexec starts several processes, which train one model together with mpi4py.
+
     \b
     Examples:
         vaefast train
@@ -123,7 +127,38 @@ def train(
         vaefast train mnist --conditional
         vaefast train mnist --epochs 500 --checkpoint --out runs/long
         vaefast train mnist --epochs 500 --checkpoint --out runs/long --resume
+        mpiexec -n 4 vaefast train mnist --out runs/together
     """
+    with together() as processes:
+        _train(
+            processes,
+            data,
+            out,
+            force,
+            validation,
+            image_size,
+            skip_broken,
+            drop,
+            checkpoint_every or (EACH_EPOCH if checkpoint or resume else None),
+            resume,
+            parameters,
+        )
+
+
+def _train(
+    processes: Processes,
+    data: str,
+    out: Path | None,
+    force: bool,
+    validation: float | None,
+    image_size: tuple[int, int] | None,
+    skip_broken: bool,
+    drop: tuple[str, ...],
+    checkpoint_every: tuple[float, Unit] | None,
+    resume: bool,
+    parameters: dict[str, Any],
+) -> None:
+    """Train, in one process or in several, and let the first one write."""
     from . import image_rows, inputs, outputs, tables
     from .frames import is_frame
 
@@ -141,19 +176,24 @@ def train(
         )
     if is_frame(data) and not as_table and Path(data).suffix.lower() == ".parquet":
         raise click.UsageError(f"{data} is a table of mixed columns: leave --likelihood out.")
-    checkpointed = checkpoint or checkpoint_every or resume
+    shared = processes.size > 1
     unfinished = None if out is None else out.expanduser() / CHECKPOINT
-    if resume and unfinished is not None and not unfinished.exists():
+    if processes.is_first and resume and unfinished is not None and not unfinished.exists():
         raise click.UsageError(
             f"--resume: {unfinished} does not exist. A run writes it with --checkpoint, and "
             "removes it when it is finished."
         )
-    if not (resume or force) and unfinished is not None and unfinished.exists():
+    replaced = not (resume or force) and unfinished is not None and unfinished.exists()
+    if processes.is_first and unfinished is not None and replaced:
         raise click.UsageError(
             f"{unfinished.parent} holds a run that is not finished ({CHECKPOINT}). Continue it "
             "with --resume, or replace it with --force."
         )
-    with _run_folder(out, data, outputs.FILES, force or resume) as folder:
+    with (
+        _run_folder(out, data, outputs.FILES, force or resume)
+        if processes.is_first
+        else nullcontext(Path())
+    ) as folder:
         dataset: Dataset
         table, gaps = None, ""
         if as_table:
@@ -163,9 +203,15 @@ def train(
             if parameters["missing"] is None and np.isnan(dataset.X).any():
                 vae.set_params(missing="mask")
         else:
+            if not processes.is_first and data in datasets.names():
+                processes.agree()  # when the first process has downloaded the data
             dataset = image_rows.load_to_train(data, image_size, skip_broken)
+            if processes.is_first and data in datasets.names():
+                processes.agree()
             vae.set_params(
-                **image_rows.recipe_for(dataset, parameters, checkpoint=bool(checkpointed))
+                **image_rows.recipe_for(
+                    dataset, parameters, checkpoint=checkpoint_every is not None or shared
+                )
             )
         if vae.conditional and (
             dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
@@ -202,7 +248,7 @@ def train(
             whole=True,
         ).params
         click.echo(f"Net   {describe_net(params, reader.features)}")
-        check_components(params, rows, bool(checkpointed))
+        check_components(params, rows, checkpoint_every is not None, processes)
         if params["components"] is not None:
             click.echo(f"Fit   {image_rows.describe_components(params, len(chosen))}")
         training = rows if len(chosen) == len(rows) else rows[chosen]
@@ -210,11 +256,13 @@ def train(
             reader = reader.standardizing(training)
         validating = None if held_out is None else Prepared(reader, rows[held_out])
         point = None
-        if checkpointed:
-            every, unit = checkpoint_every or EACH_EPOCH
+        if checkpoint_every is not None:
+            every, unit = checkpoint_every
             point = Checkpoint(folder / CHECKPOINT, every, unit=unit, resume=resume)
         with _termination() as terminated:
-            diverged = _fit(vae, Prepared(reader, training), validating, point)
+            diverged = _fit(vae, Prepared(reader, training), validating, point, processes)
+        if not processes.is_first:
+            return
         vae.table_ = table
         outputs.write_model(folder, vae)
         if not vae.interrupted_:
@@ -262,11 +310,15 @@ def _termination() -> Iterator[list[int]]:
 
 
 def _fit(
-    vae: VAE, training: Any, validation: Any, checkpoint: Checkpoint | None
+    vae: VAE,
+    training: Any,
+    validation: Any,
+    checkpoint: Checkpoint | None,
+    processes: Processes,
 ) -> DivergenceError | None:
     """Train the model; return the error if training diverged after the first epoch."""
     try:
-        vae.fit(training, validation=validation, checkpoint=checkpoint)
+        vae.fit(training, validation=validation, checkpoint=checkpoint, comm=processes)
     except DivergenceError as error:
         if not vae.n_iter_:
             raise
