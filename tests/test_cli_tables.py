@@ -361,13 +361,18 @@ def test_a_file_without_a_header():
     assert "(no header)" in succeed("train", "data.csv", "--out", "run", "--force", *SMALL)
 
 
+def test_the_index_of_the_rows_is_left_out():
+    assert columns_of(",a,b\n1,1,x\n2,3,y\n3,4,x\n") == {"a": "integer", "b": "category"}
+    assert columns_of('"","a"\n"Fiat",1\n"Seat",3\n') == {"a": "integer"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a,b\n", "there are no rows below the header ['a', 'b'] on line 1"),
         ("", "the file is empty"),
         ("a,b,a\n1,x,2\n", "two columns are named 'a': rename one of them"),
-        (",b\n1,x\n", "line 1: column 1 has no name in the header"),
+        ("a,,b\n1,1,x\n2,2,y\n", "line 1: column 2 has no name in the header"),
         ("a,b\n1,x\n2,x,3\n", "line 3: expected 2 values, got 3"),
         ("a,b\n1,x\n2\n", "line 3: expected 2 values, got 1"),
         ("a,b\nx,1\nx,1\n", "every column has one value only"),
