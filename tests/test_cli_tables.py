@@ -410,6 +410,26 @@ def test_numbers_that_cells_hide_are_named(cell: str, advice: str):
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("2024/12/31", "2025/1/2"),
+        ("31-Dec-2024", "2-Jan-2025"),
+        ("May 31, 2024", "June 2, 2025"),
+        ("31 December 2024", "2 May 2025"),
+    ],
+)
+def test_dates_may_have_other_forms(first: str, second: str):
+    assert columns_of(f'x,day\n1,"{first}"\n2,"{second}"\n')["day"] == "date"
+
+
+def test_dates_without_a_century_are_named():
+    rows = [f"{i % 7},12/{10 + i % 15}/{i % 90 + 10}" for i in range(N)]
+    Path("data.csv").write_text("\n".join(["n,day", *rows, ""]))
+    said = fail("train", "data.csv")
+    assert "column 'day' is text such as '12/10/10' in row 0: write dates as 2024-12-31" in said
+
+
 def test_a_category_may_have_numbers_among_its_names():
     assert columns_of("x,size\n" + "1.5,1\n2.5,2\n3,3\n4,4+\n" * 10)["size"] == "category"
 

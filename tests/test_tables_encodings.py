@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def encoding(values, **options):
         (RNG.poisson(2, N), "ordinal"),
         (RNG.integers(0, 2, N), "ordinal"),
         (RNG.integers(0, 3, 90), "ordinal"),
-        (RNG.integers(0, 12, 90), "gaussian"),
+        (RNG.integers(0, 12, 90), "modes"),
         (RNG.integers(1, 11, N) / 2, "ordinal"),  # ratings
         (RNG.integers(0, 100, N), "modes"),  # 20 rows each
         (RNG.permutation(N), "modes"),
@@ -56,13 +57,21 @@ def test_the_choice_follows_from_the_values(values, expected):
     assert encoding(values).likelihood == expected
 
 
-@pytest.mark.parametrize("rows", [2, 3, 10, 40])
+@pytest.mark.parametrize("rows", [2, 3, 10, 19])
 def test_few_rows_suggest_nothing_special(rows):
     whole = RNG.permutation(rows) ** 2
     text = (["a", "b"] * rows)[:rows]
     frame = {"whole": whole, "float": np.exp(RNG.normal(size=rows)), "text": text}
     kinds = [source.likelihood for source in Table.learn(frame).sources]
     assert kinds == ["gaussian", "gaussian", "categorical"]
+
+
+def test_forty_rows_show_a_long_tail():
+    weights = np.exp(RNG.normal(size=40) * 2)
+    table = Table.learn({"weight": weights})
+    drawn = table.decode(RNG.normal(size=(1_000, 1)))["weight"]
+    assert (drawn == weights.min()).mean() < 0.1
+    assert 0.4 < (drawn < np.median(weights)).mean() < 0.6
 
 
 def test_every_choice_can_be_overridden():
@@ -372,6 +381,47 @@ def test_whole_numbers_that_determine_a_category_are_labels():
     assert [s.likelihood for s in plain.sources[::2]] == ["gaussian", "gaussian"]
     alone = Table.learn({"postcode": postcode, "size": RNG.normal(size=N)})
     assert alone.sources[0].likelihood == "modes"
+
+
+def test_numbers_and_dates_follow_from_a_number_that_names_something():
+    patient = np.repeat(RNG.permutation(60), 8)
+    born = np.datetime64("1950-01-01") + RNG.permutation(20_000)[:60].astype("m8[D]")
+    frame = {
+        "patient": patient,
+        "born": born[patient],
+        "height": RNG.normal(1.7, 0.1, 60).round(2)[patient],
+        "ward": RNG.integers(1, 5, 60)[patient],
+        "pulse": RNG.normal(70, 10, 480),
+    }
+    table = stored(Table.learn(frame))
+    patients, *others, _ = table.sources
+    assert patients.likelihood == "categorical"
+    assert {source.tied_to for source in others} == {"patient"}
+    decoded = table.decode(RNG.random((100, table.width)))
+    first = [patient.tolist().index(value) for value in decoded["patient"]]
+    for name in ("born", "height", "ward"):
+        assert (decoded[name] == frame[name][first]).all()
+    frame["height"][3] += 0.1
+    assert Table.learn(frame).sources[2].tied_to is None
+
+
+def test_a_quantity_is_no_label_of_a_number_that_grows_with_it():
+    wage = RNG.integers(100, 500, N)
+    table = Table.learn({"wage": wage, "log": np.log(wage).round(3)})
+    assert [source.likelihood for source in table.sources] == ["modes", "modes"]
+    age = RNG.integers(18, 80, N)
+    table = Table.learn({"age": age, "group": age // 20})
+    assert [source.likelihood for source in table.sources] == ["ordinal", "ordinal"]
+    assert table.sources[1].tied_to == "age"
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y/%m/%d %H:%M", "%d.%m.%Y", "%d-%b-%Y", "%m/%d/%y"])
+def test_dates_as_text_are_refused(form):
+    days = [date(2020, 1, 1) + timedelta(days=i) for i in range(100)]
+    frame = {"x": RNG.normal(size=100), "day": [day.strftime(form) for day in days]}
+    with pytest.raises(ValueError, match="'day' holds dates as text, such as '.*to dates"):
+        Table.learn(frame)
+    Table.learn(frame, likelihoods={"day": "identifier"})
 
 
 def test_amounts_as_text_are_refused():

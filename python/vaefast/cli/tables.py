@@ -17,6 +17,7 @@ from ..datasets import Dataset
 from ..tables import Table
 from ..tables.column import CONSTANT, IDENTIFIER, TIED
 from ..tables.frames import read
+from ..tables.learning import DATE
 from ..tables.series import Series
 from .columns import CLOCK, COMMA, NUMBER, SIGNED, THOUSANDS
 from .commands import printable
@@ -31,6 +32,7 @@ UNREADABLE = (
     (THOUSANDS, 0, "write numbers without thousands separators, and with a decimal point"),
     (COMMA, 0, "write numbers with a decimal point"),
     (CLOCK, FEW, "write times as numbers, such as hours"),
+    (DATE.pattern, FEW, "write dates as 2024-12-31"),
     (SIGNED, FEW, "write numbers without units and signs"),
 )
 
