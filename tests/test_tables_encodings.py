@@ -312,6 +312,12 @@ def test_columns_that_may_follow_by_chance_are_left_alone(change):
     assert all(source.tied_to is None for source in table.sources)
 
 
+def test_many_rows_of_each_category_are_no_chance():
+    city = np.repeat(["Oslo", "Bergen", "Rome"], 4_000)
+    table = Table.learn({"city": city, "country": np.where(city == "Rome", "Italy", "Norway")})
+    assert table.sources[1].tied_to == "city"
+
+
 def test_equal_columns_come_back_equal():
     values = RNG.uniform(0, 100, N).round(2)
     frame = dict.fromkeys("abc", values)

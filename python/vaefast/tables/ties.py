@@ -152,10 +152,10 @@ def _tied(column: Column, own: _Coded, of: Column, other: NDArray[np.intp]) -> C
         return replace(
             column, likelihood=TIED, modes=None, categories=partners, tied_to=of.name
         )
-    sizes = np.bincount(a)
-    shares = np.bincount(b) / len(b)
-    log_chance = np.log(np.power(shares[:, None], sizes).sum(axis=0)).sum()
-    if len(a) - (sizes > 0).sum() < AGAIN or log_chance > np.log(CHANCE):
+    sizes = np.unique(a, return_counts=True)[1]
+    log_shares = np.log(np.unique(b, return_counts=True)[1] / len(b))
+    log_chance = np.logaddexp.reduce(log_shares[:, None] * sizes, axis=0).sum()
+    if len(a) - len(sizes) < AGAIN or log_chance > np.log(CHANCE):
         return None
     return replace(column, tied_to=of.name, partners=partners)
 
