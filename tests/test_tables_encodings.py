@@ -365,7 +365,7 @@ def test_an_end_never_falls_below_its_start():
 def test_orders_that_independent_columns_would_keep_are_left_alone():
     frame = {"height": RNG.normal(170, 10, N), "age": RNG.uniform(20, 60, N),
              "low": RNG.normal(size=N), "above": np.full(N, 9.0) + RNG.random(N)}  # fmt: skip
-    frame["odd"] = frame["low"] + 1
+    frame["odd"] = frame["low"] + np.random.default_rng(0).exponential(size=N)
     frame["odd"][3] = frame["low"][3] - 1
     table = Table.learn(frame)
     assert all(source.above is None for source in table.sources)
@@ -440,6 +440,52 @@ def test_amounts_as_text_are_refused():
     Table.learn(frame, likelihoods={"price": "identifier"})
 
 
+@pytest.fixture
+def sums():
+    parts = RNG.gamma(2, 100, (N, 3)).round()
+    shares = (100 * RNG.dirichlet([3, 2, 1], N)).round(1)
+    school, work = RNG.integers(8, 20, N), RNG.integers(0, 30, N)
+    frame = {
+        "total": parts.sum(axis=1).astype(int), "a": parts[:, 0].astype(int),
+        "b": parts[:, 1].astype(int), "c": parts[:, 2],
+        "x": shares[:, 0], "y": shares[:, 1], "z": (100 - shares[:, 0] - shares[:, 1]).round(1),
+        "school": school, "work": work, "age": school + work + 6,
+        "mean": (0.5 * (school + parts[:, 0]) + 0.001).round(2),
+    }  # fmt: skip
+    return frame, stored(Table.learn(frame))
+
+
+def test_a_total_is_the_sum_of_its_parts(sums):
+    frame, table = sums
+    lines = table.summary().splitlines()
+    assert "is 'a' + 'b' + 'c': left out, and put back by decode" in lines[0]
+    assert "is -'y' - 'z' + 100: left out" in lines[4]
+    assert "is 'school' + 'work' + 6: left out" in lines[9]
+    assert "is 0.5 'a' + 0.5 'school': left out" in lines[10]
+    decoded = table.decode(table.encode(frame))
+    for name in ("total", "x", "age", "mean"):
+        np.testing.assert_allclose(decoded[name], frame[name], atol=0.011)
+    drawn = table.decode(RNG.normal(size=(500, table.width)) ** 2)
+    assert (drawn["age"] == drawn["school"] + drawn["work"] + 6).all()
+    assert drawn["x"].min() >= frame["x"].min()
+
+
+def test_a_wrong_total_is_refused_or_ignored(sums):
+    frame, table = sums
+    frame["age"][3] += 1
+    with pytest.raises(ValueError, match=r"'age', row 3: .*, which is 'school' \+ 'work' \+ 6 "):
+        table.encode(frame)
+    assert table.encode(frame, unseen="missing").shape == (N, table.width)
+    learned = Table.learn({name: frame[name] for name in ("school", "work", "age")})
+    assert all(source.likelihood != "sum" for source in learned.sources)
+
+
+def test_a_sum_that_is_named_stays_a_column(sums):
+    table = Table.learn(sums[0], likelihoods={"total": "gaussian"})
+    assert table.sources[0].likelihood == "gaussian"
+    assert all(source.likelihood != "sum" for source in table.sources[:4])
+
+
 def test_values_that_never_occur_together():
     sex = RNG.choice(["f", "m"], N)
     role = np.where(RNG.random(N) < 0.5, np.where(sex == "m", "husband", "wife"), "none")
@@ -462,6 +508,9 @@ def test_values_that_never_occur_together():
         (1, {"modes": {"spikes": [], "knots": [1.0]}}),
         (2, {"tied_to": "nothing"}),
         (2, {"tied_to": None}),
+        (0, {"likelihood": "sum", "modes": None}),
+        (0, {"likelihood": "sum", "modes": None, "terms": [["nothing", 1.0]]}),
+        (1, {"terms": [["gain", 1.0]]}),
         (1, {"others": ["x"]}),
         (1, {"others": ["x"], "counts": [0]}),
     ],

@@ -15,7 +15,7 @@ import numpy as np
 from .. import VAE
 from ..datasets import Dataset
 from ..tables import Table
-from ..tables.column import CONSTANT, IDENTIFIER, TIED
+from ..tables.column import CONSTANT, IDENTIFIER, SUM, TIED
 from ..tables.frames import read
 from ..tables.learning import DATE
 from ..tables.series import Series
@@ -49,6 +49,7 @@ WORDS = {
 LEFT_OUT = {  # the same for columns that the model does not see
     CONSTANT: "one value",
     TIED: "following from others",
+    SUM: "sums of others",
     IDENTIFIER: "left out and numbered anew",
 }
 

@@ -149,9 +149,7 @@ def _tied(column: Column, own: _Coded, of: Column, other: NDArray[np.intp]) -> C
     one_to_one = None not in partners and len(set(partners)) == len(partners) == len(values) - 1
     same_gaps = (both | ((own.codes < 0) & (other < 0))).all()
     if one_to_one and same_gaps and len(a) >= ROWS_EACH * len(partners):
-        return replace(
-            column, likelihood=TIED, modes=None, categories=partners, tied_to=of.name
-        )
+        return replace(column, likelihood=TIED, modes=None, categories=partners, tied_to=of.name)
     sizes = np.unique(a, return_counts=True)[1]
     log_shares = np.log(np.unique(b, return_counts=True)[1] / len(b))
     log_chance = np.logaddexp.reduce(log_shares[:, None] * sizes, axis=0).sum()
