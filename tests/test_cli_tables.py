@@ -361,13 +361,18 @@ def test_a_file_without_a_header():
     assert "(no header)" in succeed("train", "data.csv", "--out", "run", "--force", *SMALL)
 
 
+def test_the_index_of_the_rows_is_left_out():
+    assert columns_of(",a,b\n1,1,x\n2,3,y\n3,4,x\n") == {"a": "integer", "b": "category"}
+    assert columns_of('"","a"\n"Fiat",1\n"Seat",3\n') == {"a": "integer"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a,b\n", "there are no rows below the header ['a', 'b'] on line 1"),
         ("", "the file is empty"),
         ("a,b,a\n1,x,2\n", "two columns are named 'a': rename one of them"),
-        (",b\n1,x\n", "line 1: column 1 has no name in the header"),
+        ("a,,b\n1,1,x\n2,2,y\n", "line 1: column 2 has no name in the header"),
         ("a,b\n1,x\n2,x,3\n", "line 3: expected 2 values, got 3"),
         ("a,b\n1,x\n2\n", "line 3: expected 2 values, got 1"),
         ("a,b\nx,1\nx,1\n", "every column has one value only"),
@@ -403,6 +408,26 @@ def test_numbers_that_cells_hide_are_named(cell: str, advice: str):
     assert f"column 'price' is text such as {first!r} in row 0: {advice}" in fail(
         "train", "data.csv"
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("2024/12/31", "2025/1/2"),
+        ("31-Dec-2024", "2-Jan-2025"),
+        ("May 31, 2024", "June 2, 2025"),
+        ("31 December 2024", "2 May 2025"),
+    ],
+)
+def test_dates_may_have_other_forms(first: str, second: str):
+    assert columns_of(f'x,day\n1,"{first}"\n2,"{second}"\n')["day"] == "date"
+
+
+def test_dates_without_a_century_are_named():
+    rows = [f"{i % 7},12/{10 + i % 15}/{i % 90 + 10}" for i in range(N)]
+    Path("data.csv").write_text("\n".join(["n,day", *rows, ""]))
+    said = fail("train", "data.csv")
+    assert "column 'day' is text such as '12/10/10' in row 0: write dates as 2024-12-31" in said
 
 
 def test_a_category_may_have_numbers_among_its_names():

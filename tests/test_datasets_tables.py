@@ -60,6 +60,13 @@ def test_tables_that_are_read(path, text, rows, columns):
     assert data.columns == columns
 
 
+@pytest.mark.parametrize("names", ["012", "abc"])
+def test_a_first_column_without_a_name_is_an_index(path, names):
+    rows = "".join(f'"{name}",{i},{i + 0.5}\n' for i, name in enumerate(names))
+    data = load(path, f'"","x","y"\n{rows}')
+    assert data.X.tolist() == [[0, 0.5], [1, 1.5], [2, 2.5]] and data.columns == ("x", "y")
+
+
 def test_tsv(tmp_path):
     data = load(tmp_path / "table.tsv", "a\tb\n1\t2\n")
     assert data.X.tolist() == [[1, 2]] and data.columns == ("a", "b")
@@ -82,7 +89,9 @@ def test_tsv(tmp_path):
         ("1,2\n1_0,2\n", ", line 2, column 1: expected a number, got '1_0'"),
         ("1,2\n٣,2\n", ", line 2, column 1: expected a number, got '٣'"),
         ("1;2,5\n", ", line 1, column 2: expected a number, got '2,5'"),
-        (",x\n0,1\n", ", line 1: column 1 has no name in the header.*index=False"),
+        ("x,,y\n0,1,2\n", ", line 1: column 2 has no name in the header"),
+        (",x\na,1\nb,y\n", r", line 3, column 2 \(x\): expected a number, got 'y'"),
+        (",x\na,1\nb,1,2\n", ", line 3: expected 2 values, got 3"),
         ("1 2\n3 4\n", ": there are no rows below|, line 2, column 1"),
     ],
 )

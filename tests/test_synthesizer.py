@@ -206,6 +206,23 @@ def test_what_holds_in_all_rows_holds_in_synthetic_rows():
         synthesizer.sample(5, {"end": 12.0})
 
 
+def test_parts_add_up_in_synthetic_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    shares = (100 * rng.dirichlet([3, 2, 1], N)).round(1)
+    frame = pandas.DataFrame(shares[:, :2], columns=["food", "rent"])
+    frame["rest"] = (100 - frame["food"] - frame["rent"]).round(1)
+    frame["paid"], frame["owed"] = rng.poisson(90, N), rng.poisson(70, N)
+    frame["total"] = frame["paid"] + frame["owed"]
+    fitted = small().fit(frame)
+    fitted.save(tmp_path / "sums.safetensors")
+    rows = Synthesizer.load(tmp_path / "sums.safetensors").sample(500, random_state=0)
+    assert (rows["total"] == rows["paid"] + rows["owed"]).all()
+    np.testing.assert_allclose(rows[["food", "rent", "rest"]].sum(axis=1), 100, atol=1e-9)
+    assert (rows[["food", "rent", "rest"]].min() >= frame[["food", "rent", "rest"]].min()).all()
+    with pytest.raises(ValueError, match="'total', which is 'paid' \\+ 'owed': give these columns"):
+        fitted.sample(1, {"total": 150})
+
+
 def test_values_that_never_occur_together_do_not_in_synthetic_rows():
     frame = customers().drop(columns="code")
     frame["plan"] = np.where(frame["city"] == "Oslo", "gold", "basic")

@@ -23,11 +23,13 @@ from ._input.seeds import seed_from
 from ._input.validation import check_choice, check_integer
 from .errors import not_fitted
 from .tables import Table
+from .tables.column import SUM
 from .tables.conditions import Conditions
 from .tables.constraints import Constraint
 from .tables.decoding import decode
 from .tables.frames import read, write
 from .tables.series import Name, Series
+from .tables.sums import adds_up
 from .tables.table import decode_columns
 from .typing import RandomState
 from .vae import VAE
@@ -50,8 +52,9 @@ class Synthesizer(Estimator):
     A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from a code z,
     drawn as `codes` says, and its values are drawn from p(x|z). It has gaps where a row of the fit
     with a similar code has gaps. Where the table finds that a column follows from another one, that
-    it never falls below another one, or that two values never occur together, synthetic rows keep
-    to that. Synthetic rows are no copies, but they are not anonymous either.
+    it never falls below another one, that it is a sum of others, or that two values never occur
+    together, synthetic rows keep to that. Synthetic rows are no copies, but they are not anonymous
+    either.
 
     Parameters
     ----------
@@ -207,6 +210,7 @@ class Synthesizer(Estimator):
         rng = np.random.default_rng(seed_from(random_state))
         given = Conditions.of(self.table_, conditions or {})
         excluded = [e for e in self.table_.excluded if not set(e.names) <= given.columns.keys()]
+        sums = [source for source in self.table_.sources if source.likelihood == SUM]
         parts: list[dict[Name, Series]] = []
         found = drawn = 0
         while found < count:
@@ -218,6 +222,8 @@ class Synthesizer(Estimator):
             keep = given.hold(columns)
             for each in excluded:
                 keep &= each.holds(columns)
+            for source in sums:
+                keep &= adds_up(source, columns)
             for constraint in self._constraints:
                 keep &= constraint.holds(self.table_.library, columns)
             parts.append({name: _rows(series, keep) for name, series in columns.items()})
@@ -305,6 +311,9 @@ class Synthesizer(Estimator):
         if excluded:
             pairs = [" and ".join(map(repr, each.names)) for each in excluded]
             rules.append(f"keep to values of {', '.join(pairs)} that occur together in the table")
+        if sums := [s.name for s in self.table_.sources if s.likelihood == SUM]:
+            likelihoods = dict.fromkeys(sums, "gaussian")
+            rules.append(f"fit with likelihoods={likelihoods}, which need not be sums then")
         return ", ".join(rules)
 
     def __sklearn_tags__(self) -> Any:

@@ -13,7 +13,11 @@ WHOLE = r"[+-]?[0-9]+"
 CODE = r"[+-]?0[0-9]|[+-]?[0-9]{19}"  # 007 and numbers beyond int64 name something
 ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
 TIME = r"( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
+YEAR_FIRST = r"[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}" + TIME
 DOTS = r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}" + TIME
+NAMED = (
+    r"([0-9]{1,2}[- ][A-Za-z]+[- ]|[A-Za-z]+ [0-9]{1,2},? )[0-9]{4}"  # 31-Dec-2024, Dec 31, 2024
+)
 SLASHES = r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}" + TIME
 
 
@@ -97,8 +101,15 @@ def _dates(pandas: Any, known: Any) -> Any:
         if dates is None:  # several time zones
             dates = _parsed(pandas, known, "ISO8601", utc=True)
         return dates
+    if known.str.fullmatch(YEAR_FIRST).all():
+        return _parsed(pandas, known, "%Y/%m/%d" + _time_of(known))
     if known.str.fullmatch(DOTS).all():
         return _parsed(pandas, known, "%d.%m.%Y" + _time_of(known))
+    if known.str.fullmatch(NAMED).all():
+        spaced = known.str.replace("-", " ").str.replace(",", "")
+        forms = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y")
+        parsed = (_parsed(pandas, spaced, form) for form in forms)
+        return next((dates for dates in parsed if dates is not None), None)
     return None
 
 

@@ -83,11 +83,12 @@ def read_frame(
                 file,
                 sep=layout.delimiter,
                 header=None if layout.header is None else 0,
-                names=layout.header,
+                names=layout.header and ("",) * layout.index + layout.header,
                 dtype=str,
                 na_filter=False,
                 skipinitialspace=True,
             )
+        cells = cells.iloc[:, layout.index :]
         if layout.header is None:
             cells.columns = [f"x{i}" for i in range(cells.shape[1])]
         comma = layout.delimiter != ","  # such files may have decimal commas

@@ -15,8 +15,9 @@ import numpy as np
 from .. import VAE
 from ..datasets import Dataset
 from ..tables import Table
-from ..tables.column import CONSTANT, IDENTIFIER, TIED
+from ..tables.column import CONSTANT, IDENTIFIER, SUM, TIED
 from ..tables.frames import read
+from ..tables.learning import DATE
 from ..tables.series import Series
 from .columns import CLOCK, COMMA, NUMBER, SIGNED, THOUSANDS
 from .commands import printable
@@ -31,6 +32,7 @@ UNREADABLE = (
     (THOUSANDS, 0, "write numbers without thousands separators, and with a decimal point"),
     (COMMA, 0, "write numbers with a decimal point"),
     (CLOCK, FEW, "write times as numbers, such as hours"),
+    (DATE.pattern, FEW, "write dates as 2024-12-31"),
     (SIGNED, FEW, "write numbers without units and signs"),
 )
 
@@ -47,6 +49,7 @@ WORDS = {
 LEFT_OUT = {  # the same for columns that the model does not see
     CONSTANT: "one value",
     TIED: "following from others",
+    SUM: "sums of others",
     IDENTIFIER: "left out and numbered anew",
 }
 

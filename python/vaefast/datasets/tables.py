@@ -34,18 +34,23 @@ class Layout:
         Names of the columns, or None if the first row is data.
     line : int
         Number of the line in which the first row ends.
+    index : int
+        Number of columns that come before those of the header: 1 if the first column has no name,
+        as the index of the rows has that pandas and R write, else 0.
     """
 
     delimiter: str
     header: tuple[str, ...] | None
     line: int
+    index: int
 
 
 def layout_of(path: Path) -> Layout:
     """Return the separator and the header of a CSV file.
 
-    The first row is a header if none of its cells is a number. The separator is a semicolon if the
-    first row has one, else a tab if it has one, else a comma.
+    The first row is a header if none of its cells is a number. A first column without a name is an
+    index, which is left out. The separator is a semicolon if the first row has one, else a tab if
+    it has one, else a comma.
 
     Raises
     ------
@@ -61,16 +66,16 @@ def layout_of(path: Path) -> Layout:
         header = None if any(map(_is_number, first)) else tuple(cell.strip() for cell in first)
         if header and next(rows, None) is None:
             raise ValueError(f"{path}: there are no rows below the header {first} on line {line}")
+        index = 1 if header and len(header) > 1 and header[0] == "" else 0
+        header = header and header[index:]
         if header and "" in header:
-            nameless = header.index("") + 1
-            hint = "If pandas wrote the row index into this column, save the frame without it: "
-            hint += "frame.to_csv(path, index=False)."
-            if nameless == len(header):
-                hint = f"If all lines end in {delimiter!r}, remove it."
+            nameless = index + header.index("") + 1
+            hint = f" (If all lines end in {delimiter!r}, remove it.)"
             raise ValueError(
-                f"{path}, line {line}: column {nameless} has no name in the header. ({hint})"
+                f"{path}, line {line}: column {nameless} has no name in the header."
+                f"{hint if nameless == len(first) else ''}"
             )
-    return Layout(delimiter, header, line)
+    return Layout(delimiter, header, line, index)
 
 
 def load_csv(path: Path) -> Dataset:
@@ -85,42 +90,47 @@ def load_csv(path: Path) -> Dataset:
         message gives the line and the column.
     """
     layout = layout_of(path)
-    delimiter, header, line = layout.delimiter, layout.header, layout.line
+    header = layout.header
+    if layout.index:
+        check_widths(path, layout)  # NumPy does not, where it leaves out a column
     try:
-        X = _load(path, delimiter, line if header else 0)
+        X = _load(path, layout)
     except ValueError as error:
         wrong = _wrong_width(path, layout) or _wrong_cell(path, layout)
         if wrong is not None:
             raise ValueError(wrong) from error
-        X = _load(path, delimiter, line if header else 0, _number_or_nan)  # slower: cell by cell
+        X = _load(path, layout, _number_or_nan)  # slower: cell by cell
     if header and len(header) != X.shape[1]:
         raise ValueError(
-            f"{path}, line {line}: the header has {len(header)} columns, but the rows have "
+            f"{path}, line {layout.line}: the header has {len(header)} columns, but the rows have "
             f"{X.shape[1]}"
         )
     return Dataset(str(path), X, columns=header)
 
 
 def read_cells(path: Path) -> Iterator[list[str]]:
-    """Yield the rows of a file that `load_csv` has read, as text, without the header."""
-    with _rows(path, _delimiter(path)) as rows:
+    """Yield the rows of a file that `load_csv` has read, as text, without header and index."""
+    layout = layout_of(path)
+    with _rows(path, layout.delimiter) as rows:
         for number, (_, cells) in enumerate(rows):
-            if number or any(map(_is_number, cells)):
-                yield cells
+            if number or layout.header is None:
+                yield cells[layout.index :]
 
 
 def _load(
-    path: Path, delimiter: str, skip: int, convert: Callable[[str], float] | None = None
+    path: Path, layout: Layout, convert: Callable[[str], float] | None = None
 ) -> NDArray[np.float32]:
-    """Return the numbers of a file after `skip` lines. `convert` turns a cell into a number."""
+    """Return the numbers of a file. `convert` turns a cell into a number."""
+    columns = range(1, 1 + len(layout.header or ())) if layout.index else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # numbers beyond float32 become infinite
         return np.loadtxt(
             path,
             dtype=np.float32,
-            delimiter=delimiter,
+            delimiter=layout.delimiter,
             converters=convert,
-            skiprows=skip,
+            skiprows=layout.line if layout.header else 0,
+            usecols=columns,
             comments=None,
             quotechar='"',
             encoding=_ENCODING,
@@ -201,9 +211,10 @@ def _wrong_cell(path: Path, layout: Layout) -> str | None:
         if header:
             next(rows)
         for line, row in rows:
-            for number, cell in enumerate(row, start=1):
+            for number, cell in enumerate(row[layout.index :], start=1):
                 if not _is_gap(cell) and not _is_number(cell):
-                    column = f"column {number}" + (f" ({header[number - 1]})" if header else "")
+                    name = f" ({header[number - 1]})" if header else ""
+                    column = f"column {layout.index + number}{name}"
                     return (
                         f"{path}, line {line}, {column}: expected a number, got {cell!r}. "
                         "(A missing value is an empty cell or NA. Text and dates are for "

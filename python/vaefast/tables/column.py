@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from .modes import Modes
 from .series import KINDS, Array, Dtype, Name, Scalar, Series
 
-# These take the place of a likelihood. The first three have nothing to model.
-CONSTANT, IDENTIFIER, TIED = "constant", "identifier", "tied"
+# These take the place of a likelihood. The first four have nothing to model.
+CONSTANT, IDENTIFIER, TIED, SUM = "constant", "identifier", "tied", "sum"
 ORDINAL, MODES = "ordinal", "modes"
 DENSITIES = ("gaussian", "laplace", "student_t")  # likelihoods of standardized values
 COUNTS = ("poisson", "negative_binomial")
@@ -51,11 +51,14 @@ class Column:
         - ordinal: numbers as categories, in their order;
         - constant: a single value, which X leaves out;
         - identifier: names or numbers of the rows, which X leaves out and `decode` numbers anew;
-        - tied: values that follow from another column, which X leaves out.
+        - tied: values that follow from another column, which X leaves out;
+        - sum: a weighted sum of other columns, which X leaves out.
     mean : float, default=0.0
-        Mean in x = (value - mean) / scale. Dates and durations are in seconds.
+        Mean in x = (value - mean) / scale. Dates and durations are in seconds. The constant of a
+        sum.
     scale : float, default=1.0
         Standard deviation in x = (value - mean) / scale. Mean 0 and scale 1 leave values unchanged.
+        The largest difference between a value and a sum in a learned row.
     categories : tuple, default=()
         Values of a categorical column, in the order of the one-hot columns, or the single value of
         a constant column.
@@ -89,6 +92,8 @@ class Column:
     ends : tuple of (float, float) or None, default=None
         Smallest and largest learned value of a column with `above`. `low` and `high` are those of
         the difference.
+    terms : tuple of (str or int, float), default=()
+        Columns that a sum consists of, each with its weight.
     """
 
     name: Name
@@ -109,12 +114,14 @@ class Column:
     partners: tuple[Scalar | None, ...] = ()
     above: Name | None = None
     ends: tuple[float, float] | None = None
+    terms: tuple[tuple[Name, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, (str, int)):
             raise TypeError(f"{self.called}: the name must be a string or a whole number")
         known = self.dtype.kind in LIKELIHOODS
-        if not known or self.likelihood not in (*LIKELIHOODS[self.dtype.kind], CONSTANT, TIED):
+        others = (CONSTANT, TIED, SUM)
+        if not known or self.likelihood not in (*LIKELIHOODS[self.dtype.kind], *others):
             raise ValueError(
                 f"{self.called}: likelihood {self.likelihood!r} does not fit a column of the kind "
                 f"{self.dtype.kind!r}"
@@ -154,6 +161,10 @@ class Column:
             raise ValueError(f"{self.called}: tied_to does not go with {self.likelihood!r}")
         if (self.above is None) != (self.ends is None) or (self.above is not None and ties):
             raise ValueError(f"{self.called}: above does not go with its ends or with tied_to")
+        if (self.likelihood == SUM) != bool(self.terms) or (
+            self.terms and self.dtype.kind not in ("number", "integer")
+        ):
+            raise ValueError(f"{self.called}: terms do not go with {self.likelihood!r}")
         several = n > 1 and (not self.others or self.likelihood == "categorical")
         fits = {CONSTANT: n == 1, TIED: several, ORDINAL: several, "categorical": several}
         if not fits.get(self.likelihood, n == 0):
@@ -167,7 +178,7 @@ class Column:
     @property
     def blocks(self) -> list[tuple[str, int]]:
         """Likelihoods of the columns of numbers, each with a number of columns."""
-        if self.likelihood in (CONSTANT, IDENTIFIER, TIED):
+        if self.likelihood in (CONSTANT, IDENTIFIER, TIED, SUM):
             return []
         if self.one_hot:
             return [("categorical", len(self.categories) + bool(self.others))]
@@ -205,7 +216,7 @@ class Column:
         data = asdict(self)
         lists = {name: list(v) if isinstance(v, tuple) else v for name, v in data.items()}
         # An earlier version does not know these.
-        added = ("others", "counts", "modes", "tied_to", "partners", "above", "ends")
+        added = ("others", "counts", "modes", "tied_to", "partners", "above", "ends", "terms")
         return {name: v for name, v in lists.items() if name not in added or v not in (None, [])}
 
     @classmethod
@@ -217,12 +228,24 @@ class Column:
         if data.get("ends") is not None:
             low, high = data["ends"]
             fields["ends"] = (low, high)
+        fields["terms"] = tuple((name, weight) for name, weight in data.get("terms", ()))
         lists = ("categories", "others", "counts", "partners")
         return cls(**fields | {name: tuple(data.get(name, ())) for name in lists})
 
     @property
     def called(self) -> str:
         return f"column {self.name!r}"
+
+    @property
+    def formula(self) -> str:
+        """The weighted sum as text, such as ``'a' + 0.5 'b' - 6``."""
+        terms = [(weight, repr(name)) for name, weight in self.terms]
+        text = ""
+        for weight, name in [*terms, (self.mean, "")] if self.mean else terms:
+            size = "" if name and abs(weight) == 1 else f"{abs(weight):.9g}{' ' * bool(name)}"
+            sign = "-" if weight < 0 else "+"
+            text += f" {sign} {size}{name}" if text else f"{'-' * (weight < 0)}{size}{name}"
+        return text
 
     @property
     def one_hot(self) -> bool:

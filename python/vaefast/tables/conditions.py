@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .column import IDENTIFIER
+from .column import IDENTIFIER, SUM
 from .frames import read, write
 from .series import Name, Series
 from .table import Table
@@ -37,8 +37,8 @@ class Conditions:
         Raises
         ------
         ValueError
-            A column is unknown, numbered anew, or encoded as the difference from one that is not
-            given; or a value is missing or was not learned.
+            A column is unknown, numbered anew, a sum of others, or encoded as the difference from
+            one that is not given; or a value is missing or was not learned.
         """
         if not given:
             return cls({}, None)
@@ -51,6 +51,11 @@ class Conditions:
                 )
             if sources[name].likelihood == IDENTIFIER:
                 raise ValueError(f"conditions name {name!r}, which is numbered anew in each sample")
+            if sources[name].likelihood == SUM:
+                raise ValueError(
+                    f"conditions name {name!r}, which is {sources[name].formula}: give these "
+                    f"columns, or fit with likelihoods={{{name!r}: 'gaussian'}}"
+                )
             above = sources[name].above
             if above is not None and above not in given:
                 raise ValueError(

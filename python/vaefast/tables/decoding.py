@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .column import COUNTS, IDENTIFIER, ORDINAL, Column
+from .column import COUNTS, IDENTIFIER, ORDINAL, SUM, Column
 from .modes import Modes
 from .series import Array, Series
 
@@ -28,6 +28,8 @@ def decode(column: Column, X: NDArray[np.float64], rng: np.random.Generator | No
     """
     if column.likelihood == IDENTIFIER:
         values = _numbered(column, len(X))
+    elif column.likelihood == SUM:  # of other columns, which `add_up` puts in its place
+        values = np.zeros(len(X))
     elif column.categories or column.others:
         values = _decode_categories(column, X, rng)
     else:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .column import CONSTANT, IDENTIFIER, Column
+from .column import CONSTANT, IDENTIFIER, SUM, Column
 from .facts import DECIMALS
 from .learning import learn
 from .series import Array, Name, Series
@@ -45,7 +45,7 @@ def order(
         for name, column in learned.items()
         if column.dtype.kind in KINDS
         and column.tied_to is None
-        and column.likelihood not in (CONSTANT, IDENTIFIER)
+        and column.likelihood not in (CONSTANT, IDENTIFIER, SUM)
     ]
     found = dict(learned)
     for name in numbers:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .column import IDENTIFIER, ORDINAL, Column
+from .column import IDENTIFIER, ORDINAL, SUM, Column
 from .facts import check_finite
 from .modes import Modes
 from .series import Array, Series
@@ -34,7 +34,7 @@ def encode(column: Column, series: Series, unseen: Unseen) -> NDArray[np.float32
         The values are not of the kind that was learned, or one of them cannot be encoded.
     """
     missing = series.missing
-    if missing.all() or column.likelihood == IDENTIFIER:
+    if missing.all() or column.likelihood in (IDENTIFIER, SUM):
         return np.full((len(missing), column.width), np.nan, dtype=np.float32)
     column.check_kind(series)
     check_finite(column.name, series)

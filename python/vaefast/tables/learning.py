@@ -18,9 +18,15 @@ from .column import (
 )
 from .facts import categories_of, check_finite, decimals_of, step_of
 from .modes import Modes
-from .series import KINDS, Name, Series
+from .series import KINDS, Array, Name, Series
 
 AMOUNT = re.compile(r"^\s*-?[€$£¥₹]\s*-?\d|\d\s*[€$£¥₹%]\s*$")  # a number with a sign of its unit
+MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+DATE = re.compile(  # 2024-12-31, 31.12.2024, 12/31/24, 31 Dec 2024 or Dec 31, 2024
+    r"\s*([0-9]{4}([-/.])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\3[0-9]{4}"
+    rf"|[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{2}}|[0-9]{{1,2}}[- ]{MONTH}[- ][0-9]{{2,4}}"
+    rf"|{MONTH} [0-9]{{1,2}},? [0-9]{{4}})([T ].*)?"
+)
 HUGE = 1e100  # largest absolute value that is standardized; 1e-100 is the smallest range
 _NUMERIC = (*DENSITIES, *COUNTS, "continuous_bernoulli")  # decoded within the learned range
 
@@ -50,11 +56,8 @@ def learn(name: Name, series: Series, likelihood: str | None) -> Column:
     choices = LIKELIHOODS[kind]
     if likelihood is None:
         likelihood = choose(series)
-        if likelihood == IDENTIFIER and kind == "category" and all(map(AMOUNT.search, there)):
-            raise ValueError(
-                f"{called} holds amounts as text, such as {there[0]!r}: convert them to numbers, "
-                f"or leave them out with likelihoods={{{name!r}: 'identifier'}}"
-            )
+        if likelihood == IDENTIFIER and kind == "category":
+            _refuse_numbers_and_dates(name, there)
     if likelihood not in choices:
         raise ValueError(
             f"{called}: likelihood {likelihood!r} does not fit {KINDS[kind]}; allowed: "
@@ -97,3 +100,16 @@ def learn(name: Name, series: Series, likelihood: str | None) -> Column:
         low=low,
         high=high,
     )
+
+
+def _refuse_numbers_and_dates(name: Name, texts: Array) -> None:
+    """Raise ValueError if texts that seem to name the rows are amounts or dates."""
+    for pattern, what, types in (
+        (AMOUNT.search, "amounts", "numbers"),
+        (DATE.fullmatch, "dates", "dates, for example with pandas.to_datetime"),
+    ):
+        if all(map(pattern, texts)):
+            raise ValueError(
+                f"column {name!r} holds {what} as text, such as {texts[0]!r}: convert them to "
+                f"{types}, or leave them out with likelihoods={{{name!r}: 'identifier'}}"
+            )

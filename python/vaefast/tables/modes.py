@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from .series import Array
 
-LEAST_ROWS = 100  # rows from which on quantiles and spikes are worth learning
+LEAST_ROWS = 20  # rows from which on quantiles are worth learning
+PLACES = 100  # at which quantiles are compared
 SPIKE = 0.05  # share of the rows that makes a value a spike
 SPIKE_ROWS = 15  # that a spike has at least
 TALL = 5.0  # a spike has so many times the rows of a value on average
@@ -116,7 +117,7 @@ def is_awkward(values: Array) -> bool:
         return False
     if len(_spikes(values)):
         return True
-    places = (np.arange(LEAST_ROWS) + 0.5) / LEAST_ROWS
+    places = (np.arange(PLACES) + 0.5) / PLACES
     normal = [NormalDist().inv_cdf(place) for place in places]
     quantiles = np.quantile(values, places)
     spread = np.ptp(quantiles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .column import CONSTANT, IDENTIFIER, MODES, ORDINAL, TIED, Column
+from .column import CONSTANT, IDENTIFIER, MODES, ORDINAL, SUM, TIED, Column
 from .exclusions import Exclusion
 from .series import KINDS
 
@@ -45,6 +45,8 @@ def _own_encoding(column: Column) -> str:
         return "names or numbers of the rows: left out, and numbered anew by decode"
     if column.likelihood == TIED:
         return f"follows from {column.tied_to!r}, value by value: left out, and put back by decode"
+    if column.likelihood == SUM:
+        return f"is {column.formula}: left out, and put back by decode"
     if column.likelihood == ORDINAL:
         return f"{n} ordered categories"
     if column.likelihood == MODES and column.modes is not None:

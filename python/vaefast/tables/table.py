@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._input.validation import check_choice, check_integer
-from .column import IDENTIFIER, TIED, Column
+from .column import IDENTIFIER, SUM, TIED, Column
 from .decoding import decode
 from .differences import add, order, subtract
 from .encoding import Unseen, encode
@@ -19,6 +19,7 @@ from .frames import LIBRARIES, read, write
 from .learning import learn
 from .series import Name, Series
 from .summary import lines
+from .sums import add_up, check_sum, find_sums
 from .ties import follow, labels, merge, tie
 
 
@@ -41,6 +42,8 @@ class Table:
       Of more than 1,000 categories, the rare ones share a place.
     - A column that never falls below another one becomes the difference of the two. Decoded rows
       keep that order.
+    - A column that is a weighted sum of others, such as a total, is left out of X, and decoded as
+      their sum.
     - A column that follows from another one, as the country from the city, is decoded by that one.
       If each also follows from the other, it is left out of X, like a column with a single value
       and names or numbers of the rows.
@@ -93,6 +96,12 @@ class Table:
                         f"column {source.name!r} is tied to a column that does not fit it"
                     )
         _in_order(self.sources)
+        for source in self.sources:
+            for term, _ in source.terms:
+                if term not in by_name or by_name[term].likelihood == SUM:
+                    raise ValueError(
+                        f"column {source.name!r} is a sum of columns that do not fit it"
+                    )
         if self.width == 0:
             raise ValueError("every column has one value only: there is nothing to model")
 
@@ -149,7 +158,7 @@ class Table:
                 )
         learned = {name: learn(name, series, chosen.get(name)) for name, series in columns.items()}
         learned = tie(columns, labels(columns, learned, chosen), chosen)
-        learned = order(columns, learned, chosen)
+        learned = order(columns, find_sums(columns, learned, chosen), chosen)
         sources = tuple(learned.values())
         return cls(library, sources, exclusions(columns, sources, chosen))
 
@@ -226,6 +235,9 @@ class Table:
                 columns[of], columns[tied.name] = merge(
                     columns[of], known[of], columns[tied.name], tied, unseen
                 )
+        for source in self.sources:
+            if source.likelihood == SUM:
+                check_sum(source, columns, unseen)
         for source in reversed(_in_order(self.sources)):  # each before the one that it is above
             if source.above is not None:
                 series, below = columns[source.name], columns[source.above]
@@ -330,6 +342,9 @@ def decode_columns(
             columns[source.name] = follow(columns[of], by_name[of], series, source)
         elif source.above is not None:
             columns[source.name] = add(series, columns[source.above], source)
+    for source in table.sources:
+        if source.likelihood == SUM:
+            columns[source.name] = add_up(source, columns)
     return columns
 
 

@@ -2,23 +2,24 @@
 
 The education of a person as a text and as a number says the same twice, and a city determines the
 country. In the first case, a model sees the first column alone. In the second case, and where the
-gaps of the two columns differ, it sees both, but decoded values follow from the first one.
+gaps of the two columns differ, it sees both, but decoded values follow from the first one. Numbers
+and dates follow too: a patient, who comes several times, has one date of birth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .choices import MAX_CATEGORIES
-from .column import ORDINAL, TIED, Column
+from .column import CONSTANT, IDENTIFIER, ORDINAL, TIED, Column
 from .encoding import Unseen
 from .learning import learn
-from .series import Array, Name, Series
+from .series import Array, Name, Scalar, Series
 
 ROWS_EACH = 10  # rows per category below which equal columns may be chance
 AGAIN = 50  # rows whose category has come before, below which a column that follows may be chance
@@ -41,20 +42,19 @@ def tie(
     free : collection of names
         Columns that are not tied, whatever they hold.
     """
-    codes = {
-        name: _codes(column, columns[name])
+    coded = {
+        name: _code(column, columns[name])
         for name, column in learned.items()
-        if column.likelihood in ("categorical", ORDINAL) and not column.others
-        or column.likelihood == "bernoulli" and column.dtype.kind == "boolean"
-    }  # fmt: skip
+        if column.likelihood not in (CONSTANT, IDENTIFIER) and not column.others
+    }
     found = dict(learned)
-    finest_first = sorted(codes, key=lambda name: -len(learned[name].categories))
+    finest_first = sorted(coded, key=lambda name: -len(coded[name].values))
     for place, name in enumerate(finest_first):
         if name in free:
             continue
         for other in finest_first[:place]:
-            if found[other].tied_to is None and learned[other].categories:
-                tied = _tied(learned[name], codes[name], learned[other], codes[other])
+            if found[other].tied_to is None and learned[other].one_hot:
+                tied = _tied(learned[name], coded[name], learned[other], coded[other].codes)
                 if tied is not None:
                     found[name] = tied
                     break
@@ -66,29 +66,36 @@ def labels(
 ) -> dict[Name, Column]:
     """Return learned columns, with whole numbers as categories that determine another column.
 
-    A postcode that determines a city is a label, not a quantity. Where the numbers of each value of
-    the other column lie side by side, such as ages and groups of ages, they are ordered categories.
+    A postcode that determines a city is a label, not a quantity, and so is the number of a patient
+    that determines an age. Where the numbers of each value of the other column lie side by side,
+    such as ages and groups of ages, they are ordered categories. Such numbers may be a quantity
+    after all, so they need more rows if the other column is a number that grows with them.
     """
-    known = {
-        name: _codes(column, columns[name])
+    coded = {
+        name: _code(column, columns[name])
         for name, column in learned.items()
-        if column.dtype.kind in ("category", "boolean")
-        and column.likelihood in ("categorical", "bernoulli")
-        and not column.others
+        if column.likelihood not in (CONSTANT, IDENTIFIER) and not column.others
     }
     found = dict(learned)
     for name, column in learned.items():
         if name in free or not _is_whole(column, columns[name]):
             continue
         label = learn(name, columns[name], "categorical")
-        for other, codes in known.items():
-            tied = _tied(learned[other], codes, label, label.codes(columns[name]))
-            if tied is not None:
-                values = tied.partners or tied.categories
-                runs = 1 + sum(a != b for a, b in pairwise(values))
-                ordered = runs == len(set(values))
-                found[name] = replace(label, likelihood=ORDINAL) if ordered else label
-                break
+        codes = label.codes(columns[name])
+        for other, of_other in coded.items():
+            if other == name or len(of_other.values) > len(label.categories):
+                continue
+            tied = _tied(learned[other], of_other, label, codes)
+            if tied is None:
+                continue
+            values = tied.categories if tied.likelihood == TIED else tied.partners
+            grows = tied.dtype.kind not in ("category", "boolean") and _is_monotone(values)
+            if grows and (codes >= 0).sum() < ROWS_EACH * len(values):
+                continue
+            runs = 1 + sum(a != b for a, b in pairwise(values))
+            ordered = grows or runs == len(set(values)) < len(values)
+            found[name] = replace(label, likelihood=ORDINAL) if ordered else label
+            break
     return found
 
 
@@ -105,34 +112,48 @@ def _is_whole(column: Column, series: Series) -> bool:
     return few and not (values % 1).any()
 
 
-def _codes(column: Column, series: Series) -> NDArray[np.intp]:
-    """Return the category of each value by number, (n,); -1 if it is missing."""
+def _is_monotone(values: tuple[Scalar | None, ...]) -> bool:
+    steps = np.diff([value for value in values if isinstance(value, (int, float))])
+    return bool((steps >= 0).all() or (steps <= 0).all())
+
+
+@dataclass(frozen=True, eq=False)
+class _Coded:
+    """Different values of a column, and the place of each row's value among them; -1 is missing."""
+
+    values: Array
+    codes: NDArray[np.intp]
+
+
+def _code(column: Column, series: Series) -> _Coded:
     if column.categories:
-        return column.codes(series)
-    return np.where(series.missing, -1, series.values == 1).astype(np.intp)
+        return _Coded(np.array(column.categories, object), column.codes(series))
+    codes = np.full(len(series.values), -1)
+    known = ~series.missing
+    values, codes[known] = np.unique(series.values[known], return_inverse=True)
+    if column.dtype.kind == "boolean":
+        values = values.astype(bool)
+    return _Coded(values.astype(object), codes)
 
 
-def _tied(
-    column: Column, own: NDArray[np.intp], of: Column, other: NDArray[np.intp]
-) -> Column | None:
+def _tied(column: Column, own: _Coded, of: Column, other: NDArray[np.intp]) -> Column | None:
     """Return a column as tied to another one, or None if it does not follow from that one."""
-    both = (own >= 0) & (other >= 0)
-    a, b = other[both], own[both]
+    both = (own.codes >= 0) & (other >= 0)
+    a, b = other[both], own.codes[both]
     partner = np.full(len(of.categories), -1)
     partner[a] = b
     if (partner[a] != b).any() or (partner >= 0).mean() < PARTNERS:
         return None
-    values: Array = np.array([*(column.categories or (False, True)), None], object)
+    values: Array = np.array([*own.values.tolist(), None], object)
     partners = tuple(values[partner].tolist())  # None where the columns never meet
     one_to_one = None not in partners and len(set(partners)) == len(partners) == len(values) - 1
-    if one_to_one and len(a) < ROWS_EACH * len(partners):
-        return None
-    if one_to_one and (both | ((own < 0) & (other < 0))).all():
-        return replace(column, likelihood=TIED, categories=partners, tied_to=of.name)
-    sizes = np.bincount(a)
-    shares = np.bincount(b) / len(b)
-    log_chance = np.log(np.power(shares[:, None], sizes).sum(axis=0)).sum()
-    if len(a) - (sizes > 0).sum() < AGAIN or log_chance > np.log(CHANCE):
+    same_gaps = (both | ((own.codes < 0) & (other < 0))).all()
+    if one_to_one and same_gaps and len(a) >= ROWS_EACH * len(partners):
+        return replace(column, likelihood=TIED, modes=None, categories=partners, tied_to=of.name)
+    sizes = np.unique(a, return_counts=True)[1]
+    log_shares = np.log(np.unique(b, return_counts=True)[1] / len(b))
+    log_chance = np.logaddexp.reduce(log_shares[:, None] * sizes, axis=0).sum()
+    if len(a) - len(sizes) < AGAIN or log_chance > np.log(CHANCE):
         return None
     return replace(column, tied_to=of.name, partners=partners)
 

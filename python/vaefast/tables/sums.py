@@ -1,0 +1,190 @@
+"""Columns that are weighted sums of other columns, such as a total and its parts.
+
+A total is left out of X, and decoded rows have the sum of their own parts. Shares that add up to
+100, an age that is the years at school and at work plus 6, and prices in two currencies are sums
+in the same sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .column import MODES, ORDINAL, SUM, Column
+from .encoding import Unseen
+from .facts import decimals_of
+from .series import Array, Name, Series
+
+LEAST_ROWS = 100  # below which a sum may be chance
+ROWS_EACH = 5  # rows per column, at least
+SEARCHED = 2_000  # rows in which sums are searched, at most; all rows confirm them
+NEAR = 0.02  # standard deviations that a column may be off the sum of others to be looked at
+EXACT = 0.01  # standard deviations within which rounding may explain a difference
+DIGITS = 6  # decimals of a weight, at most
+NOISE = 1e-9  # relative error of sums of floating-point numbers
+
+
+def find_sums(
+    columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
+) -> dict[Name, Column]:
+    """Return learned columns, with those that are weighted sums of others as such.
+
+    A sum holds in all rows up to rounding, with weights of few decimals. Columns with missing
+    values, and with fewer than three different values, have no part in it. If one column is the sum
+    of the others with positive weights, it is the one that is left out, and else the one that
+    varies most.
+
+    Parameters
+    ----------
+    columns : mapping of name to Series
+        Values of the columns.
+    learned : mapping of name to Column
+        Encoding of each column.
+    free : collection of names
+        Columns that stay as they are.
+    """
+    values = {
+        name: columns[name].values
+        for name, column in learned.items()
+        if column.dtype.kind in ("number", "integer")
+        and column.likelihood in ("gaussian", MODES, ORDINAL)
+        and column.tied_to is None
+        and name not in free
+        and not columns[name].missing.any()
+        and len(np.unique(columns[name].values)) > 2
+    }
+    found = dict(learned)
+    n = min((len(each) for each in values.values()), default=0)
+    if n < max(LEAST_ROWS, ROWS_EACH * len(values)):
+        return found
+    some = np.unique(np.linspace(0, n - 1, SEARCHED).astype(int))
+    span = np.full((len(some), 1), len(some) ** -0.5)  # orthonormal; of a constant and of `basis`
+    basis: list[Name] = []
+    used: set[Name] = set()
+    for name in sorted(values, key=lambda name: float(np.std(values[name]))):
+        column = values[name][some]
+        away = (column - column.mean()) / (np.std(column) or 1.0)
+        for _ in range(2):  # once more, for the rounding errors of the first time
+            away = away - span @ (span.T @ away)
+        if basis and np.abs(away).max() <= NEAR:
+            total = _as_sum(learned[name], basis, values, some, learned)
+            if total is not None:
+                swapped = _total(total, used)
+                if swapped != name:
+                    basis[basis.index(swapped)] = name
+                    total = _as_sum(learned[swapped], basis, values, some, learned)
+                if total is not None:
+                    found[total.name] = total
+                    used.update(term for term, _ in total.terms)
+                    continue
+        length = np.linalg.norm(away)
+        if length > NOISE:
+            basis.append(name)
+            span = np.hstack([span, away[:, None] / length])
+    return found
+
+
+def _total(column: Column, used: Collection[Name]) -> Name:
+    """Return the column that is the sum of the others with positive weights, if there is one."""
+    negative = [name for name, weight in column.terms if weight < 0]
+    positive = [name for name, weight in column.terms if weight > 0]
+    if negative and len(positive) == 1 and positive[0] not in used:
+        return positive[0]
+    return column.name
+
+
+def _as_sum(
+    column: Column,
+    basis: Sequence[Name],
+    values: Mapping[Name, Array],
+    some: NDArray[np.intp],
+    learned: Mapping[Name, Column],
+) -> Column | None:
+    """Return a column as the sum of others, or None if it is none in some row."""
+    own, terms = values[column.name], np.stack([values[name] for name in basis], axis=1)
+    means, scales = terms[some].mean(axis=0), terms[some].std(axis=0)
+    rows = (terms[some] - means) / scales
+    exact = np.linalg.lstsq(rows, own[some] - own[some].mean(), rcond=None)[0] / scales
+    bare = Column(
+        column.name,
+        column.dtype,
+        SUM,
+        decimals=decimals_of(column.dtype, own),
+        low=float(own.min()),
+        high=float(own.max()),
+        terms=((basis[0], 1.0),),
+    )
+    for digits in range(DIGITS + 1):
+        weights = np.round(exact, digits)
+        rest = own - terms @ weights
+        offset = float(np.round((rest.max() + rest.min()) / 2, digits))
+        by_name = dict(zip(basis, weights.tolist(), strict=True))
+        pairs = tuple((name, by_name[name]) for name in learned if by_name.get(name))
+        if not pairs:
+            continue
+        off = float(np.abs(rest - offset).max()) + NOISE * (1 + float(np.abs(own).max()))
+        if off <= min(_rounding(bare, pairs, learned), EXACT * float(np.std(own))):
+            return replace(bare, terms=pairs, mean=offset, scale=off)
+    return None
+
+
+def _rounding(
+    column: Column, terms: Sequence[tuple[Name, float]], learned: Mapping[Name, Column]
+) -> float:
+    """Return by how much rounding may change a sum."""
+    units = _unit(column) + sum(abs(weight) * _unit(learned[name]) for name, weight in terms)
+    return 0.5 * units + 2 * NOISE * (1 + max(abs(column.low or 0), abs(column.high or 0)))
+
+
+def _unit(column: Column) -> float:
+    """Return the number of which all values are multiples, or 0 if there is none."""
+    if column.dtype.kind == "integer":
+        return 1.0
+    return 10.0**-column.decimals if column.decimals is not None else 0.0
+
+
+def add_up(column: Column, columns: Mapping[Name, Series]) -> Series:
+    """Return a sum within the range of the learned values, in its own precision."""
+    total = np.clip(_sum(column, columns), column.low, column.high)
+    if column.dtype.kind == "integer":
+        total = np.rint(total)
+    elif column.decimals is not None:
+        total = np.round(total, column.decimals)
+    return Series(total, column.dtype)
+
+
+def adds_up(column: Column, columns: Mapping[Name, Series]) -> NDArray[np.bool_]:
+    """Return whether each row has the sum, up to rounding. A missing value has any."""
+    off = np.abs(columns[column.name].values - _sum(column, columns))
+    fine: NDArray[np.bool_] = ~(off > 1.001 * column.scale)
+    return fine
+
+
+def check_sum(column: Column, columns: Mapping[Name, Series], unseen: Unseen) -> None:
+    """Raise ValueError if a row does not have the sum, unless new values are missing ones."""
+    series = columns[column.name]
+    needed = [series, *(columns[name] for name, _ in column.terms)]
+    if unseen == "missing" or any(each.missing.all() for each in needed):
+        return
+    column.check_kind(series)
+    wrong = ~adds_up(column, columns)
+    total = _sum(column, columns)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"{column.called}, row {row}: {column.shown(series.values[row])} is not "
+            f"{column.shown(total[row])}, which is {column.formula} (unseen='missing' ignores this)"
+        )
+
+
+def _sum(column: Column, columns: Mapping[Name, Series]) -> Array:
+    weighted = []
+    for name, weight in column.terms:
+        series = columns[name]
+        whole = series.dtype.kind == "integer"  # decoded ones are rounded when they are written
+        weighted.append(weight * (np.rint(series.values) if whole else series.values))
+    total: Array = column.mean + np.sum(weighted, axis=0)
+    return total
