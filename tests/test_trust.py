@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import vaefast
 from commands import SMALL, fail, succeed
@@ -149,6 +150,18 @@ def test_an_archive_that_unpacks_to_more_than_there_is_memory_for(tmp_path, monk
     assert path.stat().st_size < 20_000
     monkeypatch.setattr(limits, "available_memory", lambda: 10**6)
     with pytest.raises(ValueError, match=r"bomb\.npz.*when unpacked: 0\.0 GB are needed"):
+        datasets.load(path)
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (10**9, 9)])
+def test_a_sparse_matrix_that_needs_more_than_there_is_memory_for(shape, tmp_path, monkeypatch):
+    path = tmp_path / "bomb.npz"
+    stored = 10**6 if shape[0] == 9 else 1
+    parts = np.zeros(stored, np.float32), (np.zeros(stored, np.int32), np.zeros(stored, np.int32))
+    sparse.save_npz(path, sparse.coo_array(parts, shape=shape))
+    assert path.stat().st_size < 20_000
+    monkeypatch.setattr(limits, "available_memory", lambda: 10**6)
+    with pytest.raises(ValueError, match=r"bomb\.npz.* GB are needed"):
         datasets.load(path)
 
 

@@ -14,7 +14,7 @@ from .._engine.automatic import choose_without_watching
 from .._engine.display import say
 from .._estimator import Transformer
 from .._input.feature_names import FeatureNames, check_names
-from .._input.normal_scores import NormalScores
+from .._input.normal_scores import KNOTS, NormalScores
 from .._input.seeds import seed_from
 from .._input.validation import check_features, check_integer
 from ..errors import not_fitted
@@ -381,6 +381,8 @@ class VAEImputer(Transformer):
             vae = None if fields["default_vae"] else VAE(**first.get_params())
             imputer = cls(vae, n_models=len(found.models), n_samples=fields["n_samples"])
             imputer.ranges_ = tensors["ranges"].reshape(2, first.n_features_in_)
+            if not np.isfinite(imputer.ranges_).all():
+                raise ValueError("the ranges of the columns must be finite")
             imputer._names = None if fields["names"] is None else tuple(fields["names"])
             imputer._blend = _blend_from(found)
         return imputer
@@ -426,4 +428,17 @@ def _blend_from(found: Bundle) -> Blend:
         for k in range(len(weights) - 1)
     )
     sees_scores = found.fields.get("sees_scores", scores is not None)
+    d = found.models[0].n_features_in_
+    shapes = {"centre": (d,), "scale": (d,), "mean": (d,), "precision": (d, d)}
+    for array, shape in [
+        *((getattr(gaussian, name), shapes[name]) for gaussian in gaussians for name in names),
+        *([] if scores is None else [(scores.knots, (d, KNOTS))]),
+        (weights, weights.shape[:1]),
+    ]:
+        if array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"an array has the shape {array.shape}, expected {shape}, all finite")
+    if any(vae.n_features_in_ != d for vae in found.models):
+        raise ValueError("the models have different numbers of columns")
+    if weights.min() < 0 or not np.isclose(weights.sum(), 1):
+        raise ValueError("the weights of the answers must not be negative, and add up to 1")
     return Blend(found.models, sees_scores, scores, gaussians, weights)
