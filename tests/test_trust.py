@@ -277,6 +277,30 @@ def test_a_mapped_file_that_is_cut_short_during_training_is_an_error(mapped):
         vae.transform(rows[10:])
 
 
+def mapped_csr(rows: Any, folder: Path) -> Any:
+    """Return sparse rows whose arrays are memory maps; that of the values is values.npy."""
+    whole, arrays = sparse.csr_array(rows), []
+    for name in ("data", "indices", "indptr"):
+        path = folder / ("values.npy" if name == "data" else f"{name}.npy")
+        np.save(path, getattr(whole, name))
+        arrays.append(np.load(path, mmap_mode="r"))
+    return sparse.csr_array(tuple(arrays), shape=whole.shape)
+
+
+def test_mapped_sparse_rows_that_are_cut_short_are_an_error(mapped, tmp_path):
+    rows = mapped_csr((mapped[1] > 0.5).astype(np.float32), tmp_path)
+
+    def cut(vae: VAE, record: dict[str, Any]) -> None:
+        os.truncate(tmp_path / "values.npy", 4096)
+
+    vae = VAE(2, (4,), epochs=3, random_state=0, verbose=False)
+    with pytest.raises(OSError, match=r"values\.npy was cut short while it was read"):
+        vae.fit(rows, callbacks=[cut])
+    for again in (rows, sparse.coo_array((rows.data, (rows.indices, rows.indices)))):
+        with pytest.raises(OSError, match="cut short"):
+            vae.transform(again)
+
+
 def test_a_mapped_file_that_was_renamed_or_removed_is_read_on(mapped):
     path, rows = mapped
     path.unlink()
