@@ -1,4 +1,4 @@
-"""The bits of a training: any threads, rows in memory or mapped, stopped at any step, under load."""
+"""The bits of a training: any threads, any memory, stopped at any step, on a busy machine."""
 
 from __future__ import annotations
 
