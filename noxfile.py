@@ -14,7 +14,7 @@ SANITIZERS = {  # by CMake preset: the runtime to load first, its options, and t
     "asan-ubsan": (
         "libasan.so",
         {"ASAN_OPTIONS": "detect_leaks=0"},  # CPython itself leaks
-        ["core_border", "core_determinism", "core_kernels", "sparse", "storage", "concurrency"],
+        ["core_border", "core_kernels", "threads", "concurrency", "storage", "datasets_arrays"],
     ),
     "tsan": (
         "libtsan.so",
