@@ -163,8 +163,8 @@ def test_imports_have_no_circle():
 LAYERS = [  # each may import those before it
     {"vaefast.errors", "vaefast.typing", "vaefast._version", "vaefast._core", "vaefast.datasets"},
     {"vaefast._system", "vaefast._input"},
-    {"vaefast._estimator", "vaefast.checkpoint", "vaefast.metrics", "vaefast.optimizers"}
-    | {"vaefast.schedules", "vaefast.tables"},
+    {"vaefast._estimator", "vaefast._shared", "vaefast.checkpoint", "vaefast.metrics"}
+    | {"vaefast.optimizers", "vaefast.schedules", "vaefast.tables"},
     {"vaefast._engine"},
     {"vaefast.vae"},
     {"vaefast._bundle", "vaefast.ensembles", "vaefast.recipes"},

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from test_core_border import in_child, needs_fork
-from vaefast import VAE, from_bytes, load
+from vaefast import VAE, AnomalyDetector, Synthesizer, VAEImputer, from_bytes, load
 from vaefast._system.access import Access
 
 RNG = np.random.default_rng(0)
@@ -230,6 +232,102 @@ def test_a_short_call_does_not_wait_for_a_long_one():
         return not over.is_set()
 
     assert in_threads(long, short) == [None, True]
+
+
+# --- Estimators made of models --------------------------------------------------------------------
+
+SMALL: dict[str, Any] = {"hidden_layer_sizes": (4,), "batch_size": 20, "epochs": 2}
+SMALL |= {"random_state": 0, "n_threads": 1, "verbose": False}
+GAPS = np.where(X[:, :3] < 0.3, np.nan, X[:, :3])
+
+
+def frame_of(rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {"a": rows[:, 0].astype(float), "b": np.where(rows[:, 1] < 0.5, "x", "y")}
+
+
+class Case(NamedTuple):
+    """An estimator, two data sets, and what its answers are."""
+
+    make: Callable[[], Any]
+    data: tuple[Any, Any]
+    answers: Callable[[Any], Any]
+
+
+CASES = {
+    "detector": Case(
+        lambda: AnomalyDetector(VAE(**SMALL), 0.1),
+        (X, X[:40] ** 2),
+        lambda e: [e.decision_function(X).tolist(), e.predict(X).tolist()],
+    ),
+    "imputer": Case(
+        lambda: VAEImputer(
+            VAE(missing="mask", likelihood="laplace", **SMALL),
+            n_samples=3,
+            random_state=0,
+            n_threads=1,
+        ),
+        (GAPS, 5 * GAPS[:60]),
+        lambda e: e.transform(GAPS).tolist(),
+    ),
+    "synthesizer": Case(
+        lambda: Synthesizer(VAE(**SMALL), random_state=0, n_threads=1, verbose=False),
+        (frame_of(X), frame_of(9 * X[:60])),
+        lambda e: [column.tolist() for column in e.sample(5, random_state=0).values()],
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("case", CASES)
+def test_an_estimator_that_is_fitted_again_is_read_and_saved_as_one_of_both_fits(case, tmp_path):
+    make, data, answers = CASES[case]
+    expected = [answers(make().fit(rows)) for rows in data]
+    assert expected[0] != expected[1]
+    estimator, done = make().fit(data[0]), threading.Event()
+    path = tmp_path / "file.safetensors"
+
+    def fit() -> None:
+        for _ in range(5):
+            estimator.fit(data[1]).fit(data[0])
+
+    def begin() -> None:
+        try:
+            in_threads(fit, fit)
+        finally:
+            done.set()
+
+    def read() -> list[Any]:
+        seen = []
+        while not done.is_set():
+            estimator.save(path)
+            seen += [answers(type(estimator).load(path))]
+            seen += [answers(pickle.loads(pickle.dumps(estimator))), answers(deepcopy(estimator))]
+        return seen
+
+    _, seen = in_threads(begin, read)
+    assert seen and all(answer in expected for answer in seen)
+    assert answers(estimator) in expected
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("case", CASES)
+def test_two_fits_of_an_estimator_at_once_leave_one_of_them(case):
+    make, data, answers = CASES[case]
+    expected = [answers(make().fit(rows)) for rows in data]
+    estimator = make()
+    in_threads(*[lambda rows=rows: estimator.fit(rows) for rows in data * 2])
+    assert answers(estimator) in expected
+
+
+def test_a_file_of_an_estimator_that_could_not_be_loaded_replaces_none(tmp_path):
+    path = tmp_path / "detector.safetensors"
+    detector = AnomalyDetector(VAE(**SMALL), 0.1).fit(X)
+    detector.save(path)
+    before = path.read_bytes()
+    detector.vae_.history_["elbo"].append(0.0)
+    with pytest.raises(ValueError, match="history"):
+        detector.save(path)
+    assert path.read_bytes() == before
 
 
 # --- The end of the interpreter -------------------------------------------------------------------

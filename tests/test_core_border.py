@@ -59,6 +59,13 @@ def without_tensor(name: str) -> Callable[[_core.Core], None]:
     return lambda core: core.set_tensors({k: v for k, v in core.tensors().items() if k != name})
 
 
+def misaligned(array: np.ndarray) -> np.ndarray:
+    """Return a copy at an odd address."""
+    moved = np.ndarray(array.shape, array.dtype, bytearray(array.nbytes + 1), 1)
+    moved[:] = array
+    return moved
+
+
 BAD_CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "encode int64": (lambda c: c.encode(X.astype(np.int64)), "float32, float64 or uint8"),
     "encode big-endian": (lambda c: c.encode(X.astype(">f4")), "float32, float64 or uint8"),
@@ -66,6 +73,7 @@ BAD_CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "encode objects": (lambda c: c.encode(X.astype(object)), "float32, float64 or uint8"),
     "encode Fortran order": (lambda c: c.encode(np.asfortranarray(X)), "C-contiguous"),
     "encode every other row": (lambda c: c.encode(X[::2]), "C-contiguous"),
+    "encode misaligned": (lambda c: c.encode(misaligned(X)), "aligned"),
     "encode one row": (lambda c: c.encode(X[0]), r"x must have shape \(n, 5\)"),
     "encode too narrow": (lambda c: c.encode(noise(0, 6, 4)), r"x must have shape \(n, 5\)"),
     "encode three axes": (lambda c: c.encode(noise(0, 6, 5, 1)), r"x must have shape \(n, 5\)"),
@@ -124,6 +132,13 @@ BAD_CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "unknown optimizer": (lambda c: set_optimizer(c, "lion"), "'lion'; there are adam, adamw, sgd"),
     "seed of another kind": (lambda c: c.initialize("seed"), "incompatible"),
 }
+
+
+def test_misaligned_arguments_are_copied() -> None:
+    core = NET.core()
+    assert core.decode(misaligned(Z)).tobytes() == core.decode(Z).tobytes()
+    losses = core.score(X, 0, misaligned(Z))
+    np.testing.assert_array_equal(losses, core.score(X, 0, Z))
 
 
 @pytest.mark.parametrize("what", BAD_CALLS)

@@ -117,3 +117,14 @@ def test_no_line_of_prose_is_long(page: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").split()) <= MAX_README
+
+
+def test_each_test_that_a_promise_names_exists():
+    named = re.findall(
+        r"`([\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs/promises.md").read_text("utf-8")
+    )
+    assert len(named) > 20
+    for path, function in named:
+        file = ROOT / "tests" / path.removeprefix("tests/")
+        assert file.is_file(), path
+        assert f"def {function}" in file.read_text("utf-8"), f"{path}::{function}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import vaefast
 from commands import SMALL, fail, succeed
@@ -152,6 +153,18 @@ def test_an_archive_that_unpacks_to_more_than_there_is_memory_for(tmp_path, monk
         datasets.load(path)
 
 
+@pytest.mark.parametrize("shape", [(9, 9), (10**9, 9)])
+def test_a_sparse_matrix_that_needs_more_than_there_is_memory_for(shape, tmp_path, monkeypatch):
+    path = tmp_path / "bomb.npz"
+    stored = 10**6 if shape[0] == 9 else 1
+    parts = np.zeros(stored, np.float32), (np.zeros(stored, np.int32), np.zeros(stored, np.int32))
+    sparse.save_npz(path, sparse.coo_array(parts, shape=shape))
+    assert path.stat().st_size < 20_000
+    monkeypatch.setattr(limits, "available_memory", lambda: 10**6)
+    with pytest.raises(ValueError, match=r"bomb\.npz.* GB are needed"):
+        datasets.load(path)
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_an_idx_file_that_announces_more_than_it_can_hold(tmp_path, zipped):
     content = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in (3_000_000, 40, 25))
@@ -262,6 +275,30 @@ def test_a_mapped_file_that_is_cut_short_during_training_is_an_error(mapped):
         vae.fit(rows, callbacks=[cut])
     with pytest.raises(OSError, match="cut short"):
         vae.transform(rows[10:])
+
+
+def mapped_csr(rows: Any, folder: Path) -> Any:
+    """Return sparse rows whose arrays are memory maps; that of the values is values.npy."""
+    whole, arrays = sparse.csr_array(rows), []
+    for name in ("data", "indices", "indptr"):
+        path = folder / ("values.npy" if name == "data" else f"{name}.npy")
+        np.save(path, getattr(whole, name))
+        arrays.append(np.load(path, mmap_mode="r"))
+    return sparse.csr_array(tuple(arrays), shape=whole.shape)
+
+
+def test_mapped_sparse_rows_that_are_cut_short_are_an_error(mapped, tmp_path):
+    rows = mapped_csr((mapped[1] > 0.5).astype(np.float32), tmp_path)
+
+    def cut(vae: VAE, record: dict[str, Any]) -> None:
+        os.truncate(tmp_path / "values.npy", 4096)
+
+    vae = VAE(2, (4,), epochs=3, random_state=0, verbose=False)
+    with pytest.raises(OSError, match=r"values\.npy was cut short while it was read"):
+        vae.fit(rows, callbacks=[cut])
+    for again in (rows, sparse.coo_array((rows.data, (rows.indices, rows.indices)))):
+        with pytest.raises(OSError, match="cut short"):
+            vae.transform(again)
 
 
 def test_a_mapped_file_that_was_renamed_or_removed_is_read_on(mapped):

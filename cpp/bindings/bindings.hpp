@@ -13,9 +13,11 @@
 namespace vaefast::bindings {
 
 namespace py = pybind11;
-using Floats = py::array_t<float, py::array::c_style>;
-using Doubles = py::array_t<double, py::array::c_style>;
-using Indices = py::array_t<std::int64_t, py::array::c_style>;
+// Arguments in other layouts, or at addresses that their type may not have, are copied.
+constexpr int layout = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+using Floats = py::array_t<float, layout>;
+using Doubles = py::array_t<double, layout>;
+using Indices = py::array_t<std::int64_t, layout>;
 
 // Releases the GIL during its lifetime.
 //

@@ -29,7 +29,7 @@ T choose(const std::pair<const char*, T> (&table)[N], const std::string& what, c
   throw std::invalid_argument("unknown " + what + " '" + name + "'; there are " + names);
 }
 
-using Columns32 = py::array_t<std::int32_t, py::array::c_style>;
+using Columns32 = py::array_t<std::int32_t, layout>;
 
 // Sparse rows in CSR form. `starts` is a copy that nothing can change, so that no row reaches beyond the values.
 struct Sparse {
@@ -125,9 +125,9 @@ Rows view(const Core& core, const Data& data, bool allow_doubles = false) {
   if (py::isinstance<py::array_t<float>>(x)) rows.floats = static_cast<const float*>(x.data());
   if (allow_doubles && py::isinstance<py::array_t<double>>(x)) rows.doubles = static_cast<const double*>(x.data());
   if (py::isinstance<py::array_t<std::uint8_t>>(x)) rows.bytes = static_cast<const std::uint8_t*>(x.data());
-  if (!(x.flags() & py::array::c_style) || !(rows.floats || rows.doubles || rows.bytes))
-    throw std::invalid_argument(allow_doubles ? "x must be float32, float64 or uint8, C-contiguous"
-                                              : "x must be float32 or uint8, C-contiguous");
+  if ((x.flags() & layout) != layout || !(rows.floats || rows.doubles || rows.bytes))
+    throw std::invalid_argument(allow_doubles ? "x must be float32, float64 or uint8, C-contiguous and aligned"
+                                              : "x must be float32 or uint8, C-contiguous and aligned");
   if (data.sparse) {
     rows.starts = data.sparse->starts.data();
     rows.columns = data.sparse->columns.data();
@@ -479,9 +479,10 @@ void set_objective(Core& core, const std::string& bound, const std::string& grad
 std::unique_ptr<Core> make_core(int features, std::vector<int> encoder, int latent_dim, std::vector<int> decoder,
                                 const std::string& activation, const std::vector<std::pair<std::string, int>>& columns,
                                 const std::string& scale, int n_threads, double df, int conditions, bool normalized) {
-  for (const std::vector<int>& sizes : {encoder, decoder, {features, latent_dim, n_threads, conditions + 1}})
+  for (const std::vector<int>& sizes : {encoder, decoder, {features, latent_dim, n_threads}})
     for (int size : sizes)
       if (size < 1) throw std::invalid_argument("sizes and n_threads must be at least 1");
+  if (conditions < 0) throw std::invalid_argument("conditions must not be negative");
   if (!(df > 0)) throw std::invalid_argument("df must be positive");
   std::vector<ColumnsSpec> specs;
   std::int64_t total = 0;

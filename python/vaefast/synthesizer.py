@@ -21,6 +21,7 @@ from ._engine.weighting import codes_given
 from ._estimator import Estimator
 from ._input.seeds import seed_from
 from ._input.validation import check_choice, check_integer
+from ._shared import Shared, fitting, publish, reading
 from .errors import not_fitted
 from .tables import Table
 from .tables.column import SUM
@@ -46,7 +47,7 @@ MOST_DRAWN = 100  # rows that are drawn for each row that constraints let throug
 LEAST_DRAWN = 20_000  # rows after which constraints may be found too narrow
 
 
-class Synthesizer(Estimator):
+class Synthesizer(Shared, Estimator):
     """Learner of a frame, which draws synthetic frames like it.
 
     A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from a code z,
@@ -102,6 +103,10 @@ class Synthesizer(Estimator):
 
     table_: Table
     vae_: VAE
+    _constraints: Sequence[Constraint]
+    _mu: NDArray[np.float32]
+    _logvar: NDArray[np.float32]
+    _gaps: NDArray[np.uint8]  # whether each column of the kept rows is missing
     _mixture: Mixture | None = None  # fitted when codes are first drawn
 
     def __init__(
@@ -145,6 +150,11 @@ class Synthesizer(Estimator):
         DivergenceError
             The loss became infinite or NaN.
         """
+        with fitting(self):
+            self._fit(frame)
+        return self
+
+    def _fit(self, frame: Any) -> None:
         check_choice(self.codes, "codes", ("mixture", "rows"))
         if isinstance(self.constraints, str):
             raise TypeError(f"constraints={self.constraints!r} must be a list of constraints")
@@ -168,11 +178,18 @@ class Synthesizer(Estimator):
         if vae.objective == "autoencoder":
             logvar = np.full_like(mu, -np.inf)
         gaps = np.stack([columns[source.name].missing[kept] for source in table.sources], axis=1)
-        self.table_, self.vae_, self._constraints = table, vae, constraints
-        self._mu, self._logvar, self._gaps = mu, logvar, gaps.astype(np.uint8)
-        self._mixture = None
-        return self
+        publish(
+            self,
+            table_=table,
+            vae_=vae,
+            _constraints=constraints,
+            _mu=mu,
+            _logvar=logvar,
+            _gaps=gaps.astype(np.uint8),
+            _mixture=None,
+        )
 
+    @reading
     def sample(
         self,
         n: int = 1,
@@ -242,6 +259,7 @@ class Synthesizer(Estimator):
                 columns[source.name] = decode(source, np.empty((count, 0)), None)
         return write(self.table_.library, columns)
 
+    @reading
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one file; `Synthesizer.load` reads it.
 
@@ -255,7 +273,8 @@ class Synthesizer(Estimator):
         NotFittedError
             The synthesizer is not fitted yet.
         ValueError
-            A constraint is a function, which a file can't hold.
+            A constraint is a function, which a file can't hold; or the file could not be loaded,
+            because an attribute was edited.
         OSError
             The file can't be written.
         """
@@ -265,7 +284,7 @@ class Synthesizer(Estimator):
             "constraints": [constraint.as_data() for constraint in self._constraints],
         }
         tensors: Tensors = {"mu": self._mu, "logvar": self._logvar, "gaps": self._gaps}
-        write_bundle(path, "synthesizer", Bundle([self.vae_], fields, tensors))
+        write_bundle(path, "synthesizer", Bundle([self.vae_], fields, tensors), self._of)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -288,17 +307,28 @@ class Synthesizer(Estimator):
         ValueError
             The file is truncated, edited, of a later version, or no synthesizer.
         """
-        with read_bundle(path, "synthesizer") as found:
-            vae, fields = found.models[0], found.fields
-            constraints = [Constraint.from_data(data) for data in fields["constraints"]]
-            loaded = cls(codes=fields["codes"], constraints=[c.given for c in constraints])
-            mu, logvar, gaps = (found.tensors[name] for name in ("mu", "logvar", "gaps"))
-            if vae.table_ is None or gaps.shape != (len(mu), len(vae.table_.sources)):
-                raise ValueError("the gaps do not fit the table")
-            if mu.shape != logvar.shape or mu.shape[1:] != (vae.latent_dim,) or not len(mu):
-                raise ValueError("the codes do not fit the model")
-            loaded.vae_, loaded.table_, loaded._constraints = vae, vae.table_, constraints
-            loaded._mu, loaded._logvar, loaded._gaps = mu, logvar, gaps
+        return read_bundle(path, "synthesizer", cls._of)
+
+    @classmethod
+    def _of(cls, found: Bundle) -> Self:
+        """Return the synthesizer that a file holds."""
+        vae, fields = found.models[0], found.fields
+        constraints = [Constraint.from_data(data) for data in fields["constraints"]]
+        loaded = cls(codes=fields["codes"], constraints=[c.given for c in constraints])
+        mu, logvar, gaps = (found.tensors[name] for name in ("mu", "logvar", "gaps"))
+        if vae.table_ is None or gaps.shape != (len(mu), len(vae.table_.sources)):
+            raise ValueError("the gaps do not fit the table")
+        if mu.shape != logvar.shape or mu.shape[1:] != (vae.latent_dim,) or not len(mu):
+            raise ValueError("the codes do not fit the model")
+        publish(
+            loaded,
+            table_=vae.table_,
+            vae_=vae,
+            _constraints=constraints,
+            _mu=mu,
+            _logvar=logvar,
+            _gaps=gaps,
+        )
         return loaded
 
     def _rules(self, conditions: Mapping[Name, Any] | None, excluded: Sequence[Any]) -> str:

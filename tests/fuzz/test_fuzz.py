@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from targets import TARGETS, mutated, run
+from mutation import mutated
+from targets import TARGETS, run
 
 CASES = 300
 FINDINGS = sorted((Path(__file__).parent / "findings").glob("[a-z]*"))

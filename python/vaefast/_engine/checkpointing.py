@@ -92,6 +92,10 @@ def resume(
     try:
         model = model_from(parts, {name: params[name] for name in FREE})
         state = state_from(parts["training"])
+        if lacking := sorted(params.keys() - model.params.keys()):
+            raise ValueError(f"the parameter {lacking[0]} is missing")
+        if state.finished and not model.n_iter:
+            raise ValueError("a training is finished that has no epoch")
     except UNUSABLE as error:
         raise ValueError(f"{path} does not hold a usable checkpoint: {error}") from error
     differing = _differences(model, params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._input.rows import RowData, Rows
+from .._input.validation import check_integer
 from .container import Part
 from .provenance import sha256_of
 
@@ -84,7 +86,12 @@ def state_from(part: Part) -> TrainingState:
         best_elbo=-np.inf if fields["best_elbo"] is None else float(fields["best_elbo"]),
         best_epoch=int(fields["best_epoch"]),
         best=under("best/") or None,
-        epoch=None if epoch is None else EpochState(before=under("before/"), **epoch),
+        epoch=None if epoch is None else _epoch_from(epoch, under("before/")),
         finished=fields["finished"] is True,
         fingerprint=str(fields["fingerprint"]),
     )
+
+
+def _epoch_from(fields: Mapping[str, Any], before: Tensors) -> EpochState:
+    sums = {name: float(fields[name]) for name in ("reconstruction", "kl", "bound", "seconds")}
+    return EpochState(before, check_integer(fields["taken"], "taken", low=0), **sums)

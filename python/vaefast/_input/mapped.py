@@ -17,8 +17,14 @@ def check_mapped(array: Any) -> None:
     Parameters
     ----------
     array : ndarray or sparse rows
-        Any matrix. Only arrays that are memory maps, or views of one, are checked.
+        Any matrix. Only arrays that are memory maps, or views of one, are checked: those of sparse
+        rows one by one.
     """
+    for part in getattr(array, "parts", (array,)):
+        _check(part)
+
+
+def _check(array: Any) -> None:
     base: Any = array
     while base is not None and not isinstance(base, np.memmap):
         base = getattr(base, "base", None)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import Sparse
+from .mapped import check_mapped
 
 _CHUNK = 1 << 20  # stored values that become float64 at a time
 
@@ -49,6 +50,7 @@ class SparseMatrix(Sparse):
     ) -> None:
         super().__init__(starts, indices, values, features)
         self.starts, self.indices, self.values = starts, indices, values
+        self.parts = starts, indices, values
         self.shape = (len(starts) - 1, features)
 
     @property
@@ -160,6 +162,9 @@ def to_sparse(X: Any, name: str = "X") -> SparseMatrix:
     """
     if X.ndim != 2:
         raise ValueError(f"{name} has shape {X.shape}, expected (n, features)")
+    for part in vars(X).values():
+        for array in part if isinstance(part, tuple) else (part,):
+            check_mapped(array)
     if X.format != "csr":
         warnings.warn(
             f"{name} is sparse in the format {X.format} and is converted: pass {name}.tocsr()",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._estimator import Estimator
+from .._shared import Shared, reading
 from ..errors import not_fitted
 from ..vae import VAE
 
@@ -21,7 +22,7 @@ FREE = ("n_threads", "verbose")  # parameters of a fitted VAE that may be set
 OF_VAE = "vae__"  # prefix of the parameters of the VAE
 
 
-class OutlierDetector(Estimator, ABC):
+class OutlierDetector(Shared, Estimator, ABC):
     """Base of a detector with scores, a threshold, and perhaps a VAE."""
 
     _METADATA = {
@@ -44,6 +45,7 @@ class OutlierDetector(Estimator, ABC):
     ) -> NDArray[np.float64]:
         """Return the score of each row: higher is more normal."""
 
+    @reading
     def decision_function(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
@@ -72,6 +74,7 @@ class OutlierDetector(Estimator, ABC):
         """
         return self.score_samples(X, y, exposure=exposure) - self.offset_
 
+    @reading
     def predict(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.int64]:
@@ -135,6 +138,7 @@ class OutlierDetector(Estimator, ABC):
         return -self.offset_
 
     @property
+    @reading
     def labels_(self) -> NDArray[np.int64]:
         """1 for the anomalies among the rows of `fit` and 0 for the others."""
         self._check_fitted()

@@ -13,6 +13,7 @@ from .._bundle import Bundle, read_bundle, write_bundle
 from .._input.seeds import seed_from
 from .._input.sparse import is_scipy_sparse
 from .._input.validation import check_integer, check_number
+from .._shared import fitting, publish, reading
 from ..typing import RandomState
 from ..vae import VAE
 from .conventions import OutlierDetector, unfrozen
@@ -139,6 +140,11 @@ class AnomalyDetector(OutlierDetector):
         DivergenceError
             The loss became infinite or NaN while the VAE was trained.
         """
+        with fitting(self):
+            self._fit(X, y, exposure)
+        return self
+
+    def _fit(self, X: ArrayLike, y: Any, exposure: ArrayLike | None) -> None:
         share = _check_contamination(self.contamination)
         if self.n_samples is not None:
             check_integer(self.n_samples, "n_samples")
@@ -162,13 +168,18 @@ class AnomalyDetector(OutlierDetector):
             scores = self._scores(scorer, X, y, exposure)
             scores_of_new = scores if is_fitted else None
         if share is None:
-            self.offset_ = automatic_threshold(scores if scores_of_new is None else scores_of_new)
+            offset = automatic_threshold(scores if scores_of_new is None else scores_of_new)
         else:
-            self.offset_ = float(np.percentile(scores, 100 * share))
-        self.decision_scores_ = -scores
-        self._scores_of_new, self._scorer = scores_of_new, scorer
-        return self
+            offset = float(np.percentile(scores, 100 * share))
+        publish(
+            self,
+            offset_=offset,
+            decision_scores_=-scores,
+            _scores_of_new=scores_of_new,
+            _scorer=scorer,
+        )
 
+    @reading
     def score_samples(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
@@ -202,6 +213,7 @@ class AnomalyDetector(OutlierDetector):
         """
         return self._scores(self._fitted(), X, y, exposure)
 
+    @reading
     def p_values(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
@@ -250,6 +262,7 @@ class AnomalyDetector(OutlierDetector):
             )
         return p_values(self._scores(scorer, X, y, exposure), self._scores_of_new)
 
+    @reading
     def contributions(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float32]:
@@ -312,6 +325,7 @@ class AnomalyDetector(OutlierDetector):
         """Names of the columns, if the rows of the fit had any."""
         return self._fitted().feature_names_in_
 
+    @reading
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the models and the threshold to one file; `AnomalyDetector.load` reads it.
 
@@ -327,6 +341,8 @@ class AnomalyDetector(OutlierDetector):
         ------
         NotFittedError
             The detector is not fitted yet.
+        ValueError
+            The file could not be loaded, because an attribute was edited.
         OSError
             The file can't be written.
         """
@@ -343,7 +359,7 @@ class AnomalyDetector(OutlierDetector):
         bundle.tensors["decision_scores"] = self.decision_scores_
         if self._scores_of_new is not None:
             bundle.tensors["scores_of_new"] = self._scores_of_new
-        write_bundle(path, "detector", bundle, leading=is_vae)
+        write_bundle(path, "detector", bundle, self._of, leading=is_vae)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -366,21 +382,28 @@ class AnomalyDetector(OutlierDetector):
         ValueError
             The file is truncated, edited, of a later version, or no detector.
         """
-        with read_bundle(path, "detector") as found:
-            fields, tensors = found.fields, found.tensors
-            is_ensemble = "ensemble" in fields
-            scorer = ensemble_from(found) if is_ensemble else found.models[0]
-            share = fields["contamination"]
-            detector = cls(
-                scorer if isinstance(scorer, VAE) else None,
-                "auto" if share is None else share,
-                n_samples=fields["n_samples"],
-                random_state=fields["random_state"],
-            )
-            detector.offset_ = float(fields["offset"])
-            detector.decision_scores_ = tensors["decision_scores"]
-            detector._scores_of_new = tensors.get("scores_of_new")
-            detector._scorer = scorer
+        return read_bundle(path, "detector", cls._of)
+
+    @classmethod
+    def _of(cls, found: Bundle) -> Self:
+        """Return the detector that a file holds."""
+        fields, tensors = found.fields, found.tensors
+        is_ensemble = "ensemble" in fields
+        scorer = ensemble_from(found) if is_ensemble else found.models[0]
+        share = fields["contamination"]
+        detector = cls(
+            scorer if isinstance(scorer, VAE) else None,
+            "auto" if share is None else share,
+            n_samples=fields["n_samples"],
+            random_state=fields["random_state"],
+        )
+        publish(
+            detector,
+            offset_=float(fields["offset"]),
+            decision_scores_=tensors["decision_scores"],
+            _scores_of_new=tensors.get("scores_of_new"),
+            _scorer=scorer,
+        )
         return detector
 
     def _fitted(self) -> VAE | Ensemble:

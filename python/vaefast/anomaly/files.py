@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._bundle import Bundle
+from .._engine.container import Tensors
 from .._input.validation import check_integer
+from ..vae import VAE
 from .ensemble import Ensemble
 from .member import Member, Unit
 from .scaling import Scaling
@@ -56,7 +59,7 @@ def ensemble_from(bundle: Bundle) -> Ensemble:
     members = [
         Member(
             vae,
-            **{name: tensors[f"{i}/{name}"] for name in ARRAYS},
+            **_arrays_of(vae, {name: tensors[f"{i}/{name}"] for name in ARRAYS}, scaling.features),
             gives_likelihood=bool(member["gives_likelihood"]),
             distance_unit=float(member["distance_unit"]),
             cost_unit=Unit(*map(float, member["cost_unit"])),
@@ -65,6 +68,23 @@ def ensemble_from(bundle: Bundle) -> Ensemble:
     ]
     distance, likelihood = (Unit(*map(float, fields[name])) for name in ("distance", "likelihood"))
     return Ensemble(scaling, members, distance, likelihood)
+
+
+def _arrays_of(vae: VAE, arrays: Tensors, features: int) -> Tensors:
+    """Return the arrays of a member, or raise ValueError if they do not fit its model."""
+    m, columns = vae.n_features_in_, arrays["columns"]
+    if columns.dtype != np.int64 or columns.shape != (m,) or not _are_within(columns, features):
+        raise ValueError(f"the columns of a member must be {m} of the {features} features")
+    if arrays["references"].shape[1:] != (m,) or not len(arrays["references"]):
+        raise ValueError(f"the reference rows of a member must be rows of {m} numbers")
+    for name in ("usual_squares", "usual_costs"):
+        if arrays[name].shape != (m,) or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} of a member must be {m} finite numbers")
+    return arrays
+
+
+def _are_within(columns: NDArray[np.int64], features: int) -> bool:
+    return bool(((columns >= 0) & (columns < features)).all())
 
 
 def _plain(unit: Unit) -> list[float]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import VAE
 from .._system.files import atomic_write
+from ..datasets.arrays import check_member
 
 SUFFIXES = ".npz", ".npy"
 MODEL = "model_sha256"  # entry of a .npz file, beside the vectors
@@ -43,8 +44,6 @@ def load(path: Path, vae: VAE) -> dict[str, NDArray[np.float64]]:
     ValueError
         The file is not a .npz or .npy file, holds no arrays, or is of another model.
     """
-    with path.open("rb"):  # raises an OSError that names the path
-        pass
     directions = _read(path)
     if MODEL in directions and str(directions.pop(MODEL)) != _hash(vae):
         raise ValueError(
@@ -56,17 +55,19 @@ def load(path: Path, vae: VAE) -> dict[str, NDArray[np.float64]]:
 
 
 def _read(path: Path) -> dict[str, NDArray[np.float64]]:
-    try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            return {path.stem: file}
-        with file:
+    with path.open("rb") as opened:
+        try:
+            file = np.load(opened, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                return {path.stem: file}
+            for name in file.files:
+                check_member(path, f"{name}.npy")
             return {name: file[name] for name in file.files}
-    except Exception as error:  # NumPy raises many types for damaged or foreign files
-        raise ValueError(
-            f"{path}: expected a .npz file of named arrays of numbers, such as "
-            "np.savez(path, smile=vector) writes, or the .npy file of one direction"
-        ) from error
+        except Exception as error:  # NumPy raises many types for damaged or foreign files
+            raise ValueError(
+                f"{path}: expected a .npz file of named arrays of numbers, such as "
+                "np.savez(path, smile=vector) writes, or the .npy file of one direction"
+            ) from error
 
 
 def _hash(vae: VAE) -> str:

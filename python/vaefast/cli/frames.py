@@ -127,17 +127,20 @@ def write_frame(path: Path, frame: Any) -> None:
 
 def _read_parquet(path: Path) -> Any:
     pandas = _for_parquet(path)
-    try:
-        frame = pandas.read_parquet(path, engine="pyarrow", dtype_backend="numpy_nullable")
-    except ValueError as error:  # the errors of pyarrow are ValueErrors
-        raise ValueError(f"{path}: not a Parquet file that can be read ({error})") from error
-    frame = frame.reset_index(drop=frame.index.name is None)
-    for name in frame.select_dtypes(object):
-        first = next((value for value in frame[name] if value is not None), None)
-        if isinstance(first, datetime.date):
-            frame[name] = pandas.to_datetime(frame[name])
-        elif isinstance(first, decimal.Decimal):
-            frame[name] = frame[name].astype("Float64")
+    with path.open("rb") as file:
+        try:
+            frame = pandas.read_parquet(file, engine="pyarrow", dtype_backend="numpy_nullable")
+            frame = frame.reset_index(drop=frame.index.name is None)
+            for name in frame.select_dtypes(object):
+                first = next((value for value in frame[name] if value is not None), None)
+                if isinstance(first, datetime.date):
+                    frame[name] = pandas.to_datetime(frame[name])
+                elif isinstance(first, decimal.Decimal):
+                    frame[name] = frame[name].astype("Float64")
+        except MemoryError:
+            raise
+        except Exception as error:  # pandas and pyarrow raise many types for damaged files
+            raise ValueError(f"{path}: not a Parquet file that can be read ({error})") from error
     return frame
 
 

@@ -19,6 +19,7 @@ PITCHES = 128
 STEPS = 4  # sixteenths of a whole note in a quarter note
 DRUMS = 9  # channel on which a pitch is an instrument
 LONGEST = 100_000  # sixteenths; broken files hold pauses of years
+LATEST = 2**48  # ticks; broken files hold pauses that no integer of NumPy counts
 SUFFIXES = ".mid", ".midi"
 LOUDNESS = 72  # MIDI velocity of notes that are written
 RESOLUTION = 480  # ticks of a quarter note in files that are written
@@ -203,6 +204,8 @@ def _read(path: Path) -> Piece:
     found = [note for track in midi.tracks for note in _notes_of(track)]
     if not found:
         raise ValueError(f"{path}: has no notes besides drums")
+    if max(end for _, end, _ in found) > LATEST:
+        raise ValueError(f"{path}: broken, a note begins or ends after more than {LATEST:,} ticks")
     step = midi.ticks_per_beat / STEPS
     events = np.array(found)
     begins = np.rint(events[:, 0] / step).astype(int)

@@ -63,10 +63,12 @@ def load_npz(path: Path) -> Dataset:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
-    except zipfile.BadZipFile as error:
+    except OSError:
+        raise
+    except Exception as error:  # zipfile raises many types for damaged bytes
         raise ValueError(f"{path}: not a .npz file, or truncated or corrupt ({error})") from error
     if {"format", "shape", "data"} <= set(names):
-        return Dataset(str(path), _read_sparse(path))
+        return Dataset(str(path), _read_sparse(path, names))
     chosen = _by_role(names, path)
     arrays = {role: _read_member(path, name) for role, name in chosen.items()}
     where = {role: f"{path}, array {name!r}" for role, name in chosen.items()}
@@ -86,14 +88,18 @@ def load_npz(path: Path) -> Dataset:
     return Dataset(str(path), X, y=y, X_test=X_test, y_test=y_test)
 
 
-def _read_sparse(path: Path) -> Any:
-    """Return the matrix of a file of `scipy.sparse.save_npz` as CSR."""
+def _read_sparse(path: Path, names: list[str]) -> Any:
+    """Return the matrix of a file of `scipy.sparse.save_npz` that holds these arrays, as CSR."""
     try:
         from scipy import sparse
     except ImportError as error:
         raise ImportError(
             f"{path} holds a sparse matrix, which SciPy reads: pip install scipy"
         ) from error
+    for name in names:
+        check_member(path, f"{name}.npy")
+    shape = _read_member(path, "shape")
+    check_fits(8 * (1 + int(shape.flat[0])), f"{path}: a matrix of the shape {shape.tolist()}")
     try:
         return sparse.load_npz(path).tocsr()
     except Exception as error:  # SciPy, zipfile and NumPy raise many types for damaged bytes
@@ -122,7 +128,7 @@ def _by_role(names: list[str], path: Path) -> dict[str, str]:
     return chosen
 
 
-def _check_member(path: Path, member: str) -> None:
+def check_member(path: Path, member: str) -> None:
     """Raise ValueError if an array can't have the size that its header says, or is too large."""
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo(member)
@@ -133,7 +139,7 @@ def _check_member(path: Path, member: str) -> None:
 
 def _read_member(path: Path, name: str) -> Array:
     """Return one array of a .npz file; ValueError if it cannot be read."""
-    _check_member(path, f"{name}.npy")
+    check_member(path, f"{name}.npy")
     try:
         with np.load(path, allow_pickle=False) as archive:
             array = archive[name]

@@ -6,11 +6,12 @@ import csv
 import gzip
 import math
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def load_csv(path: Path) -> Dataset:
         check_widths(path, layout)  # NumPy does not, where it leaves out a column
     try:
         X = _load(path, layout)
-    except ValueError as error:
+    except (ValueError, EOFError, zlib.error) as error:  # the last two if gzip data is damaged
         wrong = _wrong_width(path, layout) or _wrong_cell(path, layout)
         if wrong is not None:
             raise ValueError(wrong) from error
@@ -146,11 +147,18 @@ def _is_gap(cell: str) -> bool:
     return cell.strip() in GAPS
 
 
-def open_text(path: Path) -> IO[str]:
-    """Return the text of a CSV file, gzipped or not."""
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding=_ENCODING, newline="")
-    return path.open(encoding=_ENCODING, newline="")
+@contextmanager
+def open_text(path: Path) -> Iterator[IO[str]]:
+    """Give the text of a CSV file, gzipped or not; ValueError names the file if it is none."""
+    zipped = path.suffix.lower() == ".gz"
+    try:
+        opened: Any = gzip.open if zipped else open
+        with opened(path, "rt", encoding=_ENCODING, newline="") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text ({error}): save it as UTF-8") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: truncated or corrupt gzip data ({error})") from error
 
 
 @contextmanager
@@ -160,19 +168,14 @@ def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]
         reader = csv.reader(file, delimiter=delimiter)
         try:
             yield ((reader.line_num, row) for row in reader if row)
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 text ({error}): save it as UTF-8") from error
         except csv.Error as error:
             raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
 
 
 def _delimiter(path: Path) -> str:
     """Return the separator, as the first row shows it."""
-    try:
-        with open_text(path) as file:
-            first = next((line for line in file if line.strip()), "")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error}): save it as UTF-8") from error
+    with open_text(path) as file:
+        first = next((line for line in file if line.strip()), "")
     return next((mark for mark in ";\t," if mark in first), ",")
 
 

@@ -14,9 +14,10 @@ from .._engine.automatic import choose_without_watching
 from .._engine.display import say
 from .._estimator import Transformer
 from .._input.feature_names import FeatureNames, check_names
-from .._input.normal_scores import NormalScores
+from .._input.normal_scores import KNOTS, NormalScores
 from .._input.seeds import seed_from
 from .._input.validation import check_features, check_integer
+from .._shared import Shared, fitting, publish, reading
 from ..errors import not_fitted
 from ..typing import RandomState
 from ..vae import VAE
@@ -33,7 +34,7 @@ __all__ = ["VAEImputer"]
 MOST_SAMPLES = 10**6
 
 
-class VAEImputer(Transformer):
+class VAEImputer(Shared, Transformer):
     """Imputer that fills missing values (NaN) with their means given the known values of the row.
 
     A VAE is trained on all rows, and estimates the means by importance sampling (Mattei & Frellsen
@@ -149,6 +150,11 @@ class VAEImputer(Transformer):
         DivergenceError
             The loss became infinite or NaN.
         """
+        with fitting(self):
+            self._fit(X)
+        return self
+
+    def _fit(self, X: ArrayLike) -> None:
         n_models = check_integer(self.n_models, "n_models")
         check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
         values, names = read(X)
@@ -168,9 +174,9 @@ class VAEImputer(Transformer):
         else:
             vaes = fit_vaes([values] * n_models, params, seed, self.n_threads)
             blend = Blend(vaes, False, None, (), np.ones(1))
-        self.ranges_, self._names, self._blend = ranges, names, blend
-        return self
+        publish(self, ranges_=ranges, _names=names, _blend=blend)
 
+    @reading
     def transform(self, X: ArrayLike) -> Any:
         """Fill the missing values of X.
 
@@ -201,6 +207,7 @@ class VAEImputer(Transformer):
             filled[gaps] = self._filled(rows, guess)
         return self._in_output(filled, X)
 
+    @reading
     def sample(self, X: ArrayLike, n: int = 5, *, random_state: RandomState = None) -> NDArray[Any]:
         """Return several completions of X that differ as much as the missing values are uncertain.
 
@@ -296,6 +303,7 @@ class VAEImputer(Transformer):
             raise AttributeError("feature_names_in_: the columns of the fit had no names")
         return np.array(self._names, dtype=object)
 
+    @reading
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the columns, which are those of the fit.
 
@@ -325,6 +333,7 @@ class VAEImputer(Transformer):
             raise ValueError("input_features is not equal to feature_names_in_")
         return np.array(given, dtype=object)
 
+    @reading
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the imputer to one file; `VAEImputer.load` reads it.
 
@@ -338,6 +347,8 @@ class VAEImputer(Transformer):
         ------
         NotFittedError
             The imputer is not fitted yet.
+        ValueError
+            The file could not be loaded, because an attribute was edited.
         OSError
             The file can't be written.
         """
@@ -353,7 +364,7 @@ class VAEImputer(Transformer):
             tensors |= vars(blend.scores)
         for k, gaussian in enumerate(blend.gaussians):
             tensors |= {f"gaussian_{k}.{name}": each for name, each in vars(gaussian).items()}
-        write_bundle(path, "imputer", Bundle(blend.vaes, fields, tensors))
+        write_bundle(path, "imputer", Bundle(blend.vaes, fields, tensors), self._of)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -376,13 +387,19 @@ class VAEImputer(Transformer):
         ValueError
             The file is truncated, edited, of a later version, or no imputer.
         """
-        with read_bundle(path, "imputer") as found:
-            first, fields, tensors = found.models[0], found.fields, found.tensors
-            vae = None if fields["default_vae"] else VAE(**first.get_params())
-            imputer = cls(vae, n_models=len(found.models), n_samples=fields["n_samples"])
-            imputer.ranges_ = tensors["ranges"].reshape(2, first.n_features_in_)
-            imputer._names = None if fields["names"] is None else tuple(fields["names"])
-            imputer._blend = _blend_from(found)
+        return read_bundle(path, "imputer", cls._of)
+
+    @classmethod
+    def _of(cls, found: Bundle) -> Self:
+        """Return the imputer that a file holds."""
+        first, fields = found.models[0], found.fields
+        vae = None if fields["default_vae"] else VAE(**first.get_params())
+        imputer = cls(vae, n_models=len(found.models), n_samples=fields["n_samples"])
+        ranges = found.tensors["ranges"].reshape(2, first.n_features_in_)
+        if not np.isfinite(ranges).all():
+            raise ValueError("the ranges of the columns must be finite")
+        names = None if fields["names"] is None else tuple(fields["names"])
+        publish(imputer, ranges_=ranges, _names=names, _blend=_blend_from(found))
         return imputer
 
     def __sklearn_tags__(self) -> Any:
@@ -426,4 +443,17 @@ def _blend_from(found: Bundle) -> Blend:
         for k in range(len(weights) - 1)
     )
     sees_scores = found.fields.get("sees_scores", scores is not None)
+    d = found.models[0].n_features_in_
+    shapes = {"centre": (d,), "scale": (d,), "mean": (d,), "precision": (d, d)}
+    for array, shape in [
+        *((getattr(gaussian, name), shapes[name]) for gaussian in gaussians for name in names),
+        *([] if scores is None else [(scores.knots, (d, KNOTS))]),
+        (weights, weights.shape[:1]),
+    ]:
+        if array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"an array has the shape {array.shape}, expected {shape}, all finite")
+    if any(vae.n_features_in_ != d for vae in found.models):
+        raise ValueError("the models have different numbers of columns")
+    if weights.min() < 0 or not np.isclose(weights.sum(), 1):
+        raise ValueError("the weights of the answers must not be negative, and add up to 1")
     return Blend(found.models, sees_scores, scores, gaussians, weights)

@@ -67,8 +67,16 @@ def write(library: str, columns: Mapping[Name, Series]) -> Any:
     ImportError
         The library is not installed.
     ValueError
-        A value is missing in a column whose type has no missing values.
+        A value is missing in a column whose type has no missing values, or the library does not
+        know the type.
     """
+    try:
+        return _write(library, columns)
+    except TypeError as error:  # a type of a later version, or of an edited file
+        raise ValueError(f"the table's columns can't become a {library}: {error}") from error
+
+
+def _write(library: str, columns: Mapping[Name, Series]) -> Any:
     if library == "dict":
         return {name: to_array(name, column) for name, column in columns.items()}
     try:
