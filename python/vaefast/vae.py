@@ -19,7 +19,7 @@ from ._engine.building import check_batch, check_held
 from ._engine.checkpointing import Checkpointer, facts_of, resume
 from ._engine.components import check_components, train
 from ._engine.config import TrainingConfig
-from ._engine.display import say
+from ._engine.display import Display, say
 from ._engine.fitted import FittedModel
 from ._engine.processes import ALONE, Processes
 from ._engine.sampling import sample
@@ -27,9 +27,11 @@ from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._estimator import LatentTransformer, parameter_names, parameters_of
+from ._input.looks import Looks
 from ._input.reader import Reader, refuse_filling
-from ._input.rows import Rows, matrix_of
+from ._input.rows import AnyRows, matrix_of
 from ._input.seeds import seed_from
+from ._input.stream import Stream
 from ._input.validation import (
     check_callbacks,
     check_integer,
@@ -149,6 +151,13 @@ class VAE(LatentTransformer):
     batch_size : int or "auto", default=128
         Rows in each optimizer step. The last batch of an epoch may be smaller: all rows are used.
         auto is the power of two nearest to the square root of the number of rows, from 32 to 512.
+    window : int or None, default=None
+        Rows that are shuffled together in an epoch: blocks from all over the data, a sixty-fourth
+        of a window each, whose rows are shuffled with those of the other blocks. The bits depend on
+        it, and a window as large as the data shuffles all rows. None shuffles all rows of arrays
+        and of memory maps of float32 and uint8. Of other data on a disk, whose windows are read one
+        after the other, it is the number of rows that take 256 MB as float32 or uint8. With a
+        number, memory maps are read like that, too.
     epochs : int or "auto", default="auto"
         Passes over the rows. auto is a budget of 8,000 to 20,000 steps, fewer for nets so large
         that these would take more than a few minutes. A tenth of the rows, at most 5,000, is then
@@ -242,6 +251,7 @@ class VAE(LatentTransformer):
         optimizer: OptimizerName | Optimizer = "adam",
         learning_rate: float | RateSchedule | types.Auto = 1e-3,
         batch_size: int | types.Auto = 128,
+        window: int | None = None,
         epochs: int | types.Auto = "auto",
         patience: int | None = None,
         components: int | None = None,
@@ -272,6 +282,7 @@ class VAE(LatentTransformer):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.batch_size = batch_size
+        self.window = window
         self.epochs = epochs
         self.patience = patience
         self.components = components
@@ -438,7 +449,8 @@ class VAE(LatentTransformer):
             params = {**model.params, **choose_to_go_on(adjusted, model.params)}
             check_held(params)
             config = TrainingConfig.of(params, whole=False, done=model.n_iter)
-            rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
+            window = params["window"]
+            rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight, window=window)
             refuse_filling(matrix_of(rows), False, params["denoising"], "X")
             watched = _validation_rows(validation, model.reader)
             model.params = params
@@ -475,7 +487,11 @@ class VAE(LatentTransformer):
         seed = processes.share(seed_from(self.random_state))
         checkpoint, max_time = processes.share((checkpoint, max_time))
         params = {name: getattr(self, name) for name in parameter_names(VAE)}
-        reader, rows = Reader.learn(params, *data)
+        reader, rows = Reader.learn(
+            params,
+            *data,
+            watch=lambda n: Display(n, "first pass", bool(self.verbose)),  # type: ignore[misc]
+        )
         if not whole and reader.standardization is not None and len(rows) < 2:
             raise ValueError(
                 "standardize=True takes means and standard deviations from the rows of the first "
@@ -501,13 +517,14 @@ class VAE(LatentTransformer):
         check_components(params, rows, checkpoint is not None, processes)
         if max_time is not None:
             config = replace(config, max_time=check_number(max_time, "max_time", above=0))
-        warn_of_empty_columns(matrix_of(rows), reader.names)
+        looks = Looks.of(rows)
+        warn_of_empty_columns(looks.empty, reader.names)
         tabular = len(reader.shape) == 1
-        warn_of_dark_bytes(matrix_of(rows), reader.divisor)
+        warn_of_dark_bytes(looks.brightest, reader.divisor)
         if reader.standardization is not None:
             reader.standardization.warn_of_offsets(reader.names)
         else:
-            warn_of_scale(matrix_of(rows), reader.columns, tabular=tabular, names=reader.names)
+            warn_of_scale(looks.sample, reader.columns, tabular=tabular, names=reader.names)
         state, checkpointer, saved = TrainingState(), None, None
         if checkpoint is not None or processes.size > 1:
             state.fingerprint = fingerprint(rows, watched)
@@ -548,9 +565,9 @@ class VAE(LatentTransformer):
     def _train(
         self,
         model: FittedModel,
-        rows: Rows,
+        rows: AnyRows,
         config: TrainingConfig,
-        validation: Rows | None,
+        validation: AnyRows | None,
         callbacks: Sequence[Callback],
         state: TrainingState | None = None,
         checkpointer: Checkpointer | None = None,
@@ -566,6 +583,7 @@ class VAE(LatentTransformer):
         def bind(callback: Callback) -> Callable[[Record], object]:
             return lambda record: callback(self, record)
 
+        readable = True
         try:
             train(
                 model,
@@ -583,9 +601,13 @@ class VAE(LatentTransformer):
         except DivergenceError:
             model.reset_optimizer()
             raise
+        except OSError:
+            readable = False
+            raise
         finally:
             self._model = model
-            model.keep_posteriors(rows)
+            if readable:
+                model.keep_posteriors(rows)
         if model.interrupted and not is_interactive():
             raise KeyboardInterrupt  # ends the script or the search too; the model can be used
 
@@ -1263,10 +1285,11 @@ def _from_bytes(data: bytes, cls: type[VAE], source: str) -> VAE:
     return vae
 
 
-def _validation_rows(validation: Any, reader: Reader) -> Rows | None:
+def _validation_rows(validation: Any, reader: Reader) -> AnyRows | None:
     """Return the rows to watch, from X, (X, y) or (X, y, exposure)."""
     if validation is None:
         return None
     parts = validation if isinstance(validation, tuple) and len(validation) <= 3 else (validation,)
     X, y, exposure = (*parts, None, None)[:3]
-    return reader.read_to_score(X, y, exposure, "validation")
+    rows = reader.read_to_score(X, y, exposure, "validation")
+    return rows.checked() if isinstance(rows, Stream) else rows

@@ -15,6 +15,7 @@ from .. import VAE, datasets
 from .._input.feature_names import check_names
 from .._input.likelihoods import check_data
 from .._input.pixels import decoded_range
+from .._input.sources import Source, source_of
 from .._input.sparse import is_scipy_sparse, is_sparse, to_sparse
 from .._input.validation import REAL_VALUED, warn_of_scale
 from ..datasets import Dataset
@@ -35,11 +36,13 @@ LABELS = "A .npz file holds labels as y; in a folder of images, the sub-folders 
 class Part:
     """Some rows of a data set, with their labels if it has any."""
 
-    X: Array
+    X: Any  # an array, or a source
     y: Array | None
 
-    def __getitem__(self, rows: Any) -> Part:
-        return Part(self.X[rows], None if self.y is None else self.y[rows])
+    def first(self, n: int) -> Part:
+        """Return the first n rows, in memory."""
+        X = self.X[:n]
+        return Part(X, None if self.y is None else self.y[:n])
 
 
 def load_dataset(
@@ -336,7 +339,11 @@ def split(
         test = Part(dataset.X_test, dataset.y_test)
     else:
         chosen, held = _split(len(chosen), 0.1, seed)
-        test = Part(dataset.X, dataset.y)[held]
+        X: Any = dataset.X
+        if isinstance(X, np.memmap):  # which may be larger than memory
+            X = source_of(X, dataset.name)
+        X = X.select(held) if isinstance(X, Source) else X[held]
+        test = Part(X, None if dataset.y is None else dataset.y[held])
     if validation is None:
         return chosen, None, test
     rest, held = _split(len(chosen), validation, seed)

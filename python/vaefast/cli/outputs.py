@@ -30,6 +30,8 @@ FILES = {
     "map.png": "codes of the test rows in the latent space",
 }
 SHOWN = 30  # test images in reconstructions.png
+PICTURED = 20_000  # test rows in map.png, at most
+PICTURED_VALUES = 1 << 26  # values of those rows, at most: they are in memory
 SAMPLES = 64  # images in samples.png
 PER_CLASS, CLASSES = 8, 16  # images for each label, and labels at most, of a conditional model
 
@@ -45,6 +47,11 @@ def write_model(folder: Path, vae: VAE) -> None:
         columns,
         ((*record, *kl) for *record, kl in zip(*history.values(), kl_of_epochs, strict=True)),
     )
+
+
+def rows_for_pictures(features: int) -> int:
+    """Return how many test rows the pictures show, at most."""
+    return max(SHOWN, min(PICTURED, PICTURED_VALUES // features))
 
 
 def write_pictures(folder: Path, vae: VAE, test: Part) -> dict[str, str]:
@@ -152,7 +159,7 @@ def _describe_provenance(provenance: Provenance) -> dict[str, str]:
 
 
 def _pictures(vae: VAE, test: Part) -> dict[str, Callable[[], Any]]:
-    shown = test[:SHOWN]
+    shown = test.first(SHOWN)
     images = pictures.is_image_shape(vae.feature_shape_)
     levels = pictures.value_range(test.X) if images else (0.0, 1.0)
     return {

@@ -20,6 +20,7 @@ from .._engine.building import describe_net
 from .._engine.components import check_components
 from .._engine.processes import Processes
 from .._input.reader import Prepared, Reader
+from .._input.rows import select
 from .._input.validation import check_integer
 from .._system.files import numbered_folder, output_folder
 from ..checkpoint import Unit
@@ -251,10 +252,10 @@ def _train(
         check_components(params, rows, checkpoint_every is not None, processes)
         if params["components"] is not None:
             click.echo(f"Fit   {image_rows.describe_components(params, len(chosen))}")
-        training = rows if len(chosen) == len(rows) else rows[chosen]
+        training = rows if len(chosen) == len(rows) else select(rows, chosen)
         if vae.standardize:  # by the rows that train alone
             reader = reader.standardizing(training)
-        validating = None if held_out is None else Prepared(reader, rows[held_out])
+        validating = None if held_out is None else Prepared(reader, select(rows, held_out))
         point = None
         if checkpoint_every is not None:
             every, unit = checkpoint_every
@@ -275,7 +276,8 @@ def _train(
                 f"Test  {outputs.describe_scores(vae.evaluate(test.X, test.y))}, "
                 f"{active} of {vae.model_.latent_dim} latent units active"
             )
-            shown = replace(test, X=inputs.in_units_of(vae, test.X))
+            some = test.first(outputs.rows_for_pictures(reader.features))
+            shown = replace(some, X=inputs.in_units_of(vae, some.X))
             left_out = outputs.write_pictures(folder, vae, shown)
     click.echo(f"Wrote {folder}/")
     for name, text in outputs.FILES.items():

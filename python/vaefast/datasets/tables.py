@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -89,7 +90,7 @@ def load_csv(path: Path) -> Dataset:
     try:
         X = _load(path, delimiter, line if header else 0)
     except ValueError as error:
-        wrong = _wrong_width(path, layout) or _wrong_cell(path, layout)
+        wrong = explain(path, layout)
         if wrong is not None:
             raise ValueError(wrong) from error
         X = _load(path, delimiter, line if header else 0, _number_or_nan)  # slower: cell by cell
@@ -109,8 +110,21 @@ def read_cells(path: Path) -> Iterator[list[str]]:
                 yield cells
 
 
+def parse_numbers(text: str, delimiter: str) -> NDArray[np.float32]:
+    """Return the numbers of some lines of a CSV file; ValueError if a cell is not a number."""
+    try:
+        return _load(io.StringIO(text), delimiter, 0)
+    except ValueError:
+        return _load(io.StringIO(text), delimiter, 0, _number_or_nan)
+
+
+def explain(path: Path, layout: Layout) -> str | None:
+    """Return a message about the first cell of a CSV file that can't be read, or None."""
+    return _wrong_width(path, layout) or _wrong_cell(path, layout)
+
+
 def _load(
-    path: Path, delimiter: str, skip: int, convert: Callable[[str], float] | None = None
+    path: Path | IO[str], delimiter: str, skip: int, convert: Callable[[str], float] | None = None
 ) -> NDArray[np.float32]:
     """Return the numbers of a file after `skip` lines. `convert` turns a cell into a number."""
     with warnings.catch_warnings():
