@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .._core import permutation
 from .._input.reader import Reader
 from .._input.rows import AnyRows, RowData, Rows, matrix_of, parts_of, select
+from .._input.sources import Source
 from .._input.sparse import SparseMatrix
 from .._input.stream import Stream
 from .._input.validation import check_integer
@@ -199,12 +200,12 @@ def train(
 
 
 def check_components(
-    params: Params, rows: AnyRows, has_checkpoint: bool, processes: Processes = ALONE
+    params: Params, rows: AnyRows | Source, has_checkpoint: bool, processes: Processes = ALONE
 ) -> None:
     """Raise ValueError or TypeError unless a model can be trained on components as asked for."""
     if params["components"] is None:
         return
-    if isinstance(rows, Stream):
+    if isinstance(rows, Stream | Source):
         raise ValueError(
             "components are those of rows in memory: pass an array, or train on all features with "
             "components=None"

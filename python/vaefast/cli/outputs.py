@@ -14,6 +14,7 @@ from .. import VAE, pictures
 from .._engine.building import describe_net
 from .._engine.provenance import Provenance
 from .._input.pixels import pixels_of
+from .._input.sources import Source
 from .._system.files import atomic_write
 from ..errors import MissingExtraError
 from . import tables
@@ -108,9 +109,10 @@ def image_of(pixels: np.ndarray, black_white: tuple[float, float]) -> Image.Imag
     return Image.fromarray(tile[..., 0] if tile.shape[-1] == 1 else tile)
 
 
-def describe_rows(X: np.ndarray, n: int | None = None) -> str:
+def describe_rows(X: Any, n: int | None = None) -> str:
     """Return a text such as "200 rows of 5 columns" or "60,000 rows of 28x28 pixels"."""
-    size = f"{X.shape[1]:,} columns" if X.ndim == 2 else "x".join(map(str, X.shape[1:])) + " pixels"
+    shape = X.row_shape if isinstance(X, Source) else X.shape[1:]
+    size = f"{shape[0]:,} columns" if len(shape) == 1 else "x".join(map(str, shape)) + " pixels"
     return f"{len(X) if n is None else n:,} rows of {size}"
 
 

@@ -13,12 +13,19 @@ import numpy as np
 
 from .arrays import is_array_on_disk
 from .chunks import IterableOfChunks, is_chunks
-from .files import array_source, open_files, open_path
+from .files import array_source, is_array_file, is_folder_of_parts, open_files, open_path
 from .joined import Joined
 from .parquet import ParquetRows, fragments_of, is_parquet
 from .source import Source
 
-__all__ = ["Source", "is_chunks", "is_in_place", "source_of"]
+__all__ = [
+    "Source",
+    "is_array_file",
+    "is_chunks",
+    "is_folder_of_parts",
+    "is_in_place",
+    "source_of",
+]
 
 
 def source_of(X: Any, name: str = "X") -> Source | None:

@@ -66,9 +66,12 @@ def open_files(paths: Sequence[str | os.PathLike[str]], name: str) -> Source:
 
 
 def is_folder_of_parts(path: str) -> bool:
-    """Return whether a folder holds files of rows, or a zarr array."""
+    """Return whether a folder is a zarr array, or holds files of rows and nothing else."""
     place = os.path.expanduser(path)
-    return os.path.isdir(place) and (_is_zarr(place) or bool(_parts_of(place)))
+    if not os.path.isdir(place) or _is_zarr(place):
+        return os.path.isdir(place)
+    names = [name for name in os.listdir(place) if name[0] not in "._"]
+    return bool(names) and len(names) == len(_parts_of(place))
 
 
 def is_array_file(path: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -126,13 +126,13 @@ class Source(ABC):
             first = last
         return found
 
-    def __getitem__(self, index: slice) -> Array:
-        """Return consecutive rows in memory, (k, *row_shape), as float32 or uint8."""
-        start, stop, step = index.indices(self.n)
-        if step != 1:
-            raise IndexError(f"rows of {self.name} are read one after the other, not with a step")
-        parts = [self.rows(i, min(i + self.step, stop)) for i in range(start, stop, self.step)]
-        found = np.concatenate(parts) if parts else np.empty((0, self.shape[1]), self.dtype)
+    def __getitem__(self, index: slice | Sequence[int]) -> Array:
+        """Return rows in memory, (k, *row_shape), as float32 or uint8."""
+        numbers = np.arange(self.n)[index]
+        chosen, places = np.unique(numbers, return_inverse=True)
+        found = self.gather(chosen)
+        if len(chosen) < len(numbers) or (chosen != numbers).any():
+            found = found[places]
         return found.reshape(-1, *self.row_shape)
 
     @property
