@@ -445,4 +445,4 @@ def test_an_unknown_question_names_those_there_are() -> None:
         [sys.executable, "benchmarks/run.py", "speed"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "'inference', 'serving', 'memory', 'sparse', 'startup'" in done.stderr
+    assert "'inference', 'serving', 'memory', 'sparse', 'streams', 'startup'" in done.stderr

@@ -294,7 +294,7 @@ class VAE(LatentTransformer):
 
     def fit(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -309,13 +309,20 @@ class VAE(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, AnnData, or sparse
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, AnnData, sparse, or source
             Arrays of float32 and uint8 are not copied; other numbers become float32. uint8 is read
             as X / 255; bytes of 0 and 1 only, of counts, of categories and of columns of several
             kinds are read as they are. A frame is a DataFrame of pandas or polars, or a Table or
             RecordBatch of pyarrow; a missing value in a frame is NaN. Sparse rows are CSR matrices
             or arrays of SciPy, or pandas frames of sparse columns; they give the same bits as their
             dense array, and an absent value is 0. Only batches become dense.
+
+            A source may be larger than memory, and is read `window` rows at a time: an HDF5 or zarr
+            array, a memory map, or another array on a disk; a ParquetFile, or a Dataset of Parquet
+            files; the path of a .npy, .csv, .parquet, .h5 or .zarr file, or of a folder of .npy,
+            .csv or .parquet files; a list of those; or an object that yields the same chunks, X or
+            (X, y, exposure, sample_weight), each time it is iterated over. All other methods that
+            take rows, but `impute`, read sources, too.
         y : array-like of shape (n,) or (n, width), or str, default=None
             Labels (whole numbers or strings) or numbers (floats) of a model with conditional=True.
             If X is an AnnData object, a str names a column of obs, here and in all other methods.
@@ -363,7 +370,7 @@ class VAE(LatentTransformer):
         DivergenceError
             The loss became infinite or NaN. The weights are those of the last epoch before that.
         OSError
-            The checkpoint can't be read or written.
+            The checkpoint can't be read or written, or the rows of a source can't be read any more.
         KeyboardInterrupt
             Ctrl-C ended training. The model keeps the weights of the last step and can be used.
             In an interactive session the error is not raised; `interrupted_` is True in either
@@ -391,7 +398,7 @@ class VAE(LatentTransformer):
 
     def partial_fit(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -410,7 +417,7 @@ class VAE(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), or frame
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, or source
             Rows with the features of the first fit.
         y : array-like of shape (n,) or (n, width), default=None
             Labels or numbers of a model with conditional=True.
@@ -613,7 +620,7 @@ class VAE(LatentTransformer):
 
     # ---------------------------------------------------------------- codes and rows
 
-    def encode(self, X: ArrayLike, y: Any = None) -> tuple[Floats, Floats]:
+    def encode(self, X: types.Rows, y: Any = None) -> tuple[Floats, Floats]:
         """Return the posterior q(z|x) of each row.
 
         Parameters
@@ -638,7 +645,7 @@ class VAE(LatentTransformer):
         """
         return self.model_.encode(X, y)
 
-    def transform(self, X: ArrayLike, y: Any = None) -> Any:
+    def transform(self, X: types.Rows, y: Any = None) -> Any:
         """Return the latent features of each row: the mean of q(z|x).
 
         Parameters
@@ -662,7 +669,7 @@ class VAE(LatentTransformer):
         """
         return self._in_output(self.model_.encode_mean(X, y), X)
 
-    def fit_transform(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Any:
+    def fit_transform(self, X: types.Rows, y: Any = None, **fit_params: Any) -> Any:
         """Fit on X and return its latent features.
 
         Parameters
@@ -707,7 +714,7 @@ class VAE(LatentTransformer):
 
     def reconstruct(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         n: int | None = None,
@@ -748,7 +755,7 @@ class VAE(LatentTransformer):
 
     def impute(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -846,7 +853,7 @@ class VAE(LatentTransformer):
     # ---------------------------------------------------------------- scores
 
     def score_samples(
-        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+        self, X: types.Rows, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
         """Return an estimate of the ELBO of each row (Kingma & Welling 2014, eq. 3).
 
@@ -879,7 +886,7 @@ class VAE(LatentTransformer):
 
     def score(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -915,7 +922,7 @@ class VAE(LatentTransformer):
 
     def evaluate(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -952,7 +959,7 @@ class VAE(LatentTransformer):
 
     def log_likelihood(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -996,7 +1003,7 @@ class VAE(LatentTransformer):
         shown = bool(self.verbose if verbose is None else verbose)
         return model.log_likelihood(rows, count, seed_from(random_state), shown)
 
-    def diagnose(self, X: ArrayLike, y: Any = None) -> Diagnosis:
+    def diagnose(self, X: types.Rows, y: Any = None) -> Diagnosis:
         """Return how much each latent unit says about these rows.
 
         Parameters

@@ -232,9 +232,7 @@ class FittedModel:
     # ---------------------------------------------------------------- inference
 
     @reading
-    def encode(
-        self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X"
-    ) -> tuple[Floats, Floats]:
+    def encode(self, X: Any, y: ArrayLike | None = None, name: str = "X") -> tuple[Floats, Floats]:
         """Return mu and logvar of q(z|x), (n, latent_dim) each."""
         rows = self.reader.read(X, y, name=name, checked=False)
         if isinstance(rows, LazyRows):
@@ -245,7 +243,7 @@ class FittedModel:
         return found or self.core.encode(self._read_checked(X, y, name))
 
     @reading
-    def encode_mean(self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X") -> Floats:
+    def encode_mean(self, X: Any, y: ArrayLike | None = None, name: str = "X") -> Floats:
         """Return mu of q(z|x), (n, latent_dim)."""
         rows = self.reader.read(X, y, name=name, checked=False)
         if isinstance(rows, LazyRows):
@@ -253,7 +251,7 @@ class FittedModel:
         found = self.core.encode_mean(rows, self.reader.limits)
         return self.core.encode_mean(self._read_checked(X, y, name)) if found is None else found
 
-    def _read_checked(self, X: ArrayLike, y: ArrayLike | None, name: str) -> Rows:
+    def _read_checked(self, X: Any, y: ArrayLike | None, name: str) -> Rows:
         """Return rows in memory; an error says which value is outside of the limits."""
         return cast(Rows, self.reader.read(X, y, name=name))
 
@@ -271,7 +269,7 @@ class FittedModel:
 
     @reading
     def interpretations(
-        self, X: ArrayLike, y: ArrayLike | None, n: int, rng: np.random.Generator
+        self, X: Any, y: ArrayLike | None, n: int, rng: np.random.Generator
     ) -> Floats:
         """Return n reconstructions of each row, (rows, n, d) or images, for z drawn from q(z|x)."""
         mu, logvar = self.encode(X, y)
@@ -286,7 +284,7 @@ class FittedModel:
     @reading
     def impute(
         self,
-        X: ArrayLike,
+        X: Any,
         y: ArrayLike | None,
         exposure: ArrayLike | None,
         n_samples: int,
@@ -365,9 +363,7 @@ class FittedModel:
         return reconstruction, kl
 
     @reading
-    def elbo(
-        self, X: ArrayLike, y: ArrayLike | None, exposure: ArrayLike | None
-    ) -> NDArray[np.float64]:
+    def elbo(self, X: Any, y: ArrayLike | None, exposure: ArrayLike | None) -> NDArray[np.float64]:
         """Return an estimate of the ELBO of each row, nats; see `score`."""
         rows = self.reader.read_to_score(X, y, exposure, checked=False)
         if isinstance(rows, LazyRows):

@@ -76,7 +76,7 @@ class Reader:
     def learn(
         cls,
         params: Mapping[str, Any],
-        X: ArrayLike | Prepared,
+        X: Any,
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
@@ -168,7 +168,7 @@ class Reader:
 
     def read(
         self,
-        X: ArrayLike | Prepared,
+        X: Any,
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
@@ -189,7 +189,8 @@ class Reader:
         """
         if not checked and self._reads_in_place(X, exposure, sample_weight):
             check_mapped(X)
-            return X  # type: ignore[return-value]
+            in_place: AnyRows = X
+            return in_place
         if isinstance(X, Prepared):
             return X.rows
         given = _Given.of(X, y, exposure, sample_weight, name, window)
@@ -228,7 +229,7 @@ class Reader:
 
     def read_to_score(
         self,
-        X: ArrayLike | Prepared,
+        X: Any,
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
@@ -254,7 +255,7 @@ class Reader:
             )
         return self.read(X, y, exposure, name, sample_weight, checked, window)
 
-    def condition_of(self, X: ArrayLike | Prepared, y: ArrayLike | None) -> ArrayLike | None:
+    def condition_of(self, X: Any, y: ArrayLike | None) -> ArrayLike | None:
         """Return the y of rows X: None without conditions, and the column that y names in AnnData.
 
         Raises
