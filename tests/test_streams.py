@@ -224,6 +224,12 @@ def test_what_belongs_to_the_rows_comes_with_the_chunks_or_beside_them(window, t
     assert_same_model(array, small(**params).fit(pairs, validation=(COUNTS, y, exposure)))
     with pytest.raises(ValueError, match="y was passed, but the chunks of X have it too"):
         small(**params).fit(chunks, y)
+    scores = array.score_samples(COUNTS, y, exposure=exposure)
+    np.testing.assert_array_equal(within.score_samples(chunks), scores)  # of all rows
+    weighted = array.evaluate(COUNTS, y, **given)
+    assert within.evaluate(chunks) == weighted
+    with pytest.raises(ValueError, match="was fitted with exposure"):
+        within.score_samples(Again(COUNTS, CUTS, y))
 
 
 @pytest.mark.parametrize("rows", [600, 20])
@@ -234,6 +240,16 @@ def test_an_automatic_fit_holds_out_the_same_rows(rows, tmp_path):
     array = small(**params).fit(many, callbacks=one_epoch)
     other = small(**params).fit(open_zarr(many, tmp_path, 9), callbacks=one_epoch)
     assert_same_model(array, other)
+
+
+def test_text_as_conditions_is_part_of_the_fingerprint(tmp_path):
+    y = np.array(["cat", "dog", "bird"])[RNG.integers(0, 3, N)]
+    params = {"window": WINDOW, "conditional": True}
+    given, path = open_hdf5(X, tmp_path), tmp_path / "state"
+    one = small(**params).fit(given, y, checkpoint=path)
+    assert_same_model(one, small(**params).fit(X, y))
+    with pytest.raises(ValueError, match="the rows of X, y"):
+        small(**params).fit(given, y[::-1], checkpoint=path)
 
 
 def test_partial_fit_reads_windows(tmp_path):

@@ -457,7 +457,9 @@ class VAE(LatentTransformer):
             check_held(params)
             config = TrainingConfig.of(params, whole=False, done=model.n_iter)
             window = params["window"]
-            rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight, window=window)
+            rows = model.reader.read_to_score(
+                X, y, exposure, "X", sample_weight, window=window, weigh=True
+            )
             refuse_filling(matrix_of(rows), False, params["denoising"], "X")
             watched = _validation_rows(validation, model.reader)
             model.params = params
@@ -955,7 +957,8 @@ class VAE(LatentTransformer):
             X, y or exposure do not fit the model.
         """
         model = self.model_
-        return model.evaluate(model.reader.read_to_score(X, y, exposure, "X", sample_weight))
+        rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight, weigh=True)
+        return model.evaluate(rows)
 
     def log_likelihood(
         self,

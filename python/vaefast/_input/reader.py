@@ -175,12 +175,14 @@ class Reader:
         sample_weight: ArrayLike | None = None,
         checked: bool = True,
         window: int | None = None,
+        weigh: bool = False,
     ) -> AnyRows:
         """Return checked rows for the core, without those of weight 0.
 
         A model without conditions ignores y. With checked=False, the core must check floats by
         `limits`, unless they are None, and may get float64. More rows than a window become a
-        stream, which checks them whenever it reads them.
+        stream, which checks them whenever it reads them. Weights that come with the chunks of X
+        count if `weigh` is True.
 
         Raises
         ------
@@ -194,7 +196,8 @@ class Reader:
         if isinstance(X, Prepared):
             return X.rows
         given = _Given.of(X, y, exposure, sample_weight, name, window)
-        X, y, exposure, sample_weight = given.X, given.y, given.exposure, given.sample_weight
+        X, y, exposure = given.X, given.y, given.exposure
+        sample_weight = given.sample_weight if weigh else sample_weight
         matrix, shape = given.matrix(name, doubles=not checked and self.limits is not None)
         check_names(given.names, self.names, name)
         check_features(matrix, shape, self.shape, name)
@@ -236,6 +239,7 @@ class Reader:
         sample_weight: ArrayLike | None = None,
         checked: bool = True,
         window: int | None = None,
+        weigh: bool = False,
     ) -> AnyRows:
         """Return what `read` does, for a likelihood that needs the exposure of the rows.
 
@@ -245,15 +249,14 @@ class Reader:
             X, y or exposure do not fit the model; in particular, the model was fitted with
             exposure and there is none here.
         """
-        if self.exposed and exposure is None and not isinstance(X, Prepared):
-            if is_chunks(X):
-                source: Any = source_of(X, name)
-                return self.read(source, y, None, name, sample_weight, checked, window)
+        X = source_of(X, name) if is_chunks(X) else X  # its exposure is known after a pass
+        own = X.exposure if isinstance(X, Source) else None
+        if self.exposed and exposure is None and own is None and not isinstance(X, Prepared):
             raise ValueError(
                 f"this model was fitted with exposure: {name} needs that of its rows too, by "
                 "exposure= or validation=(X, y, exposure); numpy.ones(n) if each is one unit"
             )
-        return self.read(X, y, exposure, name, sample_weight, checked, window)
+        return self.read(X, y, exposure, name, sample_weight, checked, window, weigh)
 
     def condition_of(self, X: Any, y: ArrayLike | None) -> ArrayLike | None:
         """Return the y of rows X: None without conditions, and the column that y names in AnnData.
@@ -347,7 +350,8 @@ class _Given:
         ValueError
             The same thing was passed twice.
         """
-        in_place = window is None and isinstance(X, np.memmap) and is_in_place(X)
+        in_place = isinstance(X, np.memmap) and is_in_place(X)
+        in_place = in_place and (window is None or window >= len(X))
         source = None if in_place else source_of(X, name)
         if source is None:
             return cls(X, y, exposure, sample_weight, names_of(X))

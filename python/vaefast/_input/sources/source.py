@@ -162,6 +162,9 @@ class Selected(Source):
     def check(self) -> None:
         self.base.check()
 
+    def select(self, numbers: NDArray[np.int64]) -> Selected:
+        return Selected(self.base, self.numbers[numbers])
+
 
 class Sequential(Source):
     """A source that is read in parts of its own, in order, and keeps the last part."""
