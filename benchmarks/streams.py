@@ -26,9 +26,9 @@ Array = npt.NDArray[Any]
 KINDS = ("npy", "h5", "parquet")
 FEATURES, HIDDEN, BATCH = 784, 32, 512  # a narrow net asks for more rows per second
 ROWS, LIMIT = 1_280_000, 1_000  # 4 GB of float32, and megabytes that the process may allocate
-QUICK_ROWS, QUICK_LIMIT = 20_000, 500
-QUICK_WINDOW = 2_000
-BLOCK = 10_000  # rows that are written at a time; rows of a chunk or a row group, too
+QUICK_ROWS, QUICK_LIMIT = 240_000, 250  # 750 MB
+QUICK_WINDOW, QUICK_DIGITS = 6_400, 18_000
+BLOCK = 1_000  # rows that are written at a time, and those of a chunk and of a row group
 EPOCHS = 3  # the first one does not count
 SHUFFLED_EPOCHS = 3
 SHARES = (2, 5, 10, 20)  # data per window, for the ELBO
@@ -57,7 +57,7 @@ def write(kind: str, path: Path, rows: int, features: int) -> None:
 
         with h5py.File(path, "w") as file:
             X = file.create_dataset(
-                "X", (rows, features), np.float32, chunks=(min(rows, BLOCK // 10), features)
+                "X", (rows, features), np.float32, chunks=(min(rows, BLOCK), features)
             )
             first = 0
             for block in blocks:
@@ -173,11 +173,11 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
         if plan.quick:
             yield measure(
                 kind, rows=QUICK_ROWS, limit=QUICK_LIMIT, window=QUICK_WINDOW,
-                threads=plan.threads,
+                threads=plan.threads, epochs=1 + plan.rounds,
             )  # fmt: skip
         else:
             yield measure(kind, threads=plan.threads, epochs=1 + plan.rounds)
-    yield shuffled(6_000 if plan.quick else None)
+    yield shuffled(QUICK_DIGITS if plan.quick else None)
 
 
 def columns(result: dict[str, Any]) -> dict[str, str]:
@@ -220,7 +220,7 @@ def _main(
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
     source: Any = source_of(path)
     rows = int(window) or default_window(source)
-    few = source[: min(rows, 20_000)]
+    few = source[: min(rows, 5_000)]
     common: dict[str, Any] = {
         "hidden_layer_sizes": (int(hidden),),
         "batch_size": BATCH,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from vaefast._input.read_ahead import ReadAhead
 from vaefast._input.sources import source_of
 from vaefast._input.stream import default_window
 from vaefast._input.windows import epoch_order, windows
+from vaefast.errors import ConvergenceWarning
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* is stored .* rows at a time:UserWarning")
 h5py = pytest.importorskip("h5py")
 zarr = pytest.importorskip("zarr")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -647,6 +650,24 @@ def test_the_model_file_keeps_the_window(tmp_path):
     vae = small(window=WINDOW).fit(X)
     vae.save(tmp_path / "model")
     assert load(tmp_path / "model").window == WINDOW
+
+
+@pytest.mark.parametrize("kind", ["Parquet", "HDF5", "zarr"])
+def test_a_warning_says_that_an_epoch_decodes_the_data_many_times(kind, tmp_path):
+    many = np.tile(X, (9, 1))
+    write = {
+        "Parquet": lambda unit: write_parquet(tmp_path / f"{unit}.parquet", many, unit),
+        "HDF5": lambda unit: open_hdf5(many, _new(tmp_path, str(unit)), chunks=(unit, D)),
+        "zarr": lambda unit: open_zarr(many, _new(tmp_path, str(unit)), unit),
+    }[kind]
+    with pytest.warns(UserWarning, match="Store at most 1 rows together") as caught:
+        small(window=WINDOW, epochs=1).fit(write(1_000))
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        small(window=WINDOW, epochs=1).fit(write(1))
+        small(window=2_000, epochs=1).fit(write(500))
 
 
 def test_the_default_window_is_a_number_of_bytes(tmp_path):

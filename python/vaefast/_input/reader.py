@@ -31,7 +31,7 @@ from .rows import AnyRows, log_exposures, row_data, weighted
 from .sources import Source, is_chunks, is_in_place, source_of
 from .sparse import SparseMatrix
 from .standardization import Standardization
-from .stream import Stream, default_window
+from .stream import Stream, default_window, warn_of_large_units
 from .survey import Unwatched, Watch, survey
 from .validation import REAL_VALUED, check_choice, check_features, check_integer
 
@@ -127,6 +127,7 @@ class Reader:
 
     def _learn_stream(self, rows: Stream, standardize: bool, watch: Watch) -> tuple[Reader, Stream]:
         """Return the reader of a stream, and the stream, of which one pass has been made."""
+        warn_of_large_units(rows.source, rows.window)
         found = survey(rows, self.columns, standardize, watch)
         divisor = self.divisor
         if rows.dtype == np.uint8 and divisor == 255 and found.brightest <= 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,14 +13,34 @@ from numpy.typing import NDArray
 from .conditions import Conditions
 from .rows import LazyRows, Parts, Rows, row_data
 from .sources import Source
+from .sparse import level_of_caller
 from .survey import Survey, Unwatched, survey
 
 WINDOW = 256_000_000  # bytes of a window by default
+BLOCKS = 64  # of a window
+OFTEN = 4.0  # times that an epoch may decode the data without a warning
 
 
 def default_window(source: Source) -> int:
     """Return the number of rows that are shuffled together by default."""
     return max(1, WINDOW // source.row_bytes)
+
+
+def warn_of_large_units(source: Source, window: int) -> None:
+    """Warn about chunks or row groups of which each window needs a part only, but decodes all."""
+    n, block = len(source), max(1, window // BLOCKS)
+    units = -(-n // source.unit)
+    share = 1 - (1 - 1 / units) ** min(BLOCKS, window)  # of the units, that a window decodes
+    times = n / window * share
+    if source.unit > block and times > OFTEN:
+        warnings.warn(
+            f"{source.name} is stored {min(source.unit, n):,} rows at a time, but a window takes "
+            f"{block:,} neighbouring rows from each of {BLOCKS} places, so each epoch decodes the "
+            f"data about {times:.0f} times. Store at most {block:,} rows together (the chunks of "
+            "an HDF5 or zarr array, the row_group_size of Parquet), or pass a larger window.",
+            UserWarning,
+            stacklevel=level_of_caller(),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from .._core import permutation
 from .read_ahead import ReadAhead
 from .rows import AnyRows, Rows, Selection
-from .stream import Stream
+from .stream import BLOCKS, Stream
 
-BLOCKS = 64  # of a window
 PIECES = 64  # of a window, between which the training hears of errors of the reader
 _NEXT = 0x9E3779B97F4A7C15  # from the seed of one permutation of an epoch to the next
 

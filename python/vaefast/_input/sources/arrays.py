@@ -49,6 +49,7 @@ class Chunks(Sequential):
         n, *row_shape = array.shape
         super().__init__(int(n), tuple(map(int, row_shape)), array.dtype, name)
         self.array = array
+        self.unit = int(array.chunks[0])
         rows, row = int(array.chunks[0]), max(1, self.found.itemsize * self.shape[1])
         self.chunk: int = rows * max(1, PART // (rows * row))
         self._stored = self._count_chunks()

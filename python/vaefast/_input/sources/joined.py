@@ -40,7 +40,7 @@ class Joined(Source):
         super().__init__(
             sum(len(part) for part in parts), first.row_shape, first.found, name, first.names
         )
-        self.parts = list(parts)
+        self.parts, self.unit = list(parts), max(part.unit for part in parts)
         self.starts = np.cumsum([0, *(len(part) for part in parts)])
 
     def read(self, start: int, stop: int) -> Array:

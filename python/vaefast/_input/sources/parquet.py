@@ -57,7 +57,7 @@ class ParquetRows(Sequential):
         self.file, self._stat = file, stat
         names, dtype = _form(file.schema_arrow, name)
         groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-        self.starts = np.cumsum([0, *groups])
+        self.starts, self.unit = np.cumsum([0, *groups]), max(groups, default=1)
         super().__init__(int(self.starts[-1]), (len(names),), dtype, name, _as_names(names))
 
     def origin(self, row: int) -> int:

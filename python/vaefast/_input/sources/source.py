@@ -38,6 +38,7 @@ class Source(ABC):
     y: Array | None = None  # what the source knows of each row, if anything
     exposure: Array | None = None
     sample_weight: Array | None = None
+    unit = 1  # rows that are decoded for one of them: those of a chunk or a row group
 
     def __init__(
         self,
@@ -154,7 +155,7 @@ class Selected(Source):
 
     def __init__(self, base: Source, numbers: NDArray[np.int64]) -> None:
         super().__init__(len(numbers), base.row_shape, base.dtype, base.name, base.names)
-        self.base, self.numbers = base, numbers
+        self.base, self.numbers, self.unit = base, numbers, base.unit
 
     def read(self, start: int, stop: int) -> Array:
         return self.base.gather(self.numbers[start:stop]).reshape(-1, *self.row_shape)
