@@ -8,6 +8,7 @@ the same process.
 from __future__ import annotations
 
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -38,8 +39,10 @@ FOOTNOTE = """\
 limit: megabytes that the process may allocate. peak: its largest memory without pages of files, as
 seen after epochs. disk: MB/s of reading the file alone, from outside of the page cache. needs: MB/s
 that an epoch from disk reads. speed: rows per second from disk by those on an array in memory;
-median and range over epochs, which take turns. ELBO: after three epochs, on held-out digits, by the
-share of the rows in a window; sorted rows are in the order of their classes. Of nats per row."""
+median and range over epochs, which take turns. work: CPU time of a row from disk, of all threads,
+by that of a row of the array; other programs hardly change it. ELBO: nats per row of held-out
+digits after three epochs, by the share of the rows in a window; sorted rows are in the order of
+their classes."""
 
 
 def write(kind: str, path: Path, rows: int, features: int) -> None:
@@ -183,7 +186,7 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
 def columns(result: dict[str, Any]) -> dict[str, str]:
     """Return one line of the table, by the titles of its columns."""
     table = dict.fromkeys(
-        ["data    ", "   GB", "limit", " peak", "disk", "needs", "speed           "], "-"
+        ["data    ", "   GB", "limit", " peak", "disk", "needs", "speed           ", "work"], "-"
     )
     table["data    "] = result["kind"].ljust(8)
     if "elbos" in result:
@@ -200,6 +203,7 @@ def columns(result: dict[str, Any]) -> dict[str, str]:
         "disk": f"{result['file'] / MB / result['read']:.0f}",
         "needs": f"{result['file'] / MB / seconds:.0f}",
         "speed           ": f"{speed['median']:.2f} ({speed['low']:.2f}-{speed['high']:.2f})",
+        "work": f"{result['work']:.2f}",
         "ELBO": "-",
     }
 
@@ -231,17 +235,23 @@ def _main(
     }
     array = VAE(**common).partial_fit(few)
     on_array: list[float] = []
+    works: list[float] = []
+    ended = 0.0  # CPU seconds when the epoch before had ended
     peaks: list[int] = []
 
     def turn(vae: VAE, record: dict[str, Any]) -> None:
+        nonlocal ended
         peaks.append(memory.status()["RssAnon"])
-        began = time.perf_counter()
+        began, work = time.perf_counter(), time.process_time()
         passes = 0
         while time.perf_counter() - began < record["seconds"] / 3:
             array.partial_fit(few)
             passes += 1
         on_array.append((time.perf_counter() - began) / (passes * len(few)))
+        of_array = (time.process_time() - work) / (passes * len(few))
+        works.append((work - ended) / len(source) / of_array)
         forget(path)
+        ended = time.process_time()
 
     forget(path)
     began = time.perf_counter()
@@ -258,6 +268,7 @@ def _main(
         "peak": max(peaks),
         "disk epochs": [s / len(source) for s in disk.history_["seconds"]][1:],
         "memory epochs": on_array[1:],
+        "work": statistics.median(works[1:]),
     }
 
 
