@@ -32,6 +32,7 @@ QUESTIONS = (
     "serving",
     "memory",
     "sparse",
+    "streams",
     "startup",
     "processes",
 )
@@ -108,6 +109,7 @@ def main(
     serving    transform of one row from several threads at once, first result of a loaded model
     memory     peak memory of training on rows in memory and on disk
     sparse     training on sparse counts: speed beside PyTorch, and peak memory
+    streams    training on files larger than memory: speed beside an array, ELBO by the window
     startup    time of the import, and from the shell command to the first step
     processes  a training step in two processes, and a model of it on many machines
 

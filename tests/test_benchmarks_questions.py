@@ -32,6 +32,7 @@ from benchmarks import (  # noqa: E402
     serving,
     sparse,
     startup,
+    streams,
     timing,
 )
 from benchmarks.nets import Net  # noqa: E402
@@ -247,6 +248,31 @@ def test_sparse_counts_are_trained_on(likelihood: str) -> None:
     assert_is_kept_and_printed(sparse, result)
 
 
+@on_linux
+@pytest.mark.parametrize("kind", streams.KINDS)
+def test_files_larger_than_a_window_are_trained_on(kind: str) -> None:
+    result = streams.measure(
+        kind, rows=600, features=20, hidden=4, limit=500, window=128, epochs=3
+    )  # fmt: skip
+    assert result["data"] == 600 * 20 * 4 and result["file"] > 0
+    assert positive({key: result[key] for key in ("peak", "read", "work")})
+    assert len(result["disk epochs"]) == len(result["memory epochs"]) == 2
+    assert_is_kept_and_printed(streams, result)
+
+
+def test_windows_are_compared_on_shuffled_and_sorted_digits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("VAEFAST_DATA", raising=False)
+    monkeypatch.setattr(streams, "SHARES", (4,))
+    result = streams.shuffled(300, epochs=1)
+    assert [(e["order"], e["window"]) for e in result["elbos"]] == [
+        ("shuffled", "1/1"), ("shuffled", "1/4"), ("sorted", "1/1"), ("sorted", "1/4"),
+    ]  # fmt: skip
+    assert len({e["elbo"] for e in result["elbos"]}) == 4
+    assert_is_kept_and_printed(streams, result)
+
+
 def test_sparse_counts_are_drawn_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     X = sparse.draw(400, 90, 0.1)
     monkeypatch.setattr(sparse, "CHUNK", 40)
@@ -445,4 +471,4 @@ def test_an_unknown_question_names_those_there_are() -> None:
         [sys.executable, "benchmarks/run.py", "speed"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "'inference', 'serving', 'memory', 'sparse', 'startup'" in done.stderr
+    assert "'inference', 'serving', 'memory', 'sparse', 'streams', 'startup'" in done.stderr

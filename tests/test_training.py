@@ -15,6 +15,7 @@ import pytest
 
 from vaefast import VAE, DivergenceError, _core
 from vaefast._engine import training
+from vaefast._input import windows
 
 N, D = 40, 6
 KEYS = ["epoch", "elbo", "reconstruction", "kl", "bound", "validation", "beta", "learning_rate"]
@@ -269,7 +270,7 @@ def test_the_order_of_rows_is_new_in_each_epoch(X, monkeypatch):
         orders.append(_core.permutation(*args))
         return orders[-1]
 
-    monkeypatch.setattr(training, "permutation", permutation)
+    monkeypatch.setattr(windows, "permutation", permutation)
     small(epochs=3).fit(X).partial_fit(X).partial_fit(X)
     assert len({tuple(order) for order in orders}) == 5
     assert all(sorted(order) == list(range(N)) for order in orders)

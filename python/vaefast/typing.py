@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = [
     "Activation",
@@ -18,6 +21,7 @@ __all__ = [
     "Prior",
     "RandomState",
     "Record",
+    "Rows",
     "Scale",
 ]
 
@@ -45,3 +49,4 @@ Prior: TypeAlias = Literal["prior", "gaussian", "mixture", "second_stage"]
 Noise: TypeAlias = Literal["mask", "dropout", "gaussian", "salt_and_pepper"]
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 Record: TypeAlias = dict[str, Any]
+Rows: TypeAlias = ArrayLike | os.PathLike[str] | Iterable[Any]  # in memory, on a disk, or in chunks

@@ -19,7 +19,7 @@ from ._engine.building import check_batch, check_held
 from ._engine.checkpointing import Checkpointer, facts_of, resume
 from ._engine.components import check_components, train
 from ._engine.config import TrainingConfig
-from ._engine.display import say
+from ._engine.display import Display, say
 from ._engine.fitted import FittedModel
 from ._engine.processes import ALONE, Processes
 from ._engine.sampling import sample
@@ -27,9 +27,11 @@ from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._estimator import LatentTransformer, parameter_names, parameters_of
+from ._input.looks import Looks
 from ._input.reader import Reader, refuse_filling
-from ._input.rows import Rows, matrix_of
+from ._input.rows import AnyRows, matrix_of
 from ._input.seeds import seed_from
+from ._input.stream import Stream
 from ._input.validation import (
     check_callbacks,
     check_integer,
@@ -149,6 +151,13 @@ class VAE(LatentTransformer):
     batch_size : int or "auto", default=128
         Rows in each optimizer step. The last batch of an epoch may be smaller: all rows are used.
         auto is the power of two nearest to the square root of the number of rows, from 32 to 512.
+    window : int or None, default=None
+        Rows that are shuffled together in an epoch: blocks from all over the data, a sixty-fourth
+        of a window each, whose rows are shuffled with those of the other blocks. The bits depend on
+        it, and a window as large as the data shuffles all rows. None shuffles all rows of arrays
+        and of memory maps of float32 and uint8. Of other data on a disk, whose windows are read one
+        after the other, it is the number of rows that take 256 MB as float32 or uint8. With a
+        number, memory maps are read like that, too.
     epochs : int or "auto", default="auto"
         Passes over the rows. auto is a budget of 8,000 to 20,000 steps, fewer for nets so large
         that these would take more than a few minutes. A tenth of the rows, at most 5,000, is then
@@ -242,6 +251,7 @@ class VAE(LatentTransformer):
         optimizer: OptimizerName | Optimizer = "adam",
         learning_rate: float | RateSchedule | types.Auto = 1e-3,
         batch_size: int | types.Auto = 128,
+        window: int | None = None,
         epochs: int | types.Auto = "auto",
         patience: int | None = None,
         components: int | None = None,
@@ -272,6 +282,7 @@ class VAE(LatentTransformer):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.batch_size = batch_size
+        self.window = window
         self.epochs = epochs
         self.patience = patience
         self.components = components
@@ -283,7 +294,7 @@ class VAE(LatentTransformer):
 
     def fit(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -298,13 +309,20 @@ class VAE(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, AnnData, or sparse
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, AnnData, sparse, or source
             Arrays of float32 and uint8 are not copied; other numbers become float32. uint8 is read
             as X / 255; bytes of 0 and 1 only, of counts, of categories and of columns of several
             kinds are read as they are. A frame is a DataFrame of pandas or polars, or a Table or
             RecordBatch of pyarrow; a missing value in a frame is NaN. Sparse rows are CSR matrices
             or arrays of SciPy, or pandas frames of sparse columns; they give the same bits as their
             dense array, and an absent value is 0. Only batches become dense.
+
+            A source may be larger than memory, and is read `window` rows at a time: an HDF5 or zarr
+            array, a memory map, or another array on a disk; a ParquetFile, or a Dataset of Parquet
+            files; the path of a .npy, .csv, .parquet, .h5 or .zarr file, or of a folder of .npy,
+            .csv or .parquet files; a list of those; or an object that yields the same chunks, X or
+            (X, y, exposure, sample_weight), each time it is iterated over. All other methods that
+            take rows, but `impute`, read sources, too.
         y : array-like of shape (n,) or (n, width), or str, default=None
             Labels (whole numbers or strings) or numbers (floats) of a model with conditional=True.
             If X is an AnnData object, a str names a column of obs, here and in all other methods.
@@ -352,7 +370,7 @@ class VAE(LatentTransformer):
         DivergenceError
             The loss became infinite or NaN. The weights are those of the last epoch before that.
         OSError
-            The checkpoint can't be read or written.
+            The checkpoint can't be read or written, or the rows of a source can't be read any more.
         KeyboardInterrupt
             Ctrl-C ended training. The model keeps the weights of the last step and can be used.
             In an interactive session the error is not raised; `interrupted_` is True in either
@@ -380,7 +398,7 @@ class VAE(LatentTransformer):
 
     def partial_fit(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -399,7 +417,7 @@ class VAE(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), or frame
+        X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, or source
             Rows with the features of the first fit.
         y : array-like of shape (n,) or (n, width), default=None
             Labels or numbers of a model with conditional=True.
@@ -438,7 +456,10 @@ class VAE(LatentTransformer):
             params = {**model.params, **choose_to_go_on(adjusted, model.params)}
             check_held(params)
             config = TrainingConfig.of(params, whole=False, done=model.n_iter)
-            rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight)
+            window = params["window"]
+            rows = model.reader.read_to_score(
+                X, y, exposure, "X", sample_weight, window=window, weigh=True
+            )
             refuse_filling(matrix_of(rows), False, params["denoising"], "X")
             watched = _validation_rows(validation, model.reader)
             model.params = params
@@ -475,7 +496,11 @@ class VAE(LatentTransformer):
         seed = processes.share(seed_from(self.random_state))
         checkpoint, max_time = processes.share((checkpoint, max_time))
         params = {name: getattr(self, name) for name in parameter_names(VAE)}
-        reader, rows = Reader.learn(params, *data)
+        reader, rows = Reader.learn(
+            params,
+            *data,
+            watch=lambda n: Display(n, "first pass", bool(self.verbose)),  # type: ignore[misc]
+        )
         if not whole and reader.standardization is not None and len(rows) < 2:
             raise ValueError(
                 "standardize=True takes means and standard deviations from the rows of the first "
@@ -501,13 +526,14 @@ class VAE(LatentTransformer):
         check_components(params, rows, checkpoint is not None, processes)
         if max_time is not None:
             config = replace(config, max_time=check_number(max_time, "max_time", above=0))
-        warn_of_empty_columns(matrix_of(rows), reader.names)
+        looks = Looks.of(rows)
+        warn_of_empty_columns(looks.empty, reader.names)
         tabular = len(reader.shape) == 1
-        warn_of_dark_bytes(matrix_of(rows), reader.divisor)
+        warn_of_dark_bytes(looks.brightest, reader.divisor)
         if reader.standardization is not None:
             reader.standardization.warn_of_offsets(reader.names)
         else:
-            warn_of_scale(matrix_of(rows), reader.columns, tabular=tabular, names=reader.names)
+            warn_of_scale(looks.sample, reader.columns, tabular=tabular, names=reader.names)
         state, checkpointer, saved = TrainingState(), None, None
         if checkpoint is not None or processes.size > 1:
             state.fingerprint = fingerprint(rows, watched)
@@ -548,9 +574,9 @@ class VAE(LatentTransformer):
     def _train(
         self,
         model: FittedModel,
-        rows: Rows,
+        rows: AnyRows,
         config: TrainingConfig,
-        validation: Rows | None,
+        validation: AnyRows | None,
         callbacks: Sequence[Callback],
         state: TrainingState | None = None,
         checkpointer: Checkpointer | None = None,
@@ -566,6 +592,7 @@ class VAE(LatentTransformer):
         def bind(callback: Callback) -> Callable[[Record], object]:
             return lambda record: callback(self, record)
 
+        readable = True
         try:
             train(
                 model,
@@ -583,15 +610,19 @@ class VAE(LatentTransformer):
         except DivergenceError:
             model.reset_optimizer()
             raise
+        except OSError:
+            readable = False
+            raise
         finally:
             self._model = model
-            model.keep_posteriors(rows)
+            if readable:
+                model.keep_posteriors(rows)
         if model.interrupted and not is_interactive():
             raise KeyboardInterrupt  # ends the script or the search too; the model can be used
 
     # ---------------------------------------------------------------- codes and rows
 
-    def encode(self, X: ArrayLike, y: Any = None) -> tuple[Floats, Floats]:
+    def encode(self, X: types.Rows, y: Any = None) -> tuple[Floats, Floats]:
         """Return the posterior q(z|x) of each row.
 
         Parameters
@@ -616,7 +647,7 @@ class VAE(LatentTransformer):
         """
         return self.model_.encode(X, y)
 
-    def transform(self, X: ArrayLike, y: Any = None) -> Any:
+    def transform(self, X: types.Rows, y: Any = None) -> Any:
         """Return the latent features of each row: the mean of q(z|x).
 
         Parameters
@@ -640,7 +671,7 @@ class VAE(LatentTransformer):
         """
         return self._in_output(self.model_.encode_mean(X, y), X)
 
-    def fit_transform(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> Any:
+    def fit_transform(self, X: types.Rows, y: Any = None, **fit_params: Any) -> Any:
         """Fit on X and return its latent features.
 
         Parameters
@@ -685,7 +716,7 @@ class VAE(LatentTransformer):
 
     def reconstruct(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         n: int | None = None,
@@ -726,7 +757,7 @@ class VAE(LatentTransformer):
 
     def impute(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -824,7 +855,7 @@ class VAE(LatentTransformer):
     # ---------------------------------------------------------------- scores
 
     def score_samples(
-        self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
+        self, X: types.Rows, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
         """Return an estimate of the ELBO of each row (Kingma & Welling 2014, eq. 3).
 
@@ -857,7 +888,7 @@ class VAE(LatentTransformer):
 
     def score(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -893,7 +924,7 @@ class VAE(LatentTransformer):
 
     def evaluate(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -926,11 +957,12 @@ class VAE(LatentTransformer):
             X, y or exposure do not fit the model.
         """
         model = self.model_
-        return model.evaluate(model.reader.read_to_score(X, y, exposure, "X", sample_weight))
+        rows = model.reader.read_to_score(X, y, exposure, "X", sample_weight, weigh=True)
+        return model.evaluate(rows)
 
     def log_likelihood(
         self,
-        X: ArrayLike,
+        X: types.Rows,
         y: Any = None,
         *,
         exposure: ArrayLike | None = None,
@@ -974,7 +1006,7 @@ class VAE(LatentTransformer):
         shown = bool(self.verbose if verbose is None else verbose)
         return model.log_likelihood(rows, count, seed_from(random_state), shown)
 
-    def diagnose(self, X: ArrayLike, y: Any = None) -> Diagnosis:
+    def diagnose(self, X: types.Rows, y: Any = None) -> Diagnosis:
         """Return how much each latent unit says about these rows.
 
         Parameters
@@ -1263,10 +1295,11 @@ def _from_bytes(data: bytes, cls: type[VAE], source: str) -> VAE:
     return vae
 
 
-def _validation_rows(validation: Any, reader: Reader) -> Rows | None:
+def _validation_rows(validation: Any, reader: Reader) -> AnyRows | None:
     """Return the rows to watch, from X, (X, y) or (X, y, exposure)."""
     if validation is None:
         return None
     parts = validation if isinstance(validation, tuple) and len(validation) <= 3 else (validation,)
     X, y, exposure = (*parts, None, None)[:3]
-    return reader.read_to_score(X, y, exposure, "validation")
+    rows = reader.read_to_score(X, y, exposure, "validation")
+    return rows.checked() if isinstance(rows, Stream) else rows

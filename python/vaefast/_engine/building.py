@@ -9,11 +9,12 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .._core import ACTIVATIONS, COUNTS, Core
-from .._input.likelihoods import Columns, columns_of, scale_names
-from .._input.rows import RowData, Rows, matrix_of
-from .._input.sparse import SparseMatrix
+from .._core import ACTIVATIONS, Core
+from .._input.likelihoods import Columns, columns_of, count_blocks, scale_names
+from .._input.mean_rates import log_rates
+from .._input.rows import AnyRows
 from .._input.standardization import Standardization
+from .._input.stream import Stream
 from .._input.validation import (
     MAX_WIDTH,
     check_choice,
@@ -152,61 +153,21 @@ def make_core(
     return core
 
 
-def start_at_mean_rates(core: Core, rows: Rows, columns: Columns) -> None:
+def start_at_mean_rates(core: Core, rows: AnyRows, columns: Columns) -> None:
     """Set the output biases of counts to the log rates of the data.
 
     Outputs for counts are log rates. Small initial weights alone would start at a rate of 1, which
     is far from large counts.
     """
-    first, biases = 0, core.tensors()["output.bias"]
-    for likelihood, count in columns:
-        block = slice(first, first + count)
-        if likelihood in COUNTS:
-            biases[block] = _log_rates(rows, block)
-        first += count
-    if any(likelihood in COUNTS for likelihood, _ in columns):
-        core.set_tensors({**core.tensors(), "output.bias": biases})
-
-
-def _log_rates(rows: Rows, block: slice) -> NDArray[np.float64]:
-    """Return the logarithm of the mean count per unit of exposure of each of these columns."""
-    x, log_exposure = matrix_of(rows), rows.log_exposure if isinstance(rows, RowData) else None
-    units = np.ones(len(x)) if log_exposure is None else np.exp(log_exposure.astype(np.float64))
-    weights = rows.weights if isinstance(rows, RowData) else None
-    if isinstance(x, SparseMatrix):
-        return _sparse_log_rates(x, units, weights, block)
-    counted = np.zeros(block.stop - block.start)
-    exposed = np.zeros_like(counted)
-    for first in range(0, len(x), 4096):
-        now = slice(first, first + 4096)
-        part = x[now, block].astype(np.float64)
-        at_risk = units[now, None] * ~np.isnan(part)
-        if weights is not None:
-            part, at_risk = part * weights[now, None], at_risk * weights[now, None]
-        counted += np.nansum(part, axis=0)
-        exposed += at_risk.sum(axis=0)
-    return _smoothed_log_rates(counted, exposed)
-
-
-def _sparse_log_rates(
-    x: SparseMatrix, units: NDArray[Any], weights: NDArray[Any] | None, block: slice
-) -> NDArray[np.float64]:
-    """Return what `_log_rates` does, from the stored values."""
-    weights = np.ones(len(x)) if weights is None else weights.astype(np.float64)
-    counted, missed = np.zeros((2, x.shape[1]))
-    for first, part in x.chunks():
-        rows, values = first + part.row_numbers(), part.values.astype(np.float64)
-        gaps = np.isnan(values)
-        values[gaps] = 0
-        counted += np.bincount(part.indices, values * weights[rows], minlength=x.shape[1])
-        lost = np.where(gaps, (units * weights)[rows], 0)
-        missed += np.bincount(part.indices, lost, minlength=x.shape[1])
-    return _smoothed_log_rates(counted[block], (units @ weights - missed)[block])
-
-
-def _smoothed_log_rates(counted: NDArray[Any], exposed: NDArray[Any]) -> NDArray[np.float64]:
-    seen = exposed > 0  # a column without any value keeps the rate 1
-    return np.asarray(np.where(seen, np.log((counted + 0.5) / np.where(seen, exposed, 1)), 0))
+    blocks = count_blocks(columns)
+    if not blocks:
+        return
+    biases = core.tensors()["output.bias"]
+    known = rows.learned if isinstance(rows, Stream) else None
+    found = log_rates(rows, blocks) if known is None else known.log_rates
+    for block, logs in zip(blocks, found, strict=True):
+        biases[block] = logs
+    core.set_tensors({**core.tensors(), "output.bias": biases})
 
 
 def restore_core(

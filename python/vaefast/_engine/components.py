@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from .._core import permutation
 from .._input.reader import Reader
-from .._input.rows import RowData, Rows, matrix_of
+from .._input.rows import AnyRows, RowData, Rows, matrix_of, parts_of, select
+from .._input.sources import Source
 from .._input.sparse import SparseMatrix
+from .._input.stream import Stream
 from .._input.validation import check_integer
 from ..typing import Record
 from . import training
@@ -57,7 +59,7 @@ class Components:
     scale: float
 
     @classmethod
-    def learn(cls, rows: Rows, count: int, seed: int) -> Components:
+    def learn(cls, rows: AnyRows, count: int, seed: int) -> Components:
         """Return at most `count` components: fewer if fewer rows or features differ."""
         n = len(rows)
         chosen = np.sort(permutation(n, seed, 0)[: min(n, LEARNED_FROM)])
@@ -77,7 +79,7 @@ class Components:
         deviation = math.sqrt(largest / len(some))
         return cls(mean, np.ascontiguousarray(axes, np.float32), LARGEST / deviation)
 
-    def project(self, rows: Rows) -> tuple[Rows, float]:
+    def project(self, rows: AnyRows) -> tuple[Rows, float]:
         """Return the scaled coordinates of rows, with what belongs to the rows.
 
         The second result is the mean over the rows, by their weights, of the squared distance that
@@ -94,12 +96,10 @@ class Components:
             lengths = np.einsum("ij,ij->i", part, part) - np.einsum("ij,ij->i", found, found)
             left[first : first + step] = np.maximum(lengths, 0)
         coordinates *= np.float32(self.scale)
-        if not isinstance(rows, RowData):
+        parts = parts_of(rows)
+        if all(part is None for part in parts):
             return coordinates, float(left.mean())
-        parts = rows.conditions, rows.log_exposure, rows.weights
-        return RowData(coordinates, 1.0, False, *parts), float(
-            np.average(left, weights=rows.weights)
-        )
+        return RowData(coordinates, 1.0, False, *parts), float(np.average(left, weights=parts[2]))
 
     def fold(self, tensors: dict[str, Floats]) -> dict[str, Floats]:
         """Return the weights of the same network on whole rows."""
@@ -122,10 +122,10 @@ class Components:
 
 def train(
     model: FittedModel,
-    rows: Rows,
+    rows: AnyRows,
     config: TrainingConfig,
     *,
-    validation: Rows | None,
+    validation: AnyRows | None,
     callbacks: Sequence[Callable[[Record], object]],
     publish: Callable[[], None],
     state: TrainingState | None = None,
@@ -153,7 +153,7 @@ def train(
             processes=processes,
         )
         return
-    used = rows if chosen is None else rows[chosen]
+    used = rows if chosen is None else select(rows, chosen)
     components = Components.learn(used, model.params["components"], model.seed)
     sigma = float(model.params["sigma"])
 
@@ -200,11 +200,16 @@ def train(
 
 
 def check_components(
-    params: Params, rows: Rows, has_checkpoint: bool, processes: Processes = ALONE
+    params: Params, rows: AnyRows | Source, has_checkpoint: bool, processes: Processes = ALONE
 ) -> None:
     """Raise ValueError or TypeError unless a model can be trained on components as asked for."""
     if params["components"] is None:
         return
+    if isinstance(rows, Stream | Source):
+        raise ValueError(
+            "components are those of rows in memory: pass an array, or train on all features with "
+            "components=None"
+        )
     if isinstance(matrix_of(rows), SparseMatrix):
         raise ValueError(
             "components are those of dense rows: pass X.toarray(), or train on all features with "
@@ -241,7 +246,8 @@ def _floats(rows: Rows) -> Floats:
     matrix = matrix_of(rows)
     if isinstance(matrix, SparseMatrix):  # validation rows
         matrix = matrix.toarray()
+    floats: Floats = matrix.astype(np.float32)
     if matrix.dtype != np.uint8:
-        return matrix.astype(np.float32)
+        return floats
     divisor = rows.divisor if isinstance(rows, RowData) else 255.0
-    return matrix.astype(np.float32) / np.float32(divisor)
+    return floats / np.float32(divisor)

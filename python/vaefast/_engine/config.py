@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._input.reader import check_window
 from .._input.validation import check_integer
 from ..schedules import BetaSchedule, RateSchedule, check_beta, check_learning_rate
 
@@ -22,6 +23,7 @@ class TrainingConfig:
     capacity: float | BetaSchedule | None
     patience: int | None
     verbose: bool
+    window: int | None = None  # rows that are shuffled together
     max_time: float | None = None  # seconds
     # Nats per row of training and of validation rows, which the network does not see.
     outside: tuple[float, float] = (0.0, 0.0)
@@ -47,4 +49,5 @@ class TrainingConfig:
             capacity=None if capacity is None else check_beta(capacity, "capacity"),
             patience=patience if whole else None,
             verbose=bool(params["verbose"]),
+            window=check_window(params["window"]),
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from .._input.likelihoods import Columns
 from .._input.mapped import check_mapped
 from .._input.matrix import to_float64, to_matrix
 from .._input.reader import Reader
-from .._input.rows import RowData, Rows, matrix_of
+from .._input.rows import AnyRows, LazyRows, RowData, Rows, blocks_of, matrix_of, parts_of
 from .._input.sparse import SparseMatrix
 from .._input.validation import check_values
 from .._system.access import Access
@@ -105,7 +105,7 @@ class FittedModel:
     access: Access = field(default_factory=Access, compare=False, repr=False)
 
     @classmethod
-    def start(cls, params: Params, reader: Reader, rows: Rows, seed: int) -> FittedModel:
+    def start(cls, params: Params, reader: Reader, rows: AnyRows, seed: int) -> FittedModel:
         """Return a model with fresh weights for these rows; nothing is trained yet."""
         core = make_core(params, reader.features, reader.width, reader.standardization)
         core.initialize(seed)
@@ -232,22 +232,28 @@ class FittedModel:
     # ---------------------------------------------------------------- inference
 
     @reading
-    def encode(
-        self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X"
-    ) -> tuple[Floats, Floats]:
+    def encode(self, X: Any, y: ArrayLike | None = None, name: str = "X") -> tuple[Floats, Floats]:
         """Return mu and logvar of q(z|x), (n, latent_dim) each."""
-        found = self.core.encode(
-            self.reader.read(X, y, name=name, checked=False), self.reader.limits
-        )
-        return found or self.core.encode(self.reader.read(X, y, name=name))
+        rows = self.reader.read(X, y, name=name, checked=False)
+        if isinstance(rows, LazyRows):
+            parts = [self.core.encode(block) for block in rows.blocks()]
+            mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
+            return mu, logvar
+        found = self.core.encode(rows, self.reader.limits)
+        return found or self.core.encode(self._read_checked(X, y, name))
 
     @reading
-    def encode_mean(self, X: ArrayLike, y: ArrayLike | None = None, name: str = "X") -> Floats:
+    def encode_mean(self, X: Any, y: ArrayLike | None = None, name: str = "X") -> Floats:
         """Return mu of q(z|x), (n, latent_dim)."""
-        found = self.core.encode_mean(
-            self.reader.read(X, y, name=name, checked=False), self.reader.limits
-        )
-        return self.core.encode_mean(self.reader.read(X, y, name=name)) if found is None else found
+        rows = self.reader.read(X, y, name=name, checked=False)
+        if isinstance(rows, LazyRows):
+            return np.concatenate([self.core.encode_mean(block) for block in rows.blocks()])
+        found = self.core.encode_mean(rows, self.reader.limits)
+        return self.core.encode_mean(self._read_checked(X, y, name)) if found is None else found
+
+    def _read_checked(self, X: Any, y: ArrayLike | None, name: str) -> Rows:
+        """Return rows in memory; an error says which value is outside of the limits."""
+        return cast(Rows, self.reader.read(X, y, name=name))
 
     @reading
     def decode(self, Z: ArrayLike, y: ArrayLike | None = None) -> Floats:
@@ -263,7 +269,7 @@ class FittedModel:
 
     @reading
     def interpretations(
-        self, X: ArrayLike, y: ArrayLike | None, n: int, rng: np.random.Generator
+        self, X: Any, y: ArrayLike | None, n: int, rng: np.random.Generator
     ) -> Floats:
         """Return n reconstructions of each row, (rows, n, d) or images, for z drawn from q(z|x)."""
         mu, logvar = self.encode(X, y)
@@ -278,7 +284,7 @@ class FittedModel:
     @reading
     def impute(
         self,
-        X: ArrayLike,
+        X: Any,
         y: ArrayLike | None,
         exposure: ArrayLike | None,
         n_samples: int,
@@ -291,6 +297,8 @@ class FittedModel:
         if not self.reader.missing:
             raise ValueError("impute needs a model that was fitted with missing='mask'")
         rows = self.reader.read_to_score(X, y, exposure)
+        if isinstance(rows, LazyRows):
+            raise TypeError("impute needs rows in memory: pass some of them at a time")
         assert isinstance(rows, RowData)
         if isinstance(rows.x, SparseMatrix):
             raise TypeError("impute needs a dense array: pass X.toarray()")
@@ -316,7 +324,7 @@ class FittedModel:
             likelihoods.expose(guess, self.columns, rows.log_exposure)
         return np.where(np.isnan(known), guess, known)
 
-    def keep_posteriors(self, rows: Rows) -> None:
+    def keep_posteriors(self, rows: AnyRows) -> None:
         """Keep the posteriors of some rows, beside those of earlier rows; see `places`.
 
         Codes that are not finite, as after a divergence, are left out.
@@ -342,35 +350,40 @@ class FittedModel:
     # ---------------------------------------------------------------- scores
 
     @reading
-    def score(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def score(self, rows: AnyRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return -E_q[log p(x|z)] and the KL of each row, nats, from one z a row.
 
         The content of a row names its noise, so that a row has one score, whatever its neighbours.
         """
-        return self.core.score(rows, SCORING_SEED, deterministic=self.deterministic)
+        scores = [
+            self.core.score(block, SCORING_SEED, deterministic=self.deterministic)
+            for block in blocks_of(rows)
+        ]
+        reconstruction, kl = (np.concatenate(part) for part in zip(*scores, strict=True))
+        return reconstruction, kl
 
     @reading
-    def elbo(
-        self, X: ArrayLike, y: ArrayLike | None, exposure: ArrayLike | None
-    ) -> NDArray[np.float64]:
+    def elbo(self, X: Any, y: ArrayLike | None, exposure: ArrayLike | None) -> NDArray[np.float64]:
         """Return an estimate of the ELBO of each row, nats; see `score`."""
-        read, limits = self.reader.read_to_score, self.reader.limits
-        deterministic = self.deterministic
+        rows = self.reader.read_to_score(X, y, exposure, checked=False)
+        if isinstance(rows, LazyRows):
+            reconstruction, kl = self.score(rows)
+            return -(reconstruction + kl)
         found = self.core.score(
-            read(X, y, exposure, checked=False),
+            rows,
             SCORING_SEED,
-            deterministic=deterministic,
-            limits=limits,
-        ) or self.core.score(read(X, y, exposure), SCORING_SEED, deterministic=deterministic)
+            deterministic=self.deterministic,
+            limits=self.reader.limits,
+        ) or self.score(self.reader.read_to_score(X, y, exposure))
         return -(found[0] + found[1])
 
     @reading
-    def evaluate(self, rows: Rows, processes: Processes = ALONE) -> dict[str, float]:
+    def evaluate(self, rows: AnyRows, processes: Processes = ALONE) -> dict[str, float]:
         """Return the weighted means of ELBO, reconstruction and KL of the rows, nats per row.
 
         Several processes score a part of the rows each.
         """
-        weights = rows.weights if isinstance(rows, RowData) else None
+        *_, weights = parts_of(rows)
         scores = processes.by_parts(self.score, rows)
         parts = {
             name: float(values.mean() if weights is None else np.average(values, weights=weights))
@@ -379,12 +392,15 @@ class FittedModel:
         return {"elbo": -(parts["reconstruction"] + parts["kl"]), **parts}
 
     @reading
-    def contributions(self, rows: Rows) -> Floats:
+    def contributions(self, rows: AnyRows) -> Floats:
         """Return what each feature adds to -log p(x|z) at z = mu, (n, d) or images, nats."""
-        return self.core.contributions(rows).reshape(-1, *self.feature_shape)
+        parts = [self.core.contributions(block) for block in blocks_of(rows)]
+        return np.concatenate(parts).reshape(-1, *self.feature_shape)
 
     @reading
-    def log_likelihood(self, rows: Rows, n_samples: int, seed: int, verbose: bool) -> LogLikelihood:
+    def log_likelihood(
+        self, rows: AnyRows, n_samples: int, seed: int, verbose: bool
+    ) -> LogLikelihood:
         """Return estimates of log p(x) from importance samples."""
         self.require_posterior("sample")
         return log_likelihood(self.core, rows, n_samples, seed, verbose)

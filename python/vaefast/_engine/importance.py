@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import Core
-from .._input.rows import Rows
+from .._input.rows import AnyRows, Rows
 from ..metrics import LogLikelihood
 from .display import Display
 
@@ -18,7 +18,7 @@ CALL_SECONDS = 1.0  # target time of a call; between calls Ctrl-C is polled and 
 
 
 def log_likelihood(
-    core: Core, rows: Rows, n_samples: int, seed: int, verbose: bool
+    core: Core, rows: AnyRows, n_samples: int, seed: int, verbose: bool
 ) -> LogLikelihood:
     """Estimate log p(x) of the rows, a few at a time (Burda et al. 2016, eq. 8).
 
@@ -26,7 +26,7 @@ def log_likelihood(
     ----------
     core : Core
         The trained network.
-    rows : Matrix or RowData
+    rows : AnyRows
         Rows to score, with conditions and exposure where the model needs them.
     n_samples : int
         Number of samples of z for each row.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._input.rows import RowData, Rows
+from .._input.rows import AnyRows, parts_of
 
 Array = NDArray[np.float64]
 
@@ -58,10 +58,10 @@ def places(kept: int, n: int, seed: int) -> tuple[NDArray[np.int64], int]:
     return np.sort(rng.choice(kept, stay, replace=False)), total - stay
 
 
-def chosen_rows(rows: Rows, count: int) -> NDArray[np.int64]:
+def chosen_rows(rows: AnyRows, count: int) -> NDArray[np.int64]:
     """Return the index of the rows whose posteriors are kept: a sample by their weights."""
     n, rng = len(rows), np.random.default_rng(_SEED)
-    weights = rows.weights if isinstance(rows, RowData) else None
+    *_, weights = parts_of(rows)
     if weights is not None:
         shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
         return np.sort(rng.choice(n, count, p=shares))

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import Core
-from .._input.rows import Rows
+from .._input.rows import AnyRows, LazyRows
 from .._system.signals import DeferredSignals
 from .._system.threads import cpu_set, share_cpus
 from ..errors import ProcessError
@@ -195,14 +195,16 @@ class Processes:
                 )
 
     def by_parts(
-        self, function: Callable[[Rows], Sequence[NDArray[np.float64]]], rows: Rows
+        self, function: Callable[[AnyRows], Sequence[NDArray[np.float64]]], rows: AnyRows
     ) -> list[NDArray[np.float64]]:
         """Return what a function says of each row, of which each process computes a part."""
         n = len(rows)
         if self.size == 1 or n < self.size:
             return list(function(rows))
         starts = np.arange(self.size + 1) * n // self.size
-        found = function(rows[starts[self.rank] : starts[self.rank + 1]])
+        mine = slice(starts[self.rank], starts[self.rank + 1])
+        some = rows.select(np.arange(n)[mine]) if isinstance(rows, LazyRows) else rows[mine]
+        found = function(some)
         self.agree()
         gathered = []
         for part in found:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._input.rows import Rows, matrix_of
+from .._input.rows import AnyRows, LazyRows, matrix_of
 from .._input.sparse import SparseMatrix
+from .._input.stream import Stream
 from .._version import __version__
 
 _CHUNK = 1 << 24  # bytes hashed at a time: Ctrl-C is heard in between
@@ -48,7 +49,7 @@ class Provenance:
     data_dtype: str
 
     @classmethod
-    def of(cls, rows: Rows) -> Provenance:
+    def of(cls, rows: AnyRows) -> Provenance:
         """Return the provenance of a fit on these rows that starts now."""
         matrix = matrix_of(rows)
         return cls(
@@ -61,10 +62,12 @@ class Provenance:
         )
 
 
-def sha256_of(matrix: NDArray[Any] | SparseMatrix) -> str:
+def sha256_of(matrix: NDArray[Any] | SparseMatrix | LazyRows) -> str:
     """Return the SHA-256 of the values of an array, in C order, or of the arrays of sparse rows."""
+    if isinstance(matrix, Stream) and matrix.learned is not None:
+        return matrix.learned.sha256
     digest = hashlib.sha256()
-    arrays: tuple[NDArray[Any], ...]
+    arrays: tuple[Any, ...]
     if isinstance(matrix, SparseMatrix):
         arrays = (matrix.starts, matrix.indices, matrix.values)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._input.rows import RowData, Rows
+from .._input.rows import AnyRows, matrix_of, parts_of
 from ..optimizers import SGD, check_optimizer
 from .building import count_weights, widths
 from .fitted import FittedModel
@@ -16,8 +16,8 @@ BUFFERS = 3  # numbers for each unit and row of a batch: its value, slope and de
 
 def requirements(
     model: FittedModel,
-    rows: Rows,
-    validation: Rows | None,
+    rows: AnyRows,
+    validation: AnyRows | None,
     *,
     epochs: int,
     batch_size: int,
@@ -45,10 +45,8 @@ def requirements(
     )
 
 
-def _bytes_of(rows: Rows) -> int:
-    if not isinstance(rows, RowData):
-        return rows.nbytes
-    parts = rows.x, rows.conditions, rows.log_exposure, rows.weights
+def _bytes_of(rows: AnyRows) -> int:
+    parts = matrix_of(rows), *parts_of(rows)
     return sum(part.nbytes for part in parts if part is not None)
 
 

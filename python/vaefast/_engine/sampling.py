@@ -38,6 +38,7 @@ SECOND_STAGE = {  # parameters of the VAE of codes that differ from those of the
     "optimizer": "adam",
     "max_grad_norm": None,
     "components": None,
+    "window": None,
 }
 SECOND_STAGE_CODES = 8_192  # drawn from the posteriors of the rows that a fit keeps
 SECOND_STAGE_TRAINING = TrainingConfig(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._input.rows import RowData, Rows
+from .._input.rows import AnyRows, matrix_of, parts_of
+from .._input.stream import Stream
 from .._input.validation import check_integer
 from .container import Part
 from .provenance import sha256_of
@@ -42,16 +43,14 @@ class TrainingState:
     fingerprint: str = ""  # identifies the rows; a run continues only on the same ones
 
 
-def fingerprint(rows: Rows, validation: Rows | None) -> str:
+def fingerprint(rows: AnyRows, validation: AnyRows | None) -> str:
     """Return a SHA-256 of training and validation rows, with their conditions and exposure."""
     digest = hashlib.sha256()
     for part in (rows, validation):
         if part is None:
             continue
-        matrices: list[Any] = [part]
-        if isinstance(part, RowData):
-            matrices = [part.x, part.conditions, part.log_exposure, part.weights]
-        for matrix in matrices:
+        labels = part.y if isinstance(part, Stream) else None
+        for matrix in (matrix_of(part), *parts_of(part), labels):
             if matrix is not None:
                 digest.update(f"{matrix.shape} {matrix.dtype} {sha256_of(matrix)}".encode())
     return digest.hexdigest()

@@ -145,7 +145,7 @@ def model_from(
         raise ValueError("it is the ensemble of a detector: AnomalyDetector.load reads it")
     fields = parts["model"].fields
     # Files of earlier versions lack these.
-    params = {"standardize": False, "normalize": None, "components": None}
+    params = {"standardize": False, "normalize": None, "components": None, "window": None}
     params |= {name: _from_plain(value) for name, value in fields["params"].items()}
     params |= overrides or {}
     shape = [check_integer(size, "feature_shape") for size in fields["feature_shape"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from .._core import Core, permutation
 from .._input.mapped import check_mapped
-from .._input.rows import Rows, matrix_of, total_weight
+from .._input.rows import AnyRows, LazyRows, Rows, matrix_of, total_weight
+from .._input.windows import segments
 from ..errors import DivergenceError
 from ..metrics.diagnosis import active_units, kl_per_dimension
 from ..schedules import Plateau
@@ -38,10 +40,10 @@ MONITORED_VALUES = 1 << 21  # values of those rows, at most: they may be a copy
 
 def train(
     model: FittedModel,
-    rows: Rows,
+    rows: AnyRows,
     config: TrainingConfig,
     *,
-    validation: Rows | None,
+    validation: AnyRows | None,
     callbacks: Sequence[Callable[[Record], object]],
     state: TrainingState | None = None,
     checkpointer: Checkpointer | None = None,
@@ -148,10 +150,10 @@ class _Loop:
     """What an epoch needs."""
 
     model: FittedModel
-    rows: Rows
+    rows: AnyRows
     chosen: NDArray[np.int64] | None  # the rows to train on; None is all of them
     config: TrainingConfig
-    validation: Rows | None
+    validation: AnyRows | None
     state: TrainingState
     checkpointer: Checkpointer | None
     progress: Progress
@@ -170,9 +172,6 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
     sums = state.epoch
     start = time.perf_counter() - sums.seconds
     check_mapped(matrix_of(rows))
-    order = permutation(n, model.seed, epoch)
-    if loop.chosen is not None:
-        order = loop.chosen[order]
     # A schedule is a function of the epochs done before each batch, and of nothing else.
     done = epoch - 1 + np.arange(0, n, size) / n
     rates, betas = (_along(f, done, config) for f in (learning_rate, config.beta))
@@ -180,45 +179,50 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
     at_once = 1  # batches
     processes.attach(core)
     processes.agree()
-    while sums.taken < len(done):
-        now = slice(sums.taken, sums.taken + at_once)
-        batches = order[sums.taken * size : (sums.taken + at_once) * size]
-        began = time.perf_counter()
-        with processes.stepping():
-            losses = core.steps(
-                rows,
-                batches,
-                size,
-                rates[now],
-                betas[now],
-                model.seed,
-                core.optimizer_steps,
-                None if capacities is None else capacities[now],
-            )
-        for batch_reconstruction, batch_kl, batch_bound in losses.tolist():
-            sums.reconstruction += batch_reconstruction
-            sums.kl += batch_kl
-            sums.bound += batch_bound
-        sums.taken += len(losses)
-        if not math.isfinite(sums.reconstruction + sums.kl + sums.bound):
-            core.set_tensors(sums.before)
-            raise _divergence(epoch, f"at batch {sums.taken}", rates[sums.taken - 1])
-        seen = min(sums.taken * size, n) * total / n  # the weight of these rows, about
-        loop.progress.advance(
-            len(batches), sums.reconstruction / seen + config.outside[0], sums.kl / seen
-        )
-        due: float = loop.checkpointer is not None and loop.checkpointer.is_due(len(losses))
-        speed_up = POLL_SECONDS / max(time.perf_counter() - began, 1e-9)
-        faster = max(1, min(2 * at_once, int(speed_up * at_once)))
-        at_once, due = map(int, processes.agree(faster, due))
-        if due:
-            processes.gather_moments()
-            if loop.checkpointer is not None:
-                sums.seconds = time.perf_counter() - start
-                loop.checkpointer.write(model, state)
-            processes.agree()
+    before = min(sums.taken, len(done) - 1)  # batches of earlier segments; the last one is scored
+    parts = segments(rows, loop.chosen, config.window, model.seed, epoch, size=size, first=before)
+    with closing(parts):
+        for part, order in parts:
+            while (taken := (sums.taken - before) * size) < len(order):
+                batches = order[taken : taken + at_once * size]
+                now = slice(sums.taken, sums.taken - (-len(batches) // size))
+                began = time.perf_counter()
+                with processes.stepping():
+                    losses = core.steps(
+                        part,
+                        batches,
+                        size,
+                        rates[now],
+                        betas[now],
+                        model.seed,
+                        core.optimizer_steps,
+                        None if capacities is None else capacities[now],
+                    )
+                for batch_reconstruction, batch_kl, batch_bound in losses.tolist():
+                    sums.reconstruction += batch_reconstruction
+                    sums.kl += batch_kl
+                    sums.bound += batch_bound
+                sums.taken += len(losses)
+                if not math.isfinite(sums.reconstruction + sums.kl + sums.bound):
+                    core.set_tensors(sums.before)
+                    raise _divergence(epoch, f"at batch {sums.taken}", rates[sums.taken - 1])
+                seen = min(sums.taken * size, n) * total / n  # the weight of these rows, about
+                loop.progress.advance(
+                    len(batches), sums.reconstruction / seen + config.outside[0], sums.kl / seen
+                )
+                due: float = loop.checkpointer is not None and loop.checkpointer.is_due(len(losses))
+                speed_up = POLL_SECONDS / max(time.perf_counter() - began, 1e-9)
+                faster = max(1, min(2 * at_once, int(speed_up * at_once)))
+                at_once, due = map(int, processes.agree(faster, due))
+                if due:
+                    processes.gather_moments()
+                    if loop.checkpointer is not None:
+                        sums.seconds = time.perf_counter() - start
+                        loop.checkpointer.write(model, state)
+                    processes.agree()
+            before += -(-len(order) // size)
+            last_batch = part[order[(len(order) - 1) // size * size :][:CHECKED]]
     rate, beta = float(rates[-1]), float(betas[-1])
-    last_batch = rows[order[(sums.taken - 1) * size :][:CHECKED]]
     if not _is_finite(core, last_batch, model.deterministic):  # no loss has seen the last step
         core.set_tensors(sums.before)
         raise _divergence(epoch, "after its last batch", rate)
@@ -261,14 +265,17 @@ def _along(
     return np.array([figure(epochs, config.planned) for epochs in done.tolist()], np.float64)
 
 
-def _monitored(rows: Rows, features: int) -> Rows:
+def _monitored(rows: AnyRows, features: int) -> Rows:
     """Return the rows that describe the latent space after each epoch, always the same ones.
 
     They are a tenth of the rows, but 100 to 1,000, and fewer where rows are wide.
     """
     n = len(rows)
     count = min(n, max(100, min(MONITORED, MONITORED_VALUES // features, n // 10)))
-    return rows if count == n else rows[np.sort(permutation(n, SCORING_SEED, 0)[:count])]
+    if count == n and not isinstance(rows, LazyRows):
+        return rows
+    some: Rows = rows[np.sort(permutation(n, SCORING_SEED, 0)[:count])]
+    return some
 
 
 def _is_finite(core: Core, rows: Rows, deterministic: bool) -> bool:

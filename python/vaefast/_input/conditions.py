@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 LABELS = "iubUS"  # kinds of dtypes that hold labels: integers, booleans, text
 MAX_CLASSES = 1000
+LABELLED = 100_000  # labels that are checked at a time
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,22 @@ class Conditions:
         array = _rectangular(y)
         alone = array.ndim == (0 if self.classes is not None or self.width == 1 else 1)
         return np.broadcast_to(array, (n, *array.shape)) if alone else array
+
+    def labels_of(self, y: ArrayLike | None, n: int) -> NDArray[Any]:
+        """Return y as an array of n entries, which `encode` takes, all or some of them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            y is missing, has another form than in the fit, or holds an unknown label.
+        """
+        array = self.spread(y, n)
+        if array is None or len(array) != n:
+            self.encode(y, n)  # raises
+            raise AssertionError
+        for first in range(0, n, LABELLED):
+            self.encode(array[first : first + LABELLED], min(LABELLED, n - first))
+        return array
 
     def encode(self, y: ArrayLike | None, n: int) -> NDArray[np.float32]:
         """Return y as numbers, (n, width).

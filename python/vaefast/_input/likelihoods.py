@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .._core import COUNTS, LIKELIHOODS, SCALES
 from .matrix import Dense, Matrix
+from .sources import Source
 from .sparse import SparseMatrix
 from .validation import ROUNDING, check_choice, check_integer, check_values
 
@@ -82,15 +83,21 @@ def scale_names(columns: Columns) -> dict[int, str]:
     }
 
 
-def byte_divisor(columns: Columns, matrix: Matrix | None = None) -> float:
+def count_blocks(columns: Columns) -> list[slice]:
+    """Return the columns of each run of counts."""
+    runs = _runs(columns)
+    return [slice(first, last) for _, name, first, last in runs if name in COUNTS]
+
+
+def byte_divisor(columns: Columns, matrix: Matrix | Source | None = None) -> float:
     """Return the divisor of uint8 values.
 
     Parameters
     ----------
     columns : Columns
         Likelihoods of the features.
-    matrix : ndarray of shape (n, features) or None, default=None
-        Rows of the fit. None stands for bytes from 0 to 255.
+    matrix : ndarray of shape (n, features), Source or None, default=None
+        Rows of the fit. None stands for bytes from 0 to 255, and so do bytes that are not read yet.
 
     Returns
     -------
@@ -104,6 +111,8 @@ def byte_divisor(columns: Columns, matrix: Matrix | None = None) -> float:
         return 255.0
     if matrix.dtype != np.uint8:
         return 1.0
+    if isinstance(matrix, Source):
+        return 255.0
     if isinstance(matrix, SparseMatrix):
         return 255.0 if largest_byte(matrix) > 1 else 1.0
     step = max(1, (1 << 22) // matrix.shape[1])  # the first rows nearly always tell
@@ -123,7 +132,12 @@ def limits_of(columns: Columns, missing: bool) -> Limits | None:
 
 
 def check_data(
-    rows: Matrix, columns: Columns, missing: bool, name: str = "X", divisor: float = 255.0
+    rows: Matrix,
+    columns: Columns,
+    missing: bool,
+    name: str = "X",
+    divisor: float = 255.0,
+    start: int = 0,
 ) -> None:
     """Raise ValueError unless the likelihoods have a density at every value.
 
@@ -139,6 +153,8 @@ def check_data(
         Name of the rows in error messages.
     divisor : float, default=255.0
         Divisor of uint8 values.
+    start : int, default=0
+        Number of the first row in error messages.
     """
     likelihood = columns[0][0]
     if rows.dtype == np.uint8 and divisor == 1 and len(columns) == 1 and likelihood in UNIT:
@@ -150,11 +166,11 @@ def check_data(
         return
     by_range = len(columns) == 1 and (likelihood in UNIT or likelihood not in _VALUES)
     if by_range and (not missing or rows.dtype == np.uint8):
-        return check_values(rows, likelihood if likelihood in UNIT else None, name)
+        return check_values(rows, likelihood if likelihood in UNIT else None, name, start)
     if isinstance(rows, SparseMatrix):
         return _check_sparse(rows, columns, missing, name)
     for _, likelihood, first, block in _blocks(rows, columns):
-        _check_block(block, likelihood, missing, name, first)
+        _check_block(block, likelihood, missing, name, (start, first))
 
 
 def _check_sparse(rows: SparseMatrix, columns: Columns, missing: bool, name: str) -> None:
@@ -201,17 +217,21 @@ def _blocks(rows: Dense, columns: Columns) -> Iterator[tuple[int, str, int, Arra
         yield i, likelihood, first, rows[:, first:last]
 
 
-def _check_block(block: Array, likelihood: str, missing: bool, name: str, first: int) -> None:
+def _check_block(
+    block: Array, likelihood: str, missing: bool, name: str, corner: tuple[int, int]
+) -> None:
     """Raise ValueError unless the likelihood has a density at every value of a block.
 
-    `first` is the number of the first column of the block.
+    `corner` has the numbers of the first row and of the first column of the block.
     """
+    start, first = corner
     known = ~np.isnan(block) if missing and block.dtype != np.uint8 else np.ones(1, dtype=bool)
     for holds, what in (_FINITE, _VALUES.get(likelihood, _FINITE)):
         bad = ~holds(block) & known
         if bad.any():
             row, column = np.argwhere(bad)[0]
-            raise _refusal(name, block[row, column], row, first + column, likelihood, what)
+            value = block[row, column]
+            raise _refusal(name, value, start + row, first + column, likelihood, what)
     if likelihood in WHOLE:
         unknown = np.isnan(block)
         _check_variable(
@@ -220,7 +240,7 @@ def _check_block(block: Array, likelihood: str, missing: bool, name: str, first:
             likelihood,
             missing,
             name,
-            (0, first, first + block.shape[1]),
+            (start, first, first + block.shape[1]),
         )
 
 
@@ -326,14 +346,22 @@ def totals_of(rows: Matrix, columns: Columns) -> Totals:
 
     Rows with missing values are ignored.
     """
-    found = {}
-    for i, likelihood, first, last in _runs(columns):
-        if likelihood == "multinomial":
-            sums = _row_sums(rows, first, last)
-            known = sums[~np.isnan(sums)] if not np.isnan(sums).all() else np.ones(1)
-            quantiles = np.quantile(known, np.linspace(0, 1, TOTALS), method="nearest")
-            found[i] = tuple(int(total) for total in quantiles)
-    return found
+    return {i: quantiles_of_totals(sums) for i, sums in row_totals(rows, columns).items()}
+
+
+def row_totals(rows: Matrix, columns: Columns) -> dict[int, Array]:
+    """Return the total of each row for each multinomial run, by the number of the run."""
+    runs = _runs(columns)
+    return {
+        i: _row_sums(rows, first, last) for i, name, first, last in runs if name == "multinomial"
+    }
+
+
+def quantiles_of_totals(sums: Array) -> tuple[int, ...]:
+    """Return `TOTALS` quantiles of the totals of rows. NaN is ignored."""
+    known = sums[~np.isnan(sums)] if not np.isnan(sums).all() else np.ones(1)
+    quantiles = np.quantile(known, np.linspace(0, 1, TOTALS), method="nearest")
+    return tuple(int(total) for total in quantiles)
 
 
 def _row_sums(rows: Matrix, first: int, last: int) -> Array:

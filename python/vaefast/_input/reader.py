@@ -27,10 +27,13 @@ from .likelihoods import (
 )
 from .mapped import check_mapped
 from .matrix import Matrix, to_rows_of_numbers
-from .rows import RowData, Rows, log_exposures, weighted
+from .rows import AnyRows, log_exposures, row_data, weighted
+from .sources import Source, is_chunks, is_in_place, source_of
 from .sparse import SparseMatrix
 from .standardization import Standardization
-from .validation import REAL_VALUED, check_choice, check_features
+from .stream import Stream, default_window, warn_of_large_units
+from .survey import Unwatched, Watch, survey
+from .validation import REAL_VALUED, check_choice, check_features, check_integer
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,18 @@ class Reader:
     def learn(
         cls,
         params: Mapping[str, Any],
-        X: ArrayLike | Prepared,
+        X: Any,
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
-    ) -> tuple[Reader, Rows]:
+        watch: Watch | None = None,
+    ) -> tuple[Reader, AnyRows]:
         """Return the reader of rows like those of X, and the rows of X, read once.
 
         Rows of weight 0 are left out before anything is learned. `classes` are the labels of y,
-        where y may lack some.
+        where y may lack some. `watch` shows the progress of the pass over a stream.
 
         Raises
         ------
@@ -92,10 +96,12 @@ class Reader:
         """
         if isinstance(X, Prepared):
             return X.reader, X.rows
-        matrix, shape = to_rows_of_numbers(X, name)
         for flag in ("conditional", "standardize"):
             if not isinstance(params[flag], bool | np.bool_):
                 raise TypeError(f"{flag}={params[flag]!r} must be True or False")
+        given = _Given.of(X, y, exposure, sample_weight, name, check_window(params["window"]))
+        X, y, exposure, sample_weight = given.X, given.y, given.exposure, given.sample_weight
+        matrix, shape = given.matrix(name)
         refuse_filling(matrix, params["standardize"], params["denoising"], name)
         y = condition_of(X, y) if params["conditional"] else None
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
@@ -109,13 +115,28 @@ class Reader:
             reader = replace(reader, conditions=Conditions.learn(y, len(matrix), classes))
         reader = replace(
             reader,
-            names=names_of(X),
+            names=given.names,
             exposed=exposure is not None,
             divisor=byte_divisor(reader.columns, matrix),
         )
-        rows = reader._rows(matrix, y, exposure, name, weights)
+        rows = reader._rows(matrix, y, exposure, name, weights, window=given.window)
+        if isinstance(rows, Stream):
+            return reader._learn_stream(rows, bool(params["standardize"]), watch or Unwatched)
         reader = replace(reader, totals=totals_of(matrix, reader.columns))
         return (reader.standardizing(rows) if params["standardize"] else reader), rows
+
+    def _learn_stream(self, rows: Stream, standardize: bool, watch: Watch) -> tuple[Reader, Stream]:
+        """Return the reader of a stream, and the stream, of which one pass has been made."""
+        warn_of_large_units(rows.source, rows.window)
+        found = survey(rows, self.columns, standardize, watch)
+        divisor = self.divisor
+        if rows.dtype == np.uint8 and divisor == 255 and found.brightest <= 1:
+            divisor = 1.0
+        reader = replace(self, divisor=divisor, totals=found.totals)
+        if found.moments is not None:
+            learned = Standardization.of(found.moments, self.columns, divisor)
+            reader = replace(reader, standardization=learned)
+        return reader, replace(rows, divisor=divisor, check=None, learned=found)
 
     @classmethod
     def of(cls, params: Mapping[str, Any], shape: Sequence[int]) -> Reader:
@@ -141,23 +162,28 @@ class Reader:
         """The least and the greatest value, where a core can check floats while it reads them."""
         return limits_of(self.columns, self.missing)
 
-    def standardizing(self, rows: Rows) -> Reader:
+    def standardizing(self, rows: AnyRows) -> Reader:
         """Return a reader that standardizes real-valued features by their moments in these rows."""
-        return replace(self, standardization=Standardization.learn(rows, self.columns))
+        learned = Standardization.learn(rows, self.columns, self.divisor)
+        return replace(self, standardization=learned)
 
     def read(
         self,
-        X: ArrayLike | Prepared,
+        X: Any,
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
         sample_weight: ArrayLike | None = None,
         checked: bool = True,
-    ) -> Rows:
+        window: int | None = None,
+        weigh: bool = False,
+    ) -> AnyRows:
         """Return checked rows for the core, without those of weight 0.
 
         A model without conditions ignores y. With checked=False, the core must check floats by
-        `limits`, unless they are None, and may get float64.
+        `limits`, unless they are None, and may get float64. More rows than a window become a
+        stream, which checks them whenever it reads them. Weights that come with the chunks of X
+        count if `weigh` is True.
 
         Raises
         ------
@@ -166,18 +192,22 @@ class Reader:
         """
         if not checked and self._reads_in_place(X, exposure, sample_weight):
             check_mapped(X)
-            return X  # type: ignore[return-value]
+            in_place: AnyRows = X
+            return in_place
         if isinstance(X, Prepared):
             return X.rows
-        matrix, shape = to_rows_of_numbers(X, name, doubles=not checked and self.limits is not None)
-        check_names(names_of(X), self.names, name)
+        given = _Given.of(X, y, exposure, sample_weight, name, window)
+        X, y, exposure = given.X, given.y, given.exposure
+        sample_weight = given.sample_weight if weigh else sample_weight
+        matrix, shape = given.matrix(name, doubles=not checked and self.limits is not None)
+        check_names(given.names, self.names, name)
         check_features(matrix, shape, self.shape, name)
         refuse_filling(matrix, self.standardization is not None, None, name)
         y = self.condition_of(X, y)
         if self.conditions is not None:
             y = self.conditions.spread(y, len(matrix))
         matrix, y, exposure, weights = weighted(matrix, y, exposure, sample_weight)
-        return self._rows(matrix, y, exposure, name, weights, checked)
+        return self._rows(matrix, y, exposure, name, weights, checked, given.window)
 
     def _reads_in_place(self, X: Any, exposure: Any, sample_weight: Any) -> bool:
         """Return whether the core can read X as it is; this saves a small call half of its time."""
@@ -203,13 +233,15 @@ class Reader:
 
     def read_to_score(
         self,
-        X: ArrayLike | Prepared,
+        X: Any,
         y: ArrayLike | None = None,
         exposure: ArrayLike | None = None,
         name: str = "X",
         sample_weight: ArrayLike | None = None,
         checked: bool = True,
-    ) -> Rows:
+        window: int | None = None,
+        weigh: bool = False,
+    ) -> AnyRows:
         """Return what `read` does, for a likelihood that needs the exposure of the rows.
 
         Raises
@@ -218,14 +250,16 @@ class Reader:
             X, y or exposure do not fit the model; in particular, the model was fitted with
             exposure and there is none here.
         """
-        if self.exposed and exposure is None and not isinstance(X, Prepared):
+        X = source_of(X, name) if is_chunks(X) else X  # its exposure is known after a pass
+        own = X.exposure if isinstance(X, Source) else None
+        if self.exposed and exposure is None and own is None and not isinstance(X, Prepared):
             raise ValueError(
                 f"this model was fitted with exposure: {name} needs that of its rows too, by "
                 "exposure= or validation=(X, y, exposure); numpy.ones(n) if each is one unit"
             )
-        return self.read(X, y, exposure, name, sample_weight, checked)
+        return self.read(X, y, exposure, name, sample_weight, checked, window, weigh)
 
-    def condition_of(self, X: ArrayLike | Prepared, y: ArrayLike | None) -> ArrayLike | None:
+    def condition_of(self, X: Any, y: ArrayLike | None) -> ArrayLike | None:
         """Return the y of rows X: None without conditions, and the column that y names in AnnData.
 
         Raises
@@ -237,24 +271,115 @@ class Reader:
 
     def _rows(
         self,
-        matrix: Matrix,
+        matrix: Any,
         y: ArrayLike | None,
         exposure: ArrayLike | None,
         name: str,
         weights: NDArray[np.float32] | None,
         checked: bool = True,
-    ) -> Rows:
+        window: int = 0,
+    ) -> AnyRows:
+        if exposure is not None and not any(likelihood in RATES for likelihood, _ in self.columns):
+            raise ValueError(f"exposure is for the likelihoods {' and '.join(RATES)}")
+        if isinstance(matrix, Source):
+            return self._stream(matrix, y, exposure, weights, window)
         given = checked or matrix.dtype == np.uint8 or self.limits is None
         if given or isinstance(matrix, SparseMatrix):  # otherwise the core checks as it reads
             check_data(matrix, self.columns, self.missing, name, self.divisor)
-        if exposure is not None and not any(likelihood in RATES for likelihood, _ in self.columns):
-            raise ValueError(f"exposure is for the likelihoods {' and '.join(RATES)}")
         conditions = None if self.conditions is None else self.conditions.encode(y, len(matrix))
         log_exposure = log_exposures(exposure, len(matrix))
-        plain = not self.missing and (self.divisor == 255 or matrix.dtype != np.uint8)
-        if conditions is None and log_exposure is None and weights is None and plain:
-            return matrix  # the core needs no further settings
-        return RowData(matrix, self.divisor, self.missing, conditions, log_exposure, weights)
+        return row_data(matrix, self.divisor, self.missing, conditions, log_exposure, weights)
+
+    def _stream(
+        self,
+        source: Source,
+        y: ArrayLike | None,
+        exposure: ArrayLike | None,
+        weights: NDArray[np.float32] | None,
+        window: int,
+    ) -> Stream:
+        def check(matrix: NDArray[Any], start: int) -> None:
+            check_data(matrix, self.columns, self.missing, source.name, self.divisor, start)
+
+        labels = None
+        if self.conditions is not None:
+            labels = self.conditions.labels_of(y, len(source))
+        return Stream(
+            source,
+            window,
+            self.divisor,
+            self.missing,
+            check,
+            self.conditions,
+            labels,
+            log_exposures(exposure, len(source)),
+            weights,
+        )
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the user passed as X and beside it; rows of a source that fit in a window are read.
+
+    Attributes
+    ----------
+    X : object
+        Rows in memory, or a source.
+    y, exposure, sample_weight : array-like or None
+        What was passed, or what the source knows.
+    names : tuple of str or None
+        Names of the features.
+    window : int
+        Number of rows that are shuffled together, for a source.
+    """
+
+    X: Any
+    y: Any
+    exposure: Any
+    sample_weight: Any
+    names: FeatureNames | None
+    window: int = 0
+
+    @classmethod
+    def of(
+        cls, X: Any, y: Any, exposure: Any, sample_weight: Any, name: str, window: int | None
+    ) -> _Given:
+        """Return what was passed, with the source that X stands for, if any.
+
+        Raises
+        ------
+        ValueError
+            The same thing was passed twice.
+        """
+        in_place = isinstance(X, np.memmap) and is_in_place(X)
+        in_place = in_place and (window is None or window >= len(X))
+        source = None if in_place else source_of(X, name)
+        if source is None:
+            return cls(X, y, exposure, sample_weight, names_of(X))
+        beside = {"y": y, "exposure": exposure, "sample_weight": sample_weight}
+        for what, value in beside.items():
+            if (own := getattr(source, what)) is None:
+                continue
+            if value is not None:
+                raise ValueError(f"{what} was passed, but the chunks of {name} have it too")
+            beside[what] = own
+        window = default_window(source) if window is None else window
+        X = source
+        if len(source) <= window:
+            X = source[:]
+        y, exposure, sample_weight = beside.values()
+        return cls(X, y, exposure, sample_weight, source.names, window)
+
+    def matrix(self, name: str, doubles: bool = False) -> tuple[Any, tuple[int, ...]]:
+        """Return the rows as a matrix, or the source, and the shape of one row."""
+        if isinstance(self.X, Source):
+            return self.X, self.X.row_shape
+        return to_rows_of_numbers(self.X, name, doubles)
+
+
+def check_window(window: Any) -> int | None:
+    """Return the parameter `window`; TypeError or ValueError unless it is a number of rows."""
+    return None if window is None else check_integer(window, "window")
 
 
 def refuse_filling(matrix: Matrix, standardize: bool, denoising: Any, name: str) -> None:
@@ -283,4 +408,4 @@ class Prepared:
     """
 
     reader: Reader
-    rows: Rows
+    rows: AnyRows

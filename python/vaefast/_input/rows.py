@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._core import Data
 from .matrix import Matrix
+from .sources import Source
 from .sparse import SparseMatrix
+
+BLOCK = 1 << 22  # numbers of a block of rows that are not one array
 
 
 class RowData(Data):
@@ -56,7 +62,15 @@ class RowData(Data):
         )
 
 
-def rows_at(matrix: Matrix, index: Any) -> Matrix:
+def row_data(matrix: Matrix, divisor: float, missing: bool, *parts: Any) -> Rows:
+    """Return a matrix with what belongs to its rows; a plain one if the core needs nothing else."""
+    plain = not missing and (divisor == 255 or matrix.dtype != np.uint8)
+    if plain and all(part is None for part in parts):
+        return matrix
+    return RowData(matrix, divisor, missing, *parts)
+
+
+def rows_at(matrix: Any, index: Any) -> Matrix:
     """Return the rows at an index, as the core takes them."""
     if isinstance(matrix, SparseMatrix):
         return matrix[index]
@@ -65,11 +79,137 @@ def rows_at(matrix: Matrix, index: Any) -> Matrix:
 
 
 Rows = Matrix | RowData  # a plain matrix where nothing else belongs to the rows
+Parts = tuple[NDArray[np.float32] | None, ...]
 
 
-def matrix_of(rows: Rows) -> Matrix:
-    """Return the matrix of the rows."""
+class LazyRows(ABC):
+    """Dense rows that are not one array: an index reads or copies the rows at that index."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: Any) -> Any:
+        """Return the rows at a slice or at numbers as a matrix or `RowData`."""
+
+    @abstractmethod
+    def select(self, numbers: NDArray[np.int64]) -> LazyRows:
+        """Return some of the rows, by ascending numbers, without reading them."""
+
+    @property
+    @abstractmethod
+    def matrix(self) -> Any:
+        """The rows without what belongs to them."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> Parts:
+        """The conditions, the exposure and the weights of the rows, each an array or None."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows, and of features."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values, float32 or uint8."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Number of bytes that the rows take in memory."""
+
+    def blocks(self) -> Iterator[Rows]:
+        """Yield all rows in order, a few at a time."""
+        step = max(1, BLOCK // self.shape[1])
+        for first in range(0, len(self), step):
+            yield self[first : first + step]
+
+
+@dataclass(frozen=True, eq=False)
+class Selection(LazyRows):
+    """Some rows of a matrix, which stay where they are.
+
+    Attributes
+    ----------
+    base : ndarray or RowData
+        All rows.
+    numbers : ndarray of shape (n,), int64
+        Rows that are selected, in this order.
+    """
+
+    base: Any
+    numbers: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        numbers = self.numbers[index]
+        return self.base[numbers] if isinstance(self.base, RowData) else rows_at(self.base, numbers)
+
+    def select(self, numbers: NDArray[np.int64]) -> Selection:
+        return Selection(self.base, self.numbers[numbers])
+
+    @property
+    def matrix(self) -> Selection:
+        return Selection(matrix_of(self.base), self.numbers)
+
+    @property
+    def parts(self) -> Parts:
+        parts = parts_of(self.base)
+        return tuple(None if part is None else part[self.numbers] for part in parts)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *matrix_of(self.base).shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = matrix_of(self.base).dtype
+        return dtype
+
+    @property
+    def nbytes(self) -> int:
+        return int(matrix_of(self.base).nbytes)
+
+
+AnyRows = Rows | LazyRows
+
+
+def select(rows: AnyRows, numbers: NDArray[np.int64]) -> AnyRows:
+    """Return the rows at ascending numbers without a copy. Sparse rows are copied."""
+    if isinstance(rows, LazyRows):
+        return rows.select(numbers)
+    if isinstance(matrix_of(rows), SparseMatrix):
+        return rows[numbers]
+    return Selection(rows, numbers)
+
+
+def blocks_of(rows: AnyRows) -> Iterator[Rows]:
+    """Yield rows in memory as a whole, and others a few at a time."""
+    if isinstance(rows, LazyRows):
+        yield from rows.blocks()
+    else:
+        yield rows
+
+
+def matrix_of(rows: AnyRows) -> Any:
+    """Return the rows without what belongs to them: a matrix, or `LazyRows`."""
+    if isinstance(rows, LazyRows):
+        return rows.matrix
     return rows.x if isinstance(rows, RowData) else rows
+
+
+def parts_of(rows: AnyRows) -> Parts:
+    """Return the conditions, the exposure and the weights of the rows, each an array or None."""
+    if isinstance(rows, LazyRows):
+        return rows.parts
+    if isinstance(rows, RowData):
+        return rows.conditions, rows.log_exposure, rows.weights
+    return None, None, None
 
 
 def log_exposures(exposure: ArrayLike | None, n: int) -> NDArray[np.float32] | None:
@@ -97,20 +237,21 @@ def log_exposures(exposure: ArrayLike | None, n: int) -> NDArray[np.float32] | N
     return logs
 
 
-def total_weight(rows: Rows, chosen: NDArray[np.int64] | None = None) -> float:
+def total_weight(rows: AnyRows, chosen: NDArray[np.int64] | None = None) -> float:
     """Return the sum of the weights of the rows, or of the chosen ones. Without any, each is 1."""
-    if isinstance(rows, RowData) and rows.weights is not None:
-        weights = rows.weights if chosen is None else rows.weights[chosen]
+    *_, weights = parts_of(rows)
+    if weights is not None:
+        weights = weights if chosen is None else weights[chosen]
         return float(weights.sum(dtype=np.float64))
     return float(len(rows) if chosen is None else len(chosen))
 
 
 def weighted(
-    matrix: Matrix,
+    matrix: Any,
     y: Any,
     exposure: ArrayLike | None,
     sample_weight: ArrayLike | None,
-) -> tuple[Matrix, Any, ArrayLike | None, NDArray[np.float32] | None]:
+) -> tuple[Any, Any, ArrayLike | None, NDArray[np.float32] | None]:
     """Return X, y, exposure and weights without the rows of weight 0.
 
     Raises
@@ -145,7 +286,10 @@ def weighted(
         )
     if not kept.all():
         y, exposure = _kept(y, "y", kept), _kept(exposure, "exposure", kept)
-        return rows_at(matrix, kept), y, exposure, weights[kept]
+        weights = weights[kept]
+        if not isinstance(matrix, Source):
+            return rows_at(matrix, kept), y, exposure, weights
+        return matrix.select(np.flatnonzero(kept)), y, exposure, weights
     return matrix, y, exposure, weights
 
 

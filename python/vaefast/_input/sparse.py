@@ -127,7 +127,7 @@ def is_sparse_frame(X: Any) -> bool:
     )
 
 
-def _level_of_caller() -> int:
+def level_of_caller() -> int:
     """Return the stacklevel of the first function outside of vaefast, for a warning to point at."""
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_globals.get("__name__", "").startswith("vaefast."):
@@ -169,7 +169,7 @@ def to_sparse(X: Any, name: str = "X") -> SparseMatrix:
         warnings.warn(
             f"{name} is sparse in the format {X.format} and is converted: pass {name}.tocsr()",
             UserWarning,
-            stacklevel=_level_of_caller(),
+            stacklevel=level_of_caller(),
         )
         X = X.tocsr()
     n, features = X.shape

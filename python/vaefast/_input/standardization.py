@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .likelihoods import Columns
 from .matrix import Dense
-from .rows import RowData, Rows, matrix_of
+from .rows import AnyRows, matrix_of, parts_of
 from .sparse import SparseMatrix
 from .validation import FAR, REAL_VALUED, SCALE_ROWS, moments_of_known
 
@@ -38,19 +38,26 @@ class Standardization:
     scales: NDArray[np.float32]
 
     @classmethod
-    def learn(cls, rows: Rows, columns: Columns) -> Standardization:
+    def learn(cls, rows: AnyRows, columns: Columns, divisor: float) -> Standardization:
         """Return the map that gives the real-valued features mean 0 and standard deviation 1.
 
         Constants become 0. Missing values are ignored, and rows count by their weights.
 
         Parameters
         ----------
-        rows : Rows
+        rows : AnyRows
             Rows of the fit.
         columns : Columns
             Likelihoods of the features.
+        divisor : float
+            Divisor of the values.
         """
-        means, deviations = _moments(rows)
+        return cls.of(_moments(rows), columns, divisor)
+
+    @classmethod
+    def of(cls, moments: Moments, columns: Columns, divisor: float) -> Standardization:
+        """Return the map for columns with these moments, whose values are divided by `divisor`."""
+        means, deviations = moments.result(divisor)
         likelihoods = np.repeat([name for name, _ in columns], [count for _, count in columns])
         scales = deviations.astype(np.float32)
         centred = np.isin(likelihoods, REAL_VALUED) & np.isfinite(means) & np.isfinite(scales)
@@ -111,34 +118,53 @@ class Standardization:
             )
 
 
-def _moments(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation of each column; 0 as the deviation of a constant."""
+class Moments:
+    """Mean and standard deviation of each column, from rows in blocks of `step` rows.
+
+    Parameters
+    ----------
+    features : int
+        Number of columns.
+    """
+
+    def __init__(self, features: int) -> None:
+        self.step = max(1, _CHUNK // features)
+        self.near: NDArray[np.float64] | None = None  # values near the means: no digits cancel
+        self.total, self.sums, self.squares = np.zeros((3, features))
+        self.low, self.high = np.full((2, features), np.nan)
+
+    def add(self, matrix: Dense, weights: NDArray[np.float32] | None) -> None:
+        """Count a block of rows, each by its weight."""
+        part = matrix.astype(np.float64)
+        self.low = np.fmin(self.low, np.fmin.reduce(part))
+        self.high = np.fmax(self.high, np.fmax.reduce(part))
+        known = ~np.isnan(part)
+        if self.near is None:
+            self.near = np.where(known, part, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        part -= self.near
+        part[~known] = 0
+        w = np.ones(len(part)) if weights is None else weights.astype(np.float64)
+        self.total += w @ known
+        self.sums += w @ part
+        self.squares += w @ np.square(part, out=part)
+
+    def result(self, divisor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return means and standard deviations of the values / divisor; 0 for a constant."""
+        assert self.near is not None
+        total = np.where(self.total == 0, math.nan, self.total)  # columns without values
+        shift = self.sums / total
+        deviations = np.sqrt(np.maximum(self.squares / total - shift**2, 0))
+        constant = self.low == self.high
+        means = np.where(constant, self.low, self.near + shift)
+        return means / divisor, np.where(constant, 0, deviations) / divisor
+
+
+def _moments(rows: AnyRows) -> Moments:
     matrix = matrix_of(rows)
     assert not isinstance(matrix, SparseMatrix)  # the reader refuses to standardize sparse rows
-    weights = rows.weights if isinstance(rows, RowData) else None
-    divisor = 1.0
-    if matrix.dtype == np.uint8:
-        divisor = rows.divisor if isinstance(rows, RowData) else 255.0
-    step = max(1, _CHUNK // matrix.shape[1])
-    near = np.zeros(matrix.shape[1])  # a value near the mean, so that no digits cancel
-    total, sums, squares = np.zeros((3, matrix.shape[1]))
-    low, high = np.full((2, matrix.shape[1]), np.nan)
-    for first in range(0, len(matrix), step):
-        part = matrix[first : first + step].astype(np.float64)
-        low, high = np.fmin(low, np.fmin.reduce(part)), np.fmax(high, np.fmax.reduce(part))
-        known = ~np.isnan(part)
-        if first == 0:
-            near = np.where(known, part, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        part -= near
-        part[~known] = 0
-        w = np.ones(len(part)) if weights is None else weights[first : first + step]
-        w = w.astype(np.float64)
-        total += w @ known
-        sums += w @ part
-        squares += w @ np.square(part, out=part)
-    total[total == 0] = math.nan  # columns without values
-    shift = sums / total
-    deviations = np.sqrt(np.maximum(squares / total - shift**2, 0))
-    constant = low == high
-    means = np.where(constant, low, near + shift)
-    return means / divisor, np.where(constant, 0, deviations) / divisor
+    *_, weights = parts_of(rows)
+    moments = Moments(matrix.shape[1])
+    for first in range(0, len(matrix), moments.step):
+        now = slice(first, first + moments.step)
+        moments.add(matrix[now], None if weights is None else weights[now])
+    return moments

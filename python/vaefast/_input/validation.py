@@ -26,7 +26,9 @@ STANDARDIZE = "standardize=True does that"
 _CHUNK = 1 << 22  # numbers that one call checks; Python polls for Ctrl-C between two calls
 
 
-def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -> None:
+def check_values(
+    rows: Matrix, likelihood: str | None = None, name: str = "X", start: int = 0
+) -> None:
     """Raise ValueError unless every value is finite and, if the likelihood needs it, in [0, 1].
 
     Parameters
@@ -37,6 +39,8 @@ def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -
         Likelihood whose values must lie within [0, 1]. None allows any finite values.
     name : str, default="X"
         Name of the rows in error messages.
+    start : int, default=0
+        Number of the first row in error messages.
     """
     if rows.dtype == np.uint8:
         return
@@ -47,9 +51,9 @@ def check_values(rows: Matrix, likelihood: str | None = None, name: str = "X") -
         if isinstance(rows, SparseMatrix):
             row, column = rows.row_of(row), int(rows.indices[row])
         raise ValueError(
-            f"{name} holds {stored[at]} in row {row}, column {column} (counted from 0), the "
-            "first value that is NaN, infinite or beyond 3.4e38. Drop or fill such values; a model "
-            "with missing='mask' accepts NaN in X."
+            f"{name} holds {stored[at]} in row {start + row}, column {column} (counted from 0), "
+            "the first value that is NaN, infinite or beyond 3.4e38. Drop or fill such values; a "
+            "model with missing='mask' accepts NaN in X."
         )
     if isinstance(rows, SparseMatrix):  # absent values are 0
         low, high = min(low, 0.0), max(high, 0.0)
@@ -142,13 +146,9 @@ def moments_of_known(
         return means, np.sqrt(squares / counts)
 
 
-def warn_of_dark_bytes(rows: Matrix, divisor: float) -> None:
+def warn_of_dark_bytes(largest: int, divisor: float) -> None:
     """Warn about bytes that are read as X / 255 although none comes near 255."""
-    if rows.dtype != np.uint8 or divisor == 1:
-        return
-    values = rows.values if isinstance(rows, SparseMatrix) else rows
-    largest = int(values[:: max(1, len(values) // SCALE_ROWS)].max(initial=0))
-    if 1 < largest <= DARK and (largest := int(values.max())) <= DARK:
+    if divisor != 1 and 1 < largest <= DARK:
         warnings.warn(
             f"X holds bytes up to {largest}, and bytes are read as X / 255, so that no value "
             f"exceeds {largest / 255:.2f}. If {largest} is white, pass X / {largest}.",
@@ -157,11 +157,30 @@ def warn_of_dark_bytes(rows: Matrix, divisor: float) -> None:
         )
 
 
-def warn_of_empty_columns(rows: Matrix, names: Sequence[str] | None) -> None:
-    """Warn about columns with missing values only, about which nothing can be learned."""
+def brightest(rows: Any) -> int:
+    """Return the largest byte of rows, if it may be at most `DARK`; 0 if rows are no bytes."""
+    if rows.dtype != np.uint8:
+        return 0
+    values = rows.values if isinstance(rows, SparseMatrix) else rows
+    largest = int(values[:: max(1, len(values) // SCALE_ROWS)].max(initial=0))
+    if largest > DARK:
+        return largest
+    step = max(1, _CHUNK // math.prod(values.shape[1:]))
+    return max((int(values[i : i + step].max()) for i in range(0, len(values), step)), default=0)
+
+
+def empty_columns(rows: Any) -> list[int]:
+    """Return the columns of dense rows in which every value is missing."""
     if rows.dtype == np.uint8 or isinstance(rows, SparseMatrix) or not np.isnan(rows[0]).any():
-        return
-    empty = np.flatnonzero(np.isnan(rows).all(axis=0)).tolist()
+        return []
+    step = max(1, _CHUNK // rows.shape[1])
+    gaps = (np.isnan(rows[i : i + step]).all(axis=0) for i in range(0, len(rows), step))
+    found: list[int] = np.flatnonzero(np.logical_and.reduce(list(gaps))).tolist()
+    return found
+
+
+def warn_of_empty_columns(empty: Sequence[int], names: Sequence[str] | None) -> None:
+    """Warn about columns with missing values only, about which nothing can be learned."""
     if empty:
         first = f"column {empty[0]}" + (f" ({names[empty[0]]})" if names else "")
         more = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._input.feature_names import names_of
-from .._input.validation import warn_of_empty_columns
+from .._input.validation import empty_columns, warn_of_empty_columns
 from ..ensembles import run_side_by_side
 from .member import Costs, Member, Unit
 from .scaling import Scaling, read_values
@@ -61,7 +61,7 @@ class Ensemble:
                 "X has 1 sample (row), expected at least 2: without another row none is unusual"
             )
         names = names_of(X)
-        warn_of_empty_columns(matrix, names)
+        warn_of_empty_columns(empty_columns(matrix), names)
         rng = np.random.default_rng(seed)
         pool = values if len(values) <= POOL else values[rng.permutation(len(values))[:POOL]]
         scaling = Scaling.learn(pool, shape, names)

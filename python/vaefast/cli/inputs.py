@@ -15,6 +15,7 @@ from .. import VAE, datasets
 from .._input.feature_names import check_names
 from .._input.likelihoods import check_data
 from .._input.pixels import decoded_range
+from .._input.sources import Source, source_of
 from .._input.sparse import is_scipy_sparse, is_sparse, to_sparse
 from .._input.validation import REAL_VALUED, warn_of_scale
 from ..datasets import Dataset
@@ -24,10 +25,14 @@ from ..datasets.tables import SUFFIXES as CSV
 from ..datasets.tables import read_cells
 from . import tables
 from .frames import has_header, is_frame
+from .sources import open_source
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 DENSE = "needs dense rows: write numpy.save('rows.npy', X.toarray())."
+NO_TEST_ROWS = (
+    "--split test needs test rows, but {} has no test rows. Leave --split out to read all rows."
+)
 LABELS = "A .npz file holds labels as y; in a folder of images, the sub-folders are the labels."
 
 
@@ -35,11 +40,13 @@ LABELS = "A .npz file holds labels as y; in a folder of images, the sub-folders 
 class Part:
     """Some rows of a data set, with their labels if it has any."""
 
-    X: Array
+    X: Any  # an array, or a source
     y: Array | None
 
-    def __getitem__(self, rows: Any) -> Part:
-        return Part(self.X[rows], None if self.y is None else self.y[rows])
+    def first(self, n: int) -> Part:
+        """Return the first n rows, in memory."""
+        X = self.X[:n]
+        return Part(X, None if self.y is None else self.y[:n])
 
 
 def load_dataset(
@@ -69,7 +76,7 @@ def load_rows(
     default : str, default="test"
         Split of a data set with test rows when `split` is None.
     sparse : bool, default=False
-        Whether the command takes sparse rows.
+        Whether the command takes sparse rows, and rows that are larger than memory.
 
     Raises
     ------
@@ -77,8 +84,13 @@ def load_rows(
         The data set does not fit the model, or lacks the split or the labels.
     """
     image_size = _image_size(vae, data)
+    streamed = open_source(data, numbers=vae.table_ is None)
+    if streamed is not None and sparse:
+        return _load_source(vae, streamed, split)
     if vae.table_ is not None and is_frame(data):
         dataset: Dataset = tables.rows_of(vae, vae.table_, data)
+    elif streamed is not None:
+        dataset = replace(streamed, X=streamed.X[:])
     else:
         dataset = load_dataset(data, image_size)
     if image_size is not None:
@@ -90,10 +102,7 @@ def load_rows(
         split = split or default
         X, where = dataset.X if split == "train" else dataset.X_test, f"{split} rows of {data}"
     elif split == "test":
-        raise ValueError(
-            f"--split test needs test rows, but {data} has no test rows. Leave --split out to read "
-            "all rows."
-        )
+        raise ValueError(NO_TEST_ROWS.format(data))
     else:
         X, where = dataset.X, f"rows of {data}"
     if is_sparse(X) and not sparse:
@@ -121,10 +130,22 @@ def load_rows(
     return replace(dataset, X_test=floats), floats, where
 
 
+def _load_source(vae: VAE, dataset: Dataset, split: str | None) -> tuple[Dataset, Any, str]:
+    """Return what `load_rows` does, for rows that are read a few at a time."""
+    if split == "test":
+        raise ValueError(NO_TEST_ROWS.format(dataset.name))
+    if vae.conditional:
+        raise ValueError(f"MODEL is conditional and needs labels, but {dataset.name} has none")
+    check_names(dataset.columns, vae.model_.names, dataset.name)
+    return dataset, dataset.X, f"rows of {dataset.name}"
+
+
 def is_measured_table(vae: VAE, dataset: Dataset) -> bool:
     """Return whether the rows are those of a table with real-valued columns."""
     kinds = [vae.likelihood] if isinstance(vae.likelihood, str) else dict(vae.likelihood)
-    is_table = dataset.X.ndim == 2 and dataset.X.dtype != np.uint8 and not is_sparse(dataset.X)
+    X: Any = dataset.X
+    rank = len(X.row_shape) if isinstance(X, Source) else X.ndim - 1
+    is_table = rank == 1 and X.dtype != np.uint8 and not is_sparse(X)
     return is_table and any(kind in REAL_VALUED for kind in kinds)
 
 
@@ -336,7 +357,11 @@ def split(
         test = Part(dataset.X_test, dataset.y_test)
     else:
         chosen, held = _split(len(chosen), 0.1, seed)
-        test = Part(dataset.X, dataset.y)[held]
+        X: Any = dataset.X
+        if isinstance(X, np.memmap):  # which may be larger than memory
+            X = source_of(X, dataset.name)
+        X = X.select(held) if isinstance(X, Source) else X[held]
+        test = Part(X, None if dataset.y is None else dataset.y[held])
     if validation is None:
         return chosen, None, test
     rest, held = _split(len(chosen), validation, seed)

@@ -14,6 +14,7 @@ from .. import VAE, pictures
 from .._engine.building import describe_net
 from .._engine.provenance import Provenance
 from .._input.pixels import pixels_of
+from .._input.sources import Source
 from .._system.files import atomic_write
 from ..errors import MissingExtraError
 from . import tables
@@ -30,6 +31,8 @@ FILES = {
     "map.png": "codes of the test rows in the latent space",
 }
 SHOWN = 30  # test images in reconstructions.png
+PICTURED = 20_000  # test rows in map.png, at most
+PICTURED_VALUES = 1 << 26  # values of those rows, at most: they are in memory
 SAMPLES = 64  # images in samples.png
 PER_CLASS, CLASSES = 8, 16  # images for each label, and labels at most, of a conditional model
 
@@ -45,6 +48,11 @@ def write_model(folder: Path, vae: VAE) -> None:
         columns,
         ((*record, *kl) for *record, kl in zip(*history.values(), kl_of_epochs, strict=True)),
     )
+
+
+def rows_for_pictures(features: int) -> int:
+    """Return how many test rows the pictures show, at most."""
+    return max(SHOWN, min(PICTURED, PICTURED_VALUES // features))
 
 
 def write_pictures(folder: Path, vae: VAE, test: Part) -> dict[str, str]:
@@ -101,9 +109,10 @@ def image_of(pixels: np.ndarray, black_white: tuple[float, float]) -> Image.Imag
     return Image.fromarray(tile[..., 0] if tile.shape[-1] == 1 else tile)
 
 
-def describe_rows(X: np.ndarray, n: int | None = None) -> str:
+def describe_rows(X: Any, n: int | None = None) -> str:
     """Return a text such as "200 rows of 5 columns" or "60,000 rows of 28x28 pixels"."""
-    size = f"{X.shape[1]:,} columns" if X.ndim == 2 else "x".join(map(str, X.shape[1:])) + " pixels"
+    shape = X.row_shape if isinstance(X, Source) else X.shape[1:]
+    size = f"{shape[0]:,} columns" if len(shape) == 1 else "x".join(map(str, shape)) + " pixels"
     return f"{len(X) if n is None else n:,} rows of {size}"
 
 
@@ -152,7 +161,7 @@ def _describe_provenance(provenance: Provenance) -> dict[str, str]:
 
 
 def _pictures(vae: VAE, test: Part) -> dict[str, Callable[[], Any]]:
-    shown = test[:SHOWN]
+    shown = test.first(SHOWN)
     images = pictures.is_image_shape(vae.feature_shape_)
     levels = pictures.value_range(test.X) if images else (0.0, 1.0)
     return {

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from .._engine.building import describe_net
 from .._engine.components import check_components
 from .._engine.processes import Processes
 from .._input.reader import Prepared, Reader
+from .._input.rows import select
+from .._input.sources import Source
 from .._input.validation import check_integer
 from .._system.files import numbered_folder, output_folder
 from ..checkpoint import Unit
@@ -103,13 +105,19 @@ def train(
     """Train a model and write it to a folder, with pictures.
 
     DATA is the name of a data set (strokes, mnist, fashion-mnist), the path of an IDX, .npy, .npz,
-    CSV or Parquet file, or a folder of images. A .npz file may hold a sparse matrix of SciPy. The
-    default is strokes: digits that vaefast draws itself.
+    CSV, Parquet, HDF5 or zarr file, or a folder of images, or of .npy, Parquet or CSV files. A .npz
+    file may hold a sparse matrix of SciPy. The default is strokes: digits that vaefast draws
+    itself.
 
     A CSV or Parquet file is a table of mixed columns: numbers, text, dates, booleans and missing
     values. The likelihoods follow from the columns, and sample, impute, encode, score and
-    reconstruct read and write the same columns. With --likelihood, a CSV file is a matrix of
+    reconstruct read and write the same columns. With --likelihood, such a file is a matrix of
     numbers instead.
+
+    Parquet files of numbers, HDF5, zarr and folders of files may be larger than memory: windows of
+    rows are read and shuffled one after the other. A .npy file stays on the disk, and all of its
+    rows are shuffled; with --window it is read in windows, too, which is faster if it is larger
+    than memory. file.h5:name chooses one of several arrays.
 
     After training, the model is scored on the test rows of the data set. If it has none, a tenth of
     the rows is held out for this. Ctrl-C and SIGTERM end training early and write the model trained
@@ -124,6 +132,7 @@ def train(
         vaefast train photos/ --image-size 64 --hidden-layer-sizes 512,256 --latent-dim 32
         vaefast train people.csv --drop name --out runs/people
         vaefast train table.csv --likelihood gaussian --validation 0.1 --patience 5
+        vaefast train cells.h5:counts --likelihood poisson
         vaefast train mnist --conditional
         vaefast train mnist --epochs 500 --checkpoint --out runs/long
         vaefast train mnist --epochs 500 --checkpoint --out runs/long --resume
@@ -159,7 +168,7 @@ def _train(
     parameters: dict[str, Any],
 ) -> None:
     """Train, in one process or in several, and let the first one write."""
-    from . import image_rows, inputs, outputs, tables
+    from . import image_rows, inputs, outputs, sources, tables
     from .frames import is_frame
 
     given = {name: value for name, value in parameters.items() if value is not None}
@@ -170,12 +179,17 @@ def _train(
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the run: add --out FOLDER.")
     as_table = parameters["likelihood"] is None and is_frame(data) and image_size is None
+    source = None
+    if not as_table:
+        source = sources.open_source(
+            data, numbers=parameters["likelihood"] is not None, window=parameters["window"]
+        )
     if drop and not as_table:
         raise click.UsageError(
             "--drop is for tables of mixed columns: CSV and Parquet files, without --likelihood."
         )
-    if is_frame(data) and not as_table and Path(data).suffix.lower() == ".parquet":
-        raise click.UsageError(f"{data} is a table of mixed columns: leave --likelihood out.")
+    if is_frame(data) and not as_table and not source and Path(data).suffix.lower() == ".parquet":
+        raise click.UsageError(f"{data} is a table of mixed columns: leave --image-size out.")
     shared = processes.size > 1
     unfinished = None if out is None else out.expanduser() / CHECKPOINT
     if processes.is_first and resume and unfinished is not None and not unfinished.exists():
@@ -202,6 +216,8 @@ def _train(
             vae.set_params(likelihood=table.columns)
             if parameters["missing"] is None and np.isnan(dataset.X).any():
                 vae.set_params(missing="mask")
+        elif source is not None:
+            dataset = source
         else:
             if not processes.is_first and data in datasets.names():
                 processes.agree()  # when the first process has downloaded the data
@@ -223,12 +239,9 @@ def _train(
             )
         if table is None and parameters["standardize"] is None:
             vae.standardize = inputs.is_measured_table(vae, dataset)
-        reader, rows = Reader.learn(vae.get_params(), dataset.X, dataset.y, name=data)
-        reader = replace(reader, names=dataset.columns)
-        if dataset.X_test is not None:  # an error now, not after the training
-            reader.read(dataset.X_test, dataset.y_test, name=f"{data}, test rows,")
         seed = check_integer(vae.random_state or 0, "random_state", low=0)
         chosen, held_out, test = inputs.split(dataset, validation, seed)
+        rows = _Rows.of(vae, dataset, data)
         for_validation = "" if held_out is None else f", {len(held_out):,} for validation"
         size = outputs.describe_rows(dataset.X, len(chosen))
         if table is not None:
@@ -242,25 +255,23 @@ def _train(
         params = choose(
             vae.get_params(),
             len(chosen),
-            reader.features,
-            reader.width,
+            rows.features,
+            rows.width,
             has_validation=held_out is not None,
             whole=True,
         ).params
-        click.echo(f"Net   {describe_net(params, reader.features)}")
-        check_components(params, rows, checkpoint_every is not None, processes)
+        click.echo(f"Net   {describe_net(params, rows.features)}")
+        check_components(params, rows.found, checkpoint_every is not None, processes)
         if params["components"] is not None:
             click.echo(f"Fit   {image_rows.describe_components(params, len(chosen))}")
-        training = rows if len(chosen) == len(rows) else rows[chosen]
-        if vae.standardize:  # by the rows that train alone
-            reader = reader.standardizing(training)
-        validating = None if held_out is None else Prepared(reader, rows[held_out])
+        rows = rows.standardizing(chosen) if vae.standardize else rows
+        validating = None if held_out is None else rows.part(held_out)
         point = None
         if checkpoint_every is not None:
             every, unit = checkpoint_every
             point = Checkpoint(folder / CHECKPOINT, every, unit=unit, resume=resume)
         with _termination() as terminated:
-            diverged = _fit(vae, Prepared(reader, training), validating, point, processes)
+            diverged = _fit(vae, rows.part(chosen), validating, point, processes)
         if not processes.is_first:
             return
         vae.table_ = table
@@ -275,7 +286,8 @@ def _train(
                 f"Test  {outputs.describe_scores(vae.evaluate(test.X, test.y))}, "
                 f"{active} of {vae.model_.latent_dim} latent units active"
             )
-            shown = replace(test, X=inputs.in_units_of(vae, test.X))
+            some = test.first(outputs.rows_for_pictures(rows.features))
+            shown = replace(some, X=inputs.in_units_of(vae, some.X))
             left_out = outputs.write_pictures(folder, vae, shown)
     click.echo(f"Wrote {folder}/")
     for name, text in outputs.FILES.items():
@@ -288,6 +300,57 @@ def _train(
         raise diverged
     if vae.interrupted_:
         sys.exit(TERMINATED if terminated else INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a data set, of which parts are trained on and watched, without copies.
+
+    Attributes
+    ----------
+    found : Source or Rows
+        Rows that are read a window at a time, or in memory.
+    reader : Reader or None
+        The reader of rows in memory, which were read as a whole.
+    """
+
+    found: Any
+    reader: Reader | None
+
+    @classmethod
+    def of(cls, vae: VAE, dataset: Dataset, data: str) -> _Rows:
+        """Return the rows of a data set; an error now, not after the training, if one is bad."""
+        X: Any = dataset.X
+        if isinstance(X, Source):
+            return cls(X, None)
+        reader, rows = Reader.learn(vae.get_params(), X, dataset.y, name=data)
+        reader = replace(reader, names=dataset.columns)
+        if dataset.X_test is not None:
+            reader.read(dataset.X_test, dataset.y_test, name=f"{data}, test rows,")
+        return cls(rows, reader)
+
+    @property
+    def features(self) -> int:
+        """Number of features of a row."""
+        return int(self.found.shape[1]) if self.reader is None else self.reader.features
+
+    @property
+    def width(self) -> int:
+        """Number of conditions of a row."""
+        return 0 if self.reader is None else self.reader.width
+
+    def standardizing(self, chosen: Any) -> _Rows:
+        """Return rows that are standardized by those that train alone."""
+        if self.reader is None:  # the fit does that
+            return self
+        return replace(self, reader=self.reader.standardizing(select(self.found, chosen)))
+
+    def part(self, chosen: Any) -> Any:
+        """Return the rows of these numbers, as `fit` takes them."""
+        whole = len(chosen) == len(self.found)
+        if self.reader is None:
+            return self.found.select(chosen)
+        return Prepared(self.reader, self.found if whole else select(self.found, chosen))
 
 
 @contextmanager

@@ -40,6 +40,7 @@ GROUPS = {  # the parameters of each section of the help
         "optimizer",
         "learning_rate",
         "batch_size",
+        "window",
         "epochs",
         "patience",
         "components",

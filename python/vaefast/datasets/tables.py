@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
 import warnings
 import zlib
@@ -92,15 +93,16 @@ def load_csv(path: Path) -> Dataset:
     """
     layout = layout_of(path)
     header = layout.header
+    skipped = layout.line if header else 0
     if layout.index:
         check_widths(path, layout)  # NumPy does not, where it leaves out a column
     try:
-        X = _load(path, layout)
+        X = _load(path, layout, skipped)
     except (ValueError, EOFError, zlib.error) as error:  # the last two if gzip data is damaged
-        wrong = _wrong_width(path, layout) or _wrong_cell(path, layout)
+        wrong = explain(path, layout)
         if wrong is not None:
             raise ValueError(wrong) from error
-        X = _load(path, layout, _number_or_nan)  # slower: cell by cell
+        X = _load(path, layout, skipped, _number_or_nan)  # slower: cell by cell
     if header and len(header) != X.shape[1]:
         raise ValueError(
             f"{path}, line {layout.line}: the header has {len(header)} columns, but the rows have "
@@ -118,19 +120,35 @@ def read_cells(path: Path) -> Iterator[list[str]]:
                 yield cells[layout.index :]
 
 
+def parse_numbers(text: str, layout: Layout) -> NDArray[np.float32]:
+    """Return the numbers of some lines of a CSV file; ValueError if a cell is not a number."""
+    try:
+        return _load(io.StringIO(text), layout, 0)
+    except ValueError:
+        return _load(io.StringIO(text), layout, 0, _number_or_nan)
+
+
+def explain(path: Path, layout: Layout) -> str | None:
+    """Return a message about the first cell of a CSV file that can't be read, or None."""
+    return _wrong_width(path, layout) or _wrong_cell(path, layout)
+
+
 def _load(
-    path: Path, layout: Layout, convert: Callable[[str], float] | None = None
+    source: Path | IO[str],
+    layout: Layout,
+    skipped: int,
+    convert: Callable[[str], float] | None = None,
 ) -> NDArray[np.float32]:
-    """Return the numbers of a file. `convert` turns a cell into a number."""
+    """Return the numbers of a file after some lines. `convert` turns a cell into a number."""
     columns = range(1, 1 + len(layout.header or ())) if layout.index else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # numbers beyond float32 become infinite
         return np.loadtxt(
-            path,
+            source,
             dtype=np.float32,
             delimiter=layout.delimiter,
             converters=convert,
-            skiprows=layout.line if layout.header else 0,
+            skiprows=skipped,
             usecols=columns,
             comments=None,
             quotechar='"',
