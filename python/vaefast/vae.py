@@ -555,6 +555,7 @@ class VAE(LatentTransformer):
                 say(f"chosen automatically: {choice.text}")
         processes.check_alike(facts_of(model, state.fingerprint))
         if state.finished:  # the run was killed after its last epoch
+            model.keep_posteriors(rows)
             self._model = model
         else:
             self._train(
