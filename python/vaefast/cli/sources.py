@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from .. import datasets
@@ -20,6 +21,8 @@ def open_source(data: str, *, numbers: bool, window: int | None = None) -> Datas
 
     Raises
     ------
+    UsageError
+        A column does not hold numbers.
     ValueError, OSError, MissingExtraError
         The file is damaged, or needs a package that is not installed.
     """
@@ -35,7 +38,11 @@ def open_source(data: str, *, numbers: bool, window: int | None = None) -> Datas
         streamed = is_array_file(data) or is_folder_of_parts(data)
     if not streamed:
         return None
-    source: Any = source_of(data)
+    try:
+        source: Any = source_of(data)
+    except TypeError as error:  # columns of text or dates
+        hint = " For a table of mixed columns, leave --likelihood out." if numbers else ""
+        raise click.UsageError(f"{error}{hint}") from error
     return Dataset(data, source, columns=source.names)
 
 
