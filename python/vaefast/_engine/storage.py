@@ -44,7 +44,7 @@ KNOWN = {  # parts, and the version of each
     "imputer": 1,
     "members": 1,  # further models of a detector or an imputer
 }
-UNUSABLE = AttributeError, KeyError, RecursionError, TypeError, ValueError
+UNUSABLE = ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
 
 
 def to_bytes(model: FittedModel, training: bool) -> bytes:
