@@ -21,15 +21,16 @@ import numpy.typing as npt
 
 from benchmarks import child, memory, timing
 from benchmarks.plan import Plan
+from vaefast._input.stream import BLOCKS, WINDOW
 
 Array = npt.NDArray[Any]
 
-KINDS = ("npy", "h5", "parquet")
-FEATURES, HIDDEN, BATCH = 784, 32, 512  # a narrow net asks for more rows per second
-ROWS, LIMIT = 1_280_000, 1_000  # 4 GB of float32, and megabytes that the process may allocate
-QUICK_ROWS, QUICK_LIMIT = 240_000, 250  # 750 MB
-QUICK_WINDOW, QUICK_DIGITS = 6_400, 18_000
-BLOCK = 1_000  # rows that are written at a time, and those of a chunk and of a row group
+KINDS = {"npy": 784, "h5": 784, "parquet": 30}  # features: each column of Parquet has a price
+HIDDEN, BATCH = 32, 512  # a narrow net asks for more rows per second
+SIZE, LIMIT = 4_000 * memory.MB, 1_000  # bytes of the data, and megabytes that are allowed
+QUICK_SIZE, QUICK_LIMIT, QUICK_WINDOW = 750 * memory.MB, 250, 20 * memory.MB
+QUICK_DIGITS = 18_000
+BLOCK = 1_000  # rows that are drawn at a time
 EPOCHS = 3  # the first one does not count
 SHUFFLED_EPOCHS = 3
 SHARES = (2, 5, 10, 20)  # data per window, for the ELBO
@@ -45,8 +46,8 @@ digits after three epochs, by the share of the rows in a window; sorted rows are
 their classes."""
 
 
-def write(kind: str, path: Path, rows: int, features: int) -> None:
-    """Write random rows between 0 and 1 to a file, a block at a time."""
+def write(kind: str, path: Path, rows: int, features: int, unit: int) -> None:
+    """Write random rows between 0 and 1 to a file, in chunks or row groups of `unit` rows."""
     blocks = _blocks(rows, features)
     if kind == "npy":
         X = np.lib.format.open_memmap(path, "w+", np.float32, (rows, features))
@@ -60,7 +61,7 @@ def write(kind: str, path: Path, rows: int, features: int) -> None:
 
         with h5py.File(path, "w") as file:
             X = file.create_dataset(
-                "X", (rows, features), np.float32, chunks=(min(rows, BLOCK), features)
+                "X", (rows, features), np.float32, chunks=(min(rows, unit), features)
             )
             first = 0
             for block in blocks:
@@ -75,7 +76,7 @@ def write(kind: str, path: Path, rows: int, features: int) -> None:
         with parquet.ParquetWriter(path, schema, use_dictionary=False) as writer:
             for block in blocks:
                 columns = list(np.ascontiguousarray(block.T))
-                writer.write_table(pyarrow.table(columns, schema=schema))
+                writer.write_table(pyarrow.table(columns, schema=schema), row_group_size=unit)
 
 
 def _blocks(rows: int, features: int) -> Iterator[Array]:
@@ -97,38 +98,42 @@ def forget(path: str) -> None:
 def measure(
     kind: str,
     *,
-    rows: int = ROWS,
-    features: int = FEATURES,
+    size: float = SIZE,
+    features: int | None = None,
     hidden: int = HIDDEN,
     limit: float = LIMIT,
-    window: int | None = None,
+    window: float = WINDOW,
     threads: int = 1,
     epochs: int = EPOCHS,
 ) -> dict[str, Any]:
     """Train from a file under a limit of memory; return speed beside that of an array, and peaks.
+
+    `size` and `window` are bytes. A chunk, or a row group, has as many rows as a block.
 
     Raises
     ------
     ChildError
         The process failed, because its memory did not suffice.
     """
+    features = features or KINDS[kind]
+    rows, in_window = round(size) // (4 * features), round(window) // (4 * features)
     with tempfile.TemporaryDirectory(dir=os.environ.get("VAEFAST_BENCHMARK_DISK")) as folder:
         path = Path(folder) / f"rows.{kind}"
-        write(kind, path, rows, features)
+        write(kind, path, rows, features, max(1, in_window // BLOCKS))
         found = child.run(
             *("-m", "benchmarks.streams", str(path), str(hidden), str(limit)),
-            *(str(window or 0), str(threads), str(epochs)),
+            *(str(in_window), str(threads), str(epochs)),
             OPENBLAS_NUM_THREADS="1",
             ARROW_DEFAULT_MEMORY_POOL="system",  # others reserve more than they use
         )
-        size = path.stat().st_size
+        on_disk = path.stat().st_size
     ratios = timing.ratio(found["disk epochs"], found["memory epochs"])
     return {
         "kind": kind,
         "rows": rows,
         "features": features,
         "data": rows * features * 4,
-        "file": size,
+        "file": on_disk,
         "limit": limit * MB,
         "threads": threads,
         "speed": {
@@ -175,7 +180,7 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
     for kind in KINDS:
         if plan.quick:
             yield measure(
-                kind, rows=QUICK_ROWS, limit=QUICK_LIMIT, window=QUICK_WINDOW,
+                kind, size=QUICK_SIZE, limit=QUICK_LIMIT, window=QUICK_WINDOW,
                 threads=plan.threads, epochs=1 + plan.rounds,
             )  # fmt: skip
         else:
@@ -218,13 +223,11 @@ def _main(
 
     from vaefast import VAE
     from vaefast._input.sources import source_of
-    from vaefast._input.stream import default_window
 
     allowed = round(float(limit) * MB)
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
     source: Any = source_of(path)
-    rows = int(window) or default_window(source)
-    few = source[: min(rows, 5_000)]
+    few = source[: min(int(window), 5_000)]
     common: dict[str, Any] = {
         "hidden_layer_sizes": (int(hidden),),
         "batch_size": BATCH,
@@ -261,9 +264,9 @@ def _main(
             pass
     read = time.perf_counter() - began
     forget(path)
-    disk = VAE(**common, window=rows).fit(path, callbacks=[turn])
+    disk = VAE(**common, window=int(window)).fit(path, callbacks=[turn])
     return {
-        "window": rows,
+        "window": int(window),
         "read": read,
         "peak": max(peaks),
         "disk epochs": [s / len(source) for s in disk.history_["seconds"]][1:],
