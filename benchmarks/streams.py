@@ -48,7 +48,7 @@ their classes."""
 
 def write(kind: str, path: Path, rows: int, features: int, unit: int) -> None:
     """Write random rows between 0 and 1 to a file, in chunks or row groups of `unit` rows."""
-    blocks = _blocks(rows, features)
+    blocks = _blocks(rows, features, unit if kind == "parquet" else BLOCK)
     if kind == "npy":
         X = np.lib.format.open_memmap(path, "w+", np.float32, (rows, features))
         first = 0
@@ -79,10 +79,10 @@ def write(kind: str, path: Path, rows: int, features: int, unit: int) -> None:
                 writer.write_table(pyarrow.table(columns, schema=schema), row_group_size=unit)
 
 
-def _blocks(rows: int, features: int) -> Iterator[Array]:
+def _blocks(rows: int, features: int, step: int) -> Iterator[Array]:
     rng = np.random.default_rng(0)
-    for first in range(0, rows, BLOCK):
-        yield rng.random((min(BLOCK, rows - first), features), np.float32)
+    for first in range(0, rows, step):
+        yield rng.random((min(step, rows - first), features), np.float32)
 
 
 def forget(path: str) -> None:
