@@ -21,15 +21,17 @@ import numpy.typing as npt
 
 from benchmarks import child, memory, timing
 from benchmarks.plan import Plan
+from vaefast._input.stream import BLOCKS, WINDOW
 
 Array = npt.NDArray[Any]
 
-KINDS = ("npy", "h5", "parquet")
-FEATURES, HIDDEN, BATCH = 784, 32, 512  # a narrow net asks for more rows per second
-ROWS, LIMIT = 1_280_000, 1_000  # 4 GB of float32, and megabytes that the process may allocate
-QUICK_ROWS, QUICK_LIMIT = 240_000, 250  # 750 MB
-QUICK_WINDOW, QUICK_DIGITS = 6_400, 18_000
-BLOCK = 1_000  # rows that are written at a time, and those of a chunk and of a row group
+KINDS = {"npy": 784, "h5": 784, "parquet": 30}  # features: each column of Parquet has a price
+HIDDEN, BATCH = 32, 512  # a narrow net asks for more rows per second
+SIZE, LIMIT = 4_000 * memory.MB, 1_000  # bytes of the data, and megabytes that are allowed
+QUICK_SIZE, QUICK_LIMIT, QUICK_WINDOW = 750 * memory.MB, 250, 20 * memory.MB
+QUICK_DIGITS = 18_000
+BLOCK = 1_000  # rows that are drawn at a time
+PYARROW = 250  # megabytes more: the limit counts the stacks of its threads, which are hardly used
 EPOCHS = 3  # the first one does not count
 SHUFFLED_EPOCHS = 3
 SHARES = (2, 5, 10, 20)  # data per window, for the ELBO
@@ -40,14 +42,14 @@ limit: megabytes that the process may allocate. peak: its largest memory without
 seen after epochs. disk: MB/s of reading the file alone, from outside of the page cache. needs: MB/s
 that an epoch from disk reads. speed: rows per second from disk by those on an array in memory;
 median and range over epochs, which take turns. work: CPU time of a row from disk, of all threads,
-by that of a row of the array; other programs hardly change it. ELBO: nats per row of held-out
-digits after three epochs, by the share of the rows in a window; sorted rows are in the order of
-their classes."""
+by that of a row of the array, which includes a few checks of each call. ELBO: nats per row of
+held-out digits after three epochs, by the share of the rows in a window; sorted rows are in the
+order of their classes."""
 
 
-def write(kind: str, path: Path, rows: int, features: int) -> None:
-    """Write random rows between 0 and 1 to a file, a block at a time."""
-    blocks = _blocks(rows, features)
+def write(kind: str, path: Path, rows: int, features: int, unit: int) -> None:
+    """Write random rows between 0 and 1 to a file, in chunks or row groups of `unit` rows."""
+    blocks = _blocks(rows, features, unit if kind == "parquet" else BLOCK)
     if kind == "npy":
         X = np.lib.format.open_memmap(path, "w+", np.float32, (rows, features))
         first = 0
@@ -60,7 +62,7 @@ def write(kind: str, path: Path, rows: int, features: int) -> None:
 
         with h5py.File(path, "w") as file:
             X = file.create_dataset(
-                "X", (rows, features), np.float32, chunks=(min(rows, BLOCK), features)
+                "X", (rows, features), np.float32, chunks=(min(rows, unit), features)
             )
             first = 0
             for block in blocks:
@@ -75,13 +77,13 @@ def write(kind: str, path: Path, rows: int, features: int) -> None:
         with parquet.ParquetWriter(path, schema, use_dictionary=False) as writer:
             for block in blocks:
                 columns = list(np.ascontiguousarray(block.T))
-                writer.write_table(pyarrow.table(columns, schema=schema))
+                writer.write_table(pyarrow.table(columns, schema=schema), row_group_size=unit)
 
 
-def _blocks(rows: int, features: int) -> Iterator[Array]:
+def _blocks(rows: int, features: int, step: int) -> Iterator[Array]:
     rng = np.random.default_rng(0)
-    for first in range(0, rows, BLOCK):
-        yield rng.random((min(BLOCK, rows - first), features), np.float32)
+    for first in range(0, rows, step):
+        yield rng.random((min(step, rows - first), features), np.float32)
 
 
 def forget(path: str) -> None:
@@ -97,38 +99,43 @@ def forget(path: str) -> None:
 def measure(
     kind: str,
     *,
-    rows: int = ROWS,
-    features: int = FEATURES,
+    size: float = SIZE,
+    features: int | None = None,
     hidden: int = HIDDEN,
     limit: float = LIMIT,
-    window: int | None = None,
+    window: float = WINDOW,
     threads: int = 1,
     epochs: int = EPOCHS,
 ) -> dict[str, Any]:
     """Train from a file under a limit of memory; return speed beside that of an array, and peaks.
+
+    `size` and `window` are bytes. A chunk, or a row group, has as many rows as a block.
 
     Raises
     ------
     ChildError
         The process failed, because its memory did not suffice.
     """
+    features = features or KINDS[kind]
+    limit += PYARROW if kind == "parquet" else 0
+    rows, in_window = round(size) // (4 * features), round(window) // (4 * features)
     with tempfile.TemporaryDirectory(dir=os.environ.get("VAEFAST_BENCHMARK_DISK")) as folder:
         path = Path(folder) / f"rows.{kind}"
-        write(kind, path, rows, features)
+        write(kind, path, rows, features, max(1, in_window // BLOCKS))
         found = child.run(
             *("-m", "benchmarks.streams", str(path), str(hidden), str(limit)),
-            *(str(window or 0), str(threads), str(epochs)),
+            *(str(in_window), str(threads), str(epochs)),
             OPENBLAS_NUM_THREADS="1",
             ARROW_DEFAULT_MEMORY_POOL="system",  # others reserve more than they use
         )
-        size = path.stat().st_size
+        on_disk = path.stat().st_size
     ratios = timing.ratio(found["disk epochs"], found["memory epochs"])
     return {
         "kind": kind,
         "rows": rows,
         "features": features,
         "data": rows * features * 4,
-        "file": size,
+        "file": on_disk,
         "limit": limit * MB,
         "threads": threads,
         "speed": {
@@ -175,7 +182,7 @@ def run(plan: Plan) -> Iterator[dict[str, Any]]:
     for kind in KINDS:
         if plan.quick:
             yield measure(
-                kind, rows=QUICK_ROWS, limit=QUICK_LIMIT, window=QUICK_WINDOW,
+                kind, size=QUICK_SIZE, limit=QUICK_LIMIT, window=QUICK_WINDOW,
                 threads=plan.threads, epochs=1 + plan.rounds,
             )  # fmt: skip
         else:
@@ -218,13 +225,11 @@ def _main(
 
     from vaefast import VAE
     from vaefast._input.sources import source_of
-    from vaefast._input.stream import default_window
 
     allowed = round(float(limit) * MB)
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
     source: Any = source_of(path)
-    rows = int(window) or default_window(source)
-    few = source[: min(rows, 5_000)]
+    few = source[: min(int(window), 5_000)]
     common: dict[str, Any] = {
         "hidden_layer_sizes": (int(hidden),),
         "batch_size": BATCH,
@@ -247,7 +252,7 @@ def _main(
         while time.perf_counter() - began < record["seconds"] / 3:
             array.partial_fit(few)
             passes += 1
-        on_array.append((time.perf_counter() - began) / (passes * len(few)))
+        on_array.append(sum(array.history_["seconds"][-passes:]) / (passes * len(few)))
         of_array = (time.process_time() - work) / (passes * len(few))
         works.append((work - ended) / len(source) / of_array)
         forget(path)
@@ -261,9 +266,9 @@ def _main(
             pass
     read = time.perf_counter() - began
     forget(path)
-    disk = VAE(**common, window=rows).fit(path, callbacks=[turn])
+    disk = VAE(**common, window=int(window)).fit(path, callbacks=[turn])
     return {
-        "window": rows,
+        "window": int(window),
         "read": read,
         "peak": max(peaks),
         "disk epochs": [s / len(source) for s in disk.history_["seconds"]][1:],

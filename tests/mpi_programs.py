@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,13 @@ def with_gaps() -> np.ndarray:
     return X
 
 
+class Chunks:
+    """Yields the same rows each time, a few at a time."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        yield from np.array_split(numbers(), 7)
+
+
 GAUSSIAN = {"likelihood": "gaussian"}
 # Parameters, arguments of fit, and the function that makes X.
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[], Any]]] = {
@@ -78,6 +85,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[], Any]]] = {
         {"validation": digits()[:20] // 2},
         digits,
     ),
+    "windows": ({"window": N // 3, "standardize": True, **GAUSSIAN}, {}, Chunks),
     "one row a batch": ({"batch_size": 1, "epochs": 1}, {}, lambda: digits()[:5]),
 }
 

@@ -252,7 +252,7 @@ def test_sparse_counts_are_trained_on(likelihood: str) -> None:
 @pytest.mark.parametrize("kind", streams.KINDS)
 def test_files_larger_than_a_window_are_trained_on(kind: str) -> None:
     result = streams.measure(
-        kind, rows=600, features=20, hidden=4, limit=500, window=128, epochs=3
+        kind, size=48_000, features=20, hidden=4, limit=500, window=10_240, epochs=3
     )  # fmt: skip
     assert result["data"] == 600 * 20 * 4 and result["file"] > 0
     assert positive({key: result[key] for key in ("peak", "read", "work")})

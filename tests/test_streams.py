@@ -337,6 +337,11 @@ def test_a_detector_reads_a_source(tmp_path):
 # ------------------------------------------------------------------ the order
 
 
+def test_many_small_windows_of_fast_steps():
+    rows = np.tile(X, (4, 1))  # more calls of the core than a float has powers of two
+    small(window=64, batch_size=1, epochs=1).fit(Again(rows, [0, len(rows)]))
+
+
 def test_a_window_as_large_as_the_data_shuffles_all_rows():
     order = _core.permutation(N, 5, 2)
     for window in (None, N, N + 1, 10 * N):

@@ -212,7 +212,7 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
                 )
                 due: float = loop.checkpointer is not None and loop.checkpointer.is_due(len(losses))
                 speed_up = POLL_SECONDS / max(time.perf_counter() - began, 1e-9)
-                faster = max(1, min(2 * at_once, int(speed_up * at_once)))
+                faster = max(1, min(2 * len(losses), int(speed_up * len(losses))))
                 at_once, due = map(int, processes.agree(faster, due))
                 if due:
                     processes.gather_moments()

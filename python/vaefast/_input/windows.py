@@ -18,7 +18,7 @@ from .read_ahead import ReadAhead
 from .rows import AnyRows, Rows, Selection
 from .stream import BLOCKS, Stream
 
-PIECES = 64  # of a window, between which the training hears of errors of the reader
+PIECES = 16  # of a window, between which the training hears of errors of the reader
 _NEXT = 0x9E3779B97F4A7C15  # from the seed of one permutation of an epoch to the next
 
 Span = tuple[int, int]  # the first of some consecutive rows, and the row behind the last

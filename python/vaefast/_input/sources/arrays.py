@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..mapped import check_mapped
-from .source import PART, Array, Sequential, Source
+from .source import Array, Source
 
 
 def is_array_on_disk(X: Any) -> bool:
@@ -42,24 +41,29 @@ class Slices(Source):
         return np.asarray(self.array[start:stop])
 
 
-class Chunks(Sequential):
+class Chunks(Source):
     """An array whose chunks of rows are read as a whole: an HDF5 dataset, a zarr array."""
 
     def __init__(self, array: Any, name: str) -> None:
         n, *row_shape = array.shape
         super().__init__(int(n), tuple(map(int, row_shape)), array.dtype, name)
-        self.array = array
-        self.unit = int(array.chunks[0])
-        rows, row = int(array.chunks[0]), max(1, self.found.itemsize * self.shape[1])
-        self.chunk: int = rows * max(1, PART // (rows * row))
+        self.array, self.unit = array, int(array.chunks[0])
+        self._first, self._last = 0, np.empty((0, *self.row_shape), self.found)  # the last chunk
         self._stored = self._count_chunks()
 
-    def origin(self, row: int) -> int:
-        return row // self.chunk * self.chunk
-
-    def parts_from(self, row: int) -> Iterator[Array]:
-        for start in range(self.origin(row), self.n, self.chunk):
-            yield np.asarray(self.array[start : min(start + self.chunk, self.n)])
+    def read(self, start: int, stop: int) -> Array:
+        first, kept = start // self.unit * self.unit, self._last[:0]
+        if first == self._first and len(self._last):
+            kept = self._last
+        begin = first + len(kept)
+        end = min(-(-stop // self.unit) * self.unit, self.n)
+        found = kept
+        if end > begin:
+            more = np.asarray(self.array[begin:end])
+            found = np.concatenate([kept, more]) if len(kept) else more
+            self._first = (end - 1) // self.unit * self.unit
+            self._last = more[self._first - begin :].copy()
+        return found[start - first : stop - first]
 
     def check(self) -> None:
         # zarr reads a chunk whose file is gone as zeros.
