@@ -26,9 +26,9 @@ def check_mapped(array: Any) -> None:
 
 def _check(array: Any) -> None:
     base: Any = array
-    while base is not None and not isinstance(base, np.memmap):
-        base = getattr(base, "base", None)
-    if base is None or base.filename is None:
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    if not isinstance(base, np.memmap) or base.filename is None:
         return
     owner = base
     while isinstance(owner.base, np.memmap):  # a view has the offset of its owner
