@@ -1,9 +1,9 @@
 """Processes: a training step in several processes, and a model of it on many machines.
 
-The measurement starts two processes on this machine. The model adds two times. What one of P
-processes computes is measured: the core trains with an exchange that returns at once, and so does
-all the work of the last of P processes, on one thread. A machine of n CPUs is taken to be n times
-as fast. What the network takes is computed from its latency and its bandwidth.
+The measurement starts two processes on this machine. The model adds the time that one of P
+processes computes and the time of the network. The first is measured on one thread: the core does
+all the work of the last of P processes, with an exchange that returns at once. A machine of n CPUs
+is taken to be n times as fast. The second is computed from the network's latency and bandwidth.
 """
 
 from __future__ import annotations

@@ -395,7 +395,8 @@ class FittedModel:
     def contributions(self, rows: AnyRows) -> Floats:
         """Return what each feature adds to -log p(x|z) at z = mu, (n, d) or images, nats."""
         parts = [self.core.contributions(block) for block in blocks_of(rows)]
-        return np.concatenate(parts).reshape(-1, *self.feature_shape)
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)  # no copy of rows in memory
+        return whole.reshape(-1, *self.feature_shape)
 
     @reading
     def log_likelihood(

@@ -55,8 +55,8 @@ def train(
     The history grows by a record for each epoch. Epochs and steps continue those that the model has
     done. Training ends early when a callback returns True, and at Ctrl-C. With `patience` the
     weights of the best epoch are restored. A `state` that a checkpoint held continues within its
-    epoch. Between two epochs, while the callbacks run, other threads may use the model. Of several
-    `processes`, the first one has the checkpointer and the callbacks, and decides for all.
+    epoch. Between two epochs, while the callbacks run, other threads may use the model. If several
+    `processes` train it, the first one has the checkpointer and the callbacks, and decides for all.
 
     Raises
     ------

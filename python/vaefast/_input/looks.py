@@ -1,4 +1,4 @@
-"""What the rows of a fit look like, for warnings."""
+"""Properties of the rows of a fit that warnings depend on."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class ReadAhead(Generic[Item]):
     Attributes
     ----------
     error : BaseException or None
-        What the iterator raised. The next call of `__next__` or `check` raises it.
+        The error that the iterator raised. The next call of `__next__` or `check` raises it.
     """
 
     def __init__(self, make: Callable[[threading.Event], Iterator[Item]]) -> None:
