@@ -30,7 +30,7 @@ NOISE = 1e-9  # relative error of sums of floating-point numbers
 def find_sums(
     columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
 ) -> dict[Name, Column]:
-    """Return learned columns, with those that are weighted sums of others as such.
+    """Return learned columns; those that are weighted sums of others get the encoding of a sum.
 
     A sum holds in all rows up to rounding, with weights of few decimals. Columns with missing
     values, and with fewer than three different values, have no part in it. If one column is the sum
@@ -157,7 +157,7 @@ def add_up(column: Column, columns: Mapping[Name, Series]) -> Series:
 
 
 def adds_up(column: Column, columns: Mapping[Name, Series]) -> NDArray[np.bool_]:
-    """Return whether each row has the sum, up to rounding. A missing value has any."""
+    """Return whether each row has the sum, up to rounding, or lacks one of its values."""
     off = np.abs(columns[column.name].values - _sum(column, columns))
     fine: NDArray[np.bool_] = ~(off > 1.001 * column.scale)
     return fine
