@@ -16,8 +16,8 @@ from vaefast._engine.state import state_from
 from vaefast._engine.storage import read_parts
 from vaefast._input.read_ahead import ReadAhead
 from vaefast._input.sources import source_of
-from vaefast._input.stream import default_window
-from vaefast._input.windows import epoch_order, windows
+from vaefast._input.stream import Stream, default_window
+from vaefast._input.windows import epoch_order, read_windows, windows
 from vaefast.errors import ConvergenceWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* is stored .* rows at a time:UserWarning")
@@ -435,6 +435,18 @@ def test_at_most_two_items_exist_and_the_next_is_made_meanwhile():
                 moved.wait_for(lambda i=i: len(made) >= min(i + 2, 5), timeout=30)
                 assert made == list(range(min(i + 2, 5)))
     assert not readers()
+
+
+@pytest.mark.parametrize("size", [10, WINDOW, 150, 300])
+def test_rows_stay_in_place_while_the_next_are_read(size, tmp_path):
+    stream = Stream(source_of(open_hdf5(X, tmp_path)), WINDOW, 255.0, False)
+    held, kept, count = None, None, 0
+    for part, order in read_windows(stream, 0, 1, size, 0, threading.Event()):
+        if held is not None:
+            np.testing.assert_array_equal(held, kept)
+        held, kept = part, part.copy()
+        count += len(order)
+    assert count == N
 
 
 def test_an_error_is_heard_before_the_next_item():

@@ -83,7 +83,9 @@ def segments(
     """
     if isinstance(rows, Stream):
         stream = rows if chosen is None else rows.select(chosen)
-        with ReadAhead(lambda stopped: _read(stream, seed, epoch, size, first, stopped)) as found:
+        with ReadAhead(
+            lambda stopped: read_windows(stream, seed, epoch, size, first, stopped)
+        ) as found:
             for part, order in found:
                 step = max(1, len(order) // size // PIECES) * size
                 for at in range(0, len(order), step):
@@ -100,23 +102,25 @@ def segments(
         yield rows, order  # type: ignore[misc]
 
 
-def _read(
+def read_windows(
     stream: Stream, seed: int, epoch: int, size: int, first: int, stopped: Event
 ) -> Iterator[Segment]:
-    """Yield the windows of a stream, until `stopped` is set. They share two buffers."""
+    """Yield the windows of a stream, until `stopped` is set.
+
+    The windows share two buffers. A window keeps its values until the second one after it is read.
+    """
     (n, features), window = stream.shape, stream.window
     buffers = [np.empty((min(n, window + size), features), stream.dtype) for _ in range(2)]
     rest = buffers[0][:0]  # rows that the segment before has left over
     numbers_of_rest = np.empty(0, np.int64)
-    skipped, left, taken = first * size, n, 0
+    skipped, left, given = first * size, n, 0
     for number, spans in enumerate(windows(n, window, seed, epoch)):
         count, kept = _count(spans), len(rest)
         left -= count
         if skipped >= count:
             skipped -= count
             continue
-        matrix = buffers[taken % 2][: kept + count]
-        taken += 1
+        matrix = buffers[given % 2][: kept + count]
         matrix[:kept] = rest
         at = kept
         stream.source.check()
@@ -131,6 +135,7 @@ def _read(
         whole = len(order) if left == 0 else len(order) // size * size
         rest, numbers_of_rest = matrix[order[whole:]], numbers[order[whole:]]
         if whole:
+            given += 1  # the caller reads this buffer while the other one is filled
             yield stream.with_parts(matrix, numbers), order[:whole]
 
 
