@@ -32,7 +32,8 @@ def describe(about: dict[str, Any]) -> str:
     """Return the header of a report, from what `environment` returned."""
     lines = [
         f"{about['cpu']}, {about['cpus']} CPUs; {about['system']}; Python {about['python']}",
-        f"threads: {about['threads']}; {about['isa']}; " + "; ".join(about["peers"].values()),
+        f"threads: {about['threads']}; {about['isa']}; "
+        + "; ".join(dict.fromkeys(about["peers"].values())),
     ]
     if about["load"] is not None and about["load"] > 0.5:
         lines.append(
