@@ -176,7 +176,7 @@ def columns(result: dict[str, Any]) -> dict[str, str]:
 
 
 def _limit(net: Net, X: Any, threads: int) -> float:
-    """Return the least time in seconds that the codes of X can take on this machine."""
+    """Return the least time in seconds of the codes of X on this machine, if zeros are skipped."""
     widths = [net.features, *net.encoder, net.latent_dim]
     first, *rest = (a * b for a, b in zip(widths, widths[1:], strict=False))
     products = first * np.count_nonzero(X) / net.features + sum(rest) * len(X)

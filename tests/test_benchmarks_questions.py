@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -174,6 +176,19 @@ def test_inference_is_compared_with_other_libraries(text: str, rows: int) -> Non
     assert result["samples"] == 5000 * min(rows, 8)
     assert result["share_of_limit"] > 0
     assert_is_kept_and_printed(inference, result)
+
+
+def test_the_limit_leaves_out_zeros_and_takes_the_fastest_measurement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, X = Net.parse("10-6-2-6-10"), np.ones((4, 10), np.float32)
+    X[:, :5] = 0
+    rates = itertools.chain([1e3, 1e6], itertools.repeat(1e3))
+    kernels = SimpleNamespace(fma_rate=lambda *_: next(rates), load_rate=lambda *_: 1e12)
+    monkeypatch.setattr(inference._core, "kernels", kernels)
+    assert inference._limit(net, X, 1) == pytest.approx(2 * 4 * (5 * 6 + 6 * 2) / 1e6)
+    kernels.load_rate = lambda *_: 1e3  # bytes per second
+    assert inference._limit(net, X, 1) == pytest.approx(4 * (10 * 6 + 6 * 2 + 4 * 10) / 1e3)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "uint8"])
