@@ -27,18 +27,25 @@ inline void copy_row(const Rows& rows, std::int64_t index, Panels& out, int row)
   if (rows.starts) return copy_sparse_row(rows, index, out, row);
   const std::size_t start = static_cast<std::size_t>(index) * static_cast<std::size_t>(rows.cols);
   if (rows.floats) return out.write_row(row, 0, rows.cols, rows.floats + start);
-  const auto convert = [&](const auto* in, auto&& to_float) {
+  const auto convert = [&](const auto* in, auto&& write) {
     for (int panel = 0; panel < panel_count(rows.cols); ++panel, in += NR) {
       float* to = out.at(panel, row);
       if (const int n = rows.cols - panel * NR; n < NR)
-        for (int i = 0; i < n; ++i) to[i] = to_float(in[i]);
-      else  // gives the compiler a constant size
-        for (int i = 0; i < NR; ++i) to[i] = to_float(in[i]);
+        write(in, n, to);
+      else
+        write(in, NR, to);  // gives the compiler a constant size
     }
   };
-  if (rows.doubles) return convert(rows.doubles + start, [](double value) { return static_cast<float>(value); });
-  const float divisor = rows.divisor;
-  convert(rows.bytes + start, [divisor](std::uint8_t byte) { return static_cast<float>(byte) / divisor; });
+  if (rows.doubles)
+    return convert(rows.doubles + start, [](const double* in, int n, float* to) {
+      for (int i = 0; i < n; ++i) to[i] = static_cast<float>(in[i]);
+    });
+  convert(rows.bytes + start, [divisor = rows.divisor](const std::uint8_t* in, int n, float* to) {
+    std::uint8_t bytes[NR] = {};  // a copy that cannot overlap with `to`, so that packets of it can be converted
+    std::copy_n(in, n, bytes);
+#pragma GCC unroll 1  // GCC does not vectorize the unrolled loop
+    for (int i = 0; i < NR; ++i) to[i] = static_cast<float>(bytes[i]) / divisor;
+  });
 }
 
 // Copies the conditions of row `index` to columns [first, first + count) of row `row` of `out`.

@@ -66,13 +66,18 @@ class WeightedMean {
 }  // namespace
 
 // Returns the largest number of rows per task. More rows make better use of a pass over the weights, which come from
-// memory if the network is wide. Fewer rows keep the activations in the cache: the widest layer takes at most 2 MB.
+// memory if the network is wide. Fewer rows keep the activations in the cache: the widest layer takes at most 2 MB, or
+// an eighth of the largest weight matrix.
 int Inference::rows_at_a_time() const {
   constexpr int MOST = 192;
-  int widest = model_.shape.features;
-  for (const std::vector<int>& widths : {model_.shape.encoder, model_.shape.decoder})
-    for (int width : widths) widest = std::max(widest, width);
-  return std::clamp((1 << 19) / widest, MR, MOST);
+  constexpr std::int64_t FLOATS = 1 << 19;
+  std::int64_t widest = model_.shape.features, largest = 0;
+  for (const Network* network : {&model_.encoder, &model_.decoder})
+    for (const Dense& layer : network->layers) {
+      widest = std::max({widest, static_cast<std::int64_t>(layer.in()), static_cast<std::int64_t>(layer.out())});
+      largest = std::max(largest, static_cast<std::int64_t>(layer.in()) * layer.out());
+    }
+  return static_cast<int>(std::clamp<std::int64_t>(std::max(FLOATS, largest / 8) / widest, MR, MOST));
 }
 
 void Inference::make_room(int rows, const BatchKind& kind) {
