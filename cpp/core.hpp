@@ -97,6 +97,8 @@ class Core {
 std::pair<float, float> value_range(const float* x, std::int64_t n);
 
 std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);
+std::vector<std::int64_t> start_of_permutation(std::int64_t n, std::int64_t count, std::uint64_t seed,
+                                               std::uint32_t epoch);
 
 std::vector<std::string> activation_names();
 struct LikelihoodInfo {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <unordered_map>
+#include <utility>
 
 #include "simd.hpp"
 
@@ -74,6 +76,15 @@ void fill(std::uint64_t seed, Stream stream, std::uint64_t word, std::uint32_t b
   }
 }
 
+// A Fisher-Yates shuffle goes from the last place to the first and swaps each place i with one of 0, ..., i. With 64
+// bits and at most 2^32 rows, the bias of the remainder is below 2^-32.
+std::int64_t swapped_with(std::int64_t i, std::uint64_t seed, std::uint32_t epoch) {
+  const auto index = split(static_cast<std::uint64_t>(i));
+  const auto bits = philox({index[0], index[1], epoch, static_cast<std::uint32_t>(Stream::shuffling)}, split(seed));
+  const std::uint64_t r = (static_cast<std::uint64_t>(bits[1]) << 32) | bits[0];
+  return static_cast<std::int64_t>(r % static_cast<std::uint64_t>(i + 1));
+}
+
 }  // namespace
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
@@ -93,13 +104,29 @@ void fill_normals(std::uint64_t seed, Stream stream, std::uint64_t word, std::ui
 std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), 0);
-  // Fisher-Yates shuffle from the top. With 64 bits and at most 2^32 rows, the bias of the remainder is below 2^-32.
-  for (std::int64_t i = n - 1; i > 0; --i) {
-    const auto index = split(static_cast<std::uint64_t>(i));
-    const auto bits = philox({index[0], index[1], epoch, static_cast<std::uint32_t>(Stream::shuffling)}, split(seed));
-    const std::uint64_t r = (static_cast<std::uint64_t>(bits[1]) << 32) | bits[0];
-    std::swap(order[static_cast<std::size_t>(i)], order[r % static_cast<std::uint64_t>(i + 1)]);
+  for (std::int64_t i = n - 1; i > 0; --i)
+    std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(swapped_with(i, seed, epoch))]);
+  return order;
+}
+
+std::vector<std::int64_t> start_of_permutation(std::int64_t n, std::int64_t count, std::uint64_t seed,
+                                               std::uint32_t epoch) {
+  // Undoes the swaps from the last one to the first, but follows only the numbers that end in front.
+  std::unordered_map<std::int64_t, std::int64_t> at;  // from the number's present place to its last one
+  for (std::int64_t i = 0; i < count; ++i) at.emplace(i, i);
+  const auto move = [&at](auto&& node, std::int64_t to) {
+    if (!node) return;
+    node.key() = to;
+    at.insert(std::move(node));
+  };
+  for (std::int64_t i = 1; i < n; ++i) {
+    const std::int64_t other = swapped_with(i, seed, epoch);
+    auto up = at.extract(other);
+    if (i < count) move(at.extract(i), other);  // behind the front, nothing has come to place i yet
+    move(up, i);
   }
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  for (const auto& [number, place] : at) order[static_cast<std::size_t>(place)] = number;
   return order;
 }
 

@@ -25,4 +25,8 @@ void fill_normals(std::uint64_t seed, Stream stream, std::uint64_t word, std::ui
 // Returns 0, 1, ..., n - 1 in a random order, which (seed, epoch) determines.
 std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);
 
+// Returns its first `count` numbers, in memory for `count` numbers.
+std::vector<std::int64_t> start_of_permutation(std::int64_t n, std::int64_t count, std::uint64_t seed,
+                                               std::uint32_t epoch);
+
 }  // namespace vaefast

@@ -245,6 +245,20 @@ def test_permutation_holds_every_row_once(n: int, seed: int, epoch: int) -> None
     assert _core.permutation(n, seed, epoch).tolist() == order.tolist()
 
 
+@settings(deadline=None, max_examples=100)
+@given(n=st.integers(0, 60), share=st.floats(0, 1), seed=word64, epoch=st.integers(0, 2**32 - 1))
+def test_permutation_has_the_same_start_alone(n: int, share: float, seed: int, epoch: int) -> None:
+    count = round(share * n)
+    start = _core.permutation(n, seed, epoch, count)
+    assert start.tolist() == _core.permutation(n, seed, epoch)[:count].tolist()
+
+
+@pytest.mark.parametrize("count", [-1, 4])
+def test_permutation_without_so_many_numbers_is_an_error(count: int) -> None:
+    with pytest.raises(ValueError, match="count must be from 0 to n"):
+        _core.permutation(3, 0, 0, count)
+
+
 def test_permutation_depends_on_seed_and_epoch() -> None:
     orders = [_core.permutation(1000, seed, epoch) for seed in (0, 1, 1 << 32) for epoch in (0, 1)]
     for i, a in enumerate(orders):

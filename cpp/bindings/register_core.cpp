@@ -573,15 +573,16 @@ void register_core(py::module_& m) {
       "x"_a.noconvert());
   m.def(
       "permutation",
-      [](std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
+      [](std::int64_t n, std::uint64_t seed, std::uint32_t epoch, std::optional<std::int64_t> count) {
+        if (count && (*count < 0 || *count > n)) throw std::invalid_argument("count must be from 0 to n");
         std::vector<std::int64_t> order;
         {
           const WithoutGil without_gil;
-          order = permutation(n, seed, epoch);
+          order = count ? start_of_permutation(n, *count, seed, epoch) : permutation(n, seed, epoch);
         }
         return Indices(static_cast<py::ssize_t>(order.size()), order.data());
       },
-      "n"_a, "seed"_a, "epoch"_a);
+      "n"_a, "seed"_a, "epoch"_a, "count"_a = py::none());
 }
 
 }  // namespace vaefast::bindings

@@ -63,8 +63,10 @@ class Choice:
 
     def split(self, n: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows to train on and those to watch, in ascending order."""
-        order = permutation(n, seed, 0)  # epochs shuffle by 1, 2, ...
-        return np.sort(order[self.n_watched :]), np.sort(order[: self.n_watched])
+        watched = np.sort(permutation(n, seed, 0, self.n_watched))  # epochs shuffle by 1, 2, ...
+        trained = np.ones(n, bool)
+        trained[watched] = False
+        return np.flatnonzero(trained), watched
 
 
 def choose(

@@ -62,7 +62,7 @@ class Components:
     def learn(cls, rows: AnyRows, count: int, seed: int) -> Components:
         """Return at most `count` components: fewer if fewer rows or features differ."""
         n = len(rows)
-        chosen = np.sort(permutation(n, seed, 0)[: min(n, LEARNED_FROM)])
+        chosen = np.sort(permutation(n, seed, 0, min(n, LEARNED_FROM)))
         some = _floats(rows[chosen])
         mean = some.mean(axis=0, dtype=np.float64).astype(np.float32)
         some -= mean

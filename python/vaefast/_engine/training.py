@@ -274,7 +274,7 @@ def _monitored(rows: AnyRows, features: int) -> Rows:
     count = min(n, max(100, min(MONITORED, MONITORED_VALUES // features, n // 10)))
     if count == n and not isinstance(rows, LazyRows):
         return rows
-    some: Rows = rows[np.sort(permutation(n, SCORING_SEED, 0)[:count])]
+    some: Rows = rows[np.sort(permutation(n, SCORING_SEED, 0, count))]
     return some
 
 
