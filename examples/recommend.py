@@ -33,6 +33,7 @@ def likes(rng: np.random.Generator) -> sparse.csr_matrix:
     """Return who liked what, (users, films), as zeros and ones."""
     file = next((path for path in MOVIELENS.glob("u.data*")), None)
     if file is None:
+        print(f"There is no {MOVIELENS / 'u.data'}. These users and their tastes are drawn:")
         tastes = rng.dirichlet(np.full(300, 0.1), 6)
         shares = rng.dirichlet(np.full(6, 0.2), 600) @ tastes
         return sparse.csr_matrix((rng.multinomial(40, shares) > 0).astype(np.float32))
