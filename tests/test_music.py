@@ -252,6 +252,6 @@ def test_compose_refuses_before_it_learns(folder, tmp_path):
     a = folder / "0.mid"
     assert "at most two PIECES" in fail("compose", folder, a, a, a, "-o", tmp_path / "x", code=2)
     wrong = fail("compose", folder, a, "--bars", 3, "-o", tmp_path / "x", code=2)
-    assert "--bars is for a new piece" in wrong
+    assert "--bars sets the length of a new piece" in wrong
     assert "already exists" in fail("compose", folder, "-o", a)
     assert "not a MIDI file" in fail("compose", folder, __file__, "-o", tmp_path / "x")

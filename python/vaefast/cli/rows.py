@@ -223,7 +223,7 @@ def reconstruct(
             )
         pictures.save(picture, out)
     else:
-        flat = results.reshape(-1, vae.n_features_in_)  # with --draws, several lines for each row
+        flat = results.reshape(-1, vae.n_features_in_)  # with --draws, each row has several lines
         if vae.table_ is not None:
             frames.write_frame(out, vae.table_.decode(flat))
         else:
