@@ -62,7 +62,7 @@ def images(X: ArrayLike) -> dict[str, Any]:
     rows = some.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
     if (some == some[0]).all():
         raise ValueError(
-            f"X holds only one distinct image (n={n:,}), expected images that differ to learn from"
+            f"X holds only one distinct image (n={n:,}): a model needs images that differ"
         )
     is_grey = pixels.ndim == 3 or pixels.shape[3] == 1
     if is_grey and np.mean(np.abs(rows - 0.5) > 0.5 - INK) >= INK_SHARE:

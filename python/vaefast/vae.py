@@ -374,7 +374,7 @@ class VAE(LatentTransformer):
         ProcessError
             Another process of `comm` failed.
         DivergenceError
-            The loss became infinite or NaN. The weights are those of the last epoch before that.
+            The loss became infinite or NaN. The model keeps the weights of the epoch before.
         OSError
             The checkpoint can't be read or written, or the rows of a source can't be read any more.
         KeyboardInterrupt
@@ -448,7 +448,7 @@ class VAE(LatentTransformer):
         ValueError, TypeError
             A parameter or the data can't be used. The model stays as it was.
         DivergenceError
-            The loss became infinite or NaN. The weights are those before this epoch.
+            The loss became infinite or NaN. The model keeps the weights from before this epoch.
         """
         functions = check_callbacks(callbacks)
         with self._fitting("partial_fit"):
@@ -708,8 +708,8 @@ class VAE(LatentTransformer):
         Returns
         -------
         ndarray of shape (n, d) or images, float32
-            E[x|z] in the units of X: probabilities, means, or rates. Those of multinomial counts
-            are the probabilities of the columns, which add up to 1.
+            E[x|z] in the units of X: probabilities, means, or rates. For multinomial counts, E[x|z]
+            holds the probabilities of the columns, which add up to 1.
 
         Raises
         ------

@@ -220,12 +220,12 @@ def check_components(
         )
     if processes.size > 1:
         raise ValueError(
-            "a training on principal components takes minutes in one process and can't be shared: "
+            "training on principal components takes minutes in one process and can't be shared: "
             "leave comm out, or train on all features with components=None"
         )
     if has_checkpoint:
         raise ValueError(
-            "a training on principal components takes minutes and has no checkpoint: leave the "
+            "training on principal components takes minutes and has no checkpoint: leave the "
             "checkpoint out, or train on all features with components=None"
         )
     check_integer(params["components"], "components")

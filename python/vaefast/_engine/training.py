@@ -62,7 +62,7 @@ def train(
     Raises
     ------
     DivergenceError
-        The loss is no longer finite. The weights are those of the last epoch before that.
+        The loss is no longer finite. The model keeps the weights of the epoch before.
     """
     history = model.history
     state = TrainingState(best_epoch=model.n_iter) if state is None else state

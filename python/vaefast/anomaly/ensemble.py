@@ -25,7 +25,7 @@ BETAS = (0.3, 1.0, 30.0)  # weights of the KL, in turn; the last one gives the l
 POOL = 10_000  # largest number of rows that members and units are learned from
 ROWS, COLUMNS = 1024, 256  # largest numbers of one member
 TURNS = 4  # members leave out a quarter of the rows in turn, so each row is new to some
-LIKELIHOOD = 0.5  # weight of the likelihood beside the distance
+LIKELIHOOD = 0.5  # weight of the likelihood relative to the distance
 
 
 @dataclass

@@ -26,7 +26,7 @@ from .options import data_argument, force_option, free_file, out_option, seed_op
     help="Count this share of the rows of DATA as anomalies.  [default: chosen from the scores]",
 )
 @seed_option
-@out_option("anomalies.csv", "A name that ends in .parquet gets such a file.")
+@out_option("anomalies.csv", "The suffix .parquet selects that format.")
 @force_option
 def anomalies(
     data: str,

@@ -200,7 +200,7 @@ def _read(path: Path) -> Piece:
             "0 or 1"
         )
     if midi.ticks_per_beat <= 0:
-        raise ValueError(f"{path}: counts time in frames of film, expected ticks of a beat")
+        raise ValueError(f"{path}: counts time in SMPTE frames, expected ticks per beat")
     found = [note for track in midi.tracks for note in _notes_of(track)]
     if not found:
         raise ValueError(f"{path}: has no notes besides drums")
