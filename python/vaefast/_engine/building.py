@@ -108,7 +108,7 @@ def make_core(
     if sigma == "optimal" and [name for name, _ in columns] != ["gaussian"]:
         raise ValueError("sigma='optimal' needs likelihood='gaussian'")
     if sigma == "optimal" and (params["missing"] == "mask" or params["objective"] == "iwae"):
-        raise ValueError("sigma='optimal' goes with neither missing='mask' nor objective='iwae'")
+        raise ValueError("sigma='optimal' can't go with missing='mask' or objective='iwae'")
     df = check_number(params["df"], "df", above=0)
     if df > MAX_DF:
         raise ValueError(

@@ -33,8 +33,8 @@ class AnomalyDetector(OutlierDetector):
 
     Without a VAE, `fit` trains an ensemble of 24 small VAEs, each on up to 1,024 random rows of a
     table of numbers. Columns need no scaling, and NaN is a missing value. A row is unusual if it
-    lies far from other rows in the space of reconstructions and residuals, or if its values have a
-    low likelihood. With a VAE, a row is unusual if its ELBO or log p(x) is low.
+    lies far from other rows in the space of reconstructions and residuals, or if single values are
+    unlikely in their columns. With a VAE, a row is unusual if its ELBO or log p(x) is low.
 
     Parameters
     ----------

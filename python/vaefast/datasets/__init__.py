@@ -16,7 +16,7 @@ from .tables import load_csv
 
 __all__ = ["Dataset", "fashion_mnist", "load", "mnist", "names", "strokes"]
 
-# # Data sets by name. Add a new one here.
+# Data sets by name. Add a new one here.
 _NAMED: dict[str, Callable[[], Dataset]] = {
     "strokes": strokes,
     "mnist": mnist,
