@@ -66,8 +66,8 @@ class Core {
   // step() does.
   Loss gradients(const Rows& rows, int n, const StepSettings& settings, const Noise& noise);
 
-  // Those of the following functions that return bool return false if a value lies outside of rows.limits. Their
-  // results are then incomplete.
+  // The following functions that return bool return false if a value lies outside rows.limits. Their results are then
+  // incomplete.
 
   // mu, logvar: (n, latent_dim). logvar may be null.
   bool encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);

@@ -87,7 +87,7 @@ void Inference::make_room(int rows, const BatchKind& kind) {
 
 template <class F>
 void Inference::for_tasks(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f) {
-  // A thread computes so many operations in about 50 microseconds. A smaller gain would be lost whenever another
+  // A thread computes this many operations in about 50 microseconds. A smaller gain would be lost whenever another
   // program delays the thread for which the others wait.
   constexpr double FLOPS_PER_THREAD = 4e6;
   constexpr int FEW = 2 * MR;  // rows per thread, below which a pass over the weights costs more than the products

@@ -15,8 +15,8 @@ class Inference {
  public:
   Inference(const Model& model, ThreadPool& pool) : model_(model), pool_(pool), queue_(pool.size()) {}
 
-  // Those of the following functions that read rows return false if a value lies outside of rows.limits. Their results
-  // are then incomplete.
+  // The following functions that read rows return false if a value lies outside rows.limits. Their results are then
+  // incomplete.
 
   // mu, logvar: (n, latent_dim). logvar may be null.
   bool encode(const Rows& rows, std::int64_t n, float* mu, float* logvar);
@@ -46,7 +46,7 @@ class Inference {
   // computes some columns of wide layers.
   template <class F>
   void for_tasks(std::int64_t n, double flops_per_row, int most, const BatchKind& kind, F&& f);
-  // Makes room in batch_ for so many rows.
+  // Makes room in batch_ for this many rows.
   void make_room(int rows, const BatchKind& kind);
   // Loads the rows of a share, the first of which is `row` of the caller. Returns false, and loads nothing more, if a
   // value lies outside of the limits.

@@ -184,7 +184,7 @@ struct NegativeBinomial {
   Packet log_r, r, error;
 };
 
-// Counts have the method at_zero(output), because most of them are 0, and then there is less to compute.
+// Likelihoods of counts have the method at_zero(output), because most counts are 0 and need less computation.
 template <class L>
 inline Terms evaluate_packet(const L& likelihood, Packet output, const float* x) {
   if constexpr (L::counts)

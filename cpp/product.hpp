@@ -45,8 +45,8 @@ using WeightsKernel = void (*)(const float* a, const float* d, int batch, float*
 // The same over the used rows only, which are given by their offsets in a panel.
 using SparseWeightsKernel = void (*)(const float* a, const float* d, std::span<const std::uint32_t> used, float* c);
 
-// Kernels for blocks of 1, 2, ..., MR rows. half_kernels are for panels of which no more than one packet is needed:
-// they compute the first packet of each row and set the second one to zero.
+// Kernels for blocks of 1, 2, ..., MR rows. half_kernels are for panels that need only one packet: they compute the
+// first packet of each row and set the second one to zero.
 struct Kernels {
   std::array<ForwardKernel, MR> forward;
   std::array<SparseForwardKernel, MR> sparse_forward;
@@ -55,8 +55,8 @@ struct Kernels {
 };
 extern const Kernels whole_kernels, half_kernels;
 
-// A row of a single panel has too few sums to hide the latency of an FMA. Panels at a time for which there is a
-// RowKernel: 1, 2, ..., ROW_PANELS.
+// A row of a single panel has too few sums to hide the latency of an FMA. A RowKernel therefore computes 1, 2, ..., or
+// ROW_PANELS panels at a time.
 inline constexpr int ROW_PANELS = 4;
 extern const std::array<RowKernel, ROW_PANELS> row_kernels;
 

@@ -19,7 +19,7 @@ double kernel_rate(int threads, std::int64_t calls);
 double stream_rate(int threads, std::int64_t floats, int passes);
 
 // Returns the bytes per second of threads that together read `floats` floats, `passes` times. The rate is that of the
-// cache that holds so many floats, or of the memory.
+// cache that holds this many floats, or of the memory.
 double load_rate(int threads, std::int64_t floats, int passes);
 
 }  // namespace vaefast

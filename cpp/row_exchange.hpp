@@ -1,5 +1,5 @@
-// The rows of a batch among several processes. Each process takes a run of rows through the rows phase, and gathers
-// what the others computed for theirs. The data of all rows is not exchanged, because every process reads it.
+// The rows of a batch among several processes. Each process takes a run of rows through the rows phase, and gathers the
+// results of the others. The data itself is not exchanged, because every process reads all rows.
 #pragma once
 
 #include <vector>
@@ -19,7 +19,7 @@ class RowExchange {
   int first(int count) const { return begin(count, exchange_.rank); }
   int last(int count) const { return begin(count, exchange_.rank + 1); }
 
-  // Gathers losses and KL terms, of which means over the batch are made.
+  // Gathers losses and KL terms, from which means over the batch are computed.
   void gather_figures(int count) { gather(count, 0, figures_); }
   // Gathers activations, codes and deltas, from which the weights phase starts.
   void gather_results(int count) { gather(count, figures_, runs_.size()); }

@@ -2,7 +2,7 @@
 // thread has a run of tiles. The thread that takes a tile sums the tile's gradient over the whole batch, in order. The
 // optimizer then updates the tile while the gradient is still in the first-level cache.
 //
-// Several processes share the tiles likewise. Each process updates its own tiles, whose moments only it has, and
+// Several processes share the tiles in the same way. Each process updates its own tiles, holds their moments alone, and
 // gathers the new weights of the others.
 #pragma once
 

@@ -185,7 +185,7 @@ def test_other_rows_are_refused(change, X, tmp_path):
     small().fit(X, validation=X[:9], checkpoint=path)
     rows = {"values": X + np.float32(1e-7), "rows": X[1:]}.get(change, X)
     watched = X[:8] if change == "validation" else X[:9]
-    with pytest.raises(ValueError, match="the rows of X, y, exposure, .* or validation are others"):
+    with pytest.raises(ValueError, match="the rows of X, y, .* or validation are different"):
         small().fit(np.clip(rows, 0, 1), validation=watched, checkpoint=path)
 
 
@@ -204,7 +204,7 @@ def test_a_model_is_no_checkpoint(X, tmp_path):
     with pytest.raises(ValueError, match="is a model, but not a checkpoint"):
         small().fit(X, checkpoint=path)
     path.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="truncated, damaged, or no model"):
+    with pytest.raises(ValueError, match="truncated, damaged, or not a model"):
         small().fit(X, checkpoint=path)
 
 

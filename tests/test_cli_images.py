@@ -118,7 +118,7 @@ def test_images_that_do_not_differ(tmp_path, n):
     for i in range(1, n):
         (data / f"{i:03}.png").write_bytes((data / "000.png").read_bytes())
     out = fail("train", data, "--out", tmp_path / "run")
-    assert f"data: there is no more than one image among the {n} to learn from" in out
+    assert f"data: X holds only one distinct image (n={n})" in out
     assert "Traceback" not in out
 
 

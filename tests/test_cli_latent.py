@@ -211,7 +211,7 @@ def test_direction_takes_rows_and_by_default_all_others(model, data):
     for command in ("direction", "map"):
         out = ["--out", "a.xyz"]
         groups = ["--with", 3] if command == "direction" else []
-        assert "a.xyz: a picture is written here" in fail(command, model, data, *groups, *out)
+        assert "a.xyz: the name of a picture must end" in fail(command, model, data, *groups, *out)
     args = "direction", model, data, "--with-rows", 3, "--save", "a.npy", "--out", "a.png"
     assert "1 with the attribute and 299 without" in succeed(*args)
     X = datasets.load(data).X

@@ -63,7 +63,7 @@ def test_score_adds_p_values_among_known_rows(table_run: Path, table_file: Path,
     np.testing.assert_array_equal(column("scores.csv", "p_value"), detector.p_values(rows))
     flags = np.array([row["anomaly"] == "True" for row in read_csv(Path("scores.csv"))])
     np.testing.assert_array_equal(flags, detector.predict(rows) == -1)
-    assert flags[0] and f"{flags.sum()} rows are anomalies beside the 200 known." in said
+    assert flags[0] and f"{flags.sum()} rows are anomalies compared with the 200 known." in said
     succeed("score", table_run, "new.npy", "--known", table_file, "--out", "scores.npy")
     expected = np.column_stack([detector.score_samples(rows), detector.p_values(rows), flags])
     np.testing.assert_array_equal(np.load("scores.npy"), expected)

@@ -101,7 +101,7 @@ def test_sparse_rows_are_for_validation_only():
     sparse = pytest.importorskip("scipy.sparse")
     rows = np.where(X > 0.6, X, 0)
     params = {**SMALL, "epochs": 3}
-    with pytest.raises(ValueError, match="components are those of dense rows"):
+    with pytest.raises(ValueError, match="components need dense rows"):
         VAE(**params).fit(sparse.csr_matrix(rows))
     with pytest.warns(vaefast.errors.ConvergenceWarning):
         one, other = (
@@ -122,9 +122,9 @@ def test_rows_that_are_all_alike():
     [
         ({"likelihood": "bernoulli"}, "components need likelihood='gaussian'"),
         ({"sigma": "optimal"}, "sigma that is a number, such as sigma=0.08, got .*'optimal'"),
-        ({"standardize": True}, "components goes with standardize=False, got True"),
-        ({"missing": "mask"}, "components goes with missing='error', got 'mask'"),
-        ({"normalize": "l2"}, "components goes with normalize=None, got 'l2'"),
+        ({"standardize": True}, "components needs standardize=False, got True"),
+        ({"missing": "mask"}, "components needs missing='error', got 'mask'"),
+        ({"normalize": "l2"}, "components needs normalize=None, got 'l2'"),
         ({"components": 0}, "components"),
     ],
 )

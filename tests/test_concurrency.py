@@ -451,7 +451,7 @@ def test_a_thread_may_read_what_it_changes_and_enter_twice():
     assert not access.is_mine and not access.readers
     with access.reading, access.reading:
         pass
-    with access.reading, pytest.raises(RuntimeError, match="cannot change it meanwhile"):
+    with access.reading, pytest.raises(RuntimeError, match="cannot change a model while it reads"):
         access.changing.__enter__()
     with access.changing:
         pass

@@ -91,7 +91,7 @@ def test_results_keep_the_order_of_the_tasks():
 
 def test_a_model_must_not_occur_twice():
     vae = models(1)[0]
-    with pytest.raises(ValueError, match="a model occurs twice"):
+    with pytest.raises(ValueError, match="models holds the same model twice"):
         fit_all([vae, vae], X)
     with pytest.raises(ValueError, match="n_threads=0"):
         fit_all(models(2), X, n_threads=0)

@@ -334,7 +334,7 @@ def test_a_page_that_is_there_stays_without_force(model: Path, tmp_path: Path):
     ("args", "message"),
     [
         (["nothing.safetensors"], "there is no such file"),
-        (["text.safetensors"], "no model"),
+        (["text.safetensors"], "not a model"),
         (["MODEL", "--data", "other.npy"], "rows of shape (9,)"),
         (["MODEL", "--data", "missing.npy"], "missing.npy"),
         (["MODEL", "--directions", "missing.npz"], "missing.npz: No such file"),

@@ -623,8 +623,8 @@ def test_fit_transform_takes_what_fit_takes():
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "optimal laplace": ({"likelihood": "laplace", "sigma": "optimal"}, "likelihood='gaussian'"),
     "optimal columns": ({"likelihood": COLUMNS, "sigma": "optimal"}, "likelihood='gaussian'"),
-    "optimal mask": ({"sigma": "optimal", "missing": "mask"}, "neither missing='mask' nor"),
-    "optimal iwae": ({"sigma": "optimal", "objective": "iwae"}, "nor objective='iwae'"),
+    "optimal mask": ({"sigma": "optimal", "missing": "mask"}, "can't go with missing='mask' or"),
+    "optimal iwae": ({"sigma": "optimal", "objective": "iwae"}, "or objective='iwae'"),
     "no such sigma": ({"sigma": "learned"}, "sigma='learned' is unknown; expected one of per_f"),
     "sigma 0": ({"sigma": 0.0}, "sigma=0.0 must be greater than 0"),
     "df 0": ({"df": 0}, "df=0 must be greater than 0"),

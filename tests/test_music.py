@@ -120,7 +120,7 @@ def test_a_note_without_an_end_lasts_until_the_end_of_its_track(tmp_path):
         (b"no music at all", "MThd not found"),
         (b"MThd\0\0\0\6\0\1\0\1\1\xe0MTrk\0\0\0\x40\0\x90\x3c", "not a MIDI file, or broken"),
         (b"MThd\0\0\0\6\0\2\0\1\1\xe0MTrk\0\0\0\4\0\xff\x2f\0", "type 2"),
-        (b"MThd\0\0\0\6\0\0\0\1\xe7\x28MTrk\0\0\0\4\0\xff\x2f\0", "frames of film"),
+        (b"MThd\0\0\0\6\0\0\0\1\xe7\x28MTrk\0\0\0\4\0\xff\x2f\0", "SMPTE frames"),
         (b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\4\0\xff\x2f\0", "no notes besides drums"),
     ],
 )
@@ -252,6 +252,6 @@ def test_compose_refuses_before_it_learns(folder, tmp_path):
     a = folder / "0.mid"
     assert "at most two PIECES" in fail("compose", folder, a, a, a, "-o", tmp_path / "x", code=2)
     wrong = fail("compose", folder, a, "--bars", 3, "-o", tmp_path / "x", code=2)
-    assert "--bars is for a new piece" in wrong
+    assert "--bars sets the length of a new piece" in wrong
     assert "already exists" in fail("compose", folder, "-o", a)
     assert "not a MIDI file" in fail("compose", folder, __file__, "-o", tmp_path / "x")

@@ -244,7 +244,7 @@ def test_schedules_as_one_writes_them(text, meant):
     [
         ("often", "a number, or a schedule: linear, .*, got 'often'"),
         ("", "a number, or a schedule"),
-        ("lineal:10", "'lineal' is unknown; there are linear, sigmoid"),
+        ("lineal:10", "'lineal' is unknown; expected one of linear, sigmoid"),
         ("linear", "expected linear:epochs:start:end, got 'linear'"),
         ("linear:a", "expected numbers, got 'a' in 'linear:a'"),
         ("linear:1,2", "expected one number, got '1,2'"),
@@ -434,11 +434,11 @@ def test_the_command_line_takes_schedules(monkeypatch):
     assert (given["beta"], given["learning_rate"]) == (LinearWarmup(10), Cosine(1e-3, warmup=5))
     result = CliRunner().invoke(cli.main, ["train", "--beta", "lineal:10"])
     assert result.exit_code == 2
-    assert "there are linear, sigmoid, cyclical." in " ".join(result.output.split())
+    assert "expected one of linear, sigmoid, cyclical." in " ".join(result.output.split())
     for option in ("--beta", "--capacity"):
         result = CliRunner().invoke(cli.main, ["train", option, "plateau:1"])
         assert result.exit_code == 2
-        assert "'plateau' is unknown; there are linear, sigmoid, cyclical." in result.output
+        assert "'plateau' is unknown; expected one of linear, sigmoid, cyclical." in result.output
     result = CliRunner().invoke(cli.main, ["train", "--learning-rate", "linear:10"])
     assert result.exit_code == 2
-    assert "there are cosine, step, multi-step, plateau." in result.output
+    assert "expected one of cosine, step, multi-step, plateau." in result.output

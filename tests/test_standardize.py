@@ -126,7 +126,7 @@ def test_the_network_sees_a_constant_as_0(dtype):
 
 def test_the_first_partial_fit_sets_the_units_and_needs_two_rows():
     vae = VAE(**SETTINGS, standardize=True)
-    with pytest.raises(ValueError, match="first partial_fit: it needs at least 2 rows"):
+    with pytest.raises(ValueError, match="first partial_fit: pass at least 2 rows"):
         vae.partial_fit(X[:1])
     with pytest.raises(ValueError, match="at least 2 rows"):
         vae.partial_fit(X[:3], sample_weight=[0, 1, 0])

@@ -691,7 +691,7 @@ def test_a_history_has_no_limit(X):
 def test_a_model_goes_through_bytes(vae, X):
     again = vaefast.from_bytes(vae.to_bytes())
     np.testing.assert_array_equal(again.transform(X), vae.transform(X))
-    with pytest.raises(ValueError, match="truncated, damaged, or no model"):
+    with pytest.raises(ValueError, match="truncated, damaged, or not a model"):
         vaefast.from_bytes(b"half of it")
 
 

@@ -570,7 +570,7 @@ def shrink(path: Path) -> None:
 
 
 CHANGES: dict[str, Any] = {
-    "vanishes": (lambda path: path.unlink(), "is gone"),
+    "vanishes": (lambda path: path.unlink(), "was deleted or moved"),
     "shrinks": (shrink, "was changed while it was read: it had .* bytes and has"),
     "is written again": (lambda path: path.write_bytes(path.read_bytes()), "was changed"),
 }
@@ -653,7 +653,7 @@ def test_an_hdf5_file_of_several_arrays_needs_a_name(tmp_path):
 
 
 def test_components_need_rows_in_memory(tmp_path):
-    with pytest.raises(ValueError, match="components are those of rows in memory"):
+    with pytest.raises(ValueError, match="components need rows in memory"):
         small(window=WINDOW, components=3, sigma=0.1).fit(open_hdf5(X, tmp_path))
 
 

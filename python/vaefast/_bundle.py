@@ -1,4 +1,4 @@
-"""Objects made of fitted models and plain data, such as a detector, as one file, and back."""
+"""Files of objects that consist of fitted models and plain data, such as a detector."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Result = TypeVar("Result")
 
 @dataclass
 class Bundle:
-    """The content of such a file.
+    """The content of a file of models and plain data.
 
     Attributes
     ----------
     models : sequence of VAE
         The fitted models.
     fields : dict
-        What JSON can hold.
+        Data that JSON can hold.
     tensors : dict of str to ndarray
         Arrays of float32, float64, int64 or uint8.
     """
@@ -53,7 +53,8 @@ def write_bundle(
     Raises
     ------
     ValueError
-        The file could not be loaded. A file that is there already stays as it was.
+        The file could not be loaded again. Nothing is written, and an existing file stays as it
+        was.
     OSError
         The file can't be written.
     """
@@ -78,8 +79,8 @@ def read_bundle(
     FileNotFoundError
         The file does not exist.
     ValueError
-        The file is truncated, edited, of a later version, or of another kind. An error of `build`,
-        such as a KeyError for a missing field, becomes one that names the file.
+        The file is truncated or edited, comes from a later version, or is of another kind. An error
+        of `build`, such as a KeyError for a missing field, becomes one that names the file.
     """
     return _build(Path(path).expanduser().read_bytes(), str(path), kind, build)
 

@@ -1,4 +1,4 @@
-"""Base of the estimators: parameters, output and metadata as scikit-learn and its users expect.
+"""Base of the estimators: parameters, output and metadata as scikit-learn expects them.
 
 scikit-learn stays optional: it is imported when it asks for its own objects.
 """
@@ -16,13 +16,13 @@ from ._input.validation import check_choice
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-UNCHANGED = "$UNCHANGED$"  # scikit-learn's own mark of a request that stays as it is
+UNCHANGED = "$UNCHANGED$"  # scikit-learn's mark for a request that stays as it is
 
 
 def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
     """Return the parameters of a constructor by name.
 
-    A constructor that takes **kwargs has the parameters of the one above it, too.
+    A constructor that takes **kwargs also has the parameters of its base class.
     """
     found: dict[str, inspect.Parameter] = {}
     for kind in cls.__mro__:
@@ -83,11 +83,12 @@ class Estimator:
         Raises
         ------
         ValueError
-            There is no parameter of such a name.
+            No parameter has such a name.
         """
         for name in params:
             check_choice(name.partition("__")[0], "parameter", parameter_names(type(self)))
-        for name in sorted(params, key=lambda name: "__" in name):  # a new VAE before its own
+        # A new VAE comes before its own parameters.
+        for name in sorted(params, key=lambda name: "__" in name):
             outer, _, inner = name.partition("__")
             if not inner:
                 setattr(self, outer, params[name])
@@ -98,7 +99,7 @@ class Estimator:
         return self
 
     def get_metadata_routing(self) -> Any:
-        """Return which arguments of which methods scikit-learn's meta-estimators pass on."""
+        """Return the arguments of each method that scikit-learn's meta-estimators pass on."""
         from sklearn.utils.metadata_routing import MetadataRequest
 
         found = getattr(self, "_metadata_request", None)

@@ -19,11 +19,11 @@ LOCKS = "_turn", "_access"
 class Shared:
     """Base of an estimator whose fit trains new models, and then replaces its state as a whole.
 
-    Threads that read the estimator go on with the state of the fit before while another one trains.
+    While one thread trains, others go on reading the state of the previous fit.
     """
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what copies and pickles take along: everything but the locks."""
+        """Return the state for copies and pickles, which is everything except the locks."""
         with _lock(self, "_access").reading:
             return {name: value for name, value in vars(self).items() if name not in LOCKS}
 
@@ -36,7 +36,7 @@ def fitting(estimator: Shared) -> Iterator[None]:
 
 
 def publish(estimator: Shared, **state: Any) -> None:
-    """Set attributes, all of them between two calls that read the estimator."""
+    """Set all attributes at once, between two calls that read the estimator."""
     with _lock(estimator, "_access").changing:
         vars(estimator).update(state)
 

@@ -1,4 +1,4 @@
-"""Checkpoints: a training that is killed continues to the same bits."""
+"""Checkpoints, from which a killed training run continues to the same bits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Checkpoint:
     """Where and how often `VAE.fit` writes its state, and whether it continues from there.
 
     A checkpoint is a model file, which `vaefast.load` reads at any time. It also holds the state of
-    the optimizer, of early stopping and of a started epoch. A fit that continues from it ends with
-    the same bits as one that was never interrupted.
+    the optimizer, of early stopping and of an unfinished epoch. A fit that continues from it ends
+    with the same bits as one that was never interrupted.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class Checkpoint:
     every : float, default=1
         Interval between two writes.
     unit : {"epochs", "steps", "minutes"}, default="epochs"
-        Unit of the interval. With steps and minutes a checkpoint may lie within an epoch.
+        Unit of the interval. With steps or minutes, a checkpoint may be written within an epoch.
     resume : bool, default=True
-        Whether to continue from the file if it exists. False starts anew and replaces it.
+        Whether to continue from the file if it exists. False starts again and replaces the file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Many small models at once: members of an ensemble, points of a grid, seeds."""
+"""Training of many small models at once: members of an ensemble, points of a grid, or seeds."""
 
 from __future__ import annotations
 
@@ -31,20 +31,19 @@ def fit_all(
     """Fit several models on the same rows, side by side.
 
     Each model trains on a single thread, and as many models train at once as there are threads.
-    Small nets gain little from several threads of their own, so this takes a fraction of the time
-    of one fit after the other. The bits of each model are those of a fit alone.
+    Small networks gain little from several threads each, so this takes a fraction of the time of
+    fitting one model after the other. Each model has the same bits as if it were fitted alone.
 
     Parameters
     ----------
     models : sequence of VAE
-        The models, which are fitted in place. Their progress bars stay off.
+        The models, which are fitted in place, without progress bars.
     X : array-like of shape (n, d), or images, or frame
         Rows for all models.
     y : array-like, default=None
         Labels or numbers for conditional models.
     n_threads : int or None, default=None
-        Number of models that train at once. The default is the number of CPUs that this process may
-        use.
+        Number of models that train at once. None is the number of CPUs that this process may use.
     **fit_params : object
         Further arguments of `VAE.fit`, such as sample_weight. A checkpoint is refused, because it
         belongs to one model.
@@ -72,7 +71,7 @@ def fit_all(
     """
 
     def task_of(vae: VAE) -> Callable[[threading.Event], VAE]:
-        seed = seed_from(vae.random_state)  # here, because models may share a generator
+        seed = seed_from(vae.random_state)  # not in a thread: models may share a generator
         return lambda stop: _fit_alone(vae, X, y, seed, stop, dict(fit_params))
 
     if fit_params.get("checkpoint") is not None:
@@ -81,7 +80,7 @@ def fit_all(
             "out, or call fit(X, checkpoint=...) of each model with a path of its own"
         )
     if len({id(vae) for vae in models}) < len(models):
-        raise ValueError("a model occurs twice among the models: pass clones of it")
+        raise ValueError("models holds the same model twice: pass a clone of it instead")
     return run_side_by_side([task_of(vae) for vae in models], n_threads)
 
 
@@ -90,8 +89,8 @@ def run_side_by_side(
 ) -> list[Result]:
     """Return the results of tasks that run in threads, in the order of the tasks.
 
-    A task should end early once the event that it gets is set: by an error of another task, which
-    is raised here, or by Ctrl-C.
+    Each task gets an event, and should end early once that is set. An error of another task, which
+    this function raises, sets the event, and so does Ctrl-C.
     """
     workers = default_threads() if n_threads is None else n_threads
     workers = min(check_integer(workers, "n_threads", high=MAX_THREADS), max(len(tasks), 1))
@@ -111,7 +110,7 @@ def run_side_by_side(
 def _fit_alone(
     vae: VAE, X: ArrayLike, y: Any, seed: int, stop: threading.Event, fit_params: dict[str, Any]
 ) -> VAE:
-    """Fit a model on one thread and without a bar; end after an epoch once `stop` is set."""
+    """Fit a model on one thread without a progress bar; end after an epoch once `stop` is set."""
     callbacks = [*(fit_params.pop("callbacks", None) or ()), lambda vae, record: stop.is_set()]
     own = {name: getattr(vae, name) for name in ("n_threads", "verbose", "random_state")}
     vae.set_params(n_threads=1, verbose=False, random_state=seed)

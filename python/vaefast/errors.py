@@ -1,4 +1,4 @@
-"""Errors and warnings that vaefast defines. All others are built into Python."""
+"""Errors and warnings that vaefast defines. All others are those of Python itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 class DivergenceError(RuntimeError):
-    """The loss became infinite or NaN. The model keeps the weights of the last epoch before."""
+    """The loss became infinite or NaN. The model keeps the weights of the epoch before."""
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -39,15 +39,15 @@ def not_fitted(name: str) -> NotFittedError:
 
 
 class ProcessError(RuntimeError):
-    """Another of the processes that train together failed. The message names it and its error."""
+    """Another process that trains the same model failed. The message names it and its error."""
 
 
 class CollapseWarning(UserWarning):
-    """Training ended with a latent space that says almost nothing about the rows."""
+    """Training ended with a latent space that carries almost no information about the rows."""
 
 
 class ConvergenceWarning(UserWarning):
-    """Training ended while the model was still far from what more training would give."""
+    """Training ended while more training would still have improved the model clearly."""
 
 
 class MissingExtraError(ImportError):

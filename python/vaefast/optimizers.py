@@ -14,7 +14,7 @@ from ._input.validation import check_choice, check_number
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
-SMALLEST_EPSILON = 1e-30  # float32 squares of gradients below 1e-19 underflow: 0 / 0 must not occur
+SMALLEST_EPSILON = 1e-30  # the squares of gradients below 1e-19 underflow; 0 / 0 must not occur
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ BY_NAME: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 
 def check_optimizer(value: object) -> Optimizer:
     """Return an optimizer, or the one that a name stands for."""
-    if isinstance(value, KINDS) and type(value) in KINDS:  # a file can't hold one of a user's own
+    if isinstance(value, KINDS) and type(value) in KINDS:  # no subclass: a file can't hold it
         return value
     check_choice(value, "optimizer", tuple(BY_NAME))
     return BY_NAME[str(value)]()

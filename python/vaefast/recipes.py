@@ -14,20 +14,20 @@ from .schedules import Cosine
 __all__ = ["images"]
 
 INK = 0.1  # distance of a pixel from black or white that counts as black or white
-INK_SHARE = 0.5  # of such pixels, from which grey images are ink rather than photographs
-LOOKED_AT = 1_000  # images at most
+INK_SHARE = 0.5  # share of such pixels from which grey images count as ink rather than photographs
+LOOKED_AT = 1_000  # largest number of images that are examined
 WIDTH, COMPONENTS = 512, 300
-TOLERANCE = 0.05  # error of a value from 0 to 1 that latent dimensions need not explain
+TOLERANCE = 0.05  # error of a value in [0, 1] that the latent dimensions need not explain
 LEAST_SIGMA = 0.02
 
 
 def images(X: ArrayLike) -> dict[str, Any]:
     """Return parameters of `VAE` for images: photographs, drawings or digits.
 
-    Photographs get a gaussian likelihood, whose sigma is the error of as many principal components
-    as there are latent dimensions (Tipping & Bishop 1999), and a network that is trained on
-    principal components. Grey images of which half is black or white, such as digits, get a
-    bernoulli likelihood and automatic sizes.
+    Photographs get a gaussian likelihood and a network that is trained on principal components. The
+    sigma is the error that as many principal components as latent dimensions leave (Tipping &
+    Bishop 1999). Grey images in which at least half of the pixels are nearly black or white, such
+    as digits, get a bernoulli likelihood and automatic sizes.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def images(X: ArrayLike) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        X does not hold images, or no two of them differ.
+        X does not hold images, or all of them are equal.
 
     Examples
     --------
@@ -62,8 +62,7 @@ def images(X: ArrayLike) -> dict[str, Any]:
     rows = some.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
     if (some == some[0]).all():
         raise ValueError(
-            f"there is no more than one image among the {n:,} to learn from: a model needs images "
-            "that differ"
+            f"X holds only one distinct image (n={n:,}): a model needs images that differ"
         )
     is_grey = pixels.ndim == 3 or pixels.shape[3] == 1
     if is_grey and np.mean(np.abs(rows - 0.5) > 0.5 - INK) >= INK_SHARE:

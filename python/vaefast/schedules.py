@@ -107,15 +107,15 @@ class Cyclical:
     cycles : int, default=4
         Number of cycles.
     ratio : float, default=0.5
-        Share of a cycle, above 0 and at most 1, in which beta changes linearly. Beta is constant in
-        the rest of the cycle.
+        Share of a cycle, above 0 and at most 1, in which beta changes linearly. In the rest of the
+        cycle, beta is constant.
     start : float, default=0.0
         Beta at the beginning of a cycle.
     end : float, default=1.0
         Beta at the end of a cycle.
     epochs : float or None, default=None
-        Duration of all cycles together in epochs. Beta then stays at `end`. None is the number of
-        epochs planned.
+        Total duration of the cycles in epochs, after which beta stays at `end`. None is the number
+        of epochs planned.
 
     Raises
     ------
@@ -159,8 +159,8 @@ class Cosine:
     warmup : float, default=0.0
         Number of epochs at the start in which the rate rises linearly from 0.
     epochs : float or None, default=None
-        Duration in epochs, including the warm-up. The rate then stays constant. None is the number
-        of epochs planned.
+        Duration in epochs, including the warm-up, after which the rate stays constant. None is the
+        number of epochs planned.
 
     Raises
     ------

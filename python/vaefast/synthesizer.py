@@ -1,4 +1,4 @@
-"""Synthetic tables: a frame is learned, and frames like it are drawn."""
+"""Synthetic tables: a `Synthesizer` learns a frame and draws frames like it."""
 
 from __future__ import annotations
 
@@ -40,56 +40,56 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthesizer"]
 
-CODES = 8_192  # that the mixture is fitted to
-KEPT = 50_000  # rows of the fit whose posteriors are kept, at most
-CHUNK = 10_000  # rows that are drawn at a time
-MOST_DRAWN = 100  # rows that are drawn for each row that constraints let through, at most
-LEAST_DRAWN = 20_000  # rows after which constraints may be found too narrow
+CODES = 8_192  # codes to which the mixture is fitted
+KEPT = 50_000  # largest number of rows of the fit whose posteriors are kept
+CHUNK = 10_000  # rows drawn at a time
+MOST_DRAWN = 100  # rows drawn for each requested row, at most
+LEAST_DRAWN = 20_000  # rows drawn before the constraints may be called too narrow
 
 
 class Synthesizer(Shared, Estimator):
     """Learner of a frame, which draws synthetic frames like it.
 
     A `Table` encodes the frame, and a `VAE` learns the rows. A synthetic row starts from a code z,
-    drawn as `codes` says, and its values are drawn from p(x|z). It has gaps where a row of the fit
-    with a similar code has gaps. Where the table finds that a column follows from another one, that
-    it never falls below another one, that it is a sum of others, or that two values never occur
-    together, synthetic rows keep to that. Synthetic rows are no copies, but they are not anonymous
-    either.
+    drawn as `codes` says, and its values are drawn from p(x|z). Its values are missing where those
+    of a row of the fit with a similar code are missing. The table finds columns that follow from
+    another one, that never fall below another one, or that are sums of others, and values that
+    never occur together. Synthetic rows keep these rules. They are drawn anew rather than copied,
+    but they are not anonymous either.
 
     Parameters
     ----------
     vae : VAE or None, default=None
-        The model, not fitted. `fit` trains a copy of it with the likelihoods of the table. None is
-        a recipe whose width and training depend on the numbers of rows and of encoded columns.
+        An unfitted model, of which `fit` trains a copy with the likelihoods of the table. None is a
+        built-in recipe, whose width and training depend on the numbers of rows and of encoded
+        columns.
     likelihoods : mapping of column name to str, default=None
-        Likelihoods or encodings of columns, for those that should not have the one that
-        `Table.learn` chooses.
+        Likelihoods or encodings of columns that replace those that `Table.learn` would choose.
     constraints : sequence, default=()
         Conditions that every synthetic row satisfies. Each is one of three: a comparison of two
-        columns, or of a column and a number, as text, such as ``"start <= end"``; a tuple of names
-        of columns whose combinations are those of the fit, such as ``("city", "country")``; or a
-        function that takes a frame and returns a boolean for each row. Missing values satisfy a
-        comparison. Other rows are drawn again.
+        columns, or of a column and a number, as text, such as ``"start <= end"``; a tuple of column
+        names, such as ``("city", "country")``, whose combinations of values must occur in the fit;
+        or a function that takes a frame and returns a boolean for each row. Missing values satisfy
+        a comparison. Rows that break a constraint are drawn again.
     codes : {"mixture", "rows"}, default="mixture"
         Distribution of the codes. With mixture, codes come from a mixture of Gaussians that is
         fitted to the codes of the rows. Two steps of the chain z -> x -> z of decoder and encoder
         then lead them to where the model has rows. With rows, codes come from the posteriors of the
-        rows of the fit. The synthetic rows are then more like the data, and lie closer to the rows
-        of the fit.
+        rows of the fit. The synthetic rows are then more like the data, but also lie closer to
+        individual rows of the fit.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the training.
     n_threads : int or None, default=None
-        Number of threads. The default is the number of CPUs that this process may use.
+        Number of threads. None is the number of CPUs that this process may use.
     verbose : bool, default=True
         Whether training shows its progress.
 
     Attributes
     ----------
     table_ : Table
-        Encoder of the frame. ``print(table_.summary())`` says how it reads each column.
+        Encoder of the frame. ``print(table_.summary())`` shows how it encodes each column.
     vae_ : VAE
-        The fitted model, which also fills gaps and scores rows.
+        The fitted model, which also fills missing values and scores rows.
 
     Examples
     --------
@@ -134,9 +134,10 @@ class Synthesizer(Shared, Estimator):
         Parameters
         ----------
         frame : pandas.DataFrame, polars.DataFrame or dict of columns
-            Frame with numbers, text, categories, booleans, dates and durations, and with gaps.
+            Frame of numbers, text, categories, booleans, dates and durations. Values may be
+            missing.
         y : None, default=None
-            Ignored; present for scikit-learn.
+            Ignored. Present for scikit-learn.
 
         Returns
         -------
@@ -219,8 +220,8 @@ class Synthesizer(Shared, Estimator):
         NotFittedError
             The synthesizer is not fitted yet.
         ValueError
-            A condition names an unknown column or value; or too few codes fit the conditions, or
-            too few rows the constraints.
+            A condition names an unknown column or value, too few codes fit the conditions, or too
+            few rows satisfy the constraints.
         """
         self._check_fitted()
         count = check_integer(n, "n", low=1)
@@ -255,7 +256,7 @@ class Synthesizer(Shared, Estimator):
             for name, series in parts[0].items()
         }
         for source in self.table_.sources:
-            if source.likelihood == "identifier":  # numbered from the start, without gaps
+            if source.likelihood == "identifier":  # numbered consecutively from the start
                 columns[source.name] = decode(source, np.empty((count, 0)), None)
         return write(self.table_.library, columns)
 
@@ -273,8 +274,8 @@ class Synthesizer(Shared, Estimator):
         NotFittedError
             The synthesizer is not fitted yet.
         ValueError
-            A constraint is a function, which a file can't hold; or the file could not be loaded,
-            because an attribute was edited.
+            A constraint is a function, which a file can't hold; or an attribute was edited so that
+            the file could not be loaded again.
         OSError
             The file can't be written.
         """
@@ -305,7 +306,8 @@ class Synthesizer(Shared, Estimator):
         FileNotFoundError
             The file does not exist.
         ValueError
-            The file is truncated, edited, of a later version, or no synthesizer.
+            The file is truncated or edited, comes from a later version, or does not hold a
+            synthesizer.
         """
         return read_bundle(path, "synthesizer", cls._of)
 
@@ -332,7 +334,7 @@ class Synthesizer(Shared, Estimator):
         return loaded
 
     def _rules(self, conditions: Mapping[Name, Any] | None, excluded: Sequence[Any]) -> str:
-        """Return the advice to loosen whatever rejects rows."""
+        """Return advice on how to loosen the rules that reject rows."""
         rules = []
         if self._constraints:
             rules.append(f"loosen the constraints {[c.given for c in self._constraints]}")
@@ -343,7 +345,7 @@ class Synthesizer(Shared, Estimator):
             rules.append(f"keep to values of {', '.join(pairs)} that occur together in the table")
         if sums := [s.name for s in self.table_.sources if s.likelihood == SUM]:
             likelihoods = dict.fromkeys(sums, "gaussian")
-            rules.append(f"fit with likelihoods={likelihoods}, which need not be sums then")
+            rules.append(f"fit with likelihoods={likelihoods}, so that these need not be sums")
         return ", ".join(rules)
 
     def __sklearn_tags__(self) -> Any:
@@ -372,7 +374,7 @@ class Synthesizer(Shared, Estimator):
     def _codes(
         self, n: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return n codes, and the kept rows whose gaps they have."""
+        """Return n codes, and the kept rows from which they take their missing values."""
         if self.codes == "rows":
             rows = rng.integers(len(self._mu), size=n)
             return draw_posteriors(self._mu[rows], self._logvar[rows], rng), rows

@@ -55,27 +55,28 @@ from .typing import RandomState, Record
 
 __all__ = ["VAE", "Callback", "from_bytes", "load"]
 
-ADJUSTABLE = ("learning_rate", "beta", "capacity", "batch_size", "verbose")  # by partial_fit
+# Parameters of which `partial_fit` uses the current values.
+ADJUSTABLE = ("learning_rate", "beta", "capacity", "batch_size", "verbose")
 Floats = NDArray[np.float32]
 
 
 class VAE(LatentTransformer):
     """A dense variational autoencoder.
 
-    Encoder and decoder are chains of dense layers; the posterior q(z|x) is a diagonal Gaussian and
-    the prior p(z) the standard normal. Training maximizes the mean over rows of the evidence lower
-    bound, ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || p(z)) (Kingma & Welling 2014, eq. 3). It is
-    summed over features and over latent dimensions, includes all normalizing constants, and is
-    given in nats.
+    The encoder and the decoder are chains of dense layers. The posterior q(z|x) is a diagonal
+    Gaussian, and the prior p(z) is the standard normal. Training maximizes the mean over rows of
+    the evidence lower bound, ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || p(z)) (Kingma & Welling 2014,
+    eq. 3). The ELBO is summed over features and over latent dimensions, includes all normalizing
+    constants, and is measured in nats.
 
     Parameters
     ----------
     latent_dim : int or "auto", default=2
-        Number of latent dimensions. auto is the square root of the number of features, but 16 to
-        32, or the number of features if that is smaller.
+        Number of latent dimensions. auto is about the square root of the number of features, but at
+        least 16 and at most 32, and never more than the number of features.
     hidden_layer_sizes : sequence of int or "auto", default=(256,)
-        Widths of the hidden layers of the encoder, from the data to the latent space. auto is a
-        layer of 256 for fewer than 2,000 rows, and of 512 for more.
+        Widths of the hidden layers of the encoder, from the data to the latent space. auto is one
+        layer of 256 units for fewer than 2,000 rows, and one of 512 units for more.
     decoder_layer_sizes : sequence of int or None, default=None
         Widths of the hidden layers of the decoder, from the latent space to the data. By default,
         the decoder mirrors the encoder.
@@ -85,56 +86,59 @@ class VAE(LatentTransformer):
     likelihood : str or sequence of (str, int), default="bernoulli"
         Distribution of a feature given z: bernoulli or continuous_bernoulli for values in [0, 1];
         gaussian, laplace or student_t for any finite values, best with standardize=True; poisson or
-        negative_binomial for counts; multinomial for counts of which only the shares of a row
-        matter, such as words or purchases; categorical for the one-hot columns of one variable.
+        negative_binomial for counts; multinomial for counts that matter only as shares of the total
+        of their row, such as words or purchases; categorical for the one-hot columns of one
+        variable.
 
-        Columns of several kinds take a list of likelihoods and numbers of columns, from left to
-        right, such as ``[("gaussian", 3), ("categorical", 5)]``.
+        For columns of several kinds, pass a list of pairs, a likelihood and its number of columns,
+        from left to right, such as ``[("gaussian", 3), ("categorical", 5)]``.
     sigma : float or str, default="per_feature"
         Scale of a gaussian, laplace or student_t likelihood, or dispersion of a negative_binomial.
-        A number is fixed; per_feature and global (one for all features) are learned with the
-        weights; optimal, for gaussian only, is computed for each batch (Rybkin et al. 2021).
+        A number stays fixed. per_feature and global (one scale for all features) are learned with
+        the weights. optimal, for gaussian only, is computed for each batch (Rybkin et al. 2021).
     df : float, default=4.0
         Degrees of freedom of student_t.
     missing : str, default="error"
-        Meaning of NaN in X: error refuses it; mask treats it as a missing value, which the
+        Meaning of NaN in X. error refuses NaN. mask treats NaN as a missing value, which the
         likelihood ignores and the encoder sees as 0.
     standardize : bool, default=False
         Whether the network sees the columns of gaussian, laplace and student_t likelihoods with
-        mean 0 and standard deviation 1 over the rows of the fit. Everything in and out keeps the
-        user's units: rows, a sigma that is a number, and scores in nats, which include the
-        logarithms of the standard deviations. Missing values are ignored, and the network sees a
-        constant column as 0. A sigma that is learned, and denoising noise, are relative to the
-        standard deviation of each column. Means and standard deviations stay those of the first
-        call of `partial_fit`. A model without a column of these likelihoods can't standardize.
+        mean 0 and standard deviation 1 over the rows of the fit. Inputs and outputs stay in the
+        units of X: rows, a sigma that is a number, and scores in nats, which include the logarithms
+        of the standard deviations. Missing values are ignored, and the network sees a constant
+        column as 0. A learned sigma and denoising noise are relative to the standard deviation of
+        each column. With `partial_fit`, the first call sets the means and the standard deviations
+        for good. At least one column must have one of these likelihoods.
     normalize : {"l2"} or None, default=None
-        Numbers that the encoder reads. With l2, each row is divided by the root of the sum of its
-        squares, as for recommenders (Liang et al. 2018). By default, the encoder reads rows as they
-        are, and log(1 + x) of counts. The likelihood sees the rows themselves. l2 excludes
-        standardize.
+        Normalization of the encoder's input. With l2, each row is divided by its Euclidean length,
+        as recommenders do (Liang et al. 2018). By default, the encoder reads log(1 + x) of counts,
+        and all other values as they are. The likelihood sees the rows unchanged in either case. l2
+        can't be combined with standardize.
     conditional : bool, default=False
-        Whether the encoder and the decoder also see y: labels, or numbers.
+        Whether the encoder and the decoder also see y, which holds labels or numbers.
     objective : str, default="elbo"
         Training objective: elbo, the evidence lower bound; iwae, the importance-weighted bound of
-        n_samples samples (Burda et al. 2016); or autoencoder, without noise and without KL.
+        n_samples samples (Burda et al. 2016); or autoencoder, the reconstruction alone, without
+        noise and without KL.
     n_samples : int, default=1
-        Samples of z for each row in training. The encoder runs once for all of them.
+        Number of samples of z for each row in training. The encoder runs once for all of them.
     gradient_estimator : str, default="standard"
-        Estimator of the encoder's gradient: standard; stl (sticking the landing), through the path
-        of z alone (Roeder et al. 2017); or, for iwae only, dreg, the doubly reparameterized
-        gradient (Tucker et al. 2018).
+        Estimator of the encoder's gradient: standard; stl (sticking the landing), which takes the
+        path through z alone (Roeder et al. 2017); or, for iwae only, dreg, the doubly
+        reparameterized gradient (Tucker et al. 2018).
     free_bits : float, default=0.0
-        KL that each latent dimension may have without cost, as a mean over the batch, in nats
-        (Kingma et al. 2016).
+        KL that each latent dimension may have at no cost, in nats, as a mean over the batch (Kingma
+        et al. 2016).
     capacity : float, schedule or None, default=None
         Target of the KL, in nats per row. The loss contains beta times the distance of the KL from
         this target (Burgess et al. 2018). By default the target is 0.
     dropout : float, default=0.0
         Share of hidden units that training drops (Srivastava et al. 2014).
     denoising : (str, float) or None, default=None
-        Noise on the encoder's input in training, and its amount: a probability p for mask, which
-        sets values to 0, for dropout, which also divides the others by 1 - p, and for
-        salt_and_pepper; a standard deviation for gaussian (Vincent et al. 2008).
+        Kind and amount of the noise that training adds to the encoder's input (Vincent et al.
+        2008). The amount is a probability p for mask, which sets values to 0; for dropout, which
+        also divides the other values by 1 - p; and for salt_and_pepper. It is a standard deviation
+        for gaussian.
     max_grad_norm : float or None, default=None
         Largest norm of the gradient of all parameters. A larger gradient is scaled down.
     beta : float or schedule, default=1.0
@@ -142,40 +146,41 @@ class VAE(LatentTransformer):
         as linear:10 on the command line. The loss is minus the ELBO if beta is 1. Whatever beta is,
         vaefast reports the ELBO.
     optimizer : str or optimizer, default="adam"
-        Rule that updates the weights: adam, adamw or sgd, or an object of `vaefast.optimizers` with
-        settings of its own, such as adamw:weight_decay=0.1 on the command line.
+        Rule that updates the weights: adam, adamw or sgd with the default settings, or an object of
+        `vaefast.optimizers` with others, such as adamw:weight_decay=0.1 on the command line.
     learning_rate : float, schedule or "auto", default=1e-3
         Step size of the optimizer: a number or a schedule of `vaefast.schedules`, such as
-        cosine:1e-3 on the command line. auto is a cosine from 2e-3, or from 1e-3 for nets of
-        2,000,000 weights and more.
+        cosine:1e-3 on the command line. auto is a cosine that starts at 2e-3, or at 1e-3 for
+        networks of 2,000,000 weights or more.
     batch_size : int or "auto", default=128
         Rows in each optimizer step. The last batch of an epoch may be smaller: all rows are used.
         auto is the power of two nearest to the square root of the number of rows, from 32 to 512.
     window : int or None, default=None
-        Rows that are shuffled together in an epoch: blocks from all over the data, a sixty-fourth
-        of a window each, whose rows are shuffled with those of the other blocks. The bits depend on
-        it, and a window as large as the data shuffles all rows. None shuffles all rows of arrays
-        and of memory maps of float32 and uint8. Of other data on a disk, whose windows are read one
-        after the other, it is the number of rows that take 256 MB as float32 or uint8. With a
-        number, memory maps are read like that, too.
+        Number of rows that an epoch shuffles together. A window consists of 64 blocks from all over
+        the data, and the rows of all its blocks are shuffled. The result depends on this number; a
+        window as large as the data shuffles all rows. None shuffles all rows of arrays, and of
+        memory maps of float32 and uint8. Other data on a disk are read one window at a time, and
+        None is then the number of rows that take 256 MB as float32 or uint8. With a number, memory
+        maps are read one window at a time, too.
     epochs : int or "auto", default="auto"
-        Passes over the rows. auto is a budget of 8,000 to 20,000 steps, fewer for nets so large
-        that these would take more than a few minutes. A tenth of the rows, at most 5,000, is then
-        not trained but watched: training stops after a quarter of the budget without a better ELBO
-        of these rows, and restores the best weights. Nothing is watched if there are fewer than 100
-        rows, or if beta, free_bits or capacity change the objective.
+        Passes over the rows. auto is a budget of 8,000 to 20,000 steps, or of fewer steps if the
+        network is so large that these would take more than a few minutes. auto also holds out a
+        tenth of the rows, at most 5,000, and watches their ELBO: training stops after a quarter of
+        the budget without a better one, and restores the best weights. No rows are held out if
+        there are fewer than 100, or if beta, free_bits or capacity change the objective.
     patience : int or None, default=None
         Training stops after this number of epochs without a better validation ELBO, and restores
-        the best weights. It needs validation rows, or epochs="auto". By default, all epochs are
-        trained, but for epochs="auto".
+        the best weights. It needs validation rows, or epochs="auto". By default, only epochs="auto"
+        stops early.
     components : int or None, default=None
         Largest number of principal components of the rows to train the network on. It needs dense
-        rows and a gaussian likelihood with a number as sigma. This suits images: a fit takes a
-        tenth of the time or less, and held-out images are reconstructed better. After the training,
-        the first and last layers are multiplied by the components, which gives an ordinary network.
-        `partial_fit` trains that network on the features, and then needs a learning rate about a
-        twentieth of the fit's: in a trial, 2e-3 threw the ELBO from 303 to -606 nats per row, and
-        1e-4 kept it. By default, `fit` trains the network on the features as well.
+        rows and a gaussian likelihood with a number as sigma. This suits images: compared with
+        training on all features, a fit takes a tenth of the time or less, and reconstructs held-out
+        images better. After training, the first and the last layer are multiplied by the
+        components, which gives an ordinary network. `partial_fit` trains that network on all
+        features, and then needs about a twentieth of the learning rate of `fit`: in a trial, a rate
+        of 2e-3 lowered the ELBO from 303 to -606 nats per row, and 1e-4 kept it. By default, `fit`
+        trains on all features, too.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the weights, of the order of the rows, and of the noise. On one instruction set
         (such as AVX2), the same seed gives the same bits for any number of threads. By default,
@@ -192,11 +197,12 @@ class VAE(LatentTransformer):
     model_ : FittedModel
         The fitted network: its weights, the reader of its rows, its seed and its provenance.
     history_ : dict of lists
-        One entry for each epoch. `epoch`; `elbo`, `reconstruction`, `kl` and `bound` (the bound on
-        log p(x) that was trained), means over the rows as they were trained on; `validation`, an
-        ELBO or None; all in nats per row. `beta` and `learning_rate` of the last step;
-        `kl_per_dimension` (a list, in nats) and `active_units` of 100 to 1,000 rows, taken from the
-        validation rows where there are any (see `diagnose`); and `seconds`.
+        One list for each figure, with one entry for each epoch. `epoch` is its number, from 1 on.
+        `elbo`, `reconstruction`, `kl` and `bound` (the bound on log p(x) that was trained) are
+        means over the rows during the epoch, and `validation` is the ELBO of the validation rows or
+        None, all in nats per row. `beta` and `learning_rate` are those of the last step.
+        `kl_per_dimension` (a list, in nats) and `active_units` describe 100 to 1,000 rows, taken
+        from the validation rows if there are any; see `diagnose`. `seconds` is the duration.
     n_iter_ : int
         Number of epochs done.
     feature_shape_ : tuple of int
@@ -204,17 +210,17 @@ class VAE(LatentTransformer):
     n_features_in_ : int
         Number of features of one row.
     feature_names_in_ : ndarray of str
-        Names of the columns. It exists only if X was a frame whose column names are all text, or a
-        CSV file with a header that `vaefast train` read. Later frames need the same names in the
-        same order.
+        Names of the columns. This attribute exists only if X was a frame whose column names are all
+        text, or a CSV file with a header that `vaefast train` read. Later frames need the same
+        names in the same order.
     chosen_ : dict of str to object
         Values of the parameters that were "auto", as the fit chose them.
     interrupted_ : bool
         Whether Ctrl-C ended the last training.
     table_ : Table or None
-        Encoder of the frames whose rows the model was trained on. `vaefast train` sets it for a
-        table of mixed columns. In Python, assign it after the fit: ``vae.table_ = table``. The
-        model file keeps it.
+        Encoder of the frames whose rows the model was trained on, or None. `vaefast train` sets
+        this attribute for a table of mixed columns. In Python, assign it after the fit:
+        ``vae.table_ = table``. The model file keeps the table.
 
     Examples
     --------
@@ -311,30 +317,30 @@ class VAE(LatentTransformer):
         ----------
         X : array-like of shape (n, d), (n, h, w) or (n, h, w, c), frame, AnnData, sparse, or source
             Arrays of float32 and uint8 are not copied; other numbers become float32. uint8 is read
-            as X / 255; bytes of 0 and 1 only, of counts, of categories and of columns of several
-            kinds are read as they are. A frame is a DataFrame of pandas or polars, or a Table or
-            RecordBatch of pyarrow; a missing value in a frame is NaN. Sparse rows are CSR matrices
-            or arrays of SciPy, or pandas frames of sparse columns; they give the same bits as their
-            dense array, and an absent value is 0. Only batches become dense.
+            as X / 255, unless it holds only 0 and 1, counts, categories, or columns of several
+            kinds: these are read as they are. A frame is a DataFrame of pandas or polars, or a
+            Table or RecordBatch of pyarrow; a missing value in a frame is NaN. Sparse rows are CSR
+            matrices or arrays of SciPy, or pandas frames of sparse columns; they give the same bits
+            as their dense array, and an absent value is 0. Only batches become dense.
 
             A source may be larger than memory, and is read `window` rows at a time: an HDF5 or zarr
             array, a memory map, or another array on a disk; a ParquetFile, or a Dataset of Parquet
             files; the path of a .npy, .csv, .parquet, .h5 or .zarr file, or of a folder of .npy,
             .csv or .parquet files; a list of those; or an object that yields the same chunks, X or
             (X, y, exposure, sample_weight), each time it is iterated over. All other methods that
-            take rows, but `impute`, read sources, too.
+            take rows read sources, too, except `impute`.
         y : array-like of shape (n,) or (n, width), or str, default=None
             Labels (whole numbers or strings) or numbers (floats) of a model with conditional=True.
             If X is an AnnData object, a str names a column of obs, here and in all other methods.
             Other models ignore y, for scikit-learn's pipelines.
         exposure : array-like of shape (n,), default=None
-            Units that the rates of poisson and negative_binomial refer to, such as hours, or the
-            size of a library. None is 1 for each row.
+            Exposure of each row, to which the rates of poisson and negative_binomial refer, such as
+            hours of observation or the size of a cell's library. None is 1 for each row.
         sample_weight : array-like of shape (n,), default=None
             Weight of each row, at least 0. The loss of a batch is the weighted mean of its rows, so
             that only ratios matter, and a weight of 2 acts as a second copy of the row in a step on
-            all rows. Rows of weight 0 are left out: the bits are those without them. None weighs
-            all rows equally.
+            all rows. Rows of weight 0 are left out, as if they had not been passed. None weighs all
+            rows equally.
         validation : array-like or tuple, default=None
             Rows whose ELBO is measured after each epoch: X, (X, y) or (X, y, exposure).
         callbacks : iterable of callable, default=()
@@ -345,9 +351,9 @@ class VAE(LatentTransformer):
             there; a path alone writes after each epoch and continues if the file exists. `epochs`
             is the total.
         max_time : float or None, default=None
-            Time in seconds after which no further epoch begins, if another one like the last would
-            exceed it. Where training ends then depends on the machine: the bits do not repeat.
-            A later fit continues from the checkpoint.
+            Time limit in seconds. No further epoch begins if one as long as the last would exceed
+            the limit. The number of epochs then depends on the speed of the machine, so results do
+            not repeat bit by bit. A later fit continues from the checkpoint.
         comm : mpi4py.MPI.Intracomm, default=None
             Communicator of processes that train this model together, such as
             ``mpi4py.MPI.COMM_WORLD``. Each must call `fit` with the same arguments, and has the
@@ -368,18 +374,17 @@ class VAE(LatentTransformer):
         ProcessError
             Another process of `comm` failed.
         DivergenceError
-            The loss became infinite or NaN. The weights are those of the last epoch before that.
+            The loss became infinite or NaN. The model keeps the weights of the epoch before.
         OSError
             The checkpoint can't be read or written, or the rows of a source can't be read any more.
         KeyboardInterrupt
-            Ctrl-C ended training. The model keeps the weights of the last step and can be used.
-            In an interactive session the error is not raised; `interrupted_` is True in either
-            case.
+            Ctrl-C ended training. The model keeps the weights of the last step and can be used. An
+            interactive session does not raise the error. `interrupted_` is True in either case.
 
         Warns
         -----
         CollapseWarning
-            After 1,000 steps or more, nearly all latent units say nothing about the rows.
+            After 1,000 steps or more, nearly all latent units carry no information about the rows.
         """
         functions = check_callbacks(callbacks)
         data = (X, y, exposure, "X", sample_weight)
@@ -411,8 +416,8 @@ class VAE(LatentTransformer):
 
         The current values of learning_rate, beta, capacity, batch_size and verbose apply; every
         other parameter keeps the value of the first fit. A schedule continues from the epochs done.
-        The codes that `sample` draws from are those of up to 2,048 rows of this call and of earlier
-        ones, which fade. With standardize=True, the rows of the first call set the means and the
+        `sample` draws from the codes of up to 2,048 rows of this call and of earlier calls, whose
+        share fades. With standardize=True, the rows of the first call set the means and the
         standard deviations for good: pass rows that represent the data, at least 2.
 
         Parameters
@@ -430,8 +435,8 @@ class VAE(LatentTransformer):
         callbacks : iterable of callable, default=()
             Functions called as ``f(vae, record)`` after the epoch.
         classes : array-like, default=None
-            All labels that y may have, for the first call of a conditional model, whose y may lack
-            some. Later calls ignore it.
+            All labels that y may have. Pass them to the first call of a conditional model if y
+            lacks some of them. Later calls ignore this argument.
 
         Returns
         -------
@@ -443,7 +448,7 @@ class VAE(LatentTransformer):
         ValueError, TypeError
             A parameter or the data can't be used. The model stays as it was.
         DivergenceError
-            The loss became infinite or NaN. The weights are those before this epoch.
+            The loss became infinite or NaN. The model keeps the weights from before this epoch.
         """
         functions = check_callbacks(callbacks)
         with self._fitting("partial_fit"):
@@ -488,9 +493,9 @@ class VAE(LatentTransformer):
         max_time: float | None = None,
         processes: Processes = ALONE,
     ) -> FittedModel:
-        """Train from fresh weights or a checkpoint; replace an earlier fit once all is checked.
+        """Train from fresh weights or a checkpoint; replace an earlier fit after all checks.
 
-        A fit that is not `whole` is a single epoch.
+        Unless the fit is `whole`, it is a single epoch.
         """
         processes.share_threads(self.n_threads)
         seed = processes.share(seed_from(self.random_state))
@@ -504,7 +509,7 @@ class VAE(LatentTransformer):
         if not whole and reader.standardization is not None and len(rows) < 2:
             raise ValueError(
                 "standardize=True takes means and standard deviations from the rows of the first "
-                "partial_fit: it needs at least 2 rows, and better all kinds of them, got 1"
+                "partial_fit: pass at least 2 rows, which should represent the data, got 1"
             )
         watched = _validation_rows(validation, reader)
         choice = choose(
@@ -619,7 +624,7 @@ class VAE(LatentTransformer):
             if readable:
                 model.keep_posteriors(rows)
         if model.interrupted and not is_interactive():
-            raise KeyboardInterrupt  # ends the script or the search too; the model can be used
+            raise KeyboardInterrupt  # also ends a script or a search; the model can be used
 
     # ---------------------------------------------------------------- codes and rows
 
@@ -703,8 +708,8 @@ class VAE(LatentTransformer):
         Returns
         -------
         ndarray of shape (n, d) or images, float32
-            E[x|z] in the units of X: probabilities, means, or rates. Those of multinomial counts
-            are the probabilities of the columns, which add up to 1.
+            E[x|z] in the units of X: probabilities, means, or rates. For multinomial counts, E[x|z]
+            holds the probabilities of the columns, which add up to 1.
 
         Raises
         ------
@@ -732,14 +737,14 @@ class VAE(LatentTransformer):
         y : label or array-like, default=None
             Condition of a conditional model: one for each row of X, or one for all rows.
         n : int or None, default=None
-            Number of interpretations of each row, for codes z drawn from the posterior q(z|x). None
-            returns one, for the mean of the posterior.
+            Number of reconstructions of each row, from codes z that are drawn from the posterior
+            q(z|x). None returns one reconstruction, from the mean of the posterior.
         random_state : int, Generator, RandomState or None, default=None
             Seed of the n codes.
 
         Returns
         -------
-        ndarray of shape (rows, d) or images, float32; with n (rows, n, d) or (rows, n) images
+        ndarray of shape (rows, d) or images, float32; with n, (rows, n, d) or (rows, n) images
             E[x|z].
 
         Raises
@@ -778,7 +783,8 @@ class VAE(LatentTransformer):
         y : label or array-like, default=None
             Condition of a conditional model: one for each row of X, or one for all rows.
         exposure : array-like of shape (n,), default=None
-            Exposure of each row, needed if the fit had one. Counts are filled for it.
+            Exposure of each row, needed if the fit had one. Filled counts are those expected for
+            it.
         n_samples : int, default=100
             Samples of z for each row with missing values.
         random_state : int, default=0
@@ -787,16 +793,17 @@ class VAE(LatentTransformer):
         Returns
         -------
         ndarray of shape (n, d) or images
-            X with its missing values filled; known values keep their bits. float32 if that holds
-            all numbers of the types in X, such as float32 and bytes, else float64.
+            X with its missing values filled; known values keep their bits. The dtype is float32 if
+            float32 holds all numbers of the types in X, such as float32 and bytes, and float64
+            otherwise.
 
         Raises
         ------
         NotFittedError
             The model is not fitted yet.
         ValueError, TypeError
-            The model was not fitted with missing="mask", X, y or exposure do not fit it, or
-            n_samples is not a number of samples.
+            The model was not fitted with missing="mask"; X, y or exposure do not fit it; or
+            n_samples is not a whole number from 1 to 1,000,000.
         """
         count = check_integer(n_samples, "n_samples", high=10**6)
         return self.model_.impute(X, y, exposure, count, seed_from(random_state))
@@ -820,23 +827,25 @@ class VAE(LatentTransformer):
         random_state : int, Generator, RandomState or None, default=None
             Seed of the codes and, with draw, of the rows.
         y : label or array-like, default=None
-            Condition of a conditional model: one for all rows, as in sample(8, y=3), or one each.
+            Condition of a conditional model: one for all rows, as in sample(8, y=3), or one for
+            each row.
         temperature : float, default=1.0
-            Factor of the spread of the codes. Rows are more typical and more alike below 1 and
-            stranger above it; 0 gives the mean of the distribution, or of a component of the
-            mixture. The noise of second_stage scales too.
+            Factor of the spread of the codes. Below 1, rows are more typical and more alike; above
+            1, they are more unusual. 0 gives the mean of the distribution, or of a component of the
+            mixture. With second_stage, the factor also scales the noise of the second stage.
         draw : bool, default=False
             Whether to draw each row from p(x|z), for tables and counts, instead of returning
             E[x|z]. A row of multinomial counts gets a total like those of the rows of the fit.
         prior : {"prior", "gaussian", "mixture", "second_stage"} or None, default=None
-            Distribution of the codes: prior, the standard normal; or a distribution that is fitted,
-            at its first use, to codes of the training rows, which takes a second or two. gaussian
-            has their mean and covariance; mixture consists of up to 32 Gaussians; second_stage is
-            another VAE (Dai & Wipf 2019). They avoid places of the latent space that the decoder
-            never saw. A conditional model fits them to the codes of all conditions together. None
-            is mixture, or prior for a model without codes: from a file of an earlier version, or
-            after `model_.set_weights`. For prior, gaussian and mixture without draw, more rows from
-            the same seed begin with the same ones.
+            Distribution of the codes. prior is the standard normal. The others are fitted to codes
+            of the training rows at their first use, which takes a second or two: gaussian has the
+            mean and the covariance of these codes, mixture consists of up to 32 Gaussians, and
+            second_stage is another VAE (Dai & Wipf 2019). The fitted distributions avoid places of
+            the latent space that the decoder never saw. A conditional model fits them to the codes
+            of all conditions together. None is mixture, or prior for a model without codes, which
+            comes from a file of an earlier version or from `model_.set_weights`. For prior,
+            gaussian and mixture without draw, a larger n with the same seed begins with the same
+            rows.
 
         Returns
         -------
@@ -847,8 +856,8 @@ class VAE(LatentTransformer):
         NotFittedError
             The model is not fitted yet.
         ValueError, TypeError
-            An argument can't be used, or y is missing or not expected. Or the codes of the fit are
-            needed, but the file of the model holds none.
+            An argument can't be used; y is missing, or was passed to a model that is not
+            conditional; or `prior` needs the codes of the fit, and the model holds none.
         """
         rng = np.random.default_rng(seed_from(random_state))
         return sample(self.model_, n, rng, y, temperature, draw, prior)
@@ -860,9 +869,10 @@ class VAE(LatentTransformer):
     ) -> NDArray[np.float64]:
         """Return an estimate of the ELBO of each row (Kingma & Welling 2014, eq. 3).
 
-        One z is drawn for each row, with noise that depends on the content of the row alone. A row
-        has the same score at every call, at any place and among any others. The score leaves out
-        missing values: compare only rows that lack the same ones.
+        One z is drawn for each row, with noise that depends on the content of the row alone. The
+        same row therefore gets the same score at every call, whatever its position and whatever the
+        other rows. The score ignores missing values, so compare only rows in which the same values
+        are missing.
 
         Parameters
         ----------
@@ -1008,7 +1018,7 @@ class VAE(LatentTransformer):
         return model.log_likelihood(rows, count, seed_from(random_state), shown)
 
     def diagnose(self, X: types.Rows, y: Any = None) -> Diagnosis:
-        """Return how much each latent unit says about these rows.
+        """Return how much information each latent unit carries about these rows.
 
         Parameters
         ----------
@@ -1043,22 +1053,22 @@ class VAE(LatentTransformer):
         path : path or binary stream
             The file. It is replaced as a whole or not at all. ~ stands for the home folder.
         training : bool, default=False
-            Whether to save the optimizer's state too; with Adam the file has three times the size.
-            Training then continues from the file to the same bits as if it had never stopped. Save
-            between epochs: an epoch that Ctrl-C cut short starts again.
+            Whether to save the optimizer's state too, which makes the file three times as large
+            with Adam. Training that continues from the file then gives the same bits as if it had
+            never stopped. Save between epochs: an epoch that Ctrl-C cut short starts again.
 
         Raises
         ------
         NotFittedError
             The model is not fitted yet.
         ValueError
-            The file could not be loaded, because an attribute of the model was edited. A file that
-            is there already stays as it was.
+            An attribute of the model was edited so that the file could not be loaded again. Nothing
+            is written, and an existing file stays as it was.
         OSError
             The file can't be written.
         """
         data = self.to_bytes(training)
-        model_from_bytes(data, "the file that would be saved")  # raises if nobody could load it
+        model_from_bytes(data, "the file that would be saved")  # raises if it can't be loaded
         if not isinstance(path, str | os.PathLike):
             path.write(data)
             return
@@ -1086,8 +1096,8 @@ class VAE(LatentTransformer):
         Returns
         -------
         pandas.DataFrame
-            The figures of `history_`, with epoch as the index, and a column kl_0, kl_1, ... for
-            each latent dimension in place of `kl_per_dimension`.
+            The figures of `history_`, with epoch as the index. The columns kl_0, kl_1, ..., one for
+            each latent dimension, replace `kl_per_dimension`.
 
         Raises
         ------
@@ -1201,7 +1211,7 @@ class VAE(LatentTransformer):
         return hasattr(self, "_model")
 
     def _repr_html_(self) -> str | None:
-        """Return a card of the fitted model for notebooks; before the fit, the diagram."""
+        """Return a card of the fitted model for notebooks, or a diagram before the fit."""
         if not self._is_fitted():
             return super()._repr_html_()
         from ._engine.card import card  # loads Pillow
@@ -1223,7 +1233,7 @@ class VAE(LatentTransformer):
             return super().__reduce_ex__(protocol)
         own = ("_model", "_turn")
         state = {name: value for name, value in self.__dict__.items() if name not in own}
-        trained = self.model_.core.optimizer_steps > 0  # else the moments are 0 and take memory
+        trained = self.model_.core.optimizer_steps > 0  # otherwise the moments are all 0
         return from_bytes, (self.to_bytes(training=trained), type(self)), state
 
 
@@ -1241,16 +1251,16 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> VAE:
     Returns
     -------
     VAE
-        A fitted model with the parameters and the history that were saved. If the file holds the
-        optimizer's state, `partial_fit` continues to the same bits as if training had never
-        stopped; otherwise it starts with fresh moments.
+        A fitted model with the saved parameters and history. If the file holds the optimizer's
+        state, `partial_fit` continues to the same bits as if training had never stopped. Otherwise,
+        it starts with fresh moments.
 
     Raises
     ------
     FileNotFoundError
         The file does not exist.
     ValueError
-        The file is truncated, edited, of a later version, or no model.
+        The file is truncated or edited, comes from a later version, or is not a model.
     """
     if not isinstance(path, str | os.PathLike):
         if not hasattr(path, "read"):
@@ -1265,7 +1275,7 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> VAE:
 
 
 def from_bytes(data: bytes, cls: type[VAE] = VAE) -> VAE:
-    """Read a model from the bytes that `VAE.to_bytes` returned. Pickled models refer to it.
+    """Read a model from the bytes that `VAE.to_bytes` returned. Pickles call it.
 
     Parameters
     ----------
@@ -1277,7 +1287,7 @@ def from_bytes(data: bytes, cls: type[VAE] = VAE) -> VAE:
     Raises
     ------
     ValueError
-        The bytes are truncated, edited, of a later version, or no model.
+        The bytes are truncated or edited, come from a later version, or are not a model.
     """
     return _from_bytes(data, cls, "the model")
 
@@ -1289,7 +1299,7 @@ def _from_bytes(data: bytes, cls: type[VAE], source: str) -> VAE:
         VAE.__init__(vae, **{**model.params, **model.given})
     except TypeError as error:
         raise ValueError(f"{source} does not hold a usable model: {error}") from error
-    for name, parameter in parameters_of(cls).items():  # a subclass may have more of them
+    for name, parameter in parameters_of(cls).items():  # a subclass may have more parameters
         if not hasattr(vae, name) and parameter.default is not parameter.empty:
             setattr(vae, name, parameter.default)
     vae.model_ = model

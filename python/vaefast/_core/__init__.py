@@ -1,4 +1,4 @@
-"""The compiled core: one extension module for each instruction set, of which the best is imported.
+"""The compiled core: one extension module per instruction set, of which the best is imported.
 
 The environment variable ``VAEFAST_ISA`` forces one of them by name. A forced instruction set that
 this machine cannot run is an error, and so is a module that cannot be imported. There is no silent
@@ -17,14 +17,14 @@ VARIABLE = "VAEFAST_ISA"
 
 
 def choose(supported: tuple[str, ...], forced: str | None) -> str:
-    """Return the name of the instruction set to use: the forced one, or else the best.
+    """Return the name of the instruction set to use, which is the forced one or else the best.
 
     Parameters
     ----------
     supported : tuple of str
         Instruction sets that this machine can run, the best first.
     forced : str or None
-        Name of the one to use. None and the empty string leave the choice to this function.
+        Name of the instruction set to use. None and the empty string choose the best one.
 
     Raises
     ------

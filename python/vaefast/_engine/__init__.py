@@ -1,1 +1,1 @@
-"""Fitted models: how one is built, trained, scored and stored."""
+"""Fitted models: their construction, training, scores and files."""

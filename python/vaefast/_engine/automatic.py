@@ -1,7 +1,7 @@
-"""Sizes and budgets that look at the data: the values of parameters that are "auto".
+"""Values of parameters that are "auto": sizes and budgets chosen from the data.
 
-Each rule is a function of the number of rows, of columns and of weights, never of the clock, so
-that a fit has the same bits everywhere. docs/internals/defaults.md gives the evidence for them.
+Each rule depends on the numbers of rows, columns and weights, and never on the clock, so a fit has
+the same bits everywhere. docs/internals/defaults.md gives the evidence for the rules.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from .building import Params, count_weights
 AUTO = "auto"
 CHOOSABLE = ("latent_dim", "hidden_layer_sizes", "learning_rate", "batch_size", "epochs")
 
-FEW_ROWS = 2_000  # that a wide layer would overfit
+FEW_ROWS = 2_000  # rows that a wide layer would overfit
 MOST_STEPS, LEAST_STEPS = 20_000, 8_000
-EPOCHS = 64  # that large data are passed over, within these limits
+EPOCHS = 64  # passes over large data, within these limits
 WORK = 2e13  # multiplications and additions of a fit: a few minutes on two cores
-FEWEST_STEPS = 1_000  # whatever the work
-UPDATE_ROWS = 32  # the work of updating the weights, in rows of a batch
-MANY_WEIGHTS = 2_000_000  # that learn at half the rate
+FEWEST_STEPS = 1_000  # smallest budget, however large the work
+UPDATE_ROWS = 32  # rows of a batch that take as much work as updating the weights
+MANY_WEIGHTS = 2_000_000  # weights of a network that learns at half the rate
 WATCHED_SHARE, LEAST_ROWS, MOST_WATCHED = 10, 100, 5_000
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Parameters without any "auto", and the rows of the fit that are watched instead of trained.
+    """Parameters without any "auto", and the number of rows that are watched instead of trained on.
 
     Attributes
     ----------
     params : dict
         Parameters of the `VAE`, by name.
     given : dict
-        The values before the choice, of those that it changed.
+        The user's values of the parameters that the choice replaced.
     n_watched : int
         Number of rows that early stopping watches.
     """
@@ -51,7 +51,7 @@ class Choice:
 
     @property
     def text(self) -> str:
-        """What was chosen, as one line; empty if nothing was."""
+        """A line that lists the chosen values; empty if there are none."""
         parts = [
             f"{name} {_spelled(self.params[name])}"
             for name, value in self.given.items()
@@ -81,11 +81,11 @@ def choose(
     n : int
         Number of rows, including those that may be watched.
     features, conditions : int
-        Numbers of each row.
+        Numbers of features and of conditions of each row.
     has_validation : bool
         Whether the user passed rows to watch.
     whole : bool
-        Whether this is a whole fit: one epoch alone has no budget, and watches nothing.
+        Whether this is a whole fit. A single epoch has no budget and watches no rows.
     """
     chosen, budgeted = dict(params), whole and _is_auto(params["epochs"])
     watches = budgeted and params["patience"] is None and _watches_the_elbo(params)
@@ -127,12 +127,12 @@ def choose_to_go_on(params: Params, fitted: Params) -> Params:
     if _is_auto(params["learning_rate"]) and isinstance(fitted["learning_rate"], Cosine):
         chosen["learning_rate"] = (
             fitted["learning_rate"].learning_rate / 2
-        )  # it may have ended at 0
+        )  # the cosine may have ended at 0
     return chosen
 
 
 def _steps(rows: int, batch_size: int, weights: int) -> int:
-    """Return the number of steps: by epochs within limits, and by the work that they take."""
+    """Return the number of steps, from epochs within limits and from the work of a step."""
     steps = min(MOST_STEPS, max(LEAST_STEPS, EPOCHS * rows // batch_size))
     return max(FEWEST_STEPS, min(steps, int(WORK / (6 * weights * (batch_size + UPDATE_ROWS)))))
 

@@ -1,4 +1,4 @@
-"""Construction of a core from the parameters of a `VAE`, which are checked here."""
+"""Construction of a core from the parameters of a `VAE`, with checks of them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from ..typing import GradientEstimator, Noise, Normalize, Objective, Scale
 Params = Mapping[str, Any]
 Tensors = Mapping[str, NDArray[np.float32]]
 
-MOST_SAMPLES = 1000  # of z for each row, in training
-MAX_SAMPLES = 2**31 - 1  # samples of a batch, which the core numbers by 32 bits
-MAX_DF = 1e6  # more make a difference below 1e-6 nats per feature
+MOST_SAMPLES = 1000  # largest number of samples of z for each row in training
+MAX_SAMPLES = 2**31 - 1  # samples of a batch, which the core numbers with 32 bits
+MAX_DF = 1e6  # larger values change the density by less than 1e-6 nats per feature
 GRADIENTS: dict[str, tuple[GradientEstimator, ...]] = {  # allowed estimators by objective
     "elbo": ("standard", "stl"),
     "iwae": ("standard", "stl", "dreg"),
@@ -48,7 +48,7 @@ def widths(params: Params) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
 
 
 def count_weights(params: Params, features: int, conditions: int = 0) -> int:
-    """Return the number of trained values of a network, with its biases and learned scales."""
+    """Return the number of trained values of a network, including biases and learned scales."""
     encoder, latent_dim, decoder = widths(params)
     chains = (
         (features + conditions, *encoder, 2 * latent_dim),
@@ -60,7 +60,7 @@ def count_weights(params: Params, features: int, conditions: int = 0) -> int:
 
 
 def describe_net(params: Params, features: int) -> str:
-    """Return a text on the layer widths, activation, likelihood and optimizer of a network."""
+    """Return a text with the layer widths, activation, likelihood and optimizer of a network."""
     encoder, latent_dim, decoder = widths(params)
     sizes = "-".join(map(str, (features, *encoder, latent_dim, *decoder, features)))
     likelihood, optimizer = params["likelihood"], params["optimizer"]
@@ -108,7 +108,7 @@ def make_core(
     if sigma == "optimal" and [name for name, _ in columns] != ["gaussian"]:
         raise ValueError("sigma='optimal' needs likelihood='gaussian'")
     if sigma == "optimal" and (params["missing"] == "mask" or params["objective"] == "iwae"):
-        raise ValueError("sigma='optimal' goes with neither missing='mask' nor objective='iwae'")
+        raise ValueError("sigma='optimal' can't go with missing='mask' or objective='iwae'")
     df = check_number(params["df"], "df", above=0)
     if df > MAX_DF:
         raise ValueError(
@@ -156,8 +156,8 @@ def make_core(
 def start_at_mean_rates(core: Core, rows: AnyRows, columns: Columns) -> None:
     """Set the output biases of counts to the log rates of the data.
 
-    Outputs for counts are log rates. Small initial weights alone would start at a rate of 1, which
-    is far from large counts.
+    Outputs for counts are log rates. With small initial weights alone, rates would start at 1,
+    which is far from large counts.
     """
     blocks = count_blocks(columns)
     if not blocks:
@@ -177,7 +177,7 @@ def restore_core(
     conditions: int = 0,
     standardization: Standardization | None = None,
 ) -> Core:
-    """Return a core with these weights; ValueError if they do not match the layers."""
+    """Return a core with these weights; raise ValueError if they do not match the layers."""
     needed = count_weights(params, features, conditions)
     found = sum(tensor.size for tensor in tensors.values())
     if needed != found:  # checked before memory is allocated for the layers

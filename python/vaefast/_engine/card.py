@@ -1,6 +1,6 @@
-"""The card of a fitted model in a notebook: the net, its last figures, their course, samples.
+"""The card of a fitted model in a notebook: network, latest figures, their course, samples.
 
-The HTML stands alone: it loads nothing, runs nothing, and takes its colours from the page.
+The HTML is self-contained: it loads no files, runs no scripts, and takes its colours from the page.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .priors import gaussian
 from .sampling import sample
 
 N_SAMPLES = 10
-TILE = 64  # pixels; a larger image is reduced to this side
-TILE_SHOWN, STRIP_SHOWN = 48, 560  # CSS pixels; height of a sample, and largest width of all
-SMALLEST_SIDE = 8  # of rows of pixels that are taken for square images
+TILE = 64  # pixels; larger images are reduced to this side
+TILE_SHOWN, STRIP_SHOWN = 48, 560  # CSS pixels; height of a sample, largest width of all
+SMALLEST_SIDE = 8  # side from which flat rows of pixels may be square images
 GAP = 2  # pixels between two samples
-WIDTH, HEIGHT = 260, 56  # CSS pixels, of a chart
-MAX_POINTS = 200  # of a curve
+WIDTH, HEIGHT = 260, 56  # size of a chart, in CSS pixels
+MAX_POINTS = 200  # most points of a curve
 MAX_BARS = 64
 ACCENT = "#e0603f"  # readable on white and on black
 
@@ -145,7 +145,7 @@ def _bars(values: Sequence[float]) -> str:
 
 
 def _samples(model: FittedModel) -> str | None:
-    """Return samples of a model of images as a picture; None where there is none to draw."""
+    """Return samples of a model of images as a picture, or None if it can't be drawn."""
     shape = _image_shape(model)
     if shape is None or model.deterministic:  # a plain autoencoder has no prior to sample
         return None
@@ -160,7 +160,7 @@ def _samples(model: FittedModel) -> str | None:
     rng = np.random.default_rng(0)
     if model.posteriors is None:
         images = sample(model, n, rng, y)
-    else:  # a Gaussian that the model does not keep: a mixture may take a second or two to fit
+    else:  # a Gaussian, not kept in the model; a mixture may take a second or two to fit
         codes = gaussian(model.posteriors).draw(n, rng, temperature=1.0)
         images = model.decode(codes, y)
     images = images.reshape(n, *shape)
@@ -180,7 +180,7 @@ def _samples(model: FittedModel) -> str | None:
 
 
 def _image_shape(model: FittedModel) -> tuple[int, ...] | None:
-    """Return the shape of rows that are images, also where they came as flat rows of pixels."""
+    """Return the shape of rows that are images, even if they were passed as flat rows of pixels."""
     shape = model.feature_shape
     if is_image_shape(shape):
         return shape

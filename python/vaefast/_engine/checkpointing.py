@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written as it runs, and read to continue."""
+"""Checkpoints of a training run: written as it goes, and read to continue it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .processes import digest_of
 from .state import TrainingState, state_from, state_part
 from .storage import UNUSABLE, model_from, parts_of, plain, read_parts
 
-FREE = ("n_threads", "verbose")  # parameters that change no bit
+FREE = ("n_threads", "verbose")  # parameters that do not affect the result
 
 
 class Checkpointer:
@@ -28,29 +28,29 @@ class Checkpointer:
     Parameters
     ----------
     checkpoint : Checkpoint
-        Where and how often.
+        Path and interval.
 
     Raises
     ------
     OSError
-        No file can be there.
+        A file can't be written at the path.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        file_at(checkpoint.file)  # raises before the first epoch rather than after it
+        file_at(checkpoint.file)  # raises now rather than after the first epoch
         self.checkpoint = checkpoint
-        self.steps = 0  # since the last write, like the next one
-        self.written = time.monotonic()
+        self.steps = 0  # since the last write
+        self.written = time.monotonic()  # time of the last write
 
     def is_due(self, steps: int) -> bool:
-        """Count so many more steps; return whether enough steps, or minutes, have passed."""
+        """Count this many further steps; return whether enough steps or minutes have passed."""
         self.steps += steps
         minutes = (time.monotonic() - self.written) / 60
         passed = {"steps": self.steps, "minutes": minutes}.get(self.checkpoint.unit, 0)
         return passed >= self.checkpoint.every
 
     def after_epoch(self, model: FittedModel, state: TrainingState) -> None:
-        """Write if so many epochs have passed."""
+        """Write a checkpoint if enough epochs have passed."""
         if self.checkpoint.unit == "epochs" and model.n_iter % self.checkpoint.every == 0:
             self.write(model, state)
 
@@ -72,16 +72,17 @@ def resume(
     data : bytes
         The content of a checkpoint.
     path : path
-        Its file, for messages.
+        Path of the checkpoint, for messages.
     params : mapping
-        Parameters of the fit that wants to continue.
+        Parameters of the fit that is to continue.
     fingerprint : str
-        That of the rows.
+        Fingerprint of the rows; see `state.fingerprint`.
 
     Raises
     ------
     ValueError
-        The file is no checkpoint, or belongs to another training; the message names what differs.
+        The file is not a checkpoint, or belongs to another training run; the message names the
+        differences.
     """
     parts = read_parts(data, str(path))
     if "training" not in parts:
@@ -95,7 +96,7 @@ def resume(
         if lacking := sorted(params.keys() - model.params.keys()):
             raise ValueError(f"the parameter {lacking[0]} is missing")
         if state.finished and not model.n_iter:
-            raise ValueError("a training is finished that has no epoch")
+            raise ValueError("the training is finished, but has no epoch")
     except UNUSABLE as error:
         raise ValueError(f"{path} does not hold a usable checkpoint: {error}") from error
     differing = _differences(model, params)
@@ -104,17 +105,17 @@ def resume(
     if model.provenance.version != __version__:
         differing.append(f"vaefast was {model.provenance.version} and is {__version__}")
     if state.fingerprint != fingerprint:
-        differing.append("the rows of X, y, exposure, sample_weight or validation are others")
+        differing.append("the rows of X, y, exposure, sample_weight or validation are different")
     if differing:
         raise ValueError(
             f"{path} belongs to another training: {'; '.join(differing)}. Continue with what it "
-            "was started with, or start anew with Checkpoint(..., resume=False)."
+            "was started with, or start again with Checkpoint(..., resume=False)."
         )
     return model, state
 
 
 def facts_of(model: FittedModel, fingerprint: str) -> dict[str, str]:
-    """Return what processes that train a model together must have in common, by name."""
+    """Return by name the facts that processes must share to train a model together."""
     provenance, standardization = model.provenance, model.reader.standardization
     facts = {
         "version of vaefast": provenance.version,
@@ -131,7 +132,7 @@ def facts_of(model: FittedModel, fingerprint: str) -> dict[str, str]:
 
 
 def _comparable(name: str, value: Any) -> Any:
-    # A generator or None stands for any seed.
+    # A generator and None stand for any seed.
     known = name != "random_state" or isinstance(value, int | np.integer)
     return plain(value) if known else None
 

@@ -1,4 +1,4 @@
-"""Rows completed by draws from p(missing values | known values), by importance sampling."""
+"""Completion of rows by importance sampling from p(missing values | known values)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sampling import log_scales_of
 
 Floats = NDArray[np.float64]
 
-VALUES = 4_000_000  # values that are drawn at a time
+VALUES = 4_000_000  # values drawn at a time
 
 
 def means_of(
@@ -29,10 +29,11 @@ def means_of(
     rows : RowData
         Rows with missing values.
     values_of : callable
-        Function of many x, (..., d), such as the inverse of a map that the rows went through.
+        Function of an array of rows, (..., d), such as the inverse of a map that was applied to the
+        rows.
     n_samples : int
         Number of samples of z for each row, with one draw of x for each. All rows share the noise
-        of these draws, so that the answer for a row does not depend on the other rows.
+        of these draws, so the result for a row does not depend on the other rows.
     """
     d = model.features
     sigma = np.exp(log_scales_of(model)[0].astype(np.float64))
@@ -49,8 +50,8 @@ def draws(
 ) -> NDArray[np.float32]:
     """Return n draws of x given the known values of each row, (n, rows, d).
 
-    A code is drawn from n_samples samples of z by their importance, and x from p(x|z) (Mattei &
-    Frellsen 2019, section 3.2).
+    A code is drawn from n_samples samples of z by their importance weights, and x is drawn from
+    p(x|z) (Mattei & Frellsen 2019, section 3.2).
     """
     out = np.empty((n, len(rows), model.features), np.float32)
     for part, z, weights in _samples(model, rows, n_samples, int(rng.integers(2**63))):

@@ -1,9 +1,10 @@
-"""Training on the principal components of the rows, folded into a network of the rows themselves.
+"""Training on the principal components of the rows, and folding the result into a full network.
 
-Photographs have far more pixels than ways to differ. The network is trained on the coordinates of
-the rows along a few hundred principal components. Its first and last layers are then multiplied by
-the components, which gives an ordinary network from pixels to pixels. With one fixed sigma, this
-network has the loss of the small one plus a constant, because components are orthonormal.
+Photographs differ in far fewer ways than they have pixels. The network is trained on the
+coordinates of the rows along a few hundred principal components. Its first and last layers are then
+multiplied by the components, which gives an ordinary network from pixels to pixels. With one fixed
+sigma, this network has the loss of the small one plus a constant, because components are
+orthonormal.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from .state import TrainingState
 
 Floats = NDArray[np.float32]
 
-LEARNED_FROM = 2_048  # rows at most; a spread of the rest below what these show is noise
-CHUNK = 1 << 23  # numbers that become float32 at a time: 32 MB
+LEARNED_FROM = 2_048  # most rows to learn from; variance that these do not show is noise
+CHUNK = 1 << 23  # numbers converted to float32 at a time: 32 MB
 LARGEST = 0.7  # standard deviation of the first component, as the network sees it
 FITTING = "components need likelihood='gaussian' and a sigma that is a number"
 
@@ -51,7 +52,8 @@ class Components:
     axes : ndarray of shape (features, count), float32
         Orthonormal columns, from the largest variance to the smallest.
     scale : float
-        Factor of the coordinates, which gives those along the first axis a deviation of LARGEST.
+        Factor of the coordinates, which gives those along the first axis a standard deviation of
+        LARGEST.
     """
 
     mean: Floats
@@ -60,7 +62,7 @@ class Components:
 
     @classmethod
     def learn(cls, rows: AnyRows, count: int, seed: int) -> Components:
-        """Return at most `count` components: fewer if fewer rows or features differ."""
+        """Return at most `count` components, or fewer if fewer rows or features differ."""
         n = len(rows)
         chosen = np.sort(permutation(n, seed, 0, min(n, LEARNED_FROM)))
         some = _floats(rows[chosen])
@@ -71,7 +73,7 @@ class Components:
         variances, vectors = np.linalg.eigh(gram)
         largest = max(float(variances[-1]), 1e-12)
         kept = np.flatnonzero(variances > 1e-9 * largest)[::-1][:count]
-        if not len(kept):  # all rows are alike
+        if not len(kept):  # all rows are equal
             kept = np.array([len(variances) - 1])
         axes = vectors[:, kept]
         if not tall:
@@ -80,10 +82,10 @@ class Components:
         return cls(mean, np.ascontiguousarray(axes, np.float32), LARGEST / deviation)
 
     def project(self, rows: AnyRows) -> tuple[Rows, float]:
-        """Return the scaled coordinates of rows, with what belongs to the rows.
+        """Return the scaled coordinates of rows with their weights, and the part that is left out.
 
-        The second result is the mean over the rows, by their weights, of the squared distance that
-        the components leave out.
+        The second result is the weighted mean over the rows of the squared distance that the
+        components leave out.
         """
         n, features = matrix_of(rows).shape
         coordinates = np.empty((n, self.axes.shape[1]), np.float32)
@@ -136,9 +138,10 @@ def train(
 ) -> None:
     """Train a model as `training.train` does, on principal components if it has any.
 
-    Only a `whole` fit, of fresh weights, uses components. Whatever follows trains the folded
-    network. `publish` is called after an epoch, as soon as others may see the model. On components
-    that is when a callback asks for it, because folding takes as long as an epoch of few rows.
+    Only a `whole` fit, which starts from fresh weights, uses components. Later training uses the
+    folded network. `publish` is called after the first epoch, when others may see the model. With
+    components, it is called when a callback needs the model, because folding takes as long as an
+    epoch of few rows.
     """
     if model.params["components"] is None or not whole:
         training.train(
@@ -158,7 +161,7 @@ def train(
     sigma = float(model.params["sigma"])
 
     def constant(left: float) -> float:
-        """Return the nats that the components leave out of -log p(x|z)."""
+        """Return the nats of -log p(x|z) that the components leave out."""
         density = math.log(sigma) + 0.5 * math.log(2 * math.pi)
         features, count = components.axes.shape
         outside = (features - count) * density - count * math.log(components.scale)
@@ -172,7 +175,7 @@ def train(
 
     def adopt() -> None:
         tensors, history = components.fold(inner.weights()), deepcopy(inner.history)
-        with model.access.changing:  # others may read a model that a callback has seen
+        with model.access.changing:  # others may read a model that a callback has published
             model.core.set_tensors(tensors)
             model.core.optimizer_steps = inner.core.optimizer_steps
             model.history = history
@@ -202,27 +205,27 @@ def train(
 def check_components(
     params: Params, rows: AnyRows | Source, has_checkpoint: bool, processes: Processes = ALONE
 ) -> None:
-    """Raise ValueError or TypeError unless a model can be trained on components as asked for."""
+    """Raise ValueError or TypeError unless the model can be trained on these components."""
     if params["components"] is None:
         return
     if isinstance(rows, Stream | Source):
         raise ValueError(
-            "components are those of rows in memory: pass an array, or train on all features with "
+            "components need rows in memory: pass an array, or train on all features with "
             "components=None"
         )
     if isinstance(matrix_of(rows), SparseMatrix):
         raise ValueError(
-            "components are those of dense rows: pass X.toarray(), or train on all features with "
+            "components need dense rows: pass X.toarray(), or train on all features with "
             "components=None"
         )
     if processes.size > 1:
         raise ValueError(
-            "a training on principal components takes minutes in one process and can't be shared: "
+            "training on principal components takes minutes in one process and can't be shared: "
             "leave comm out, or train on all features with components=None"
         )
     if has_checkpoint:
         raise ValueError(
-            "a training on principal components takes minutes and has no checkpoint: leave the "
+            "training on principal components takes minutes and has no checkpoint: leave the "
             "checkpoint out, or train on all features with components=None"
         )
     check_integer(params["components"], "components")
@@ -233,11 +236,11 @@ def check_components(
         )
     for name, value in (("missing", "error"), ("standardize", False), ("normalize", None)):
         if params[name] != value:
-            raise ValueError(f"components goes with {name}={value!r}, got {params[name]!r}")
+            raise ValueError(f"components needs {name}={value!r}, got {params[name]!r}")
 
 
 def _inside(params: Params, scale: float) -> dict[str, Any]:
-    """Return the parameters of the small network."""
+    """Return the parameters of the network of the components."""
     return {**params, "components": None, "sigma": float(params["sigma"]) * scale}
 
 

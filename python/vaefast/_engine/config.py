@@ -13,10 +13,10 @@ from ..schedules import BetaSchedule, RateSchedule, check_beta, check_learning_r
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of a training: the parameters of a `VAE` that the loop itself needs."""
+    """Settings of a training run: the parameters of a `VAE` that the loop itself needs."""
 
-    epochs: int  # to do now
-    planned: int  # of the whole fit, which some schedules are stretched to
+    epochs: int  # epochs to do now
+    planned: int  # epochs of the whole fit, over which some schedules stretch
     batch_size: int
     learning_rate: float | RateSchedule
     beta: float | BetaSchedule
@@ -25,12 +25,12 @@ class TrainingConfig:
     verbose: bool
     window: int | None = None  # rows that are shuffled together
     max_time: float | None = None  # seconds
-    # Nats per row of training and of validation rows, which the network does not see.
+    # Nats per training row and per validation row that the network does not see.
     outside: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of(cls, params: Mapping[str, Any], whole: bool, done: int = 0) -> TrainingConfig:
-        """Return the settings of a training of all epochs, or of one after `done` others.
+        """Return the settings for all epochs, or for one epoch after `done` others.
 
         Raises
         ------

@@ -1,8 +1,8 @@
 """The file format: a safetensors file of named, versioned parts.
 
-A part has a version, fields (JSON) and tensors. A new kind of content is a new part, so that the
-version of the container itself need not change. The tensors of a part are stored under
-"PART/NAME". A checksum over all of it tells an edited file. Reading a file executes nothing.
+A part has a version, fields (JSON) and tensors. New kinds of content become new parts, so the
+version of the container itself need not change. The tensors of a part are stored under "PART/NAME".
+A checksum over the content reveals edited files. Reading a file executes no code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERSION = 2
 
 Tensors = dict[str, NDArray[Any]]
 
-DTYPES: dict[str, np.dtype[Any]] = {  # by the names of safetensors; a model needs no others
+DTYPES: dict[str, np.dtype[Any]] = {  # by their names in safetensors; models need no others
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
     "I64": np.dtype("<i8"),
@@ -31,7 +31,7 @@ DTYPES: dict[str, np.dtype[Any]] = {  # by the names of safetensors; a model nee
 
 @dataclass
 class Part:
-    """One part of a file: fields that JSON can hold, and named tensors."""
+    """A part of a file, with fields that JSON can hold and named tensors."""
 
     version: int
     fields: dict[str, Any] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Part:
 
 
 def pack(parts: Mapping[str, Part]) -> bytes:
-    """Return the bytes of a file that holds these parts, always the same for the same parts."""
+    """Return the bytes of a file with these parts, always the same bytes for the same parts."""
     tensors = {
         f"{name}/{key}": np.ascontiguousarray(tensor)
         for name, part in parts.items()
@@ -64,7 +64,7 @@ def unpack(data: bytes, source: str) -> tuple[int, dict[str, Any], Tensors]:
     Raises
     ------
     ValueError
-        The content is truncated, edited, of a later version, or no model.
+        The content is truncated or edited, comes from a later version, or is not a model.
     """
     metadata, tensors = _read_safetensors(data, source)
     version = metadata.get("version")
@@ -102,9 +102,9 @@ def checksum(header: str, tensors: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _write_safetensors(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
-    """Return a safetensors file. safetensors' own writer orders the metadata at random."""
+    """Return a safetensors file, with ordered metadata, unlike the writer of safetensors."""
     kinds = {dtype: kind for kind, dtype in DTYPES.items()}
-    names = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))  # all are aligned
+    names = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))  # aligns all tensors
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     for name in names:
@@ -125,12 +125,12 @@ def _read_safetensors(data: bytes, source: str) -> tuple[dict[str, str], Tensors
         found = deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(
-            f"{source} is truncated, damaged, or no model; a file that save or vaefast train "
-            f"wrote, model.safetensors, was expected ({error})"
+            f"{source} is truncated, damaged, or not a model: expected a file that save or vaefast "
+            f"train wrote, such as model.safetensors ({error})"
         ) from error
     length = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
-    if metadata.get("format") != FORMAT:  # another program's tensors may have any type
+    if metadata.get("format") != FORMAT:  # tensors of other programs may have any type
         raise ValueError(f"{source} is a safetensors file, but not a model that vaefast saved")
     tensors: Tensors = {}
     for name, tensor in found:

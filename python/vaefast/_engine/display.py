@@ -9,29 +9,30 @@ from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import Any
 
-REDRAW_SECONDS = 0.5  # of a bar in a terminal or a notebook
+REDRAW_SECONDS = 0.5  # time between two states of a bar in a terminal or a notebook
 LOG_SECONDS = 10  # between two lines in a log
 
 logger = logging.getLogger("vaefast")
 
-Text = tuple[str, str]  # what is being done, and its figures
+Text = tuple[str, str]  # description of the work, and its figures
 
 
 class Display:
-    """A bar in a terminal or a notebook, a line now and then elsewhere, nothing without stderr.
+    """A bar in a terminal or a notebook, occasional lines elsewhere, nothing without stderr.
 
-    Lines go to the logger `vaefast` where logging is configured for level INFO, else to stderr.
+    Lines go to the logger `vaefast` if logging is configured for level INFO, and otherwise to
+    stderr.
 
     Parameters
     ----------
     total : int
-        Rows to do.
+        Number of rows to process.
     head : str
         Description of the work.
     shown : bool
         Whether to show anything.
     unit : str, default="rows"
-        Name of the things that are counted.
+        Name of the counted things.
     """
 
     def __init__(self, total: int, head: str, shown: bool, unit: str = "rows") -> None:
@@ -52,7 +53,7 @@ class Display:
             say(f"{self._line()}, after {duration(perf_counter() - self.began)}")
 
     def advance(self, rows: int, text: Text) -> None:
-        """Count `rows` more rows, and show the text if it is time to."""
+        """Count `rows` more rows, and show the text if it is due."""
         self.done, self.text = self.done + rows, text
         if not self.shown:
             return
@@ -67,13 +68,13 @@ class Display:
             say(f"{self._line()}, {duration(left)} left")
 
     def stop(self) -> None:
-        """End the bar as complete at the rows done so far."""
+        """Show the bar as complete at the rows done so far."""
         self.total = self.done
         if self.bar is not None:
             self.bar.total = self.done
 
     def announce(self, text: str) -> None:
-        """Show a line of its own, above a bar."""
+        """Show a separate line, above any bar."""
         above: AbstractContextManager[Any] = nullcontext()
         if self.bar is not None:
             above = self.bar.external_write_mode(file=sys.stderr)
@@ -90,7 +91,7 @@ class Display:
 
 
 def say(text: str) -> None:
-    """Log a line, or write it to stderr where logging is not configured for it."""
+    """Log a line, or write it to stderr if logging is not configured for it."""
     if logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
         logger.info("%s", text)
     elif (stderr := _stderr()) is not None:
@@ -98,7 +99,7 @@ def say(text: str) -> None:
 
 
 def can_redraw() -> bool:
-    """Return whether a bar can be redrawn: in a terminal and in a notebook."""
+    """Return whether a bar can be redrawn, as in a terminal and in a notebook."""
     ipython: Any = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     if getattr(shell, "kernel", None) is not None:
@@ -108,7 +109,7 @@ def can_redraw() -> bool:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a time as text, in a suitable unit."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
@@ -116,7 +117,7 @@ def duration(seconds: float) -> str:
 
 
 def _stderr() -> Any:
-    """Return stderr; None where there is none, or only an object without isatty."""
+    """Return stderr, or None if it does not exist or lacks isatty."""
     stream: Any = sys.stderr
     usable = hasattr(stream, "isatty") and not getattr(stream, "closed", False)
     return stream if usable else None
@@ -124,10 +125,10 @@ def _stderr() -> Any:
 
 def _bar(total: int, head: str, unit: str) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a notebook without ipywidgets gets a bar of text
+        warnings.simplefilter("ignore")  # without ipywidgets, a notebook shows a text bar
         from tqdm.auto import tqdm
 
-    # `Display` decides when to draw.
+    # `Display` itself decides when to draw, so mininterval is 0.
     return tqdm(
         desc=head, total=total, unit=f" {unit}", unit_scale=True, dynamic_ncols=True, mininterval=0
     )

@@ -36,14 +36,14 @@ Floats = NDArray[np.float32]
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
-CHUNKS = 8  # of the rows whose posteriors are kept: rows may be images, and each chunk is a copy
-SCORING_SEED = 0  # names the noise of all scores, so that equal rows score equally at every call
+CHUNKS = 8  # chunks of the rows whose posteriors are kept; each is a copy, perhaps of images
+SCORING_SEED = 0  # seed of the noise of all scores, so equal rows score equally at every call
 
 
 def reading(
     function: Callable[Concatenate[FittedModel, P], Result],
 ) -> Callable[Concatenate[FittedModel, P], Result]:
-    """Return a function that sees its model at one moment: no other thread changes it meanwhile."""
+    """Return a function during which no other thread changes the model."""
 
     @wraps(function)
     def locked(model: FittedModel, /, *args: P.args, **kwargs: P.kwargs) -> Result:
@@ -56,7 +56,7 @@ def reading(
 
 @dataclass
 class FittedModel:
-    """The network that a fit trained, with all that is needed to use it, store it or go on.
+    """A trained network, with everything that is needed to use it, store it or train it further.
 
     `VAE.model_` holds it. The methods of `VAE` check the user's arguments and explain them; the
     methods here do the work, in the user's units.
@@ -66,29 +66,28 @@ class FittedModel:
     core : Core
         The compiled network, with its weights and the state of its optimizer.
     reader : Reader
-        How X, y and exposure become rows of this network.
+        Conversion of X, y and exposure to rows for the network.
     params : dict
-        Parameters of the `VAE` at the time of the fit.
-        None of them is "auto".
+        Parameters of the `VAE` at the time of the fit. No value is "auto".
     seed : int
-        Seed of weights, order and noise.
+        Seed of the weights, of the order of the rows, and of the noise.
     history : dict of lists
         One list for each of `RECORD_KEYS`, with one entry for each epoch.
     provenance : Provenance
-        Where the model comes from: versions, data, date.
+        Origin of the model: versions, data and date.
     interrupted : bool
         Whether Ctrl-C ended the last training.
     posteriors : Posteriors or None
         Posteriors of some rows of the fit. Files of earlier versions hold none.
     priors : dict
-        Distributions that were fitted to these posteriors, by name; see `draw_codes`.
+        Distributions that were fitted to `posteriors`, by name; see `draw_codes`.
     given : dict
-        Values that the user gave to those parameters that were chosen automatically.
+        The user's values of the parameters that were chosen automatically.
     table : Table or None
         Encoder of the frames whose rows the model was trained on.
     access : Access
-        Held together by threads that use the model, and alone by one that trains it, for the time
-        of an epoch, or replaces its core.
+        Lock of the model. Threads that use the model hold it together. A thread that trains the
+        model, for an epoch, or replaces its core holds it alone.
     """
 
     core: Core
@@ -117,7 +116,7 @@ class FittedModel:
 
     @property
     def latent_dim(self) -> int:
-        """Dimensions of the latent space."""
+        """Number of latent dimensions."""
         return self.core.latent_dim
 
     @property
@@ -137,12 +136,12 @@ class FittedModel:
 
     @property
     def names(self) -> FeatureNames | None:
-        """Names of the features, where the fit knew any."""
+        """Names of the features, or None if the fit knew none."""
         return self.reader.names
 
     @property
     def conditions(self) -> Conditions | None:
-        """How y is encoded; None where the model is not conditional."""
+        """Encoding of y, or None if the model is not conditional."""
         return self.reader.conditions
 
     @property
@@ -152,7 +151,7 @@ class FittedModel:
 
     @property
     def deterministic(self) -> bool:
-        """Whether the model is a plain autoencoder: z is mu, and there is no KL."""
+        """Whether the model is a plain autoencoder, in which z is mu and there is no KL."""
         return bool(self.params["objective"] == "autoencoder")
 
     def check_whole(self) -> None:
@@ -169,7 +168,7 @@ class FittedModel:
         Raises
         ------
         ValueError
-            The table encodes a frame as another number of columns than the model has.
+            The table encodes a frame in a number of columns that differs from that of the model.
         """
         if table is not None and table.width != self.features:
             raise ValueError(
@@ -186,14 +185,14 @@ class FittedModel:
         return self.core.tensors()
 
     def set_weights(self, tensors: Tensors) -> None:
-        """Replace the weights; the optimizer's moments stay, and codes of the old weights go.
+        """Replace the weights; keep the optimizer's moments, and discard codes of the old weights.
 
         `sample` then draws from the prior.
 
         Raises
         ------
         ValueError
-            Names or shapes are not those of `weights`.
+            Names or shapes differ from those of `weights`.
         """
         with self.access.changing:
             self.core.set_tensors(tensors)
@@ -205,7 +204,7 @@ class FittedModel:
         return replace(self, core=core, posteriors=None, priors={}, access=Access())
 
     def use_threads(self, n_threads: int | None) -> None:
-        """Work with another number of threads from now on; weights and moments stay.
+        """Use another number of threads from now on; keep weights and moments.
 
         Raises
         ------
@@ -252,7 +251,7 @@ class FittedModel:
         return self.core.encode_mean(self._read_checked(X, y, name)) if found is None else found
 
     def _read_checked(self, X: Any, y: ArrayLike | None, name: str) -> Rows:
-        """Return rows in memory; an error says which value is outside of the limits."""
+        """Return rows in memory, or raise an error that names the value outside the limits."""
         return cast(Rows, self.reader.read(X, y, name=name))
 
     @reading
@@ -304,7 +303,7 @@ class FittedModel:
             raise TypeError("impute needs a dense array: pass X.toarray()")
         known: NDArray[Any] = rows.x / np.float32(rows.divisor if rows.x.dtype == np.uint8 else 1)
         if (given := to_float64(X)) is not None:
-            # The values that the mask of a masked array hides are missing too.
+            # The masked values of a masked array are missing, too.
             known = np.where(np.isnan(known), np.nan, given.reshape(known.shape))
         incomplete = np.flatnonzero(np.isnan(known).any(axis=1))
         if len(incomplete):
@@ -325,7 +324,7 @@ class FittedModel:
         return np.where(np.isnan(known), guess, known)
 
     def keep_posteriors(self, rows: AnyRows) -> None:
-        """Keep the posteriors of some rows, beside those of earlier rows; see `places`.
+        """Keep the posteriors of some rows in addition to those of earlier rows; see `places`.
 
         Codes that are not finite, as after a divergence, are left out.
         """
@@ -351,9 +350,9 @@ class FittedModel:
 
     @reading
     def score(self, rows: AnyRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return -E_q[log p(x|z)] and the KL of each row, nats, from one z a row.
+        """Return -E_q[log p(x|z)] and the KL of each row in nats, from one z per row.
 
-        The content of a row names its noise, so that a row has one score, whatever its neighbours.
+        The noise of a row depends on its content alone, so the score does not depend on other rows.
         """
         scores = [
             self.core.score(block, SCORING_SEED, deterministic=self.deterministic)
@@ -364,7 +363,7 @@ class FittedModel:
 
     @reading
     def elbo(self, X: Any, y: ArrayLike | None, exposure: ArrayLike | None) -> NDArray[np.float64]:
-        """Return an estimate of the ELBO of each row, nats; see `score`."""
+        """Return an estimate of the ELBO of each row in nats; see `score`."""
         rows = self.reader.read_to_score(X, y, exposure, checked=False)
         if isinstance(rows, LazyRows):
             reconstruction, kl = self.score(rows)
@@ -379,9 +378,9 @@ class FittedModel:
 
     @reading
     def evaluate(self, rows: AnyRows, processes: Processes = ALONE) -> dict[str, float]:
-        """Return the weighted means of ELBO, reconstruction and KL of the rows, nats per row.
+        """Return the weighted means of ELBO, reconstruction and KL of the rows, in nats per row.
 
-        Several processes score a part of the rows each.
+        If there are several processes, each one scores a part of the rows.
         """
         *_, weights = parts_of(rows)
         scores = processes.by_parts(self.score, rows)
@@ -393,9 +392,9 @@ class FittedModel:
 
     @reading
     def contributions(self, rows: AnyRows) -> Floats:
-        """Return what each feature adds to -log p(x|z) at z = mu, (n, d) or images, nats."""
+        """Return what each feature adds to -log p(x|z) at z = mu, (n, d) or images, in nats."""
         parts = [self.core.contributions(block) for block in blocks_of(rows)]
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)  # no copy of rows in memory
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)  # avoids a copy
         return whole.reshape(-1, *self.feature_shape)
 
     @reading

@@ -20,7 +20,7 @@ MEASURED = ("elbo", "reconstruction", "kl", "bound", "beta", "learning_rate", "s
 
 
 def history_part(history: Mapping[str, Sequence[Any]], latent_dim: int) -> Part:
-    """Return a history as tensors, whose length has no limit; None becomes NaN."""
+    """Return a history as tensors, whose length is unlimited. None becomes NaN."""
     tensors = {
         key: np.array(history[key], np.int64 if key in INTEGERS else np.float64)
         for key in RECORD_KEYS
@@ -36,12 +36,12 @@ def history_from(part: Part, latent_dim: int) -> History:
     Raises
     ------
     ValueError
-        Keys, shapes or types are not those of a history, the epochs are not 1, 2, ..., or a figure
-        is impossible.
+        Keys, shapes or types differ from those of a history, the epochs are not 1, 2, ..., or a
+        figure is impossible.
     """
     tensors = part.tensors
     if set(tensors) != set(RECORD_KEYS):
-        raise ValueError(f"the history has {', '.join(sorted(tensors))}")
+        raise ValueError(f"the history has the wrong keys: {', '.join(sorted(tensors))}")
     n = len(tensors["epoch"])
     for key, tensor in tensors.items():
         shape = (n, latent_dim) if key == "kl_per_dimension" else (n,)

@@ -12,7 +12,7 @@ from .._input.rows import AnyRows, Rows
 from ..metrics import LogLikelihood
 from .display import Display
 
-FIRST_SAMPLES = 20_000  # samples in the first call of the core; measured time sizes the later calls
+FIRST_SAMPLES = 20_000  # samples in the first call of the core; its speed sizes later calls
 SAMPLES = 100_000  # samples in a call of the core that fills missing values
 CALL_SECONDS = 1.0  # target time of a call; between calls Ctrl-C is polled and the bar moves
 
@@ -54,7 +54,7 @@ def log_likelihood(
             speed_up = CALL_SECONDS / max(time.perf_counter() - began, 1e-9)
             step = max(1, min(2 * step, int(speed_up * step)))
     if n_samples == 1:
-        errors[:] = np.inf  # one sample says nothing about the error
+        errors[:] = np.inf  # a single sample gives no error estimate
     return LogLikelihood(estimates, errors, n_samples)
 
 

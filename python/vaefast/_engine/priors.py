@@ -1,8 +1,9 @@
-"""Distributions that new codes are drawn from, fitted to the codes of the training rows.
+"""Distributions from which new codes are drawn, fitted to the codes of the training rows.
 
-A decoder knows the codes of its training rows, the aggregate posterior: the mean of q(z|x) over the
-rows. Where that differs from the prior, codes of the prior lie in places that the decoder never
-saw (Dai & Wipf 2019). A distribution that is fitted to the codes avoids these places.
+A decoder is trained on codes of the training rows. They follow the aggregate posterior, which is
+the mean of q(z|x) over the rows. Where the aggregate posterior differs from the prior, codes drawn
+from the prior lie in places that the decoder never saw (Dai & Wipf 2019). A distribution that is
+fitted to the codes avoids these places.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from .._input.rows import AnyRows, parts_of
 
 Array = NDArray[np.float64]
 
-KEPT = 2_048  # rows whose posteriors a fit keeps, at most
+KEPT = 2_048  # most rows whose posteriors a fit keeps
 COMPONENTS = (1, 2, 4, 8, 16, 32)
 HELD_OUT = 5  # every fifth row is held out to choose the number of components
-STEPS = 25  # of expectation maximization, at most
-GAIN = 1e-3  # nats per code, below which it ends
-BLOCK = 1 << 22  # numbers in one product of matrices: 32 MB
+STEPS = 25  # most steps of expectation maximization
+GAIN = 1e-3  # gain in nats per code below which it stops
+BLOCK = 1 << 22  # numbers in one matrix product: 32 MB
 FLOOR = 1e-3  # added to variances, in units of the codes' variance
-_SEED = 0  # of the fits: the same codes give the same distribution
+_SEED = 0  # seed of the fits, so the same codes give the same distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +48,10 @@ class Posteriors:
 
 
 def places(kept: int, n: int, seed: int) -> tuple[NDArray[np.int64], int]:
-    """Return which of the posteriors kept so far stay, and how many of n further rows join them.
+    """Return which of the kept posteriors stay, and how many of n further rows join them.
 
-    The result is a uniform sample of both together. Posteriors of earlier calls count for no more
-    rows than there are of them: they fade as the encoder moves on.
+    Together they are a uniform sample. The posteriors of earlier calls count only as many rows as
+    were kept, so they fade as the encoder changes.
     """
     rng = np.random.default_rng((_SEED, seed))
     total = min(kept + n, KEPT)
@@ -59,7 +60,7 @@ def places(kept: int, n: int, seed: int) -> tuple[NDArray[np.int64], int]:
 
 
 def chosen_rows(rows: AnyRows, count: int) -> NDArray[np.int64]:
-    """Return the index of the rows whose posteriors are kept: a sample by their weights."""
+    """Return the indices of the rows whose posteriors are kept, sampled by weight."""
     n, rng = len(rows), np.random.default_rng(_SEED)
     *_, weights = parts_of(rows)
     if weights is not None:
@@ -89,7 +90,7 @@ class Mixture:
     def fit(cls, codes: Array, components: int) -> Mixture:
         """Return the mixture that expectation maximization finds (Dempster et al. 1977)."""
         rng = np.random.default_rng(_SEED)
-        # The last term exceeds rounding errors, also of codes that are large and alike.
+        # The last term exceeds rounding errors, even for codes that are large and similar.
         floor = FLOOR * codes.var(axis=0) + np.square(1e-6 * np.abs(codes).max(axis=0)) + 1e-12
         means = codes[rng.choice(len(codes), components, replace=False)]
         distances = np.square(codes[:, None] - means).sum(axis=2)
@@ -106,7 +107,7 @@ class Mixture:
 
     @classmethod
     def _of(cls, codes: Array, share_of: Array, floor: Array) -> Mixture:
-        """Return the mixture of codes that belong to components by these shares, (n, k)."""
+        """Return the mixture of codes, given the share of each code in each component, (n, k)."""
         sizes = share_of.sum(axis=0) + 1e-9  # an empty component lies at the centre
         centre = codes.mean(axis=0)  # near the means, so that few digits cancel
         centred = codes - centre
@@ -135,12 +136,12 @@ class Mixture:
         return found
 
     def log_density(self, codes: Array) -> Array:
-        """Return log p of each code, nats."""
+        """Return log p of each code in nats."""
         return np.asarray(np.logaddexp.reduce(self._log_joint(codes), axis=1))
 
     def draw(self, n: int, rng: np.random.Generator, temperature: float) -> Array:
         """Return n codes; `temperature` scales their distance from the means of the components."""
-        # A generator of its own, so that more codes from the same seed begin with the same ones.
+        # The separate generator makes a larger draw from the same seed begin with the smaller one.
         chooser = np.random.default_rng(rng.integers(2**63))
         which = chooser.choice(len(self.shares), n, p=self.shares)
         noise = temperature * rng.standard_normal((n, self.means.shape[1]))
@@ -151,9 +152,9 @@ class Mixture:
 
 
 def _blocks(components: int, size: int) -> list[slice]:
-    """Return the components in parts that take one product of matrices each.
+    """Return the components in parts that take one matrix product each.
 
-    Few large products are faster than many small ones, above all where threads compete for CPUs.
+    Few large products are faster than many small ones, especially if threads compete for CPUs.
     """
     step = max(1, BLOCK // size)
     return [slice(first, first + step) for first in range(0, components, step)]
@@ -167,8 +168,8 @@ def gaussian(posteriors: Posteriors) -> Mixture:
 def mixture(posteriors: Posteriors, n: int = KEPT) -> Mixture:
     """Return a mixture of Gaussians that is fitted to n codes.
 
-    The number of components doubles from 1 up to 32 as long as that raises the density of codes of
-    held-out rows.
+    The number of components doubles, from 1 to at most 32, as long as this raises the density of
+    the codes of held-out rows.
     """
     rng = np.random.default_rng(_SEED)
     order = rng.permutation(len(posteriors.mu))

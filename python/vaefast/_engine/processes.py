@@ -1,8 +1,8 @@
-"""Several processes that train one model together, each on its own cores or its own machine.
+"""Processes that train one model together, each on its own cores or its own machine.
 
-All processes run the same program on the same data. The core exchanges what a step needs, so that
-every process has the same weights, losses and history after each step. Whatever depends on the
-clock, on a user's function or on a signal is decided by process 0.
+All processes run the same program on the same data. The core exchanges the data that a step needs,
+so every process has the same weights, losses and history after each step. Process 0 decides
+everything that depends on the clock, on a user's function or on a signal.
 
 An exception in one process must not leave the others waiting. Therefore every exchange in Python
 begins with `Processes.agree`, where a process that failed tells the others. Between an agreement
@@ -34,7 +34,7 @@ from ..errors import ProcessError
 T = TypeVar("T")
 Numbers = tuple[float, ...]
 
-NUMBERS = 2  # that an agreement carries
+NUMBERS = 2  # numbers that an agreement carries
 
 
 class Processes:
@@ -42,13 +42,13 @@ class Processes:
 
     As a context, it makes all of them succeed or all of them fail: an exception in one becomes a
     `ProcessError` in the others. Ctrl-C and SIGTERM wait for the next agreement, and then interrupt
-    all. In all processes but the first, warnings are not shown.
+    all processes. Only the first process shows warnings.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Intracomm or None, default=None
-        The communicator; None stands for this process alone, for which every method returns what
-        it was given.
+        The communicator. None stands for this process alone; every method then returns its
+        argument.
 
     Raises
     ------
@@ -63,9 +63,9 @@ class Processes:
             )
         self.rank: int = 0 if comm is None else comm.Get_rank()
         self.size: int = 1 if comm is None else comm.Get_size()
-        # A communicator of its own keeps the messages apart from those of the user.
+        # A separate communicator keeps these messages apart from the user's own.
         self.comm: Any = comm.Dup() if self.size > 1 else None
-        self.parted = False  # after a failure, of which each process has been told
+        self.parted = False  # whether a failure has been reported to each process
         self.depth = 0
         self.contexts = ExitStack()
         self.signals: list[DeferredSignals] = []
@@ -73,7 +73,7 @@ class Processes:
 
     @classmethod
     def of(cls, comm: Any) -> Processes:
-        """Return the processes of a communicator, or those that were passed in its place."""
+        """Return the processes of a communicator, or `comm` itself if it is a `Processes`."""
         return comm if isinstance(comm, cls) else cls(comm)
 
     @property
@@ -107,7 +107,7 @@ class Processes:
                 self.contexts.close()
                 self.comm.Free()
             signals = self.signals.pop()
-            if self.parted:  # the same Ctrl-C reaches all processes, and one of them was first
+            if self.parted:  # Ctrl-C reaches all processes, and another one was faster
                 signals.pending.clear()
             signals.__exit__()
 
@@ -144,7 +144,7 @@ class Processes:
     def _tell(
         self, error: BaseException | None, numbers: Numbers
     ) -> tuple[Numbers, BaseException | None]:
-        """Tell the others whether this process failed; return numbers and failure of the first."""
+        """Tell the others whether this process failed; return the numbers and any failure."""
         mine = np.array([error is not None, *numbers], np.float64)
         told = np.empty((self.size, len(mine)), np.float64)
         self.comm.Allgather(mine, told)
@@ -172,7 +172,7 @@ class Processes:
         Parameters
         ----------
         facts : mapping of str to str
-            What must be the same in all processes.
+            Facts that must be the same in all processes.
 
         Raises
         ------
@@ -197,7 +197,7 @@ class Processes:
     def by_parts(
         self, function: Callable[[AnyRows], Sequence[NDArray[np.float64]]], rows: AnyRows
     ) -> list[NDArray[np.float64]]:
-        """Return what a function says of each row, of which each process computes a part."""
+        """Return the results of a function for all rows, of which each process computes a part."""
         n = len(rows)
         if self.size == 1 or n < self.size:
             return list(function(rows))
@@ -217,27 +217,27 @@ class Processes:
     # ---------------------------------------------------------------- the core
 
     def attach(self, core: Core) -> None:
-        """Let all steps of a core be those of all processes, until `detach`."""
+        """Make each step of a core a joint step of all processes, until `detach`."""
         if self.size > 1 and core is not self.attached:
             self.detach()
             core.set_exchange(self.rank, self.size, self._all_gather)
             self.attached = core
 
     def detach(self) -> None:
-        """Let the core take its steps alone again."""
+        """Make the core take its steps alone again."""
         if self.attached is not None:
             self.attached.set_exchange()
             self.attached = None
 
     def gather_moments(self) -> None:
-        """Give every process all moments of the optimizer. The processes must have agreed."""
+        """Give every process all moments of the optimizer. Call `agree` first."""
         if self.attached is not None:
             with self.stepping():
                 self.attached.gather_moments()
 
     @contextmanager
     def stepping(self) -> Iterator[None]:
-        """End all processes if this one fails while the others wait for it within the core."""
+        """End all processes if this one fails while the others wait for it in the core."""
         try:
             yield
         except BaseException as error:
@@ -266,7 +266,7 @@ class Processes:
         Warns
         -----
         UserWarning
-            The processes are bound to so few CPUs that others of the machine stay idle.
+            The processes are bound to so few CPUs that other CPUs of the machine stay idle.
         """
         if self.size == 1:
             return
@@ -317,7 +317,7 @@ def _describe(error: BaseException | None) -> tuple[str, Any]:
 
 
 def _failure(described: tuple[str, Any], who: str) -> BaseException:
-    """Return what the other processes raise."""
+    """Return the error that the other processes raise."""
     kind, what = described
     if kind == "interrupt":
         return KeyboardInterrupt()

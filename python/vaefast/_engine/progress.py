@@ -1,4 +1,4 @@
-"""What a training shows of itself: what it will take, the epoch, the ELBO and its parts."""
+"""The progress of a training run: its cost, the epoch, the ELBO and its parts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from .display import Display, Text, duration
 
-TRIAL_SECONDS = 0.3  # of training, by whose speed the time of a whole fit is estimated
-LONG_SECONDS = 30  # a fit that takes longer says beforehand what it takes
+TRIAL_SECONDS = 0.3  # of training, from whose speed the time of the fit is estimated
+LONG_SECONDS = 30  # a fit that takes longer announces its cost
 
 
 class Progress:
@@ -18,15 +18,15 @@ class Progress:
     Parameters
     ----------
     epochs_done : int
-        Epochs before this training.
+        Number of epochs before this training run.
     epochs : int
-        Epochs to come.
+        Number of epochs of this training run.
     n : int
-        Rows of an epoch.
+        Number of rows of an epoch.
     needs : str
-        What the training takes, for the line that announces a long one.
+        Cost of the training run, for the line that announces a long one.
     limit : float
-        Seconds that the training may take.
+        Time limit in seconds.
     shown : bool
         Whether to show anything.
     """
@@ -39,7 +39,7 @@ class Progress:
         self.validation = ""
         self.needs = needs if shown else ""
         self.limit = limit
-        self.first: tuple[float, int] | None = None  # when the first step ended, and its rows
+        self.first: tuple[float, int] | None = None  # end of the first step, and its rows
         self.display = Display(n * epochs, self._head(), shown)
 
     def __enter__(self) -> Progress:
@@ -49,24 +49,24 @@ class Progress:
         self.display.__exit__(*error)
 
     def advance(self, rows: int, reconstruction: float, kl: float) -> None:
-        """Count `rows` more rows; the losses are means over the epoch so far."""
+        """Count `rows` more rows. The losses are means over the epoch so far."""
         self.display.advance(rows, self._text(reconstruction, kl))
         if self.needs:
             self._announce()
 
     def finish_epoch(self, record: Mapping[str, Any]) -> None:
-        """Take the figures of a whole epoch and turn to the next one."""
+        """Show the figures of a finished epoch, and start the next one."""
         if record["validation"] is not None:
             self.validation = f", validation {record['validation']:.2f}"
         self.display.text = self._text(record["reconstruction"], record["kl"])
         self.epoch = min(self.epoch + 1, self.last)
 
     def stop(self) -> None:
-        """End before the last epoch, as planned."""
+        """End before the last epoch, as early stopping does."""
         self.display.stop()
 
     def _announce(self) -> None:
-        """Say what a long training takes, once its first steps have shown how fast it is."""
+        """Announce the cost of a long training run, once its first steps have shown its speed."""
         now, done = perf_counter(), self.display.done
         if self.first is None:  # the first step is slower than those that follow
             self.first = now, done

@@ -1,4 +1,4 @@
-"""Where a model comes from: the version, the instruction set, the data and the date of its fit."""
+"""The provenance of a model: version, instruction set, data and date of the fit."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from .._input.sparse import SparseMatrix
 from .._input.stream import Stream
 from .._version import __version__
 
-_CHUNK = 1 << 24  # bytes hashed at a time: Ctrl-C is heard in between
+_CHUNK = 1 << 24  # bytes hashed at a time; Ctrl-C is polled in between
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Facts about a fit that its parameters do not tell.
+    """Facts about a fit beyond its parameters.
 
     Attributes
     ----------
     version : str
         Version of vaefast.
     isa : str
-        Instruction set of the compiled core; another one rounds differently.
+        Instruction set of the compiled core. Other instruction sets round differently.
     date : str
         Start of the fit, ISO 8601, UTC.
     data_sha256 : str
-        SHA-256 of the rows of X as float32 or uint8, in C order: what
-        ``hashlib.sha256(X.astype("float32").tobytes())`` gives for a float array. For sparse rows,
-        that of indptr as int64, then indices as int32, then the values, in order.
+        SHA-256 of the rows of X as float32 or uint8, in C order. For a float array, it is that of
+        ``hashlib.sha256(X.astype("float32").tobytes())``. For sparse rows, that of indptr as int64,
+        then indices as int32, then the values, in order.
     data_shape : tuple of int
         Number of rows and of features.
     data_dtype : str

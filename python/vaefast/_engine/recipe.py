@@ -8,15 +8,15 @@ import numpy as np
 
 from ..schedules import Cosine
 
-# docs/internals/defaults.md has the measurements.
+# docs/internals/defaults.md has the measurements behind these values.
 BETA = 0.5
-FEW_ROWS = 2_000  # up to which synthetic rows are worse with dropout
-PASSES = 40  # over the rows
+FEW_ROWS = 2_000  # rows up to which dropout makes synthetic rows worse
+PASSES = 40  # passes over the rows
 FEWEST_STEPS, MOST_STEPS = 3_000, 16_000
 STEPS_FOR_FEW = 4_000
-OPERATIONS = 4e12  # floating-point operations of a training, at most; forward and backward
+OPERATIONS = 4e12  # most floating-point operations of a training run, forward and backward
 LATENT = 16
-WIDE = 512  # encoded columns from which on there are twice as many latent dimensions
+WIDE = 512  # encoded columns from which the latent dimensions double
 
 
 def recipe(n: int, width: int) -> dict[str, Any]:

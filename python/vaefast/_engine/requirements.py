@@ -1,4 +1,4 @@
-"""What a training takes, as one line of text."""
+"""The cost of a training run, as one line of text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .building import count_weights, widths
 from .fitted import FittedModel
 
 FLOAT = 4  # bytes
-# Copies of the weights: in the layout of each of the two passes, those at the start of the epoch,
-# and those that are checked at its end.
+# Copies of the weights: one in the layout of each of the two passes, one from the start of the
+# epoch, and one that is checked at its end.
 COPIES = 4
-BUFFERS = 3  # numbers for each unit and row of a batch: its value, slope and delta
+BUFFERS = 3  # numbers for each unit and row of a batch: value, slope and delta
 
 
 def requirements(
@@ -25,8 +25,8 @@ def requirements(
 ) -> str:
     """Return the size of the data and of the net, the number of steps, and the memory of a fit.
 
-    Memory is that of the rows, of the weights with the state of the optimizer, and of the units of
-    a batch. It includes neither Python itself nor the rows' original, where they were converted.
+    The memory is that of the rows, of the weights with the state of the optimizer, and of the units
+    of a batch. It includes neither Python itself nor the original of rows that were converted.
     """
     n, size = len(rows), min(batch_size, len(rows))
     encoder, latent_dim, decoder = widths(model.params)
@@ -51,5 +51,5 @@ def _bytes_of(rows: AnyRows) -> int:
 
 
 def _size(memory: int) -> str:
-    """Return a number of bytes in the unit that suits it."""
+    """Return a number of bytes as text, in a suitable unit."""
     return f"{max(1, memory / 1e6):,.0f} MB" if memory < 9.95e8 else f"{memory / 1e9:,.1f} GB"

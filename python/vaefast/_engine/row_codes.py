@@ -1,9 +1,9 @@
-"""Codes of synthetic rows: those of a mixture, led to where the model has rows.
+"""Codes of synthetic rows, which are drawn from a mixture and led to where the model has rows.
 
-A mixture of Gaussians that is fitted to the codes of rows also has codes between them. Where the
+A mixture of Gaussians that is fitted to the codes of rows also draws codes between them. Where the
 decoder and the encoder disagree, a step of the chain z -> x ~ p(x|z) -> z ~ q(z|x) leads towards
-codes of rows (pseudo-Gibbs sampling; Rezende et al. 2014, on missing data). No step depends on a
-single row of the fit.
+codes of rows (pseudo-Gibbs sampling, which Rezende et al. 2014 use for missing data). No step
+depends on a single row of the fit.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .sampling import draw_rows
 
 Floats = NDArray[np.float32]
 
-STEPS = 2  # of the chain
-CANDIDATES = 2_048  # known codes that are compared with each code, at most
+STEPS = 2  # steps of the chain
+CANDIDATES = 2_048  # most known codes that are compared with each code
 
 
 def settle(
@@ -31,9 +31,10 @@ def settle(
     ----------
     model : FittedModel
     z : ndarray of shape (n, latent_dim)
-        Codes at which it starts.
+        Codes at which the chain starts.
     fix : callable
-        Takes drawn rows, (n, features), and returns them with given values and gaps.
+        Function that takes drawn rows, (n, features), and returns them with given and missing
+        values.
     rng : Generator
     """
     for _ in range(STEPS):
@@ -44,13 +45,13 @@ def settle(
 
 
 def draw_posteriors(mu: Floats, logvar: Floats, rng: np.random.Generator) -> Floats:
-    """Return a code of each posterior q(z|x), (n, latent_dim)."""
+    """Return a code drawn from each posterior q(z|x), (n, latent_dim)."""
     noise = rng.standard_normal(mu.shape, dtype=np.float32)
     return (mu + np.exp(logvar / 2) * noise).astype(np.float32, copy=False)
 
 
 def nearest(codes: Floats, known: Floats) -> NDArray[np.int64]:
-    """Return the nearest of up to `CANDIDATES` known codes to each code, by number."""
+    """Return the index of the nearest of up to `CANDIDATES` known codes for each code."""
     some = np.unique(np.linspace(0, len(known) - 1, CANDIDATES).astype(np.int64))
     near = known[some].astype(np.float64)
     squares = np.square(near).sum(axis=1) - 2 * codes.astype(np.float64) @ near.T

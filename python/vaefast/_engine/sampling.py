@@ -1,4 +1,4 @@
-"""New rows: codes of the prior, or of a distribution fitted to the codes of the training rows."""
+"""Sampling of new rows, from codes of the prior or of a distribution fitted to training codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .training import train
 
 Floats = NDArray[np.float32]
 
-SECOND_STAGE = {  # parameters of the VAE of codes that differ from those of the model
+SECOND_STAGE = {  # parameters of the VAE of codes that replace those of the model
     "hidden_layer_sizes": (128, 128),
     "decoder_layer_sizes": None,
     "activation": "relu",
@@ -40,7 +40,7 @@ SECOND_STAGE = {  # parameters of the VAE of codes that differ from those of the
     "components": None,
     "window": None,
 }
-SECOND_STAGE_CODES = 8_192  # drawn from the posteriors of the rows that a fit keeps
+SECOND_STAGE_CODES = 8_192  # codes drawn from the kept posteriors
 SECOND_STAGE_TRAINING = TrainingConfig(
     epochs=60,
     planned=60,
@@ -80,7 +80,7 @@ def draw_rows(model: FittedModel, mean: Floats, rng: np.random.Generator) -> Flo
 
 
 def log_scales_of(model: FittedModel) -> dict[int, Floats]:
-    """Return the log scales, in the user's units, of each run of columns that has scales."""
+    """Return the log scales of each run of columns that has scales, in the user's units."""
     tensors = model.weights()
     scales = {i: tensors[name] for i, name in scale_names(model.columns).items()}
     if (standardization := model.reader.standardization) is not None:
@@ -101,16 +101,17 @@ def draw_codes(
     n : int
     rng : Generator
     temperature : float
-        Factor of the distance of codes from the mean, or from the means of a mixture. It scales
-        both draws of second_stage, of z and of the code.
+        Factor of the distance of codes from the mean, or from the means of a mixture. With
+        second_stage, it scales both draws, that of z and that of the code.
     prior : {"prior", "gaussian", "mixture", "second_stage"} or None
-        The standard normal, or a distribution that is fitted to the codes of the fit at its first
-        use and then kept in the model. None is mixture, or prior if the model holds no codes.
+        Distribution of the codes. prior is the standard normal. The others are fitted to the codes
+        of the fit at their first use, and then kept in the model. None is mixture, or prior if the
+        model holds no codes.
 
     Raises
     ------
     ValueError
-        `prior` is unknown, or the model comes from a file without the codes of its fit.
+        `prior` is unknown, or the model holds no codes of the fit.
     """
     if prior is None:
         prior = "prior" if model.posteriors is None else "mixture"

@@ -35,6 +35,6 @@ def from_data(data: Mapping[str, Any]) -> Any:
         if key in data:
             name = data[key]
             if not isinstance(name, str) or name not in names:
-                raise ValueError(f"{key} {name!r} is unknown; there are {', '.join(names)}")
+                raise ValueError(f"{key} {name!r} is unknown; expected one of {', '.join(names)}")
             return names[name](**{field: value for field, value in data.items() if field != key})
     raise ValueError(f"{dict(data)!r} is neither a schedule nor an optimizer")

@@ -1,4 +1,4 @@
-"""The state of a training between two steps, beyond that of the model: what a resumed run needs."""
+"""The state of a training run between two steps that a resumed run needs beyond the model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Tensors = dict[str, NDArray[np.float32]]
 
 @dataclass
 class EpochState:
-    """A started epoch."""
+    """An unfinished epoch."""
 
     before: Tensors  # weights at its start, which a divergence restores
     taken: int = 0  # number of batches done; the losses are sums over their rows

@@ -1,4 +1,4 @@
-"""Fitted models as parts of a file, and back."""
+"""Conversion of fitted models to the parts of a file, and back."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KNOWN = {  # parts, and the version of each
     "optimizer": 1,
     "provenance": 1,
     "table": 1,
-    "training": 1,  # of a checkpoint; the model can be used without it, as without the next one
+    "training": 1,  # of a checkpoint; the model works without this part and the next one
     "detector": 1,
     "synthesizer": 1,
     "imputer": 1,
@@ -48,7 +48,7 @@ UNUSABLE = ArithmeticError, AttributeError, LookupError, RecursionError, TypeErr
 
 
 def to_bytes(model: FittedModel, training: bool) -> bytes:
-    """Return a model as the bytes of a file; with `training` also the optimizer's state."""
+    """Return a model as the bytes of a file, which include the optimizer's state if `training`."""
     return pack(parts_of(model, training))
 
 
@@ -65,7 +65,7 @@ def from_bytes(data: bytes, source: str) -> FittedModel:
     Raises
     ------
     ValueError
-        The content is truncated, edited, of a later version, or no model.
+        The content is truncated or edited, comes from a later version, or is not a model.
     """
     parts = read_parts(data, source)
     try:
@@ -85,10 +85,10 @@ def read_parts(data: bytes, source: str) -> dict[str, Part]:
 
 @reading
 def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
-    """Return a model as parts; with `training` also the optimizer's moments and steps."""
+    """Return a model as parts, which include the optimizer's moments and steps if `training`."""
     params = {name: plain(value) for name, value in model.params.items()}
     if not isinstance(params["random_state"], (int, type(None))):
-        params["random_state"] = None  # the model keeps its seed; a generator's state isn't its own
+        params["random_state"] = None  # the model keeps its seed instead of a generator
     parts = {
         "model": Part(
             version=1,
@@ -112,9 +112,7 @@ def parts_of(model: FittedModel, training: bool) -> dict[str, Part]:
         parts["standardization"] = Part(1, tensors=dict(vars(standardization)))
     if model.posteriors is not None:
         parts["codes"] = Part(1, tensors=dict(vars(model.posteriors)))
-    if priors := dict(
-        model.priors
-    ):  # a copy, because another reader may add the prior it draws from
+    if priors := dict(model.priors):  # a copy, because another reader may add a prior
         parts["priors"] = _priors_part(priors)
     if model.table is not None:
         parts["table"] = Part(1, model.table.to_dict())
@@ -144,7 +142,7 @@ def model_from(
     if "detector" in parts and "model" not in parts:
         raise ValueError("it is the ensemble of a detector: AnomalyDetector.load reads it")
     fields = parts["model"].fields
-    # Files of earlier versions lack these.
+    # Files of earlier versions lack these parts.
     params = {"standardize": False, "normalize": None, "components": None, "window": None}
     params |= {name: _from_plain(value) for name, value in fields["params"].items()}
     params |= overrides or {}
@@ -161,7 +159,7 @@ def model_from(
         if divisor not in (1, 255):
             raise ValueError(f"divisor={divisor!r} must be 1 or 255")
         reader = replace(reader, divisor=float(divisor))
-    TrainingConfig.of(params, whole=False)  # raises now rather than in a later partial_fit
+    TrainingConfig.of(params, whole=False)  # raises an error now rather than in partial_fit
     seed_from(params["random_state"])
     tensors = parts["weights"].tensors
     check_finite(tensors)
@@ -274,7 +272,7 @@ def _priors(part: Part, latent_dim: int) -> dict[str, Mixture | FittedModel]:
         if not all(np.isfinite(array).all() for array in vars(found).values()):
             raise ValueError(f"the prior {name!r} is not finite")
         if (found.shares < 0).any() or abs(found.shares.sum() - 1) > 1e-6:
-            raise ValueError(f"the shares of the prior {name!r} are no probabilities")
+            raise ValueError(f"the shares of the prior {name!r} are not probabilities")
         priors[name] = found
     return priors
 
@@ -303,12 +301,12 @@ def _conditions(data: Mapping[str, Any] | None) -> Conditions | None:
         return None
     width, classes = data["width"], data["classes"]
     if classes is not None and (len(classes) != width or not width):
-        raise ValueError(f"{len(classes)} classes are not {width} conditions")
+        raise ValueError(f"{len(classes)} classes do not fit {width} conditions")
     means, scales = (tuple(map(float, data.get(name, ()))) for name in ("means", "scales"))
     if any(len(numbers) not in (0, width) for numbers in (means, scales)):
-        raise ValueError(f"{len(means)} means and {len(scales)} scales are not {width} conditions")
+        raise ValueError(f"{len(means)} means, {len(scales)} scales do not fit {width} conditions")
     if not all(0 < scale < math.inf for scale in scales):
-        raise ValueError(f"the scales of the conditions are {scales}")
+        raise ValueError(f"the scales of the conditions must be positive and finite: {scales}")
     width = check_integer(width, "conditions")
     return Conditions(width, None if classes is None else tuple(classes), means, scales)
 
@@ -319,12 +317,12 @@ def _feature_names(data: Any, shape: Sequence[int]) -> FeatureNames | None:
     if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
         raise ValueError(f"feature_names={data!r} must be a list of text")
     if [len(data)] != list(shape):
-        raise ValueError(f"{len(data)} feature names are not those of rows of shape {shape}")
+        raise ValueError(f"there are {len(data)} feature names, but rows have shape {shape}")
     return tuple(data)
 
 
 def plain(value: Any) -> Any:
-    """Return a parameter as JSON can hold it."""
+    """Return a parameter in a form that JSON can hold."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     if isinstance(value, (np.random.Generator, np.random.RandomState)):
@@ -339,7 +337,7 @@ def plain(value: Any) -> Any:
 
 
 def _from_plain(value: Any) -> Any:
-    """Return a parameter as `VAE` takes it: tuples for lists, objects for dicts."""
+    """Return a parameter in the form that `VAE` takes: tuples for lists, objects for dicts."""
     if isinstance(value, dict):
         return from_data({name: _from_plain(item) for name, item in value.items()})
     return tuple(map(_from_plain, value)) if isinstance(value, list) else value

@@ -32,10 +32,10 @@ from .state import EpochState, TrainingState
 
 Figure = float | Callable[[float, int], float]  # a number, or a function of epochs done and planned
 
-POLL_SECONDS = 0.02  # time of one call of the core, after which Ctrl-C and the bar get their turn
-CHECKED = 128  # rows of an epoch's last batch that the new weights score, at most
-MONITORED = 1000  # rows whose posteriors an epoch's record describes, at most
-MONITORED_VALUES = 1 << 21  # values of those rows, at most: they may be a copy
+POLL_SECONDS = 0.02  # target time of a call of the core; Ctrl-C and the bar follow
+CHECKED = 128  # most rows of an epoch's last batch that the new weights score
+MONITORED = 1000  # most rows whose posteriors the record of an epoch describes
+MONITORED_VALUES = 1 << 21  # most values of those rows, which may be a copy
 
 
 def train(
@@ -52,16 +52,17 @@ def train(
 ) -> None:
     """Train a model on all rows, or on the `chosen` ones, `config.epochs` times.
 
-    The history grows by a record for each epoch. Epochs and steps continue those that the model has
-    done. Training ends early when a callback returns True, and at Ctrl-C. With `patience` the
-    weights of the best epoch are restored. A `state` that a checkpoint held continues within its
-    epoch. Between two epochs, while the callbacks run, other threads may use the model. If several
-    `processes` train it, the first one has the checkpointer and the callbacks, and decides for all.
+    Each epoch adds a record to the history. Epochs and steps continue those that the model has
+    done. Training ends early when a callback returns True, and at Ctrl-C. With `patience`, the
+    weights of the best epoch are restored. A `state` from a checkpoint continues within its epoch.
+    Between two epochs, while the callbacks run, other threads may use the model. If several
+    `processes` train the model, the first one has the checkpointer and the callbacks, and decides
+    for all.
 
     Raises
     ------
     DivergenceError
-        The loss is no longer finite. The weights are those of the last epoch before that.
+        The loss is no longer finite. The model keeps the weights of the epoch before.
     """
     history = model.history
     state = TrainingState(best_epoch=model.n_iter) if state is None else state
@@ -97,7 +98,7 @@ def train(
                 )
                 with model.access.changing:
                     record = _train_epoch(loop, epoch, _rate(config, history))
-                    core = model.core  # which a callback may replace, by another number of threads
+                    core = model.core  # a callback may replace it by setting the number of threads
                     mu, logvar = core.encode(monitored)
                     kl = kl_per_dimension(mu, logvar) * (not model.deterministic)
                     record["kl_per_dimension"] = kl.tolist()
@@ -135,7 +136,7 @@ def train(
             processes.detach()
     if model.interrupted:
         return
-    if checkpointer is not None and paused:  # with the last weights, to continue from
+    if checkpointer is not None and paused:  # the latest weights, from which training continues
         checkpointer.write(model, state)
     if state.best is not None:
         with model.access.changing:
@@ -147,7 +148,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Loop:
-    """What an epoch needs."""
+    """Everything that an epoch needs."""
 
     model: FittedModel
     rows: AnyRows
@@ -172,14 +173,14 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
     sums = state.epoch
     start = time.perf_counter() - sums.seconds
     check_mapped(matrix_of(rows))
-    # A schedule is a function of the epochs done before each batch, and of nothing else.
+    # A schedule depends only on the number of epochs done before each batch.
     done = epoch - 1 + np.arange(0, n, size) / n
     rates, betas = (_along(f, done, config) for f in (learning_rate, config.beta))
     capacities = None if config.capacity is None else _along(config.capacity, done, config)
     at_once = 1  # batches
     processes.attach(core)
     processes.agree()
-    before = min(sums.taken, len(done) - 1)  # batches of earlier segments; the last one is scored
+    before = min(sums.taken, len(done) - 1)  # batches of earlier segments; the last batch is scored
     parts = segments(rows, loop.chosen, config.window, model.seed, epoch, size=size, first=before)
     with closing(parts):
         for part, order in parts:
@@ -206,7 +207,7 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
                 if not math.isfinite(sums.reconstruction + sums.kl + sums.bound):
                     core.set_tensors(sums.before)
                     raise _divergence(epoch, f"at batch {sums.taken}", rates[sums.taken - 1])
-                seen = min(sums.taken * size, n) * total / n  # the weight of these rows, about
+                seen = min(sums.taken * size, n) * total / n  # approximate weight of these rows
                 loop.progress.advance(
                     len(batches), sums.reconstruction / seen + config.outside[0], sums.kl / seen
                 )
@@ -223,7 +224,7 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
             before += -(-len(order) // size)
             last_batch = part[order[(len(order) - 1) // size * size :][:CHECKED]]
     rate, beta = float(rates[-1]), float(betas[-1])
-    if not _is_finite(core, last_batch, model.deterministic):  # no loss has seen the last step
+    if not _is_finite(core, last_batch, model.deterministic):  # no loss includes the last step
         core.set_tensors(sums.before)
         raise _divergence(epoch, "after its last batch", rate)
     record: Record = {
@@ -249,7 +250,7 @@ def _train_epoch(loop: _Loop, epoch: int, learning_rate: Figure) -> Record:
 
 
 def _rate(config: TrainingConfig, history: Mapping[str, Sequence[Any]]) -> Figure:
-    """Return the learning rate of the next epoch, which `Plateau` derives from the history."""
+    """Return the learning rate of the next epoch, which `Plateau` computes from the history."""
     if not isinstance(config.learning_rate, Plateau):
         return config.learning_rate
     watched = "elbo" if None in history["validation"] else "validation"
@@ -259,16 +260,16 @@ def _rate(config: TrainingConfig, history: Mapping[str, Sequence[Any]]) -> Figur
 def _along(
     figure: Figure, done: NDArray[np.float64], config: TrainingConfig
 ) -> NDArray[np.float64]:
-    """Return a figure's value after each of these numbers of epochs."""
+    """Return the value of a figure after each of these numbers of epochs."""
     if isinstance(figure, float):
         return np.full(len(done), figure)
     return np.array([figure(epochs, config.planned) for epochs in done.tolist()], np.float64)
 
 
 def _monitored(rows: AnyRows, features: int) -> Rows:
-    """Return the rows that describe the latent space after each epoch, always the same ones.
+    """Return the rows that describe the latent space after each epoch; they are always the same.
 
-    They are a tenth of the rows, but 100 to 1,000, and fewer where rows are wide.
+    They are a tenth of the rows, but at least 100 and at most 1,000, and fewer if rows are wide.
     """
     n = len(rows)
     count = min(n, max(100, min(MONITORED, MONITORED_VALUES // features, n // 10)))
@@ -279,7 +280,7 @@ def _monitored(rows: AnyRows, features: int) -> Rows:
 
 
 def _is_finite(core: Core, rows: Rows, deterministic: bool) -> bool:
-    """Return whether the weights, and the scores that they give these rows, are finite."""
+    """Return whether the weights are finite, and the scores that they give these rows."""
     scores = core.score(rows, SCORING_SEED, deterministic=deterministic)
     results: list[NDArray[Any]] = [*core.tensors().values(), *scores]
     return all(bool(np.isfinite(result).all()) for result in results)
@@ -290,5 +291,5 @@ def _divergence(epoch: int, where: str, learning_rate: float) -> DivergenceError
     return DivergenceError(
         f"the loss became infinite or NaN in epoch {epoch}, {where}. "
         f"learning_rate={learning_rate:g} may be too large (max_grad_norm=1 helps as well), or the "
-        f"data too far from unit variance. The weights are those {kept}."
+        f"data may be too far from unit variance. The weights are those {kept}."
     )

@@ -1,4 +1,4 @@
-"""Files of version 1 of the format: one JSON header, float32 tensors. They load forever."""
+"""Files of version 1 of the format: a JSON header and float32 tensors. They must always load."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ..optimizers import BY_NAME
 from .container import Part, Tensors
 from .history import history_part
 
-SLOTS = {"m": "optimizer.first.", "v": "optimizer.second."}  # prefixes of the moments' names
-OPTIMIZERS = {  # names and new names of the parameters that became fields of an optimizer
+SLOTS = {"m": "optimizer.first.", "v": "optimizer.second."}  # prefixes of the names of the moments
+OPTIMIZERS = {  # parameters that became fields of an optimizer, with new names
     "adam": {"adam_betas": "betas", "adam_epsilon": "epsilon"},
     "adamw": {"adam_betas": "betas", "adam_epsilon": "epsilon", "weight_decay": "weight_decay"},
     "sgd": {"momentum": "momentum"},
@@ -18,7 +18,7 @@ OPTIMIZERS = {  # names and new names of the parameters that became fields of an
 
 
 def parts_from_version_1(model: Mapping[str, Any], tensors: Tensors) -> dict[str, Part]:
-    """Return the parts of version 2 that say what a file of version 1 says."""
+    """Return the parts of version 2 that are equivalent to a file of version 1."""
     params = dict(model["params"])
     name = params["optimizer"]
     settings = {new: params[old] for old, new in OPTIMIZERS[name].items()}

@@ -1,4 +1,4 @@
-"""Codes of rows of which some values are given: importance resampling."""
+"""Codes of rows with some given values, by importance resampling."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from .fitted import FittedModel
 from .sampling import log_scales_of
 
-POOL = 10_000  # codes that are weighed at a time
-ROUNDS = 10  # of them, at most
-ENOUGH, LEAST = 100.0, 5.0  # codes that count, in effect: at which to stop, and to give up
+POOL = 10_000  # codes weighted at a time
+ROUNDS = 10  # most pools of codes
+ENOUGH, LEAST = 100.0, 5.0  # effective numbers of codes at which to stop, and below which to fail
 
 Drawer = Callable[[int, np.random.Generator], tuple[NDArray[np.float32], NDArray[np.int64]]]
 
@@ -24,25 +24,25 @@ def codes_given(
     n: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return n codes from p(z | some values), with the rows that `draw` returned beside them.
+    """Return n codes from p(z | some values), and the row indices that `draw` returned for them.
 
     A pool of codes is drawn, and resampled with the probabilities of the given values as weights.
-    Given a code, features are independent, so all other values may then be drawn from p(x|z).
+    Features are independent given a code, so all other values may then be drawn from p(x|z).
 
     Parameters
     ----------
     model : FittedModel
     wanted : ndarray of shape (features,), float32
-        The given values as features, and NaN elsewhere.
+        The given values as features, with NaN elsewhere.
     draw : callable
-        Takes a number and a generator; returns codes and the index of a row for each.
+        Function that takes a number and a generator, and returns codes and a row index for each.
     n : int
     rng : Generator
 
     Raises
     ------
     ValueError
-        Too few codes of the pool fit the values, or a likelihood has no weights here.
+        Too few codes fit the values, or the likelihood of a given column is not supported.
     """
     codes, rows, logs = [], [], []
     weights = np.zeros(0)
@@ -91,6 +91,6 @@ def _log_density(
             else:
                 raise ValueError(
                     f"conditions on columns with the likelihood {likelihood} are not possible: "
-                    "choose another one, such as gaussian"
+                    "choose another likelihood, such as gaussian"
                 )
     return found

@@ -1,1 +1,1 @@
-"""Users' data on their way into the core: read, checked, named."""
+"""The path of users' data into the core: reading, checks and names."""

@@ -1,6 +1,6 @@
-"""AnnData objects, the tables of single-cell biology: the counts, and what is known of each cell.
+"""AnnData objects, the tables of single-cell biology: counts, and annotations of each cell.
 
-anndata is not imported here: an object of it shows that it is loaded.
+anndata is not imported here, because an AnnData object can only exist if anndata is loaded.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ def condition_of(X: Any, y: Any) -> Any:
     if y not in X.obs:
         found = ", ".join(map(repr, X.obs.columns)) or "no columns"
         raise ValueError(
-            f"y={y!r} names no column of obs, which has {found}. Labels are passed as an array"
+            f"y={y!r} names no column of obs, which has {found}. To pass labels, use an array"
         )
     return X.obs[y]

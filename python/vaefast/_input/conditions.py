@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 LABELS = "iubUS"  # kinds of dtypes that hold labels: integers, booleans, text
 MAX_CLASSES = 1000
-LABELLED = 100_000  # labels that are checked at a time
+LABELLED = 100_000  # labels checked at a time
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Conditions:
     means : tuple of float, default=()
         Means of the numbers in the fit. Empty stands for zeros.
     scales : tuple of float, default=()
-        Standard deviations of the numbers in the fit, 1 for a constant. Empty stands for ones.
+        Standard deviations of the numbers in the fit, or 1 for a constant. Empty stands for ones.
     """
 
     width: int
@@ -42,7 +42,8 @@ class Conditions:
         Parameters
         ----------
         y : array-like of shape (n,) or (n, width)
-            Labels, (n,), that are integers, strings or booleans; or numbers, (n,) or (n, width).
+            Labels of shape (n,), which are integers, strings or booleans; or numbers of shape (n,)
+            or (n, width).
         n : int
             Number of rows.
         classes : array-like, default=None
@@ -51,8 +52,8 @@ class Conditions:
         Raises
         ------
         TypeError, ValueError
-            y is missing, has another form or another number of rows, or more than 1,000 labels, or
-            a label that is not among the classes.
+            y is missing, has another form or another number of rows, has more than 1,000 labels, or
+            holds a label that is not among the classes.
         """
         if y is None:
             raise ValueError("conditional=True needs y: a label, or numbers, for each row")
@@ -77,15 +78,15 @@ class Conditions:
                 )
             return cls(len(known), known)
         numbers = array.reshape(n, -1).astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # encode refuses what is not finite
+        with np.errstate(over="ignore", invalid="ignore"):  # encode refuses such numbers
             means, scales = numbers.mean(axis=0), numbers.std(axis=0)
-        varied = (numbers != numbers[:1]).any(axis=0)  # rounding alone may make scales > 0
+        varied = (numbers != numbers[:1]).any(axis=0)  # rounding errors alone may make scales > 0
         usable = np.isfinite(scales) & (scales > 0) & varied
         means, scales = np.where(usable, means, 0.0), np.where(usable, scales, 1.0)
         return cls(numbers.shape[1], None, tuple(means.tolist()), tuple(scales.tolist()))
 
     def spread(self, y: ArrayLike | None, n: int) -> NDArray[Any] | None:
-        """Return y as an array, in which one condition for all rows is repeated n times."""
+        """Return y as an array; a single condition for all rows is repeated n times."""
         if y is None:
             return None
         array = _rectangular(y)
@@ -93,7 +94,7 @@ class Conditions:
         return np.broadcast_to(array, (n, *array.shape)) if alone else array
 
     def labels_of(self, y: ArrayLike | None, n: int) -> NDArray[Any]:
-        """Return y as an array of n entries, which `encode` takes, all or some of them.
+        """Return y as an array of n entries, of which `encode` takes all or some.
 
         Raises
         ------
@@ -155,7 +156,7 @@ class Conditions:
         return out
 
     def _unlike(self, array: NDArray[Any], n: int) -> ValueError:
-        """Return the error for a y that has another form than in the fit."""
+        """Return the error for a y whose form differs from that of the fit."""
         return ValueError(
             f"y has shape {array.shape} and dtype {array.dtype}, expected {self.form()} for each "
             f"of {n} rows, or once for all rows"
@@ -182,7 +183,7 @@ def _array(y: ArrayLike) -> NDArray[Any]:
     array = _rectangular(y)
     if array.dtype == object and all(isinstance(value, str) for value in array.flat):
         array = array.astype(str)
-    if array.dtype == object:  # a label is missing, for instance
+    if array.dtype == object:  # such as a missing label
         index, odd = next((i, v) for i, v in np.ndenumerate(array) if not isinstance(v, str))
         where = f" in row {index[0]}" if index else ""
         raise TypeError(f"y holds {reprlib.repr(odd)}{where}, expected labels or numbers")

@@ -32,9 +32,9 @@ def check_names(names: FeatureNames | None, expected: FeatureNames | None, name:
     Parameters
     ----------
     names : tuple of str or None
-        Names of the columns. None means that they have no names, which passes.
+        Names of the columns. None, for columns without names, passes.
     expected : tuple of str or None
-        Names of the columns of the fit, in order. None passes too.
+        Names of the columns of the fit, in order. None passes, too.
     name : str, default="X"
         Name of the rows in error messages.
     """

@@ -1,6 +1,6 @@
-"""Frames of pandas, polars and pyarrow, read column by column without Python objects.
+"""Reading of frames of pandas, polars and pyarrow by column, without Python objects.
 
-None of these libraries is imported here: a frame shows that its library is loaded.
+None of these libraries is imported here, because a frame can only exist if its library is loaded.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 ENCODES = "vaefast.tables.Table encodes text, categories and dates."
 
-# Rows that are copied at a time. A whole column at once would fetch every cache line of the matrix
-# again for each column; a block of 30 columns has 1 MB and stays in the second-level cache.
+# Rows copied at a time. Copying whole columns would fetch every cache line of the matrix again for
+# each column. A block of 30 columns takes 1 MB and stays in the second-level cache.
 BLOCK = 8_192
 
 
@@ -30,7 +30,7 @@ class Column:
     label : object
         Name of the column.
     values : object
-        Values in the form of the library. A slice of them is cheap.
+        Values in the form of the library, which can be sliced at little cost.
     to_numpy : callable
         Function that returns a slice of the values as an array, with NaN for missing values.
     is_bytes : bool, default=False
@@ -44,7 +44,7 @@ class Column:
 
 
 def columns_of(X: Any, name: str = "X") -> list[Column] | None:
-    """Return the columns of a frame, or None if X is no frame or needs no conversion.
+    """Return the columns of a frame, or None if X is not a frame or needs no conversion.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def columns_of(X: Any, name: str = "X") -> list[Column] | None:
     Raises
     ------
     TypeError
-        A column holds text, categories, dates or anything else that is no number, or X is lazy.
+        A column holds text, categories, dates or anything else but numbers, or X is lazy.
     """
     pandas, polars, arrow = (sys.modules.get(name) for name in ("pandas", "polars", "pyarrow"))
     found: Iterator[tuple[Column | None, Any, object]]
@@ -152,12 +152,12 @@ def to_rows(
     Raises
     ------
     TypeError
-        A column holds objects that are no numbers.
+        A column holds objects that are not numbers.
     """
     if dtype is None:
         dtype = np.uint8 if all(column.is_bytes for column in columns) else np.float32
     matrix = np.empty((n, len(columns)), dtype)
-    with np.errstate(over="ignore"):  # check_values reports what becomes infinite
+    with np.errstate(over="ignore"):  # check_values reports numbers that become infinite
         for start in range(0, n, BLOCK):
             for i, column in enumerate(columns):
                 values = column.to_numpy(column.values[start : start + BLOCK])
@@ -173,7 +173,7 @@ def from_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
     Raises
     ------
     TypeError
-        The array holds text or anything else that is no number.
+        The array holds text or anything else but numbers.
     """
     if any(isinstance(value, str) for value in array.flat):
         raise TypeError(f"{name} holds strings, expected numbers. {ENCODES}")

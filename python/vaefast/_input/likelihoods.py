@@ -1,4 +1,4 @@
-"""Values that each likelihood accepts, and samples from it. The core computes the densities.
+"""The values that each likelihood accepts, and draws from it. The core computes the densities.
 
 The features of a model are divided into runs of consecutive columns, each with one likelihood. Most
 models have a single run.
@@ -24,10 +24,10 @@ Totals = Mapping[int, tuple[int, ...]]
 
 Limits = tuple[float, float]
 LARGEST = float(np.finfo(np.float32).max)
-LARGEST_RATE = 9e18  # of a draw: NumPy returns int64
-RATES = tuple(name for name in COUNTS if name != "multinomial")  # an exposure multiplies their mean
-WHOLE = ("categorical", "multinomial")  # the columns of a run form one variable
-TOTALS = 101  # quantiles of the totals of rows that a model keeps
+LARGEST_RATE = 9e18  # largest rate of a draw, because NumPy returns int64
+RATES = tuple(name for name in COUNTS if name != "multinomial")  # an exposure multiplies the mean
+WHOLE = ("categorical", "multinomial")  # all columns of a run form one variable
+TOTALS = 101  # number of quantiles of row totals that a model keeps
 UNIT = ("bernoulli", "continuous_bernoulli")  # for values in [0, 1]
 
 # Likelihoods without an entry accept any finite value.
@@ -97,13 +97,13 @@ def byte_divisor(columns: Columns, matrix: Matrix | Source | None = None) -> flo
     columns : Columns
         Likelihoods of the features.
     matrix : ndarray of shape (n, features), Source or None, default=None
-        Rows of the fit. None stands for bytes from 0 to 255, and so do bytes that are not read yet.
+        Rows of the fit. None, and bytes that are not read yet, stand for bytes from 0 to 255.
 
     Returns
     -------
     float
-        255 for images of bytes; 1 for counts, categories and tables, for bytes that are 0 and 1
-        only, and for a fit on floats, after which bytes are numbers like others.
+        255 for images of bytes; 1 for counts, categories and tables, for bytes that are all 0 or 1,
+        and for a fit on floats, after which bytes are ordinary numbers.
     """
     if len(columns) > 1 or columns[0][0] in (*COUNTS, "categorical"):
         return 1.0
@@ -115,15 +115,15 @@ def byte_divisor(columns: Columns, matrix: Matrix | Source | None = None) -> flo
         return 255.0
     if isinstance(matrix, SparseMatrix):
         return 255.0 if largest_byte(matrix) > 1 else 1.0
-    step = max(1, (1 << 22) // matrix.shape[1])  # the first rows nearly always tell
+    step = max(1, (1 << 22) // matrix.shape[1])  # the first rows nearly always decide
     bright = any((matrix[i : i + step] > 1).any() for i in range(0, len(matrix), step))
     return 255.0 if bright else 1.0
 
 
 def limits_of(columns: Columns, missing: bool) -> Limits | None:
-    """Return the least and the greatest value of floats, for a core that checks while it reads.
+    """Return the least and the greatest allowed float, for a core that checks while it reads.
 
-    None says that `check_data` must look at the values, because limits alone don't describe them.
+    None means that limits do not suffice, and that `check_data` must check the values.
     """
     likelihood = columns[0][0]
     if len(columns) > 1 or missing or (likelihood in _VALUES and likelihood not in UNIT):
@@ -174,10 +174,10 @@ def check_data(
 
 
 def _check_sparse(rows: SparseMatrix, columns: Columns, missing: bool, name: str) -> None:
-    """Raise ValueError unless the likelihoods have a density at every value, absent ones included.
+    """Raise ValueError unless the likelihoods have a density at every value, including absent ones.
 
-    The stored values are read a few at a time. 0 has a density under every likelihood, except that
-    a category needs a 1.
+    The stored values are read a few at a time. Every likelihood has a density at 0, except that a
+    category needs a 1.
     """
     for start, part in rows.chunks():
         in_rows = part.row_numbers()
@@ -222,7 +222,7 @@ def _check_block(
 ) -> None:
     """Raise ValueError unless the likelihood has a density at every value of a block.
 
-    `corner` has the numbers of the first row and of the first column of the block.
+    `corner` holds the numbers of the first row and the first column of the block.
     """
     start, first = corner
     known = ~np.isnan(block) if missing and block.dtype != np.uint8 else np.ones(1, dtype=bool)
@@ -269,8 +269,9 @@ def _check_variable(
 ) -> None:
     """Raise ValueError unless the columns of a run form one variable in each row.
 
-    `sums` are those of each row, `partly` says where only a part of a row is NaN, and `place` is
-    the number of the first row, of the first column, and of the column behind the last.
+    `sums` holds the sum of each row, `partly` tells whether only a part of each row is NaN, and
+    `place` holds the numbers of the first row, of the first column, and of the column after the
+    last one.
     """
     start, first, last = place
     where = f"columns {first} to {last - 1}"
@@ -397,7 +398,7 @@ def _continuous_bernoulli(m: Array, _: Any, __: float, rng: np.random.Generator)
 
     Bisection finds the natural parameter l from the mean (Loaiza-Ganem & Cunningham 2019).
     """
-    far = np.maximum(m, 1 - m)  # by symmetry: if l gives x, -l gives 1 - x
+    far = np.maximum(m, 1 - m)  # by symmetry, because -l gives 1 - x if l gives x
     low, high = np.zeros(m.shape), np.full(m.shape, 1e8)
     for _ in range(80):  # the mean 1 / (1 - exp(-l)) - 1 / l increases with l
         size = (low + high) / 2

@@ -1,4 +1,4 @@
-"""Properties of the rows of a fit that warnings depend on."""
+"""Properties of the rows of a fit on which warnings depend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Looks:
     Attributes
     ----------
     sample : Matrix
-        All rows, or some at equal distances.
+        All rows, or some rows at equal distances.
     brightest : int
         The largest byte, or 0.
     empty : list of int
@@ -30,7 +30,7 @@ class Looks:
 
     @classmethod
     def of(cls, rows: AnyRows) -> Looks:
-        """Return what rows look like; for a stream, what its first pass has seen."""
+        """Return the properties of rows; those of a stream come from its first pass."""
         if isinstance(rows, Stream):
             found = rows.learned
             assert found is not None

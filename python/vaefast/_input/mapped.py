@@ -1,4 +1,4 @@
-"""Memory maps whose files may change under them."""
+"""Checks of memory maps, whose files may change while they are read."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 
 def check_mapped(array: Any) -> None:
-    """Raise OSError if the file that an array is mapped from has become too short for it.
+    """Raise OSError if the file from which an array is mapped has become too short.
 
-    Reading beyond the end of a mapped file ends the process (SIGBUS). The check narrows the time
-    in which that can happen; nothing in user space can rule it out.
+    Reading beyond the end of a mapped file kills the process (SIGBUS). The check narrows the time
+    in which this can happen, but nothing in user space can rule it out.
 
     Parameters
     ----------
     array : ndarray or sparse rows
-        Any matrix. Only arrays that are memory maps, or views of one, are checked: those of sparse
-        rows one by one.
+        Any matrix. Only memory maps and views of them are checked, including each array of sparse
+        rows.
     """
     for part in getattr(array, "parts", (array,)):
         _check(part)
@@ -31,7 +31,7 @@ def _check(array: Any) -> None:
     if not isinstance(base, np.memmap) or base.filename is None:
         return
     owner = base
-    while isinstance(owner.base, np.memmap):  # a view has the offset of its owner
+    while isinstance(owner.base, np.memmap):  # the offset is that of the owner of the view
         owner = owner.base
     needed = owner.offset + owner.nbytes
     try:

@@ -1,4 +1,4 @@
-"""Users' arrays and frames as the matrix that the core reads."""
+"""Conversion of users' arrays and frames to the matrix that the core reads."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def to_rows_of_numbers(
     Parameters
     ----------
     X : array-like, frame, AnnData or sparse
-        What `to_matrix` accepts, a sparse matrix or array of SciPy, or a pandas frame of sparse
-        columns whose absent values are 0.
+        Anything that `to_matrix` accepts, a sparse matrix or array of SciPy, or a pandas frame of
+        sparse columns whose absent values are 0.
     name : str, default="X"
         Name of the argument in error messages.
     doubles : bool, default=False
-        Whether a dense matrix of float64 stays as it is.
+        Whether a dense matrix of float64 stays float64.
 
     Raises
     ------
@@ -114,20 +114,20 @@ def to_matrix(
     check_mapped(array)
     kept = (np.float32, np.uint8, np.float64) if doubles else (np.float32, np.uint8)
     if array.dtype not in kept:
-        with np.errstate(over="ignore"):  # check_values reports what becomes infinite
+        with np.errstate(over="ignore"):  # check_values reports numbers that become infinite
             array = array.astype(np.float32, order="C")
-    rows: NDArray[Any] = np.require(array, requirements=["C", "A"])  # the core reads aligned floats
+    rows: NDArray[Any] = np.require(array, requirements=["C", "A"])  # the core needs aligned floats
     return rows.reshape(len(rows), -1), array.shape[1:]
 
 
 def to_float64(X: ArrayLike) -> NDArray[np.float64] | None:
-    """Return X in float64 if float32 would round numbers of its type, else None.
+    """Return X as float64 if float32 would round numbers of its type, else None.
 
     Parameters
     ----------
     X : array-like, frame or AnnData
-        What `to_matrix` accepted. float32 holds float16, float32, booleans and integers of 8 and 16
-        bits exactly. One column of another type makes a frame float64.
+        Anything that `to_matrix` accepted. float32 represents float16, float32, booleans and
+        integers of 8 and 16 bits exactly. A frame with a column of another type becomes float64.
     """
     if is_anndata(X):
         return to_float64(X.X)

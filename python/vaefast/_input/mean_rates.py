@@ -1,4 +1,4 @@
-"""Mean rates of counts, at which the outputs of a fresh model start."""
+"""Mean rates of counts, from which the outputs of a fresh model start."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from .rows import AnyRows, Parts, matrix_of, parts_of
 from .sparse import SparseMatrix
 
-STEP = 4_096  # rows that are added up at a time
-_WIDTH = 256  # columns of them that become float64 at a time
+STEP = 4_096  # rows added up at a time
+_WIDTH = 256  # columns converted to float64 at a time
 
 
 class MeanRates:
@@ -32,14 +32,15 @@ class MeanRates:
         self.exposed = [np.zeros(block.stop - block.start) for block in blocks]
 
     def add(self, matrix: NDArray[Any], parts: Parts) -> None:
-        """Count a block of rows, with what belongs to them."""
+        """Add a block of rows with their conditions, exposure and weights."""
         _, log_exposure, weights = parts
         units = np.ones(len(matrix))
         if log_exposure is not None:
             units = np.exp(log_exposure.astype(np.float64))
         for run, counted, exposed in zip(self.blocks, self.counted, self.exposed, strict=True):
             width = run.stop - run.start
-            # No part has a single column unless the run has: NumPy adds that up in another order.
+            # No part has a single column unless the run has: NumPy adds a single column in another
+            # order.
             cuts = [*range(0, max(1, width - 1), _WIDTH), width]
             for low, high in zip(cuts, cuts[1:], strict=False):
                 part = matrix[:, run.start + low : run.start + high].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Normal scores: columns of any shape as standard normal ones, by the ranks of their values."""
+"""Normal scores, which turn columns of any distribution into standard normal ones by rank."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-KNOTS = 500  # quantiles of a column
+KNOTS = 500  # number of quantiles of a column
 _INVERSE = NormalDist().inv_cdf
 _GRID = np.array([_INVERSE((i + 0.5) / KNOTS) for i in range(KNOTS)])  # scores of the knots
-# Scores of a value by twice the number of knots below it, plus the number of those that equal it.
+# Score of a value, indexed by twice the number of knots below it plus the number equal to it.
 _SCORES = np.array([_INVERSE(min(max(i / 2 / KNOTS, 0.001), 0.999)) for i in range(2 * KNOTS + 1)])
 
 
 @dataclass(frozen=True, eq=False)
 class NormalScores:
-    """The map of each column to normal scores, and back by interpolation.
+    """The map from each column to normal scores, and back by interpolation.
 
     Attributes
     ----------

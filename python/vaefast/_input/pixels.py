@@ -25,7 +25,7 @@ def value_range(images: npt.ArrayLike) -> tuple[float, float]:
     Parameters
     ----------
     images : array-like, float or uint8
-        Images of any shape. NaN, which stands for missing values, is ignored.
+        Images of any shape. NaN stands for a missing value and is ignored.
 
     Returns
     -------
@@ -48,14 +48,16 @@ def decoded_range(images: npt.ArrayLike, divisor: float) -> tuple[float, float]:
     Parameters
     ----------
     images : array-like, float
-        Images that a model decoded. A gaussian likelihood gives values beyond those of the data.
+        Images that a model decoded. With a gaussian likelihood, values may lie beyond those of the
+        data.
     divisor : float
         Divisor of the bytes that the model was fitted on, or 1.
 
     Returns
     -------
     (float, float)
-        (0.0, 1.0) if the model was fitted on bytes that became 0 to 1, else `value_range`.
+        (0.0, 1.0) if the model was fitted on bytes scaled to [0, 1], else the result of
+        `value_range`.
     """
     return (0.0, 1.0) if divisor == 255 else value_range(images)
 
@@ -66,7 +68,7 @@ def pixels_of(images: npt.ArrayLike, black_white: tuple[float, float]) -> npt.ND
     Raises
     ------
     ValueError
-        The images have another shape or dtype, or there are none.
+        The images have another shape or dtype, or there are no images.
     """
     images = np.asarray(images)
     if images.ndim not in (3, 4) or not is_image_shape(images.shape[1:]) or not images.size:

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class ReadAhead(Generic[Item]):
-    """Iterates over items, of which a thread makes the next one while the caller uses one.
+    """Iterator over items; a thread makes the next item while the caller uses the current one.
 
     At most two items exist at a time. The thread is a daemon, so it never keeps the interpreter
     alive, and it ends with the context.
@@ -20,7 +20,8 @@ class ReadAhead(Generic[Item]):
     Parameters
     ----------
     make : callable
-        Returns an iterator over the items. Its argument is set when no further item is wanted.
+        Function that returns an iterator over the items. Its argument, an event, is set when no
+        further item is wanted.
 
     Attributes
     ----------
@@ -30,7 +31,7 @@ class ReadAhead(Generic[Item]):
 
     def __init__(self, make: Callable[[threading.Event], Iterator[Item]]) -> None:
         self.error: BaseException | None = None
-        self._ready: SimpleQueue[Item | None] = SimpleQueue()  # None is the end
+        self._ready: SimpleQueue[Item | None] = SimpleQueue()  # None marks the end
         self._wanted, self._stopped = threading.Semaphore(0), threading.Event()
         self._make = make
         self._thread = threading.Thread(target=self._work, name="vaefast-reader", daemon=True)
@@ -69,7 +70,7 @@ class ReadAhead(Generic[Item]):
         try:
             for item in self._make(self._stopped):
                 self._ready.put(item)
-                del item  # only the caller holds it now
+                del item  # from here on, only the caller holds the item
                 self._wanted.acquire()
                 if self._stopped.is_set():
                     return

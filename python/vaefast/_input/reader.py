@@ -49,7 +49,7 @@ class Reader:
     missing : bool
         Whether NaN stands for a missing value.
     conditions : Conditions or None
-        How y is encoded, if the model is conditional.
+        Encoding of y, if the model is conditional.
     names : tuple of str or None
         Names of the features, if the rows of the fit had any.
     exposed : bool
@@ -84,10 +84,10 @@ class Reader:
         classes: ArrayLike | None = None,
         watch: Watch | None = None,
     ) -> tuple[Reader, AnyRows]:
-        """Return the reader of rows like those of X, and the rows of X, read once.
+        """Return a reader for rows like those of X, and the rows of X, which are read once.
 
-        Rows of weight 0 are left out before anything is learned. `classes` are the labels of y,
-        where y may lack some. `watch` shows the progress of the pass over a stream.
+        Rows of weight 0 are left out before anything is learned. `classes` lists all labels, of
+        which y may lack some. `watch` shows the progress of the pass over a stream.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Reader:
         return (reader.standardizing(rows) if params["standardize"] else reader), rows
 
     def _learn_stream(self, rows: Stream, standardize: bool, watch: Watch) -> tuple[Reader, Stream]:
-        """Return the reader of a stream, and the stream, of which one pass has been made."""
+        """Return a reader for a stream, and the stream after one pass over it."""
         warn_of_large_units(rows.source, rows.window)
         found = survey(rows, self.columns, standardize, watch)
         divisor = self.divisor
@@ -140,7 +140,7 @@ class Reader:
 
     @classmethod
     def of(cls, params: Mapping[str, Any], shape: Sequence[int]) -> Reader:
-        """Return the reader of rows of this shape, without conditions, names or exposure."""
+        """Return a reader for rows of this shape, without conditions, names or exposure."""
         check_choice(params["missing"], "missing", ("error", "mask"))
         columns = columns_of(params["likelihood"], math.prod(shape))
         return cls(
@@ -159,7 +159,7 @@ class Reader:
 
     @cached_property
     def limits(self) -> Limits | None:
-        """The least and the greatest value, where a core can check floats while it reads them."""
+        """The least and the greatest value, or None if a core can't check floats as it reads."""
         return limits_of(self.columns, self.missing)
 
     def standardizing(self, rows: AnyRows) -> Reader:
@@ -180,10 +180,10 @@ class Reader:
     ) -> AnyRows:
         """Return checked rows for the core, without those of weight 0.
 
-        A model without conditions ignores y. With checked=False, the core must check floats by
-        `limits`, unless they are None, and may get float64. More rows than a window become a
-        stream, which checks them whenever it reads them. Weights that come with the chunks of X
-        count if `weigh` is True.
+        A model without conditions ignores y. With checked=False, the core must check floats against
+        `limits`, unless they are None, and may receive float64. If there are more rows than a
+        window holds, they become a stream, which checks rows as it reads them. Weights that come
+        with the chunks of X are used if `weigh` is True.
 
         Raises
         ------
@@ -210,7 +210,7 @@ class Reader:
         return self._rows(matrix, y, exposure, name, weights, checked, given.window)
 
     def _reads_in_place(self, X: Any, exposure: Any, sample_weight: Any) -> bool:
-        """Return whether the core can read X as it is; this saves a small call half of its time."""
+        """Return whether the core can read X as it is, which halves the time of a small call."""
         return (
             type(X) is np.ndarray
             and X.dtype in self._types_in_place
@@ -225,7 +225,7 @@ class Reader:
 
     @cached_property
     def _types_in_place(self) -> tuple[np.dtype[Any], ...]:
-        """Types of matrices that need nothing but a check by `limits`."""
+        """Types of matrices that only need a check against `limits`."""
         if self.limits is None or self.conditions is not None:
             return ()
         floats = np.dtype(np.float32), np.dtype(np.float64)
@@ -242,25 +242,25 @@ class Reader:
         window: int | None = None,
         weigh: bool = False,
     ) -> AnyRows:
-        """Return what `read` does, for a likelihood that needs the exposure of the rows.
+        """Return the rows as `read` does, for a likelihood that needs their exposure.
 
         Raises
         ------
         TypeError, ValueError
-            X, y or exposure do not fit the model; in particular, the model was fitted with
-            exposure and there is none here.
+            X, y or exposure do not fit the model; for example, the model was fitted with exposure,
+            and none is passed.
         """
-        X = source_of(X, name) if is_chunks(X) else X  # its exposure is known after a pass
+        X = source_of(X, name) if is_chunks(X) else X  # the exposure is known after a pass
         own = X.exposure if isinstance(X, Source) else None
         if self.exposed and exposure is None and own is None and not isinstance(X, Prepared):
             raise ValueError(
-                f"this model was fitted with exposure: {name} needs that of its rows too, by "
-                "exposure= or validation=(X, y, exposure); numpy.ones(n) if each is one unit"
+                f"this model was fitted with exposure, so {name} needs that of its rows: pass "
+                "exposure= or validation=(X, y, exposure); numpy.ones(n) is one unit for each row"
             )
         return self.read(X, y, exposure, name, sample_weight, checked, window, weigh)
 
     def condition_of(self, X: Any, y: ArrayLike | None) -> ArrayLike | None:
-        """Return the y of rows X: None without conditions, and the column that y names in AnnData.
+        """Return y for the rows X: None without conditions, or the column that y names in AnnData.
 
         Raises
         ------
@@ -284,7 +284,7 @@ class Reader:
         if isinstance(matrix, Source):
             return self._stream(matrix, y, exposure, weights, window)
         given = checked or matrix.dtype == np.uint8 or self.limits is None
-        if given or isinstance(matrix, SparseMatrix):  # otherwise the core checks as it reads
+        if given or isinstance(matrix, SparseMatrix):  # otherwise, the core checks as it reads
             check_data(matrix, self.columns, self.missing, name, self.divisor)
         conditions = None if self.conditions is None else self.conditions.encode(y, len(matrix))
         log_exposure = log_exposures(exposure, len(matrix))
@@ -319,14 +319,14 @@ class Reader:
 
 @dataclass(frozen=True)
 class _Given:
-    """What the user passed as X and beside it; rows of a source that fit in a window are read.
+    """The user's X and its companions; a source whose rows fit in a window is read.
 
     Attributes
     ----------
     X : object
         Rows in memory, or a source.
     y, exposure, sample_weight : array-like or None
-        What was passed, or what the source knows.
+        The user's arguments, or the values from the source.
     names : tuple of str or None
         Names of the features.
     window : int
@@ -344,12 +344,12 @@ class _Given:
     def of(
         cls, X: Any, y: Any, exposure: Any, sample_weight: Any, name: str, window: int | None
     ) -> _Given:
-        """Return what was passed, with the source that X stands for, if any.
+        """Return the user's arguments, with the source that X stands for, if any.
 
         Raises
         ------
         ValueError
-            The same thing was passed twice.
+            An argument was passed, and the source has it, too.
         """
         in_place = isinstance(X, np.memmap) and is_in_place(X)
         in_place = in_place and (window is None or window >= len(X))
@@ -378,12 +378,12 @@ class _Given:
 
 
 def check_window(window: Any) -> int | None:
-    """Return the parameter `window`; TypeError or ValueError unless it is a number of rows."""
+    """Return the parameter `window`; raise an error unless it is a number of rows or None."""
     return None if window is None else check_integer(window, "window")
 
 
 def refuse_filling(matrix: Matrix, standardize: bool, denoising: Any, name: str) -> None:
-    """Raise ValueError if rows are sparse and the model would turn their zeros into numbers."""
+    """Raise ValueError if rows are sparse and the model would replace their zeros."""
     if not isinstance(matrix, SparseMatrix):
         return
     if standardize:
@@ -401,7 +401,7 @@ def refuse_filling(matrix: Matrix, standardize: bool, denoising: Any, name: str)
 
 @dataclass(frozen=True)
 class Prepared:
-    """Rows that a reader has read, passed as X so that they are not read again.
+    """Rows that a reader has read, which are passed as X so that they are not read again.
 
     The command line reads a file as a whole, where row numbers in errors are those of the file, and
     then trains on some of its rows.

@@ -1,4 +1,4 @@
-"""Rows as the core takes them: a matrix, and what belongs to each of its rows."""
+"""Rows in the form of the core: a matrix, and the conditions, exposure and weight of each row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .matrix import Matrix
 from .sources import Source
 from .sparse import SparseMatrix
 
-BLOCK = 1 << 22  # numbers of a block of rows that are not one array
+BLOCK = 1 << 22  # numbers in a block of rows that are not a single array
 
 
 class RowData(Data):
@@ -52,7 +52,7 @@ class RowData(Data):
         return len(self.x)
 
     def __getitem__(self, index: Any) -> RowData:
-        """Return the rows at an index, with what belongs to them."""
+        """Return the rows at an index, with their conditions, exposure and weights."""
         parts = (self.conditions, self.log_exposure, self.weights)
         return RowData(
             rows_at(self.x, index),
@@ -63,7 +63,7 @@ class RowData(Data):
 
 
 def row_data(matrix: Matrix, divisor: float, missing: bool, *parts: Any) -> Rows:
-    """Return a matrix with what belongs to its rows; a plain one if the core needs nothing else."""
+    """Return `RowData`, or a plain matrix if the core needs nothing else."""
     plain = not missing and (divisor == 255 or matrix.dtype != np.uint8)
     if plain and all(part is None for part in parts):
         return matrix
@@ -71,35 +71,35 @@ def row_data(matrix: Matrix, divisor: float, missing: bool, *parts: Any) -> Rows
 
 
 def rows_at(matrix: Any, index: Any) -> Matrix:
-    """Return the rows at an index, as the core takes them."""
+    """Return the rows at an index, in the form of the core."""
     if isinstance(matrix, SparseMatrix):
         return matrix[index]
     rows: Matrix = np.ascontiguousarray(matrix[index])
     return rows
 
 
-Rows = Matrix | RowData  # a plain matrix where nothing else belongs to the rows
+Rows = Matrix | RowData  # a plain matrix if nothing else belongs to the rows
 Parts = tuple[NDArray[np.float32] | None, ...]
 
 
 class LazyRows(ABC):
-    """Dense rows that are not one array: an index reads or copies the rows at that index."""
+    """Dense rows that are not a single array: an index reads or copies the rows at that index."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def __getitem__(self, index: Any) -> Any:
-        """Return the rows at a slice or at numbers as a matrix or `RowData`."""
+        """Return the rows at a slice or at row numbers as a matrix or `RowData`."""
 
     @abstractmethod
     def select(self, numbers: NDArray[np.int64]) -> LazyRows:
-        """Return some of the rows, by ascending numbers, without reading them."""
+        """Return the rows with these ascending numbers, without reading them."""
 
     @property
     @abstractmethod
     def matrix(self) -> Any:
-        """The rows without what belongs to them."""
+        """The rows without conditions, exposure and weights."""
 
     @property
     @abstractmethod
@@ -130,14 +130,14 @@ class LazyRows(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Selection(LazyRows):
-    """Some rows of a matrix, which stay where they are.
+    """Some rows of a matrix, which are not copied.
 
     Attributes
     ----------
     base : ndarray or RowData
         All rows.
     numbers : ndarray of shape (n,), int64
-        Rows that are selected, in this order.
+        Numbers of the selected rows, in order.
     """
 
     base: Any
@@ -189,7 +189,7 @@ def select(rows: AnyRows, numbers: NDArray[np.int64]) -> AnyRows:
 
 
 def blocks_of(rows: AnyRows) -> Iterator[Rows]:
-    """Yield rows in memory as a whole, and others a few at a time."""
+    """Yield rows in memory as a whole, and other rows a few at a time."""
     if isinstance(rows, LazyRows):
         yield from rows.blocks()
     else:
@@ -197,7 +197,7 @@ def blocks_of(rows: AnyRows) -> Iterator[Rows]:
 
 
 def matrix_of(rows: AnyRows) -> Any:
-    """Return the rows without what belongs to them: a matrix, or `LazyRows`."""
+    """Return the rows without conditions, exposure and weights, as a matrix or `LazyRows`."""
     if isinstance(rows, LazyRows):
         return rows.matrix
     return rows.x if isinstance(rows, RowData) else rows
@@ -230,15 +230,15 @@ def log_exposures(exposure: ArrayLike | None, n: int) -> NDArray[np.float32] | N
     bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
     if len(bad):
         raise ValueError(
-            f"exposure holds {array[bad[0]]:g} in row {bad[0]}, expected positive numbers: hours, "
-            "or the size of a library"
+            f"exposure holds {array[bad[0]]:g} in row {bad[0]}, expected positive numbers, such "
+            "as hours or the size of a library"
         )
     logs: NDArray[np.float32] = np.log(array).astype(np.float32)
     return logs
 
 
 def total_weight(rows: AnyRows, chosen: NDArray[np.int64] | None = None) -> float:
-    """Return the sum of the weights of the rows, or of the chosen ones. Without any, each is 1."""
+    """Return the sum of the weights of all or of the chosen rows. Rows without weights weigh 1."""
     *_, weights = parts_of(rows)
     if weights is not None:
         weights = weights if chosen is None else weights[chosen]
@@ -257,8 +257,8 @@ def weighted(
     Raises
     ------
     ValueError
-        `sample_weight` does not hold one finite number of at least 0 for each row, or no number
-        above 0. Rows are left out, but y or exposure does not have as many rows as X.
+        `sample_weight` does not hold one finite number of at least 0 for each row, or is 0 for all
+        rows. Or rows are left out, but y or exposure does not have as many rows as X.
     """
     if sample_weight is None:
         return matrix, y, exposure, None

@@ -1,4 +1,4 @@
-"""Seeds from what scikit-learn and NumPy accept as a source of randomness."""
+"""Seeds from the sources of randomness that scikit-learn and NumPy accept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .validation import check_integer
 
 
 def seed_from(random_state: RandomState) -> int:
-    """Return a seed of 64 bits; None gives a fresh one.
+    """Return a seed of 64 bits. None gives a fresh seed.
 
     Raises
     ------

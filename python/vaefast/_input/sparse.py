@@ -1,6 +1,7 @@
-"""Sparse rows: SciPy's matrices, and what the core and this package read of them.
+"""Sparse rows, converted from SciPy's matrices to the form that the core reads.
 
-SciPy is not imported here: an object of it shows that it is loaded. An absent value is 0.
+SciPy is not imported here, because a sparse matrix can only exist if SciPy is loaded. An absent
+value is 0.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from .._core import Sparse
 from .mapped import check_mapped
 
-_CHUNK = 1 << 20  # stored values that become float64 at a time
+_CHUNK = 1 << 20  # stored values converted to float64 at a time
 
 
 class SparseMatrix(Sparse):
@@ -67,7 +68,7 @@ class SparseMatrix(Sparse):
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> SparseMatrix:
-        """Return the rows at a slice, at numbers or where a mask is True."""
+        """Return the rows at a slice, at row numbers, or where a mask is True."""
         n, features = self.shape
         if isinstance(index, slice) and index.step in (None, 1):
             first, last, _ = index.indices(n)
@@ -95,7 +96,7 @@ class SparseMatrix(Sparse):
         return int(np.searchsorted(self.starts, stored, side="right")) - 1
 
     def chunks(self) -> Iterator[tuple[int, SparseMatrix]]:
-        """Yield the number of the first row, and some rows with not too many stored values."""
+        """Yield the number of the first row and a few rows, with few enough stored values."""
         first, n = 0, len(self)
         while first < n:
             limit = self.starts[first] + _CHUNK
@@ -105,7 +106,7 @@ class SparseMatrix(Sparse):
 
 
 def is_sparse(X: object) -> bool:
-    """Return whether X is sparse rows in the form of this module."""
+    """Return whether X holds sparse rows in the form of this module."""
     return isinstance(X, SparseMatrix)
 
 
@@ -128,7 +129,7 @@ def is_sparse_frame(X: Any) -> bool:
 
 
 def level_of_caller() -> int:
-    """Return the stacklevel of the first function outside of vaefast, for a warning to point at."""
+    """Return the stacklevel of the first caller outside vaefast, at which a warning points."""
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_globals.get("__name__", "").startswith("vaefast."):
         frame, level = frame.f_back, level + 1
@@ -138,8 +139,8 @@ def level_of_caller() -> int:
 def to_sparse(X: Any, name: str = "X") -> SparseMatrix:
     """Return a sparse matrix or array of SciPy as sparse rows.
 
-    Arrays of float32 or uint8 with int32 columns in order are not copied. Columns are put in order,
-    and duplicates are added up.
+    Arrays of float32 or uint8 with sorted int32 columns are not copied. Otherwise, columns are
+    sorted and duplicates are added up.
 
     Parameters
     ----------
@@ -196,7 +197,7 @@ def to_sparse(X: Any, name: str = "X") -> SparseMatrix:
             f"{name} is a broken CSR matrix: indptr ends with {stored}, but there are "
             f"{len(columns)} indices and {len(values)} values"
         )
-    columns, values = columns[:stored], values[:stored]  # what is beyond the last row is spare
+    columns, values = columns[:stored], values[:stored]  # values beyond the last row are spare
     if starts[0] != 0 or (bad := np.flatnonzero(np.diff(starts) < 0)).size:
         where = "does not start with 0" if starts[0] != 0 else f"decreases after row {bad[0]}"
         raise ValueError(f"{name} is a broken CSR matrix: indptr {where}")
@@ -212,13 +213,13 @@ def to_sparse(X: Any, name: str = "X") -> SparseMatrix:
     if not _increase(starts, columns):
         starts, columns, values = _in_order(starts, columns, values, features)
     if values.dtype not in (np.float32, np.uint8):
-        with np.errstate(over="ignore"):  # check_data reports what becomes infinite
+        with np.errstate(over="ignore"):  # check_data reports numbers that become infinite
             values = values.astype(np.float32)
     return SparseMatrix(starts, columns, np.ascontiguousarray(values), features)
 
 
 def sparse_frame_rows(X: Any, name: str = "X") -> SparseMatrix:
-    """Return a pandas frame for which `is_sparse_frame` holds as sparse rows."""
+    """Return a pandas frame, for which `is_sparse_frame` must be True, as sparse rows."""
     return to_sparse(X.sparse.to_coo().tocsr(), name)
 
 
@@ -233,7 +234,7 @@ def _check_integers(array: NDArray[Any], what: str, name: str) -> None:
 def _increase(starts: NDArray[np.int64], columns: NDArray[np.int32]) -> bool:
     """Return whether the columns of each row increase."""
     for first in range(0, len(columns), _CHUNK):
-        part = columns[first : first + _CHUNK + 1]  # and the first value of the next chunk
+        part = columns[first : first + _CHUNK + 1]  # includes the first value of the next chunk
         falls = np.flatnonzero(part[1:] <= part[:-1]) + first + 1
         if len(falls) and not (starts[np.searchsorted(starts, falls)] == falls).all():
             return False
@@ -243,7 +244,7 @@ def _increase(starts: NDArray[np.int64], columns: NDArray[np.int32]) -> bool:
 def _in_order(
     starts: NDArray[np.int64], columns: NDArray[np.int32], values: NDArray[Any], features: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
-    """Return the rows with increasing columns. Duplicates are added up in the order they have."""
+    """Return the rows with increasing columns. Duplicates are added up in their stored order."""
     rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     places = rows * features + columns
     order = np.argsort(places, kind="stable")

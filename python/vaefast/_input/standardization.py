@@ -1,4 +1,4 @@
-"""Means and standard deviations of the columns of a fit, which the core standardizes rows with."""
+"""Means and standard deviations of the columns of a fit, with which the core standardizes rows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .sparse import SparseMatrix
 from .validation import FAR, REAL_VALUED, SCALE_ROWS, moments_of_known
 
 RESOLUTION = 2.0**-24  # relative error of a float32
-COARSE = 0.01  # standard deviations that rounding to float32 may cost without a warning
-_CHUNK = 1 << 20  # numbers that become float64 at a time
+COARSE = 0.01  # error of float32, in standard deviations, that gives no warning
+_CHUNK = 1 << 20  # numbers converted to float64 at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,8 @@ class Standardization:
     Attributes
     ----------
     means : ndarray of shape (features,), float32
-        0 for features of other likelihoods, which keep their values. That of a constant is its
-        value, so that the network sees 0.
+        Means; 0 for features of other likelihoods, which keep their values. The mean of a constant
+        is its value, so the network sees 0.
     scales : ndarray of shape (features,), float32
         Standard deviations; 1 for constants and for features of other likelihoods.
     """
@@ -41,7 +41,7 @@ class Standardization:
     def learn(cls, rows: AnyRows, columns: Columns, divisor: float) -> Standardization:
         """Return the map that gives the real-valued features mean 0 and standard deviation 1.
 
-        Constants become 0. Missing values are ignored, and rows count by their weights.
+        Constants become 0. Missing values are ignored, and rows are weighted.
 
         Parameters
         ----------
@@ -74,9 +74,9 @@ class Standardization:
         return logs
 
     def warn_of_offsets(self, names: Sequence[str] | None) -> None:
-        """Warn about columns whose mean is so large that float32 loses what varies."""
+        """Warn about columns whose mean is so large that float32 loses their variation."""
         lost = np.abs(self.means.astype(np.float64)) * RESOLUTION / self.scales
-        lost[self.scales == 1] = 0  # constants, in which nothing is lost
+        lost[self.scales == 1] = 0  # constants lose nothing
         worst = int(np.argmax(lost))
         if lost[worst] > COARSE:
             name = names[worst] if names else f"column {worst}"
@@ -95,7 +95,8 @@ class Standardization:
         Parameters
         ----------
         rows : ndarray of shape (n, features), float32 or uint8
-            Rows that `to_matrix` returned. uint8 never causes a warning. About 1,000 of them count.
+            Rows that `to_matrix` returned, of which about 1,000 are checked. uint8 never causes a
+            warning.
         names : sequence of str or None
             Names of the columns.
         name : str
@@ -134,7 +135,7 @@ class Moments:
         self.low, self.high = np.full((2, features), np.nan)
 
     def add(self, matrix: Dense, weights: NDArray[np.float32] | None) -> None:
-        """Count a block of rows, each by its weight."""
+        """Add a block of rows, each with its weight."""
         part = matrix.astype(np.float64)
         self.low = np.fmin(self.low, np.fmin.reduce(part))
         self.high = np.fmax(self.high, np.fmax.reduce(part))
@@ -149,9 +150,9 @@ class Moments:
         self.squares += w @ np.square(part, out=part)
 
     def result(self, divisor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return means and standard deviations of the values / divisor; 0 for a constant."""
+        """Return the means and standard deviations of values / divisor; 0 for a constant."""
         assert self.near is not None
-        total = np.where(self.total == 0, math.nan, self.total)  # columns without values
+        total = np.where(self.total == 0, math.nan, self.total)  # columns without any value
         shift = self.sums / total
         deviations = np.sqrt(np.maximum(self.squares / total - shift**2, 0))
         constant = self.low == self.high

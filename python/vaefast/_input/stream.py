@@ -1,4 +1,4 @@
-"""Rows that a source reads a few at a time, with what belongs to each of them."""
+"""Rows that a source reads a few at a time, with their conditions, exposure and weights."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .sources import Source
 from .sparse import level_of_caller
 from .survey import Survey, Unwatched, survey
 
-WINDOW = 256_000_000  # bytes of a window by default
-BLOCKS = 64  # of a window
-OFTEN = 4.0  # times that an epoch may decode the data without a warning
+WINDOW = 256_000_000  # default size of a window in bytes
+BLOCKS = 64  # blocks of a window
+OFTEN = 4.0  # most times that an epoch may decode the data without a warning
 
 
 def default_window(source: Source) -> int:
@@ -27,10 +27,10 @@ def default_window(source: Source) -> int:
 
 
 def warn_of_large_units(source: Source, window: int) -> None:
-    """Warn about chunks or row groups of which each window needs a part only, but decodes all."""
+    """Warn about chunks or row groups that a window decodes as a whole to use a part of them."""
     n, block = len(source), max(1, window // BLOCKS)
     units = -(-n // source.unit)
-    share = 1 - (1 - 1 / units) ** min(BLOCKS, window)  # of the units, that a window decodes
+    share = 1 - (1 - 1 / units) ** min(BLOCKS, window)  # share of the units that a window decodes
     times = n / window * share
     if source.unit > block and times > OFTEN:
         warnings.warn(
@@ -50,7 +50,7 @@ class Stream(LazyRows):
     Attributes
     ----------
     source : Source
-        Where the rows are.
+        Source of the rows.
     window : int
         Number of rows that are shuffled together.
     divisor : float
@@ -58,15 +58,15 @@ class Stream(LazyRows):
     missing : bool
         Whether NaN stands for a missing value.
     check : callable or None
-        Takes rows as they are read and the number of the first, and raises ValueError if the model
-        can't take them. None trusts the rows.
+        Function that takes rows as they are read and the number of the first one, and raises
+        ValueError if the model can't use them. None trusts the rows.
     encoding : Conditions or None
-        How y becomes numbers.
+        Encoding of y as numbers.
     y : ndarray or None
         Condition of each row, as the user passed it.
     log_exposure, weights : ndarray of shape (n,), float32, or None
     learned : Survey or None
-        What a pass over all rows has learned.
+        Result of a pass over all rows.
     """
 
     source: Source
@@ -94,14 +94,14 @@ class Stream(LazyRows):
         return self.with_parts(matrix, index)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Return consecutive rows, checked, without what belongs to them."""
+        """Return consecutive rows, checked, as a matrix."""
         matrix = self.source.rows(start, stop)
         if self.check is not None:
             self.check(matrix, start)
         return matrix
 
     def with_parts(self, matrix: NDArray[Any], index: Any) -> Rows:
-        """Return a matrix of the rows at an index, with what belongs to them."""
+        """Return a matrix of the rows at an index with their conditions, exposure and weights."""
         conditions = None
         if self.encoding is not None:
             assert self.y is not None
@@ -131,19 +131,19 @@ class Stream(LazyRows):
         Raises
         ------
         ValueError
-            The model can't take some of them.
+            The model can't use some of the rows.
         """
         return replace(self, check=None, learned=survey(self, (), False, Unwatched))
 
     @property
     def matrix(self) -> Stream:
-        """The rows without what belongs to them."""
+        """The rows without conditions, exposure and weights."""
         bare: dict[str, Any] = {"encoding": None, "log_exposure": None, "weights": None}
         return replace(self, divisor=255.0, missing=False, **bare)
 
     @property
     def parts(self) -> Parts:
-        """None, because conditions are encoded as rows are read; the exposure and the weights."""
+        """None in place of conditions, which are encoded as rows are read; exposure; weights."""
         return None, self.log_exposure, self.weights
 
     @property

@@ -1,4 +1,4 @@
-"""What one pass over the rows of a source learns."""
+"""The survey of a source: what one pass over its rows learns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class Advance(Protocol):
-    """Counts rows, with words on what is done and its figures."""
+    """Object that counts rows and shows a text on the work and its figures."""
 
     def advance(self, rows: int, text: tuple[str, str]) -> None: ...
 
@@ -42,7 +42,7 @@ class Unwatched:
         """Do nothing."""
 
 
-Watch = Callable[[int], AbstractContextManager[Advance]]  # shows the progress over so many rows
+Watch = Callable[[int], AbstractContextManager[Advance]]  # shows the progress over this many rows
 HEAD = "first pass"
 
 
@@ -55,7 +55,7 @@ class Survey:
     sha256 : str
         SHA-256 of the values, in C order.
     sample : ndarray of shape (k, features)
-        Rows at equal distances, 1,000 to 2,000 of many.
+        Rows at equal distances; 1,000 to 2,000 if there are more.
     brightest : float
         Largest value of bytes.
     empty : list of int
@@ -78,12 +78,12 @@ class Survey:
 
 
 class _InSteps:
-    """Passes rows on in blocks of a fixed number, whatever the blocks in which they come."""
+    """Passes rows on in blocks of a fixed size, whatever the size of the incoming blocks."""
 
     def __init__(self, step: int, add: Callable[[Array, int], None]) -> None:
         self.step, self.add = step, add
         self.waiting: list[Array] = []
-        self.count, self.done = 0, 0  # rows that wait, and rows that were passed on
+        self.count, self.done = 0, 0  # waiting rows, and rows that were passed on
 
     def put(self, rows: Array) -> None:
         """Take the next rows."""
@@ -93,7 +93,7 @@ class _InSteps:
             self._pass_on(self.step)
 
     def finish(self) -> None:
-        """Pass on what is left."""
+        """Pass on the remaining rows."""
         if self.count:
             self._pass_on(self.count)
 
@@ -104,9 +104,9 @@ class _InSteps:
 
 
 def survey(rows: LazyRows, columns: Columns, standardize: bool, watch: Watch) -> Survey:
-    """Read all rows once, which checks them, and return what was learned.
+    """Read and check all rows once, and return what was learned.
 
-    The numbers have the bits that the same rows in memory give: sums run over the same blocks.
+    The result has the same bits as for rows in memory, because sums run over the same blocks.
     """
     n, features = rows.shape
     digest, every = hashlib.sha256(), max(1, n // SCALE_ROWS)

@@ -17,13 +17,13 @@ from .sparse import SparseMatrix
 Function = TypeVar("Function", bound=Callable[..., object])
 
 MAX_WIDTH = 1 << 20  # largest width of a layer; keeps sizes in the core from overflow
-ROUNDING = 1e-6  # scalers in float32 miss 0 and 1 by about 1e-7
-FAR = 5.0  # means and standard deviations above it, or below its inverse, were not standardized
-DARK = 64  # largest byte of images that are probably not meant to be read as X / 255
-SCALE_ROWS = 1_000  # rows that show the scale of columns
+ROUNDING = 1e-6  # scalers in float32 exceed [0, 1] by about 1e-7
+FAR = 5.0  # a larger mean or sd, or an sd below 1 / FAR, was not standardized
+DARK = 64  # largest byte of images for which X / 255 is probably wrong
+SCALE_ROWS = 1_000  # rows from which the scale of columns is estimated
 REAL_VALUED = ("gaussian", "laplace", "student_t")
 STANDARDIZE = "standardize=True does that"
-_CHUNK = 1 << 22  # numbers that one call checks; Python polls for Ctrl-C between two calls
+_CHUNK = 1 << 22  # numbers that one call checks; Python polls for Ctrl-C between calls
 
 
 def check_values(
@@ -74,18 +74,20 @@ def warn_of_scale(
     name: str = "X",
     remedy: str = STANDARDIZE,
 ) -> None:
-    """Warn about real-valued columns whose size a fresh model is far from.
+    """Warn about real-valued columns whose scale is far from that of a fresh model.
 
     The scale of a fresh model is 1, and its weights expect inputs near unit variance.
 
     Parameters
     ----------
     rows : ndarray of shape (n, d), float32 or uint8
-        Rows that `to_matrix` returned. uint8 never causes a warning. About 1,000 of them count.
+        Rows that `to_matrix` returned, of which about 1,000 are checked. uint8 never causes a
+        warning.
     columns : iterable of (str, int)
         Likelihoods of the features, with their numbers of columns.
     tabular : bool
-        Whether rows are those of a table. The pixels of images may vary little.
+        Whether the rows are those of a table. Only in a table is a small standard deviation
+        suspicious.
     names : sequence of str or None, default=None
         Names of the columns.
     name : str, default="X"
@@ -96,8 +98,8 @@ def warn_of_scale(
     Warns
     -----
     UserWarning
-        The standard deviation or the mean of a column is above 5, or in a table the standard
-        deviation is below 1/5 and not 0. The message names the worst columns.
+        The standard deviation or the mean of a column is above 5, or the standard deviation of a
+        column of a table is below 1/5 and not 0. The message names the worst columns.
     """
     if rows.dtype == np.uint8 or isinstance(rows, SparseMatrix) or not len(rows):
         return  # most values of a sparse column are 0, whatever its scale
@@ -134,9 +136,9 @@ def warn_of_scale(
 def moments_of_known(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation of each column without its NaN; NaN if it has no values.
+    """Return mean and standard deviation of each column, ignoring NaN; NaN without values.
 
-    numpy.nanmean warns of such columns. To catch its warning would not be safe in several threads.
+    numpy.nanmean warns about columns without values, and catching its warning is not thread-safe.
     """
     known = ~np.isnan(values)
     with np.errstate(all="ignore"):
@@ -147,10 +149,10 @@ def moments_of_known(
 
 
 def warn_of_dark_bytes(largest: int, divisor: float) -> None:
-    """Warn about bytes that are read as X / 255 although none comes near 255."""
+    """Warn about bytes that are read as X / 255 although none is near 255."""
     if divisor != 1 and 1 < largest <= DARK:
         warnings.warn(
-            f"X holds bytes up to {largest}, and bytes are read as X / 255, so that no value "
+            f"X holds bytes up to {largest}, and bytes are read as X / 255, so no value "
             f"exceeds {largest / 255:.2f}. If {largest} is white, pass X / {largest}.",
             UserWarning,
             stacklevel=4,
@@ -158,7 +160,7 @@ def warn_of_dark_bytes(largest: int, divisor: float) -> None:
 
 
 def brightest(rows: Any) -> int:
-    """Return the largest byte of rows, if it may be at most `DARK`; 0 if rows are no bytes."""
+    """Return the largest byte of rows if it may be at most `DARK`, or 0 if rows are not bytes."""
     if rows.dtype != np.uint8:
         return 0
     values = rows.values if isinstance(rows, SparseMatrix) else rows
@@ -180,7 +182,7 @@ def empty_columns(rows: Any) -> list[int]:
 
 
 def warn_of_empty_columns(empty: Sequence[int], names: Sequence[str] | None) -> None:
-    """Warn about columns with missing values only, about which nothing can be learned."""
+    """Warn about columns with missing values only, from which nothing can be learned."""
     if empty:
         first = f"column {empty[0]}" + (f" ({names[empty[0]]})" if names else "")
         more = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""
@@ -225,7 +227,7 @@ def check_features(
     flat = len(shape) == 1 and rows.shape[1] == features
     if shape == expected or flat or (len(expected) == 1 and rows.shape[1] == features):
         return
-    if len(shape) == len(expected) == 1:  # in the words that scikit-learn's checks look for
+    if len(shape) == len(expected) == 1:  # in the words that scikit-learn's checks expect
         raise ValueError(
             f"{name} has {shape[0]} features, but {estimator} is expecting {features} features as "
             "input"
@@ -271,8 +273,7 @@ def check_number(
     Raises
     ------
     TypeError, ValueError
-        `value` is not a number, or is outside those of the limits that are set. The message calls
-        it `name`.
+        `value` is not a number, or is outside a limit that is set. The message calls it `name`.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(
         value, (int, float, np.integer, np.floating)

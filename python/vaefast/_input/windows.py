@@ -1,8 +1,9 @@
 """The order of the rows in an epoch: whole, or a window of blocks at a time.
 
 Blocks of consecutive rows are permuted, and as many blocks as fit in a window are read in the order
-of the file. The rows of the window are permuted. Both permutations are functions of the seed, the
-epoch and the number of the window. A window that holds all rows gives the order of an array.
+of the file. The rows of the window are then permuted. Both permutations depend on the seed, the
+epoch and the number of the window alone. A window that holds all rows gives the same order as an
+array.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from .read_ahead import ReadAhead
 from .rows import AnyRows, Rows, Selection
 from .stream import BLOCKS, Stream
 
-PIECES = 16  # of a window, between which the training hears of errors of the reader
-_NEXT = 0x9E3779B97F4A7C15  # from the seed of one permutation of an epoch to the next
+PIECES = 16  # pieces of a window, between which training checks for errors of the reader
+_NEXT = 0x9E3779B97F4A7C15  # step from the seed of one permutation of an epoch to the next
 
-Span = tuple[int, int]  # the first of some consecutive rows, and the row behind the last
+Span = tuple[int, int]  # the first of some consecutive rows, and the row after the last
 Segment = tuple[Rows, NDArray[np.int64]]
 
 
@@ -38,7 +39,7 @@ def windows(n: int, window: int | None, seed: int, epoch: int) -> Iterator[list[
 
 
 def order_within(count: int, seed: int, epoch: int, window: int) -> NDArray[np.int64]:
-    """Return the order of the rows that the window of this number has read."""
+    """Return the order of the rows of the window with this number."""
     return permutation(count, _seed(seed, window), epoch)
 
 
@@ -64,22 +65,22 @@ def segments(
     """Yield rows in memory and the order in which to train on them, for one epoch.
 
     Each segment but the last has whole batches. Rows that are not a stream are one segment. A
-    stream is read a window at a time, and a thread reads the next one meanwhile. Rows that do not
-    fill the last batch of a window carry over into the next.
+    stream is read a window at a time, while a thread reads the next one. Rows that do not fill the
+    last batch of a window carry over to the next window.
 
     Parameters
     ----------
     rows : AnyRows
     chosen : ndarray of int64 or None
-        The rows to train on, in ascending order. None is all of them.
+        The rows to train on, in ascending order. None means all rows.
     window : int or None
-        Rows of a window. None is all rows. A stream has a window of its own.
+        Number of rows of a window. None means all rows. A stream has its own window.
     seed, epoch : int
-        What the order depends on.
+        Seed and number of the epoch, which determine the order.
     size : int
-        Rows of a batch.
+        Number of rows of a batch.
     first : int
-        Number of batches to leave out.
+        Number of batches to skip.
     """
     if isinstance(rows, Stream):
         stream = rows if chosen is None else rows.select(chosen)
@@ -89,7 +90,7 @@ def segments(
             for part, order in found:
                 step = max(1, len(order) // size // PIECES) * size
                 for at in range(0, len(order), step):
-                    found.check()  # an error ends the training now, not after the window
+                    found.check()  # an error ends training now, not after the window
                     yield part, order[at : at + step]
         return
     order = epoch_order(len(rows) if chosen is None else len(chosen), window, seed, epoch)
@@ -107,11 +108,12 @@ def read_windows(
 ) -> Iterator[Segment]:
     """Yield the windows of a stream, until `stopped` is set.
 
-    The windows share two buffers. A window keeps its values until the second one after it is read.
+    The windows share two buffers. A window keeps its values until the window after the next is
+    read.
     """
     (n, features), window = stream.shape, stream.window
     buffers = [np.empty((min(n, window + size), features), stream.dtype) for _ in range(2)]
-    rest = buffers[0][:0]  # rows that the segment before has left over
+    rest = buffers[0][:0]  # rows left over from the segment before
     numbers_of_rest = np.empty(0, np.int64)
     skipped, left, given = first * size, n, 0
     for number, spans in enumerate(windows(n, window, seed, epoch)):

@@ -1,1 +1,1 @@
-"""The machine that vaefast runs on: threads, files and versions."""
+"""The interface to the machine: threads, files and versions."""

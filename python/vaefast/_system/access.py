@@ -1,4 +1,4 @@
-"""Access to a model from several threads: many readers, or one thread that changes it."""
+"""Access to a model from several threads, by many readers or by one thread that changes it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import weakref
 from types import TracebackType
 from typing import Any
 
-_ALL: weakref.WeakSet[Access] = weakref.WeakSet()  # those that a fork must repair
+_ALL: weakref.WeakSet[Access] = weakref.WeakSet()  # locks that a fork must repair
 
 
 class Access:
     """A lock that many threads hold together to read, or one thread alone to change.
 
-    ``with access.reading:`` waits for a thread that changes the model, and ``with
-    access.changing:`` for all others. When a change ends, the threads that wait to read come first,
-    and then the next change: neither readers nor changes can keep the others waiting for ever. A
-    thread may enter again what it holds already, and read what it is changing.
+    ``with access.reading:`` waits for a thread that changes the model, and
+    ``with access.changing:`` for all others. When a change ends, the threads that wait to read come
+    first, and then the next change, so neither readers nor changes can keep the others waiting
+    forever. A thread may enter a lock that it already holds, and read what it is changing.
 
     Attributes
     ----------
@@ -33,10 +33,10 @@ class Access:
         self.torn = False
         self.lock = threading.Lock()
         self.moved = threading.Condition(self.lock)
-        self.readers: dict[int, int] = {}  # threads that read, and how often they have entered
+        self.readers: dict[int, int] = {}  # threads that read, with the number of their entries
         self.queue: set[int] = set()  # threads that wait to read
         self.owner: int | None = None  # the thread that changes the model
-        self.entered = 0  # by the owner
+        self.entered = 0  # number of entries of the owner
         self.changes_waiting = 0
         _ALL.add(self)
 
@@ -46,11 +46,11 @@ class Access:
         return self.owner == threading.get_ident()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle as a new object, which nobody holds."""
+        """Copy and pickle as a new object, which no thread holds."""
         return Access, ()
 
     def admit(self) -> None:
-        """Let the threads in that wait to read; the caller holds `lock`."""
+        """Admit the threads that wait to read. The caller must hold `lock`."""
         self.readers.update(dict.fromkeys(self.queue, 1))
         self.queue.clear()
         self.moved.notify_all()
@@ -116,7 +116,7 @@ class _Changing:
         with access.lock:
             if access.owner != me:
                 if me in access.readers:
-                    raise RuntimeError("a thread that reads a model cannot change it meanwhile")
+                    raise RuntimeError("a thread cannot change a model while it reads it")
                 access.changes_waiting += 1
                 try:
                     access.moved.wait_for(lambda: access.owner is None and not access.readers)

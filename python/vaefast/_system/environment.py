@@ -18,10 +18,10 @@ def info() -> dict[str, Any]:
     Returns
     -------
     dict of str to object
-        `version` of vaefast; `isa`, the instruction set in use; `isas`, those that this machine
-        supports, the best first; `threads`, the default number of threads; `cpus`, the number of
-        CPUs that this process may use; the versions `eigen`, `numpy` and `python`; and `machine`,
-        the architecture.
+        `version` of vaefast; `isa`, the instruction set in use; `isas`, the instruction sets that
+        this machine supports, best first; `threads`, the default number of threads; `cpus`, the
+        number of CPUs that this process may use; `eigen`, `numpy` and `python`, their versions; and
+        `machine`, the architecture.
     """
     return {
         "version": __version__,

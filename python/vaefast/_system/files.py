@@ -35,7 +35,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     OSError
-        The file cannot be written, or `file_at` finds that it can't be there.
+        The file can't be written, or `file_at` refuses the path.
     """
     path = file_at(path)
     _remove_stale(path.parent)
@@ -47,7 +47,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         mode = temporary.stat().st_mode  # some libraries restrict a file to the owner
         yield temporary
         temporary.chmod(mode)
-        with temporary.open("rb+") as file:  # the data is on the disk before the old file goes
+        with temporary.open("rb+") as file:  # the data reaches the disk before the rename
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -78,18 +78,18 @@ def file_at(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-STALE_SECONDS = 60  # no file takes so long to write; containers may share a name and a folder
+STALE_SECONDS = 60  # longer than any write; containers may share a name and a folder
 
 
 def temporary_prefix() -> str:
-    """Return the start of the names of this host's temporary files, for folders that are shared."""
+    """Return the prefix of this host's temporary files, because hosts may share a folder."""
     host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
     return f".vaefast-{host}-"
 
 
 def _remove_stale(folder: Path) -> None:
     """Remove temporary files in a folder whose process, on this host, no longer runs."""
-    if os.name != "posix":  # elsewhere os.kill would end the process that it asks for
+    if os.name != "posix":  # elsewhere, os.kill would end the process
         return
     for path in folder.glob(f"{temporary_prefix()}*"):
         process = path.name.removeprefix(temporary_prefix()).partition("-")[0]
@@ -100,7 +100,7 @@ def _remove_stale(folder: Path) -> None:
                 with suppress(OSError):  # another process may remove it at the same moment
                     if time.time() - path.stat().st_mtime > STALE_SECONDS:
                         path.unlink()
-            except (OSError, OverflowError):  # another user's process, or no process number
+            except (OSError, OverflowError):  # the process of another user, or no process number
                 continue
 
 
@@ -108,7 +108,7 @@ def _remove_stale(folder: Path) -> None:
 def output_folder(
     folder: str | os.PathLike[str], names: Iterable[str], force: bool = False
 ) -> Iterator[Path]:
-    """Yield a folder, after a check that files with the given names can be written to it.
+    """Yield a folder, after checking that files with the given names can be written to it.
 
     A missing folder is created. After an error it is removed again, unless it holds a file.
 
@@ -148,7 +148,7 @@ def output_folder(
             pass
         with _only_one(folder):
             present = [name for name in names if (folder / name).exists()]
-            if present and not force:  # a run that has just ended
+            if present and not force:  # written by a run that has just ended
                 raise FileExistsError(_holds_a_run(folder, present))
             yield folder
 
@@ -162,10 +162,10 @@ def _holds_a_run(folder: Path, present: list[str]) -> str:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing to the folder; BlockingIOError if one does already.
+    """Keep other processes from writing to the folder; raise BlockingIOError if one does already.
 
-    The lock belongs to the open folder and ends with the process, however that ends. Windows, and
-    file systems without locks, have none.
+    The lock belongs to the open folder and ends with the process, however the process ends. Windows
+    and some file systems have no such locks.
     """
     if os.name != "posix":
         yield
@@ -189,7 +189,7 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def numbered_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]:
-    """Create and yield the folder `parent/name-1`, or the next number that is free.
+    """Create and yield the folder `parent/name-1`, or that with the next free number.
 
     Two processes never get the same folder. After an error the folder is removed again, unless it
     holds a file.
@@ -224,7 +224,7 @@ def numbered_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]
 
 @contextmanager
 def _removed_after_error(folders: list[Path]) -> Iterator[None]:
-    """Remove the folders that are empty after an error. `folders` lists the innermost first."""
+    """Remove empty folders after an error. `folders` lists the innermost first."""
     try:
         yield
     except BaseException:

@@ -1,4 +1,4 @@
-"""Whether a person types the statements of this process."""
+"""Detection of interactive sessions."""
 
 from __future__ import annotations
 

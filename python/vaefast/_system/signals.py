@@ -1,4 +1,4 @@
-"""Signals that wait for a moment at which the program can be interrupted."""
+"""Signals that wait until the program can be interrupted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class DeferredSignals:
     """Within this context, handlers of Ctrl-C and SIGTERM run only when `deliver` is called.
 
-    The end of the context delivers what is left. A second signal of the same kind calls its handler
-    at once. Signals that an outer context defers are left to it. Only the main thread receives
-    signals, so elsewhere the context has no effect.
+    The end of the context delivers all pending signals. A second signal of the same kind calls its
+    handler at once. Signals that an outer context defers remain with that context. Only the main
+    thread receives signals, so in other threads the context has no effect.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class DeferredSignals:
             for number in SIGNALS:
                 handler = signal.getsignal(number)
                 deferred = getattr(handler, "__func__", None) is DeferredSignals._receive
-                if callable(handler) and not deferred:  # else the system's own reaction stays
+                if callable(handler) and not deferred:  # otherwise the system's own reaction stays
                     self.handlers[number] = handler
                     signal.signal(number, self._receive)
         return self
@@ -46,7 +46,7 @@ class DeferredSignals:
             self.pending.append(number)
 
     def deliver(self) -> None:
-        """Call the handlers of the signals that came; they may raise, as KeyboardInterrupt."""
+        """Call the handlers of the received signals, which may raise, such as KeyboardInterrupt."""
         while self.pending:
             number = self.pending.pop(0)
             self.handlers[number](number, None)

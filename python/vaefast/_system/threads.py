@@ -10,11 +10,11 @@ from pathlib import Path
 MAX_THREADS = 1024  # more would not help, and a system may refuse to start them
 
 
-_sharing = 1  # processes that use the CPUs of this one
+_sharing = 1  # number of processes that share the CPUs of this one
 
 
 def share_cpus(processes: int) -> None:
-    """Divide the CPUs among so many processes: from now on, the default is a part of them."""
+    """Divide the CPUs among this many processes, so that the default becomes a part of them."""
     global _sharing
     _sharing = processes
 
@@ -36,13 +36,13 @@ def container_quota(
 ) -> float | None:
     """Return the CPU quota of this process in CPUs, or None if there is no limit.
 
-    It is the least quota of the process's cgroup and of those above it: a job of a cluster or a
-    service may be limited by any of them.
+    It is the smallest quota of the process's cgroup and of those above it, because any of them may
+    limit a cluster job or a service.
 
     Parameters
     ----------
     root : Path, default=Path("/sys/fs/cgroup")
-        Root of the cgroup file system, of version 2 or 1.
+        Root of the cgroup file system, version 2 or 1.
     own : Path, default=Path("/proc/self/cgroup")
         File that names the cgroups of this process.
     """
@@ -51,13 +51,13 @@ def container_quota(
 
 
 def _cgroups(root: Path, own: Path) -> Iterator[Path]:
-    """Yield the folders of the process's cgroup and of those above it, of both versions."""
+    """Yield the folders of the process's cgroup and of those above it, for both versions."""
     paths = {root: "/", root / "cpu": "/"}
     try:
         lines = own.read_text().splitlines()
     except (OSError, ValueError):
         lines = []
-    for line in lines:  # number:controllers:path, where version 2 names no controllers
+    for line in lines:  # number:controllers:path; version 2 names no controllers
         _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
         if not controllers:
             paths[root] = path
@@ -67,7 +67,7 @@ def _cgroups(root: Path, own: Path) -> Iterator[Path]:
         names = [name for name in path.split("/") if name]
         if ".." in names:  # the cgroup is outside the container's view
             names = []
-        # The path may be that of the host, where the container sees its own cgroup as the root.
+        # The path may be that of the host, while the container sees its own cgroup as the root.
         yield from (top.joinpath(*names[:depth]) for depth in range(len(names) + 1))
 
 

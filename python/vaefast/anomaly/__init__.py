@@ -1,4 +1,4 @@
-"""Anomaly detection: the rows of a table, or of a set of images, that are most unusual."""
+"""Anomaly detection: the search for the most unusual rows of a table or set of images."""
 
 from __future__ import annotations
 

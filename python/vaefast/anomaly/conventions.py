@@ -1,4 +1,4 @@
-"""What scikit-learn and PyOD expect of a detector, beyond its scores."""
+"""The conventions of scikit-learn and PyOD for a detector, beyond its scores."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..vae import VAE
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-FREE = ("n_threads", "verbose")  # parameters of a fitted VAE that may be set
+FREE = ("n_threads", "verbose")  # parameters that may be set on a fitted VAE
 OF_VAE = "vae__"  # prefix of the parameters of the VAE
 
 
 class OutlierDetector(Shared, Estimator, ABC):
-    """Base of a detector with scores, a threshold, and perhaps a VAE."""
+    """Base of a detector with scores, a threshold and an optional VAE."""
 
     _METADATA = {
         "fit": ("exposure",),
@@ -78,7 +78,7 @@ class OutlierDetector(Shared, Estimator, ABC):
     def predict(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.int64]:
-        """Return which rows are anomalies.
+        """Return -1 for each row that is an anomaly, and 1 for all other rows.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class OutlierDetector(Shared, Estimator, ABC):
     def fit_predict(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.int64]:
-        """Fit on X and return which of the rows are anomalies.
+        """Fit on X, and return -1 for each row that is an anomaly and 1 for all other rows.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class OutlierDetector(Shared, Estimator, ABC):
 
     @property
     def threshold_(self) -> float:
-        """Threshold of `decision_scores_`: rows above it are anomalies."""
+        """Threshold of `decision_scores_`. Rows with a higher score are anomalies."""
         self._check_fitted()
         return -self.offset_
 
@@ -160,7 +160,7 @@ class OutlierDetector(Shared, Estimator, ABC):
         Raises
         ------
         ValueError
-            There is no parameter of such a name.
+            No parameter has such a name.
         """
         of_vae = {name: value for name, value in params.items() if name.startswith(OF_VAE)}
         super().set_params(**{name: params[name] for name in params.keys() - of_vae.keys()})
@@ -188,8 +188,8 @@ class OutlierDetector(Shared, Estimator, ABC):
     def __sklearn_clone__(self) -> Self:
         """Return an unfitted detector with the same VAE if it is fitted, else with a clone of it.
 
-        scikit-learn's own clone would drop what a fitted VAE has learned, and `fit` would train it
-        again on the rows of the threshold.
+        scikit-learn's own clone would drop the weights of a fitted VAE, and `fit` would train the
+        VAE again, on the rows that set the threshold.
         """
         from sklearn.base import clone
 

@@ -29,34 +29,34 @@ __all__ = ["AnomalyDetector"]
 
 
 class AnomalyDetector(OutlierDetector):
-    """Detector of unusual rows, by an ensemble of small VAEs or by one VAE of yours.
+    """Detector of unusual rows, by an ensemble of small VAEs or by your own VAE.
 
     Without a VAE, `fit` trains an ensemble of 24 small VAEs, each on up to 1,024 random rows of a
     table of numbers. Columns need no scaling, and NaN is a missing value. A row is unusual if it
-    lies far from others in the space of reconstructions and residuals, or if its columns are
-    unlikely by themselves. With a VAE, a row is unusual if its ELBO or log p(x) is low.
+    lies far from other rows in the space of reconstructions and residuals, or if single values are
+    unlikely in their columns. With a VAE, a row is unusual if its ELBO or log p(x) is low.
 
     Parameters
     ----------
     vae : VAE or None, default=None
-        None trains the ensemble. A VAE scores rows in its place. If it is fitted, `fit` only sets
-        the threshold, preferably on rows that the model was not trained on. If it is not fitted,
-        `fit` also trains a copy of it.
+        None trains the ensemble. A VAE takes the place of the ensemble. If the VAE is fitted, `fit`
+        only sets the threshold, preferably on rows that the VAE was not trained on. If it is not
+        fitted, `fit` also trains a copy of it.
     contamination : float or "auto", default="auto"
         Share of the rows of `fit` that count as anomalies, above 0 and at most 0.5. With "auto",
         the anomalies are the rows whose scores lie more than 3.5 robust standard deviations below
-        the median, so their number depends on the data. Among rows without anomalies, it is a few
-        percent.
+        the median, so their number depends on the data. Even if no row is truly anomalous, a few
+        percent of the rows are flagged.
     n_samples : int or None, default=None
-        Number of importance samples for each row, with a VAE only. The score is then an estimate of
-        log p(x) (Burda et al. 2016, eq. 8): closer than the ELBO, at this many times the cost. None
-        scores rows by the ELBO.
+        Number of importance samples for each row, for a VAE only. The score is then an estimate of
+        log p(x) (Burda et al. 2016, eq. 8), which is closer to log p(x) than the ELBO and takes
+        this many times as long. None scores rows by the ELBO.
     random_state : int, Generator, RandomState or None, default=None
-        Seed of the ensemble. The same seed gives the same bits for any number of threads. A VAE has
-        a seed of its own.
+        Seed of the ensemble. The same seed gives the same bits for any number of threads. A VAE
+        uses its own seed.
     n_threads : int or None, default=None
-        Number of members of the ensemble that train or score at once. The default is the number of
-        CPUs that this process may use. A VAE has a number of its own.
+        Number of members of the ensemble that train or score at once. None is the number of CPUs
+        that this process may use. A VAE uses its own number of threads.
 
     Attributes
     ----------
@@ -65,12 +65,12 @@ class AnomalyDetector(OutlierDetector):
     offset_ : float
         Threshold. Rows with a lower score are anomalies.
     decision_scores_ : ndarray of shape (n,), float64
-        Scores of the rows of `fit` with the opposite sign, as in PyOD: higher is more abnormal.
+        Scores of the rows of `fit`, with the sign reversed as in PyOD: higher is more abnormal.
     threshold_ : float
-        Threshold of `decision_scores_`, -offset_: rows above it are anomalies.
+        Threshold of `decision_scores_`, equal to -offset_. Rows with a higher score are anomalies.
     labels_ : ndarray of shape (n,), int64
-        1 for the anomalies among the rows of `fit` and 0 for the others, as PyOD has them. The
-        labels of `predict` are -1 and 1.
+        1 for the anomalies among the rows of `fit` and 0 for the others, as in PyOD. `predict`
+        returns -1 and 1 instead.
     n_features_in_ : int
         Number of features of one row.
     feature_names_in_ : ndarray of str
@@ -78,7 +78,7 @@ class AnomalyDetector(OutlierDetector):
 
     Notes
     -----
-    Scores of the ensemble have no unit: 0 is a usual row. Scores with a VAE are in nats.
+    Scores of the ensemble have no unit; a usual row scores about 0. Scores of a VAE are in nats.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class AnomalyDetector(OutlierDetector):
     """
 
     _scorer: VAE | Ensemble
-    _scores_of_new: NDArray[np.float64] | None  # of rows that the models were not trained on
+    _scores_of_new: NDArray[np.float64] | None  # of rows new to the models
 
     def __init__(
         self,
@@ -185,10 +185,11 @@ class AnomalyDetector(OutlierDetector):
     ) -> NDArray[np.float64]:
         """Return the score of each row: higher is more normal.
 
-        The ensemble's scores have no unit. They add up two views, the distance and the likelihood.
-        Each view is centred on its median and divided by its 10..90 % range in the rows of the fit,
-        and the likelihood counts half. 0 is therefore a usual row. With a VAE, the score is the
-        ELBO, or log p(x) with `n_samples`, in nats.
+        The ensemble's scores have no unit. Each score is minus the sum of two views of the row, its
+        distance and minus its ELBO. Each view is centred on its median over the rows of the fit and
+        divided by its range from the 10th to the 90th percentile, and the ELBO counts half. A usual
+        row therefore scores about 0. With a VAE, the score is the ELBO, or log p(x) with
+        `n_samples`, in nats.
 
         Parameters
         ----------
@@ -217,20 +218,21 @@ class AnomalyDetector(OutlierDetector):
     def p_values(
         self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Return a p-value for each row: how rare rows as unusual as this one are.
+        """Return a p-value for each row, which tells how rare rows as unusual as this one are.
 
-        p = (1 + number of known rows with at most this score) / (1 + number of known rows): the
-        conformal p-value of Bates et al. (2023). The known rows are those of the fit, at most
-        10,000, and their scores are those of new rows: each is scored by the members of the
-        ensemble that were not trained on it. With a fitted VAE, they are the rows of `fit`, which
-        must not be those that the VAE was trained on.
+        The conformal p-value of Bates et al. (2023) is p = (1 + number of known rows with at most
+        this score) / (1 + number of known rows). The known rows are those of the fit, at most
+        10,000. They are scored as new rows are: each by the members of the ensemble that were not
+        trained on it. With a fitted VAE, the known rows are those of `fit`, on which the VAE must
+        not have been trained.
 
         For a new row from the same source as the rows of the fit, p is at most q with a probability
         of about q, whatever the distribution. Among usual new rows, a share of about q therefore
         has p <= q. No p-value is below 1 / (1 + number of known rows). Anomalies among the rows of
-        the fit make p-values larger: if 2 % of the rows are more unusual than a new row, its
-        p-value is above 0.02. For small p-values, fit on rows that are as clean as you can get. The
-        p-values of the rows of the fit themselves are mere ranks, and small ones prove nothing.
+        the fit raise p-values: if 2 % of the known rows are more unusual than a new row, the
+        p-value of that row is above 0.02. To get small p-values, fit on rows that are as clean as
+        possible. The p-values of the rows of the fit themselves are mere ranks, and small ones
+        prove nothing.
 
         Parameters
         ----------
@@ -252,7 +254,7 @@ class AnomalyDetector(OutlierDetector):
             The detector is not fitted yet.
         ValueError, TypeError
             X, y or exposure do not fit the model; or `fit` trained the VAE on all of its rows, so
-            that there are no others to compare with.
+            no other rows are left to compare with.
         """
         scorer = self._fitted()
         if self._scores_of_new is None:
@@ -268,17 +270,17 @@ class AnomalyDetector(OutlierDetector):
     ) -> NDArray[np.float32]:
         """Return the contribution of each feature to how unusual each row is.
 
-        Features of usual rows contribute too, so look at the difference from usual rows:
-        ``contributions(X) - contributions(X_usual).mean(axis=0)``.
+        The features of usual rows contribute, too, so compare contributions with those of usual
+        rows: ``contributions(X) - contributions(X_usual).mean(axis=0)``.
 
-        The ensemble's contributions are those of a feature to the distance and to -log p(x|z), in
-        the unit of the score. Their sum over a row is minus the score, before both views are
+        With the ensemble, a feature contributes to the distance and to -log p(x|z), in the unit of
+        the score. The sum of the contributions of a row is minus its score, before both views are
         centred and without the KL divergence. A missing value contributes as much as its column
         does in usual rows.
 
-        With a VAE, the sum over a row is -log p(x|z) at the posterior mean of z, in nats. A missing
-        value contributes nothing. The contribution of a categorical variable appears in the column
-        of the category that the row has.
+        With a VAE, the contributions of a row add up to -log p(x|z) at the posterior mean of z, in
+        nats. A missing value contributes 0. A categorical variable contributes in the column of the
+        row's category.
 
         Parameters
         ----------
@@ -329,27 +331,28 @@ class AnomalyDetector(OutlierDetector):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the models and the threshold to one file; `AnomalyDetector.load` reads it.
 
-        The file of an ensemble holds rows of the fit, those that others are compared with: up to
-        128 or 256 of each member.
+        The file of an ensemble contains rows of the fit, with which other rows are compared: up to
+        256 for each member.
 
         Parameters
         ----------
         path : path
-            The file. It is replaced as a whole or not at all. `vaefast.load` reads a VAE alone.
+            The file. It is replaced as a whole or not at all. If the detector has a VAE,
+            `vaefast.load` reads that alone.
 
         Raises
         ------
         NotFittedError
             The detector is not fitted yet.
         ValueError
-            The file could not be loaded, because an attribute was edited.
+            An attribute was edited so that the file could not be loaded again.
         OSError
             The file can't be written.
         """
         scorer = self._fitted()
         is_vae = isinstance(scorer, VAE)
         bundle = Bundle([scorer]) if isinstance(scorer, VAE) else bundle_of(scorer)
-        seed = self.random_state  # a generator's state does not belong to the file
+        seed = self.random_state  # a file can't hold the state of a generator
         bundle.fields |= {
             "contamination": _check_contamination(self.contamination),
             "n_samples": self.n_samples,
@@ -380,7 +383,8 @@ class AnomalyDetector(OutlierDetector):
         FileNotFoundError
             The file does not exist.
         ValueError
-            The file is truncated, edited, of a later version, or no detector.
+            The file is truncated or edited, comes from a later version, or does not hold a
+            detector.
         """
         return read_bundle(path, "detector", cls._of)
 
@@ -439,7 +443,7 @@ def _refuse_exposure(exposure: ArrayLike | None) -> None:
 
 
 def _check_contamination(contamination: Any) -> float | None:
-    """Return the share, or None for "auto"."""
+    """Return the share of anomalies, or None for "auto"."""
     if isinstance(contamination, str) and contamination == "auto":
         return None
     if isinstance(contamination, str):

@@ -1,6 +1,6 @@
 """The scores of an ensemble of small VAEs: how far a row lies from others, and how likely it is.
 
-docs/internals/anomalies.md explains each part, its source and how much it brings.
+docs/internals/anomalies.md explains each part, its source and how much it contributes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .member import Costs, Member, Unit
 from .scaling import Scaling, read_values
 
 MEMBERS = 24
-MANY_COLUMNS = 100  # above it, half as many members
-BETAS = (0.3, 1.0, 30.0)  # weights of the KL, in turn; the members of the last give the likelihood
-POOL = 10_000  # rows, at most, that members are trained on and units learned from
-ROWS, COLUMNS = 1024, 256  # of one member, at most
-TURNS = 4  # members leave out a quarter of the rows in turn; so each row is new to some of them
-LIKELIHOOD = 0.5  # weight of the likelihood beside the distance
+MANY_COLUMNS = 100  # columns above which the ensemble has half as many members
+BETAS = (0.3, 1.0, 30.0)  # weights of the KL, in turn; the last one gives the likelihood
+POOL = 10_000  # largest number of rows that members and units are learned from
+ROWS, COLUMNS = 1024, 256  # largest numbers of one member
+TURNS = 4  # members leave out a quarter of the rows in turn, so each row is new to some
+LIKELIHOOD = 0.5  # weight of the likelihood relative to the distance
 
 
 @dataclass
@@ -35,11 +35,11 @@ class Ensemble:
     Attributes
     ----------
     scaling : Scaling
-        How rows are read.
+        Layout and scaling of the rows.
     members : list of Member
         The VAEs with their reference rows.
     distance, likelihood : Unit
-        Units of the two views of a row, in the rows of the fit.
+        Units of the two views of a row, learned from the rows of the fit.
     """
 
     scaling: Scaling
@@ -51,14 +51,15 @@ class Ensemble:
     def fit(
         cls, X: ArrayLike, seed: int, n_threads: int | None
     ) -> tuple[Ensemble, NDArray[np.float64], NDArray[np.float64]]:
-        """Return an ensemble fitted on X, the scores of X, and scores as new rows get them.
+        """Return an ensemble fitted on X, the scores of X, and the scores of X as new rows.
 
-        The last are those of up to 10,000 rows of X, each by the members that it is new to.
+        The last result covers up to 10,000 rows of X, each scored by the members that were not
+        trained on it.
         """
         values, matrix, shape = read_values(X)
         if len(values) < 2:
             raise ValueError(
-                "X has 1 sample (row), expected at least 2: without another row none is unusual"
+                "X has 1 sample (row), expected at least 2: a single row can't be unusual"
             )
         names = names_of(X)
         warn_of_empty_columns(empty_columns(matrix), names)
@@ -92,11 +93,11 @@ class Ensemble:
         return np.array(self.scaling.names, dtype=object)
 
     def score(self, X: ArrayLike, n_threads: int | None) -> NDArray[np.float64]:
-        """Return the score of each row: 0 for a usual row, lower for more abnormal ones."""
+        """Return the score of each row: about 0 for a usual row, lower for more abnormal rows."""
         return self._score(self.scaling.read(X), n_threads)
 
     def contributions(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return the part of each feature in the score, before it is centred and without the KL."""
+        """Return the contribution of each feature to the score before centring, without the KL."""
         Z = self.scaling.read(X)
         total = np.zeros(Z.shape)
         likely = sum(member.gives_likelihood for member in self.members)
@@ -117,7 +118,7 @@ class Ensemble:
 def _train(
     Z: NDArray[np.float32], rng: np.random.Generator, n_threads: int | None
 ) -> tuple[list[Member], NDArray[np.bool_]]:
-    """Return members, each trained on random rows and columns, and which rows are new to which."""
+    """Return members, each trained on random rows and columns, and whether a row is new to them."""
     n, d = Z.shape
     count = MEMBERS if d <= MANY_COLUMNS else MEMBERS // 2
     new = np.ones((count, n), bool)
@@ -135,7 +136,7 @@ def _train(
         beta = BETAS[kind]
         tasks.append(partial(Member.train, own, columns, beta, beta == BETAS[-1], seed))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # codes of members with a large beta collapse
+        warnings.simplefilter("ignore", UserWarning)  # members with a large beta collapse
         return run_side_by_side(tasks, n_threads), new
 
 
@@ -156,7 +157,8 @@ def _views(
 ) -> tuple[Costs, Costs]:
     """Return the mean distance and the mean -ELBO of rows, in the units of each member.
 
-    With `where`, (members, rows), means are over the members where it is True; NaN without any.
+    With `where`, (members, rows), the means of a row are over the members where it is True, and NaN
+    if there are none.
     """
     every = np.ones((len(members), len(measured[0][0])), bool) if where is None else where
     distances, costs = [], []

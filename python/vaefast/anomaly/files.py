@@ -1,4 +1,4 @@
-"""An ensemble as models and plain data, and back."""
+"""Conversion of an ensemble to models and plain data, and back."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ensemble_from(bundle: Bundle) -> Ensemble:
     Raises
     ------
     KeyError, TypeError, ValueError
-        Something is missing, or does not fit the rest.
+        A field or a tensor is missing, or does not fit the others.
     """
     fields, tensors = bundle.fields["ensemble"], bundle.tensors
     shape = tuple(check_integer(size, "feature_shape") for size in fields["feature_shape"])

@@ -1,4 +1,4 @@
-"""One member of the ensemble: a small VAE, and the rows that it compares others with."""
+"""One member of the ensemble: a small VAE, and the rows with which it compares others."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ..errors import DivergenceError
 from ..vae import VAE
 
-REFERENCES = 256  # reference rows, at most; half of the rows of the fit, at most
-SHARE, NEAREST = 0.05, 5  # the neighbour at this share of the reference rows, or at least this one
-RESIDUAL = 0.5  # weight of the residual beside the reconstruction
+REFERENCES = 256  # largest number of reference rows, which are also at most half of the rows
+SHARE, NEAREST = 0.05, 5  # neighbour to compare with: 5 % of the references, at least the 5th
+RESIDUAL = 0.5  # weight of the residual relative to the reconstruction
 STEPS, BATCH = 300, 64  # steps of training, and rows of one step
 NET: dict[str, Any] = {
     "hidden_layer_sizes": (32,),
@@ -26,8 +26,8 @@ NET: dict[str, Any] = {
     "learning_rate": 3e-3,
     "missing": "mask",
 }
-FILLS = 3  # times that missing values are replaced by their reconstructions
-MIDDLE = 0.4, 0.6  # ranks between which a row is usual
+FILLS = 3  # how often missing values are replaced by their reconstructions
+MIDDLE = 0.4, 0.6  # ranks, as shares, between which rows are usual
 CHUNK = 2048  # rows that are compared with the reference rows at once
 
 Costs = NDArray[np.float64]
@@ -35,7 +35,7 @@ Costs = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Unit:
-    """The median and the 10..90 % range of some numbers, in which others are measured."""
+    """A unit for numbers: the median and the range from the 10th to the 90th percentile."""
 
     centre: float
     range: float
@@ -65,8 +65,8 @@ class Member:
     gives_likelihood : bool
         Whether the ELBO of the model is a part of the score.
     usual_squares, usual_costs : ndarray of shape (m,), float64
-        Parts of the columns in the squared distance and in -log p(x|z) of usual rows, which those
-        of missing values are taken to be.
+        What each column contributes to the squared distance and to -log p(x|z) in usual rows. A
+        missing value counts as this much.
     distance_unit : float
         Median distance of the rows of the fit.
     cost_unit : Unit
@@ -108,7 +108,7 @@ class Member:
             n_threads=1,
             verbose=False,
         )
-        with contextlib.suppress(DivergenceError):  # the weights of the epoch before serve
+        with contextlib.suppress(DivergenceError):  # the weights of the epoch before will do
             vae.fit(rows, callbacks=[lambda vae, record: stop.is_set()])
         vae.model_.posteriors = None  # nothing is sampled
         references = rows[: max(1, min(REFERENCES, len(rows) // 2))]
@@ -128,20 +128,20 @@ class Member:
         return distances, missing - self.vae.score_samples(own)
 
     def calibrate(self, distances: Costs, costs: Costs | None) -> None:
-        """Set the units by what `measure` found for the rows of the fit."""
+        """Set the units from what `measure` returned for the rows of the fit."""
         self.distance_unit = float(np.median(distances)) or float(distances.mean()) or 1.0
         if costs is not None:
             self.cost_unit = Unit.of(costs)
 
     def distance_parts(self, Z: NDArray[np.float32]) -> Costs:
-        """Return the parts of the columns in the distances, in units, of shape (n, m)."""
+        """Return what each column contributes to the distances, in units, (n, m)."""
         squares = np.concatenate(list(self._squares(self._own(Z))))
         distances = np.sqrt(squares.sum(axis=1, keepdims=True))
         parts: Costs = squares / np.maximum(distances, 1e-12) / self.distance_unit
         return parts
 
     def cost_parts(self, Z: NDArray[np.float32]) -> Costs:
-        """Return the parts of the columns in -log p(x|z), in units, of shape (n, m)."""
+        """Return what each column contributes to -log p(x|z), in units, (n, m)."""
         own = self._own(Z)
         return np.where(np.isnan(own), self.usual_costs, self._costs(own)) / self.cost_unit.range
 
@@ -152,7 +152,7 @@ class Member:
             self.usual_costs = _usual(self._costs(own), known)
 
     def _costs(self, own: NDArray[np.float32]) -> Costs:
-        """Return the parts of the columns in -log p(x|z), in nats; 0 for missing values."""
+        """Return what each column contributes to -log p(x|z), in nats; 0 for missing values."""
         model = self.vae.model_
         return model.contributions(model.reader.read_to_score(own)).astype(np.float64)
 
@@ -160,9 +160,9 @@ class Member:
         return np.ascontiguousarray(Z[:, self.columns])
 
     def _points_of(self, own: NDArray[np.float32]) -> Costs:
-        """Return reconstruction and weighed residual, (n, 2m); that of a missing value is 0.
+        """Return reconstructions and weighted residuals, (n, 2m). Missing values have residual 0.
 
-        In float64, the nearest reference row of a row does not depend on the rows beside it.
+        The result is float64, so the nearest reference row of a row does not depend on other rows.
         """
         gaps = np.isnan(own)
         some = gaps.any(axis=1)
@@ -177,14 +177,14 @@ class Member:
     def _squares(self, own: NDArray[np.float32]) -> Iterator[Costs]:
         """Yield squared differences from the k-th nearest reference row by column, (n, m).
 
-        Each yield is for the next 2,048 rows.
+        Each item covers the next 2,048 rows.
         """
         m, k, points = len(self.columns), self._nearest - 1, self._points
         norms = (points**2).sum(axis=1)
         for start in range(0, len(own), CHUNK):
             rows = own[start : start + CHUNK]
             found = self._points_of(rows)
-            order = norms - 2 * found @ points.T  # squared distances, less the norm of the row
+            order = norms - 2 * found @ points.T  # squared distances minus the row's squared norm
             kth = np.partition(order, k, axis=1)[:, k, None]
             neighbours = (order == kth).argmax(axis=1)  # several times faster than argpartition
             squares = (found - points[neighbours]) ** 2
@@ -192,9 +192,9 @@ class Member:
 
 
 def _usual(parts: Costs, known: NDArray[np.bool_]) -> Costs:
-    """Return the mean of the known parts of each column in usual rows; 0 where none is known.
+    """Return the mean known contribution of each column in usual rows, or 0 if none is known.
 
-    Usual rows are the middle fifth of the rows by the mean of their known parts.
+    Usual rows are the middle fifth of the rows by the mean of their known contributions.
     """
     some = known.any(axis=1)
     known, parts = known[some], np.where(known, parts, 0)[some]

@@ -1,4 +1,4 @@
-"""Columns of any unit on one robust scale."""
+"""A robust scaling of columns, whatever their units."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .._input.validation import check_features
 Values = NDArray[Any]  # (n, features): float64 where the user's numbers are, else float32 or uint8
 
 NORMAL = 3.29  # range from the 5th to the 95th percentile of a normal distribution with sd 1
-NARROW = 1e-3  # a range below this share of the sd is that of a column that rarely changes
+NARROW = 1e-3  # a column whose range is below this share of the sd rarely changes
 
 
 @dataclass(frozen=True)
 class Scaling:
     """The layout of rows, and arcsinh((x - centre) / scale) of their columns.
 
-    arcsinh is nearly linear up to 1 and logarithmic beyond, so that an outlier neither vanishes nor
+    arcsinh is nearly linear up to 1 and logarithmic beyond, so an outlier neither vanishes nor
     dominates.
 
     Attributes
@@ -46,7 +46,7 @@ class Scaling:
     def learn(cls, values: Values, shape: tuple[int, ...], names: FeatureNames | None) -> Scaling:
         """Return the scaling of these values."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # columns without any value
+            warnings.simplefilter("ignore", RuntimeWarning)  # all values of a column are missing
             low, centre, high = np.nanpercentile(values.astype(np.float64), [5, 50, 95], axis=0)
             sd = np.nanstd(values, axis=0, dtype=np.float64)
         scale = (high - low) / NORMAL
@@ -59,12 +59,12 @@ class Scaling:
         return math.prod(self.shape)
 
     def read(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return checked and scaled rows of a user.
+        """Return the user's rows, checked and scaled.
 
         Raises
         ------
         TypeError, ValueError
-            X does not have the columns of the fit, or holds infinite numbers or none.
+            X does not have the columns of the fit, holds infinite numbers, or is empty.
         """
         values, _, shape = read_values(X)
         check_names(names_of(X), self.names)
@@ -77,12 +77,12 @@ class Scaling:
 
 
 def read_values(X: ArrayLike) -> tuple[Values, Matrix, tuple[int, ...]]:
-    """Return the numbers of X in their own precision, as the core reads them, and a row's shape.
+    """Return X in its own precision, X as the core reads it, and the shape of a row.
 
     Raises
     ------
     TypeError, ValueError
-        X holds text, infinite numbers or nothing.
+        X holds text or infinite numbers, or is empty.
     """
     matrix, shape = to_matrix(X)
     if matrix.dtype == np.uint8:
@@ -98,5 +98,5 @@ def read_values(X: ArrayLike) -> tuple[Values, Matrix, tuple[int, ...]]:
     precise = to_float64(X)
     if precise is None:
         return matrix, matrix, shape
-    # NaN as in `matrix`, which knows the masked values of a masked array.
+    # Only `matrix` has NaN for the masked values of a masked array.
     return np.where(np.isnan(matrix), np.nan, precise.reshape(matrix.shape)), matrix, shape

@@ -1,4 +1,4 @@
-"""Where usual scores end, and how rare a score is among others."""
+"""The threshold between usual scores and anomalies, and p-values of scores."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ CUTOFF = 3.5  # robust standard deviations below the median
 
 
 def automatic_threshold(scores: Scores) -> float:
-    """Return a threshold that needs no share of anomalies.
+    """Return a threshold that does not need a known share of anomalies.
 
-    It lies 3.5 robust standard deviations below the median: 1.4826 times the median absolute
-    deviation (Iglewicz & Hoaglin 1993). If more than half of the scores are equal, 1.2533 times the
-    mean absolute deviation replaces that.
+    The threshold lies 3.5 robust standard deviations below the median. The robust standard
+    deviation is 1.4826 times the median absolute deviation (Iglewicz & Hoaglin 1993) or, if more
+    than half of the scores are equal, 1.2533 times the mean absolute deviation.
     """
     centre = np.median(scores)
     deviations = np.abs(scores - centre)

@@ -1,4 +1,4 @@
-"""Read the number that measures an attribute of each image, from its file's name or a CSV file."""
+"""Reading of a number for each image, which measures an attribute: by file name or CSV file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def read(by: str, dataset: Dataset, X: Array, where: str) -> Array:
     Parameters
     ----------
     by : str
-        Word that the number follows in the name of a file, or path of a CSV file whose first two
-        columns are names of files and numbers.
+        Word that precedes the number in the name of a file, or path of a CSV file whose first two
+        columns are file names and numbers.
     dataset : Dataset
         Folder of images.
     X : ndarray
-        Its rows: the training rows or the test rows.
+        Rows of the folder: the training rows or the test rows.
     where : str
         Name of the rows in error messages.
 
@@ -40,7 +40,7 @@ def read(by: str, dataset: Dataset, X: Array, where: str) -> Array:
     files = dataset.files if X is dataset.X else dataset.files_test
     if files is None:
         raise ValueError(
-            f"--by needs a folder of images, because it looks at the names of their files, but the "
+            f"--by needs a folder of images, because it reads numbers from file names, but the "
             f"{where} have none."
         )
     if Path(by).suffix.lower() in TABLES:
@@ -49,7 +49,7 @@ def read(by: str, dataset: Dataset, X: Array, where: str) -> Array:
         lacking = f"{by} has no number for"
         advice = "Its first two columns must be the names of the files and the numbers."
     else:
-        # No letter precedes: the age of image2_age31.jpg is 31.
+        # No letter may precede the word: the age of image2_age31.jpg is 31.
         pattern = re.compile(rf"(?<![^\W\d_]){re.escape(by)}[-_=]?(\d+(?:\.\d+)?)", re.IGNORECASE)
         found = [_number_after(pattern, file) for file in files.tolist()]
         lacking = f"no number follows {by!r} in the names of"

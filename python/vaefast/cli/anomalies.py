@@ -23,10 +23,10 @@ from .options import data_argument, force_option, free_file, out_option, seed_op
 @click.option(
     "--contamination",
     type=click.FloatRange(0, 0.5, min_open=True),
-    help="Take this share of the rows of DATA for anomalies.  [default: the scores decide]",
+    help="Count this share of the rows of DATA as anomalies.  [default: chosen from the scores]",
 )
 @seed_option
-@out_option("anomalies.csv", "A name that ends in .parquet gets such a file.")
+@out_option("anomalies.csv", "The suffix .parquet selects that format.")
 @force_option
 def anomalies(
     data: str,

@@ -1,4 +1,4 @@
-"""The commands that find an attribute and change it: direction, edit."""
+"""The commands that learn an attribute and change it: direction, edit."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FEW = 5  # smaller groups of rows give a noisy direction
-FEW_NUMBERS = 50  # as do fewer numbers
-STEPS_OF_AMOUNT = 4  # images from no change to the whole amount
+FEW_NUMBERS = 50  # fewer numbers give a noisy direction
+STEPS_OF_AMOUNT = 4  # images from no change to the full amount
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def amount_option(text: str, required: bool = False) -> Callable[[Function], Function]:
-    """Return the option that says how far to go along a direction."""
+    """Return the option for how far to go along a direction."""
     return click.option(
         "--amount",
         "--years",
@@ -228,11 +228,11 @@ def edit(
     out: Path | None,
     force: bool,
 ) -> None:
-    """Change an attribute of pictures and keep all else: age a portrait, or make it smile.
+    """Change one attribute of pictures: make a portrait older, or make it smile.
 
-    PICTURES are images. Each is the number of a row of --data, or an image file. The change along
-    the direction is added to the picture, which keeps all that MODEL does not explain. MODEL is a
-    file that train wrote, or its folder.
+    PICTURES are images. Each is the number of a row of --data, or an image file. The command adds
+    the change along the direction to the picture itself, which keeps all detail that MODEL does not
+    explain. MODEL is a file that train wrote, or its folder.
 
     \b
     Examples:
@@ -247,7 +247,7 @@ def edit(
     as_folder = not out.suffix
     files = [out / f"{Path(name).stem}.png" for name in names] if as_folder else [out]
     if len(set(files)) < len(files):
-        raise click.ClickException("Two of the pictures have the same name: edit them apart.")
+        raise click.ClickException("Two of the pictures have the same name: edit them separately.")
     if out.is_dir() or not as_folder:
         files = [free_file(file, force) for file in files]
     vectors = list(directions.load(along, vae).values())
@@ -267,7 +267,7 @@ def edit(
 
 
 def _up_to(amount: float, steps: int) -> Array:
-    """Return equal steps from no change to the amount, without the first."""
+    """Return equal steps from no change to the full amount, without no change itself."""
     return np.linspace(0, amount, steps + 1)[1:]
 
 

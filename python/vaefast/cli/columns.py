@@ -1,4 +1,4 @@
-"""Columns of text, as CSV files have them, with the types that their cells show."""
+"""Conversion of columns of text, as in CSV files, to the types that their cells show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ THOUSANDS = r"[+-]?[0-9]{1,3}([,.' ][0-9]{3})+([.,][0-9]+)?"  # 9,676 and 5.123,
 CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?"
 SIGNED = r"[+-]?[^\w\s]? ?[+-]?[0-9][0-9.,' ]*[^\w\s]?"  # $43.10, 12.5%, 3 €
 WHOLE = r"[+-]?[0-9]+"
-CODE = r"[+-]?0[0-9]|[+-]?[0-9]{19}"  # 007 and numbers beyond int64 name something
+CODE = r"[+-]?0[0-9]|[+-]?[0-9]{19}"  # 007 and numbers beyond int64 are names
 ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
 TIME = r"( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
 YEAR_FIRST = r"[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}" + TIME
@@ -31,22 +31,21 @@ def typed(pandas: Any, cells: Any, comma: bool, day_first: bool | None) -> tuple
     cells : pandas.Series of str
         Cells of a column without blanks around them, with NaN where a value is missing.
     comma : bool
-        Whether 1,5 is a number.
+        Whether 1,5 is a number, with a decimal comma.
     day_first : bool or None
-        Whether 01/02/2024 is the first of February. None lets the cells show it.
+        Whether 01/02/2024 is the first of February. None means that the cells decide.
 
     Returns
     -------
     column : pandas.Series
-        Whole numbers, numbers, booleans, dates or text. The types can hold missing values where
-        there are any.
+        Whole numbers, numbers, booleans, dates or text, of types that can hold any missing values.
     day_first : bool or None
-        The order of day and month in dates with slashes, where the cells show it.
+        The order of day and month in dates with slashes, or None if the cells do not show it.
 
     Raises
     ------
     ValueError
-        The day and the month of dates such as 01/02/2024 cannot be told apart, or have not the
+        The day and the month of dates such as 01/02/2024 cannot be told apart, or are not in the
         given order.
     """
     known = cells.dropna()
@@ -64,7 +63,7 @@ def as_text(cells: Any) -> Any:
 
 
 def _typed(pandas: Any, cells: Any, known: Any, comma: bool) -> Any:
-    """Return a column with the type that the known cells show, dates with slashes excepted."""
+    """Return a column with the type that the known cells show, except dates with slashes."""
     gaps = len(known) < len(cells)
     if comma and known.str.fullmatch(COMMA).all():
         known = known.str.replace(",", ".")
@@ -81,7 +80,7 @@ def _typed(pandas: Any, cells: Any, known: Any, comma: bool) -> Any:
 
 
 def _parsed(pandas: Any, known: Any, form: str, **options: Any) -> Any:
-    """Return text of a format as dates, or None if it has another one."""
+    """Return text in a given format as dates, or None if it has another format."""
     try:
         return pandas.to_datetime(known, format=form, **options)
     except ValueError:
@@ -89,7 +88,7 @@ def _parsed(pandas: Any, known: Any, form: str, **options: Any) -> Any:
 
 
 def _time_of(known: Any) -> str:
-    """Return the format of the time behind the first date."""
+    """Return the format of the time of day after the first date."""
     colons: int = known.iloc[0].count(":")
     return ["", " %H:%M", " %H:%M:%S"][colons]
 

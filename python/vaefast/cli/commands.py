@@ -1,4 +1,4 @@
-"""Click classes: errors print as one line, and options are spelled as people type them."""
+"""Click classes that print errors as one line and spell options as people type them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def as_options(message: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text with control characters escaped, but for line ends.
+    """Return a text with control characters escaped, except line ends.
 
-    Names of columns and categories come from files. A terminal would obey escape sequences in them.
+    Names of columns and categories come from files, and a terminal would obey escape sequences in
+    them.
     """
     return "".join(
         char if char == "\n" or char.isprintable() else char.encode("unicode_escape").decode()
@@ -63,7 +64,7 @@ class Group(click.Group):
             if isinstance(error, OSError) and error.filename and error.strerror:
                 message = f"{error.filename}: {error.strerror}"
             if isinstance(error, MemoryError):
-                message = f"not enough memory: {message or 'the system gave no more'}"
+                message = f"not enough memory: {message or 'the system has no more'}"
             raise click.ClickException(printable(message)) from error
 
 
@@ -93,7 +94,7 @@ class IndexCommand(Command):
             for flag in param.opts
         }
         spread: list[str] = []
-        current: str | None = None  # the option that takes the next number
+        current: str | None = None  # the option to which the next number belongs
         for arg in args:
             is_number = re.fullmatch(r"-?\d+", arg) is not None
             if current and is_number and spread[-1] != current:

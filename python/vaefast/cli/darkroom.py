@@ -23,7 +23,7 @@ READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def restyle(photo: Path, painting: Path, seed: int | None, out: Path | None, force: bool) -> None:
     """Redraw a PHOTO with the strokes and colours of a PAINTING.
 
-    Edges and light come from the photograph, texture and colours from the painting. Both are image
+    The photograph gives edges and light, and the painting gives texture and colours. Both are image
     files of any size; images of more than 12 megapixels are made smaller. No model is needed: the
     command learns the painting.
 
@@ -96,8 +96,8 @@ def compose(
 ) -> None:
     """Learn the music of SOURCE, and write a new piece as a MIDI file.
 
-    SOURCE is a MIDI file, or a folder of MIDI files. One of PIECES makes the result a variation of
-    that piece; two make it a morph of one into the other. Drums are left out. The command needs
+    SOURCE is a MIDI file, or a folder of MIDI files. With one of PIECES, the result is a variation
+    of that piece; with two, a morph from one into the other. Drums are left out. The command needs
     mido: pip install 'vaefast[music]'.
 
     \b
@@ -112,7 +112,7 @@ def compose(
     if len(pieces) > 2:
         raise click.UsageError(f"Name at most two PIECES, got {len(pieces)}.")
     if pieces and bars is not None:
-        raise click.UsageError("--bars is for a new piece; leave it out beside PIECES.")
+        raise click.UsageError("--bars sets the length of a new piece: leave it out with PIECES.")
     given = [darkroom.read_midi(path)[0] for path in pieces]
     composer = darkroom.Composer(random_state=seed, verbose=True).fit(darkroom.read_midi(source))
     if len(given) == 2:
@@ -126,7 +126,7 @@ def compose(
 
 
 def _picture(out: Path, force: bool) -> Path:
-    """Return the file to write, after a check that its name is one of a picture."""
+    """Return the file to write, after checking that its name is that of a picture."""
     from PIL import Image
 
     suffixes = [end for end, kind in Image.registered_extensions().items() if kind in Image.SAVE]

@@ -1,4 +1,4 @@
-"""Files of directions: a .npz file, which also knows the model, or a .npy file of one vector."""
+"""Files of directions: a .npz file that identifies the model, or a .npy file of one vector."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._system.files import atomic_write
 from ..datasets.arrays import check_member
 
 SUFFIXES = ".npz", ".npy"
-MODEL = "model_sha256"  # entry of a .npz file, beside the vectors
+MODEL = "model_sha256"  # entry of a .npz file in addition to the vectors
 
 
 def check_suffix(path: Path) -> None:
@@ -25,7 +25,7 @@ def check_suffix(path: Path) -> None:
 
 
 def save(path: Path, vector: NDArray[np.float32], vae: VAE) -> None:
-    """Write a direction by the file's stem beside the model's hash, or alone as a .npy file."""
+    """Write a direction, named by the file's stem, with the model's hash; .npy holds no hash."""
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         if path.suffix == ".npy":
             np.save(file, vector)
@@ -42,12 +42,12 @@ def load(path: Path, vae: VAE) -> dict[str, NDArray[np.float64]]:
     OSError
         The file cannot be opened.
     ValueError
-        The file is not a .npz or .npy file, holds no arrays, or is of another model.
+        The file is not a .npz or .npy file, holds no arrays, or belongs to another model.
     """
     directions = _read(path)
     if MODEL in directions and str(directions.pop(MODEL)) != _hash(vae):
         raise ValueError(
-            f"{path} holds a direction of another model: learn it anew with vaefast direction"
+            f"{path} holds a direction of another model: learn it again with vaefast direction"
         )
     if not directions:
         raise ValueError(f"{path}: expected named arrays, but it holds no arrays")

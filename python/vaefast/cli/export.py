@@ -1,4 +1,4 @@
-"""The command that exports a model: export."""
+"""The command `export`."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ DEFAULTS = {"onnx": "onnx", "torch": "model.pt", "npz": "model.npz"}
 def export(model: Path, form: str, out: Path | None, force: bool) -> None:
     """Write a model for programs that run without vaefast.
 
-    The export is an encoder, from rows to mu and logvar, and a decoder, from codes to expected
-    rows. MODEL is a file that train wrote, or its folder.
+    The export consists of an encoder, from rows to mu and logvar, and a decoder, from codes to
+    expected rows. MODEL is a file that train wrote, or its folder.
 
     \b
     Examples:
         vaefast export runs/mnist --to onnx --out runs/mnist/onnx
         vaefast export runs/mnist --to npz --out mnist.npz
 
-    --to torch writes the state dicts of both modules of vaefast.export.to_torch, and the
-    description of the model as JSON. torch.load reads the file with weights_only=True.
+    --to torch writes the state dicts of the two modules that vaefast.export.to_torch returns, and
+    the description of the model as JSON. torch.load reads the file with weights_only=True.
     """
     from ..export import to_npz, to_onnx
 
@@ -82,8 +82,8 @@ def _inputs(vae: VAE, name: str) -> str:
 def _write_torch(vae: VAE, path: Path) -> None:
     """Write the weights of the PyTorch modules.
 
-    State dicts are the form that PyTorch recommends. TorchScript is deprecated, and newer versions
-    of PyTorch may be unable to read the files of torch.export.
+    State dicts are the format that PyTorch recommends. TorchScript is deprecated, and newer
+    versions of PyTorch may be unable to read the files of torch.export.
     """
     from .._system.files import atomic_write
     from ..export import describe, to_torch

@@ -1,4 +1,4 @@
-"""CSV and Parquet files as frames, and frames as files.
+"""Reading of CSV and Parquet files as frames, and writing of frames.
 
 A frame is a pandas DataFrame. Without pandas, a CSV file of numbers is a dict of arrays.
 """
@@ -48,21 +48,21 @@ def read_frame(
     path : Path
         The file.
     is_text : callable
-        Function that returns whether a column of a CSV file, by its name, is text whatever it
-        looks like.
+        Function that takes the name of a column of a CSV file, and returns whether the column is
+        text, whatever its cells look like.
     day_first : mapping of str to bool or None
-        Columns of a CSV file in which 01/02/2024 is known to be the first of February, or not.
+        Columns of a CSV file for which it is known whether 01/02/2024 is the first of February.
 
     Returns
     -------
     frame : pandas.DataFrame or dict of arrays
     day_first : dict of str to bool or None
-        `day_first`, with what the cells show.
+        `day_first`, completed by what the cells show.
 
     Raises
     ------
     ValueError
-        The file is damaged, or its columns lack names or share one.
+        The file is damaged, or a column has no name or the name of another one.
     MissingExtraError
         The file needs a package that is not installed.
     """
@@ -91,7 +91,7 @@ def read_frame(
         cells = cells.iloc[:, layout.index :]
         if layout.header is None:
             cells.columns = [f"x{i}" for i in range(cells.shape[1])]
-        comma = layout.delimiter != ","  # such files may have decimal commas
+        comma = layout.delimiter != ","  # such files may use decimal commas
         columns, orders = {}, {}
         for name in cells:
             column = cells[name].str.strip()
@@ -155,7 +155,7 @@ def _read_numbers(path: Path) -> dict[str, Any]:
 
 
 def _whole(column: Any) -> Any:
-    """Return a column as whole numbers with None where one is missing, if it has no others."""
+    """Return a column as whole numbers, with None for missing ones, if all of them are whole."""
     missing = np.isnan(column)
     there = column[~missing]
     if not (len(there) and (np.abs(there) < 2**24).all() and (there % 1 == 0).all()):

@@ -1,4 +1,4 @@
-"""What `train` does with images: their size, and a recipe that looks at them."""
+"""The part of `train` for images: their size, and a recipe that is chosen from them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ..datasets.idx import find_idx_files
 from ..datasets.image_files import UnreadableImageError
 from . import inputs
 
-# Whoever sets these has other plans.
+# The recipe does not apply if the user sets any of these.
 OTHER_KIND = ("likelihood", "standardize", "normalize", "missing")
 
 
 def load_to_train(data: str, size: tuple[int, int] | None, skip_broken: bool) -> Dataset:
-    """Load data to train on; images of a folder get a size, which is printed if it is not theirs.
+    """Load data to train on; resize images of a folder if necessary, and print the new size.
 
     Raises
     ------
@@ -45,11 +45,11 @@ def load_to_train(data: str, size: tuple[int, int] | None, skip_broken: bool) ->
 
 
 def recipe_for(dataset: Dataset, given: Mapping[str, Any], *, checkpoint: bool) -> dict[str, Any]:
-    """Return parameters for images of which the user gave none; nothing for rows of numbers."""
+    """Return parameters for images if the user gave none; nothing for rows of numbers."""
     X = dataset.X
     if not is_image_shape(X.shape[1:]) or any(given[name] is not None for name in OTHER_KIND):
         return {}
-    if X.dtype != np.uint8 and not (X.min() >= 0 and X.max() <= 1):  # NaN is neither
+    if X.dtype != np.uint8 and not (X.min() >= 0 and X.max() <= 1):  # False for NaN
         return {}
     try:
         recipe = recipes.images(X)
@@ -62,7 +62,7 @@ def recipe_for(dataset: Dataset, given: Mapping[str, Any], *, checkpoint: bool) 
 
 
 def describe_components(params: Mapping[str, Any], n: int) -> str:
-    """Return how a model is trained on principal components, as one line."""
+    """Return a line on how a model is trained on principal components."""
     size = min(n, params["batch_size"])
     steps = params["epochs"] * math.ceil(n / size)
     return (

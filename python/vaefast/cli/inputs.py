@@ -1,4 +1,4 @@
-"""Read the rows that a command works on."""
+"""Reading of the rows that a command works on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Part:
 def load_dataset(
     data: str, image_size: tuple[int, int] | None, skip_broken: bool = False
 ) -> Dataset:
-    """Return what `datasets.load` does, with sparse rows in the form that the commands read."""
+    """Load data as `datasets.load` does, with sparse rows in the form that the commands read."""
     dataset = datasets.load(data, image_size=image_size, skip_broken=skip_broken)
     if not is_scipy_sparse(dataset.X):
         return dataset
@@ -76,7 +76,7 @@ def load_rows(
     default : str, default="test"
         Split of a data set with test rows when `split` is None.
     sparse : bool, default=False
-        Whether the command takes sparse rows, and rows that are larger than memory.
+        Whether the command takes sparse rows and rows that are larger than memory.
 
     Raises
     ------
@@ -112,10 +112,10 @@ def load_rows(
     standardization = vae.model_.reader.standardization
     matrix = X if is_sparse(X) else X.reshape(len(X), math.prod(X.shape[1:]))
     if is_sparse(X):
-        pass  # columns that are mostly 0 have no scale to compare
+        pass  # columns that are mostly 0 have no meaningful scale
     elif standardization is not None:
         standardization.warn_of_shift(matrix, vae.model_.names, data)
-    elif not isinstance(dataset, tables.TableRows):  # they have the scales of the training
+    elif not isinstance(dataset, tables.TableRows):  # their table has the scales of the training
         warn_of_scale(
             matrix,
             vae.model_.columns,
@@ -131,7 +131,7 @@ def load_rows(
 
 
 def _load_source(vae: VAE, dataset: Dataset, split: str | None) -> tuple[Dataset, Any, str]:
-    """Return what `load_rows` does, for rows that are read a few at a time."""
+    """Return the results of `load_rows` for rows that are read a few at a time."""
     if split == "test":
         raise ValueError(NO_TEST_ROWS.format(dataset.name))
     if vae.conditional:
@@ -141,7 +141,7 @@ def _load_source(vae: VAE, dataset: Dataset, split: str | None) -> tuple[Dataset
 
 
 def is_measured_table(vae: VAE, dataset: Dataset) -> bool:
-    """Return whether the rows are those of a table with real-valued columns."""
+    """Return whether the rows come from a table with real-valued columns."""
     kinds = [vae.likelihood] if isinstance(vae.likelihood, str) else dict(vae.likelihood)
     X: Any = dataset.X
     rank = len(X.row_shape) if isinstance(X, Source) else X.ndim - 1
@@ -150,9 +150,9 @@ def is_measured_table(vae: VAE, dataset: Dataset) -> bool:
 
 
 def in_units_of(vae: VAE, X: Array) -> Array:
-    """Return rows as pictures and distances take them, which divide bytes by 255.
+    """Return rows in the form that pictures and distances need, which divide bytes by 255.
 
-    Bytes become floats if the model takes them as they are.
+    Bytes become floats if the model does not divide them by 255.
     """
     reader = vae.model_.reader
     if X.dtype != np.uint8 or reader.divisor == 255 or is_sparse(X):
@@ -173,7 +173,7 @@ def labels_of(dataset: Dataset, X: Array) -> Array | None:
 
 
 def names_of(vae: VAE, dataset: Dataset | None = None) -> Sequence[str]:
-    """Return the column names of the model, or else of the data, or else x0, x1, ..."""
+    """Return the column names of the model, or those of the data, or x0, x1, ..."""
     columns = None if dataset is None else dataset.columns
     return vae.model_.names or columns or [f"x{i}" for i in range(vae.n_features_in_)]
 
@@ -217,7 +217,7 @@ def check_indexes(indexes: Iterable[int], X: Array, where: str) -> None:
 
 
 def named_images(vae: VAE, names: Sequence[str], data: str | None, split: str | None) -> Array:
-    """Return the images of `images_among`; DATA may be None if every name is an image file."""
+    """Return images as `images_among` does; DATA may be None if every name is an image file."""
     numbers = [name for name in names if _is_number(name)]
     if not numbers:
         return images_among(np.empty((0, *vae.feature_shape_)), "", vae, names)
@@ -290,7 +290,7 @@ def _group(
 
 
 def columns_filled_out_of_range(X: Array, filled: Array) -> list[int]:
-    """Return the columns where most filled values lie outside the range of the known values."""
+    """Return the columns in which most filled values lie outside the range of the known values."""
     found = []
     for column, (known, values) in enumerate(zip(_columns(X), _columns(filled), strict=True)):
         missing = np.isnan(known)
@@ -350,7 +350,7 @@ def split(
 ) -> tuple[Array, Array | None, Part]:
     """Return the numbers of the training rows and of the validation rows, and the test rows.
 
-    A data set without test rows gives up a tenth of its rows for the test.
+    If a data set has no test rows, a tenth of its rows are held out for the test.
     """
     chosen = np.arange(len(dataset.X))
     if dataset.X_test is not None:
@@ -379,7 +379,7 @@ def _image_size(vae: VAE, data: str) -> tuple[int, int] | None:
 
 
 def _split(n: int, fraction: float, seed: int) -> tuple[Array, Array]:
-    """Return the numbers of the rows that stay and of those held out; neither is empty."""
+    """Return the numbers of the remaining and of the held-out rows; neither is empty."""
     if n < 2:
         raise ValueError(f"expected at least 2 rows, because some must be held out, got {n}.")
     order = np.random.default_rng(seed).permutation(n)

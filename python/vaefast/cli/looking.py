@@ -23,7 +23,7 @@ from .options import (
     temperature_option,
 )
 
-UNUSED = 0.01  # nats of KL per row; a dimension below it follows the prior for every row
+UNUSED = 0.01  # nats of KL per row; a dimension below this follows the prior for every row
 
 
 @click.command(cls=Command)
@@ -57,9 +57,9 @@ def nearest(
 ) -> None:
     """Show samples beside the nearest rows of DATA.
 
-    The picture shows whether the samples are new. The number and the distance of each row of DATA
-    are printed below the row. The distance is Euclidean over all pixels, with uint8 values scaled
-    to [0, 1]. MODEL is a file that train wrote, or its folder.
+    The picture shows whether the samples are new or copies. Below each row of DATA, it gives the
+    number of the row and its distance. The distance is Euclidean over all pixels, with uint8 values
+    scaled to [0, 1]. MODEL is a file that train wrote, or its folder.
 
     \b
     Example:
@@ -141,7 +141,7 @@ def traverse(
     out: Path | None,
     force: bool,
 ) -> None:
-    """Show what each latent dimension does, strongest first.
+    """Show the effect of each latent dimension, strongest first.
 
     Each row of the picture changes one dimension of the code. The strongest dimension has the
     largest KL on the rows of DATA. The KL, in nats per row, is printed at the left. MODEL is a file
@@ -238,7 +238,7 @@ def draw_map(
 
 
 def _axes(vae: VAE, plane: latent.Plane) -> tuple[tuple[str, str], str]:
-    """Return the names of the axes of a map, and a text on its layout."""
+    """Return the names of the axes of a map, and a text that describes its layout."""
     if vae.model_.latent_dim == 2:
         names = "first latent dimension", "second latent dimension"
         return names, "laid out by both latent dimensions"

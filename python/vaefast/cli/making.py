@@ -139,10 +139,10 @@ def breed(
 ) -> None:
     """Breed images over several generations.
 
-    A child mixes the codes of two parents and mutates. Two random children of each generation,
-    framed in the picture, are the parents of the next one. Each of PARENTS is the number of a row
-    of --data, or an image file. Without PARENTS, the first generation is drawn from MODEL. MODEL is
-    a file that train wrote, or its folder.
+    A child mixes the codes of two parents and mutates. Two random children of each generation are
+    the parents of the next one. The picture frames them. Each of PARENTS is the number of a row of
+    --data, or an image file. Without PARENTS, the first generation is drawn from MODEL. MODEL is a
+    file that train wrote, or its folder.
 
     \b
     Examples:

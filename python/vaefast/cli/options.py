@@ -26,7 +26,7 @@ temperature_option = click.option(
     default=1.0,
     show_default=True,
     help="Draw the codes with this standard deviation. Values below 1 give more typical samples, "
-    "values above 1 more unusual ones.",
+    "and values above 1 give more unusual ones.",
 )
 
 
@@ -61,7 +61,7 @@ def out_option(default: str, note: str = "") -> Callable[[Function], Function]:
 def output_file(out: Path | None, stem: str, vae: VAE, force: bool) -> Path:
     """Return the file to write: a picture for images, a .csv or .parquet file for rows of a table.
 
-    Commands call this first, so that no work is lost to a file that cannot be written.
+    Commands call this first, so that no work is lost because a file cannot be written.
     """
     from .. import pictures
 
@@ -114,7 +114,7 @@ def load_model(model: Path, conditional: bool = False) -> VAE:
     vae = load(model)
     if vae.conditional and not conditional:
         raise click.ClickException(
-            f"{model} is a conditional model, and this command cannot pass labels to it. Use "
+            f"{model} is a conditional model, but this command cannot pass labels to it. Use "
             "reconstruct, sample, evaluate, encode, score or impute, or the Python API, such as "
             "vae.transform(X, y)."
         )
@@ -145,7 +145,7 @@ def condition(vae: VAE, text: str | None) -> Any:
 
 
 def refuse_table(vae: VAE, model: Path, command: str) -> None:
-    """Raise an error if the model is one of a table of mixed columns."""
+    """Raise click.ClickException if the model is that of a table of mixed columns."""
     if vae.table_ is not None:
         raise click.ClickException(
             f"{command} draws images and rows of numbers, but {model} is a model of a table of "

@@ -31,10 +31,10 @@ FILES = {
     "map.png": "codes of the test rows in the latent space",
 }
 SHOWN = 30  # test images in reconstructions.png
-PICTURED = 20_000  # test rows in map.png, at most
-PICTURED_VALUES = 1 << 26  # values of those rows, at most: they are in memory
+PICTURED = 20_000  # most test rows in map.png
+PICTURED_VALUES = 1 << 26  # most values of those rows, which are in memory
 SAMPLES = 64  # images in samples.png
-PER_CLASS, CLASSES = 8, 16  # images for each label, and labels at most, of a conditional model
+PER_CLASS, CLASSES = 8, 16  # images for each label of a conditional model, and most labels
 
 
 def write_model(folder: Path, vae: VAE) -> None:
@@ -51,7 +51,7 @@ def write_model(folder: Path, vae: VAE) -> None:
 
 
 def rows_for_pictures(features: int) -> int:
-    """Return how many test rows the pictures show, at most."""
+    """Return the largest number of test rows that the pictures show."""
     return max(SHOWN, min(PICTURED, PICTURED_VALUES // features))
 
 
@@ -104,7 +104,7 @@ def write_rows(path: Path, rows: np.ndarray, columns: Sequence[str] = ()) -> Non
 
 
 def image_of(pixels: np.ndarray, black_white: tuple[float, float]) -> Image.Image:
-    """Return an image, (h, w) or (h, w, c), in its own size."""
+    """Return an image, (h, w) or (h, w, c), in its original size."""
     (tile,) = pixels_of(pixels[None], black_white)
     return Image.fromarray(tile[..., 0] if tile.shape[-1] == 1 else tile)
 
@@ -142,7 +142,7 @@ def describe_model(vae: VAE) -> dict[str, Any]:
 
 
 def describe_scores(scores: Mapping[str, float]) -> str:
-    """Return a text on the ELBO and its parts, as `VAE.evaluate` returns them."""
+    """Return a text with the ELBO and its parts, which `VAE.evaluate` returned."""
     return (
         f"ELBO {scores['elbo']:.2f}, reconstruction {scores['reconstruction']:.2f}, "
         f"KL {scores['kl']:.2f} nats per row"
@@ -178,7 +178,7 @@ def _pictures(vae: VAE, test: Part) -> dict[str, Callable[[], Any]]:
 def _samples(vae: VAE, y: np.ndarray | None, levels: tuple[float, float]) -> Image.Image:
     """Return a sheet of new images.
 
-    A conditional model gets one line of images for each label in y, or images for the numbers in y.
+    A conditional model gets a line of images for each label in y, or images for the numbers in y.
     """
     n, columns, conditions = SAMPLES, None, None
     if vae.conditional:

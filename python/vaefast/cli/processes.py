@@ -11,15 +11,16 @@ import click
 
 from .._engine.processes import ALONE, Processes
 
-# What mpiexec of MPICH (and its relatives) and of Open MPI tell each process.
+# The environment variables that mpiexec of MPICH (and its relatives) and of Open MPI set for each
+# process.
 VARIABLES = (("PMI_SIZE", "PMI_RANK"), ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"))
 
 
 @contextmanager
 def together() -> Iterator[Processes]:
-    """Yield the processes that mpiexec started, or this one alone; only the first one speaks.
+    """Yield the processes that mpiexec started, or this one alone; only the first one prints.
 
-    An error in any of them ends all, and the first one reports it.
+    An error in any process ends all of them, and the first one reports it.
     """
     size, rank = started()
     if rank == 0:
@@ -30,7 +31,7 @@ def together() -> Iterator[Processes]:
         try:
             with join(size) as processes:
                 yield processes
-        except (Exception, KeyboardInterrupt):  # the first process has been told
+        except (Exception, KeyboardInterrupt):  # the first process reports the error
             sys.exit(1)
 
 
@@ -48,7 +49,7 @@ def join(size: int) -> Processes:
         return ALONE
     try:
         from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # the latter if it finds no library of MPI
+    except (ImportError, RuntimeError) as error:  # RuntimeError if it finds no MPI library
         raise click.ClickException(
             f"mpiexec started {size} processes, which need mpi4py to train together: "
             f"pip install 'vaefast[mpi]' ({error})"

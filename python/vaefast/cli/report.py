@@ -19,9 +19,9 @@ TABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--held-out",
     type=TABLE,
-    help="Table of real rows that the model never saw, for distances and predictions.",
+    help="Compare with these real rows, which the model never saw: adds distances and predictions.",
 )
-@click.option("--target", help="Column to predict; needs scikit-learn.")
+@click.option("--target", help="Predict this column; needs scikit-learn.")
 @click.option(
     "-o",
     "--out",
@@ -37,8 +37,8 @@ def report(
     """Compare a SYNTHETIC table with the REAL one.
 
     Both are CSV or Parquet files with the same columns. The command prints the main figures and
-    writes an HTML page that needs no other file: each column in both tables, the associations of
-    pairs of columns, impossible values, and on request distances and a prediction.
+    writes an HTML page that needs no other file. The page shows each column in both tables, the
+    associations of pairs of columns, impossible values and, on request, distances and a prediction.
 
     \b
     Examples:

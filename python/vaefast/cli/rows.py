@@ -27,7 +27,7 @@ from .options import (
 @model_argument
 @data_argument
 @split_option("test")
-@out_option("latent.csv", "A name that ends in .parquet or .npy gets such a file.")
+@out_option("latent.csv", "The suffix .parquet or .npy selects that format.")
 @force_option
 def encode(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Write the latent features of the rows of DATA.
@@ -59,7 +59,7 @@ def encode(model: Path, data: str, split: str | None, out: Path | None, force: b
     help="Compare the scores with those of these rows, which MODEL was not trained on: adds "
     "p-values, and which rows are anomalies.",
 )
-@out_option("scores.csv", "A name that ends in .parquet or .npy gets such a file.")
+@out_option("scores.csv", "The suffix .parquet or .npy selects that format.")
 @force_option
 def score(
     model: Path, data: str, split: str | None, known: str | None, out: Path | None, force: bool
@@ -89,7 +89,9 @@ def score(
         others, rows, _ = inputs.load_rows(vae, known, None, sparse=True)
         detector = AnomalyDetector(vae).fit(rows, inputs.labels_of(others, rows))
         frame["p_value"], frame["anomaly"] = detector.p_values(X, y), scores < detector.offset_
-        found = f" {frame['anomaly'].sum():,} rows are anomalies beside the {len(rows):,} known."
+        found = (
+            f" {frame['anomaly'].sum():,} rows are anomalies compared with the {len(rows):,} known."
+        )
     if out.suffix == ".npy":
         columns = [values for name, values in frame.items() if name != "row"]
         outputs.write_rows(out, scores if known is None else np.column_stack(columns))
@@ -105,7 +107,7 @@ def score(
 @model_argument
 @data_argument
 @split_option("test")
-@out_option("imputed.csv", "A name that ends in .parquet or .npy gets such a file.")
+@out_option("imputed.csv", "The suffix .parquet or .npy selects that format.")
 @force_option
 def impute(model: Path, data: str, split: str | None, out: Path | None, force: bool) -> None:
     """Fill in the missing values of DATA with MODEL's estimates.
@@ -223,7 +225,7 @@ def reconstruct(
             )
         pictures.save(picture, out)
     else:
-        flat = results.reshape(-1, vae.n_features_in_)  # with --draws, several lines for each row
+        flat = results.reshape(-1, vae.n_features_in_)  # with --draws, each row has several lines
         if vae.table_ is not None:
             frames.write_frame(out, vae.table_.decode(flat))
         else:

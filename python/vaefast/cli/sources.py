@@ -1,4 +1,4 @@
-"""DATA that is read a window at a time: which paths are, and what their rows are called."""
+"""Recognition of DATA that is read a window at a time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from ..datasets import Dataset
 def open_source(data: str, *, numbers: bool, window: int | None = None) -> Dataset | None:
     """Return DATA as a data set whose rows are a source, or None if they are read into memory.
 
-    Sources are HDF5 files, zarr arrays, folders of .npy, Parquet or CSV files, Parquet files of
-    `numbers`, and .npy files that can't be mapped in place or have a `window`.
+    Sources are HDF5 files, zarr arrays, folders of .npy, Parquet or CSV files, Parquet files if
+    they hold `numbers`, and .npy files that can't be mapped in place or that are read with a
+    `window`.
 
     Raises
     ------
@@ -54,5 +55,5 @@ def is_source(dataset: Dataset) -> bool:
 def _is_mapped_in_place(path: Path) -> bool:
     try:
         return is_in_place(np.load(path, mmap_mode="r", allow_pickle=False))
-    except Exception:  # NumPy raises many types for damaged bytes, which `datasets.load` explains
+    except Exception:  # damaged bytes, which `datasets.load` explains
         return True

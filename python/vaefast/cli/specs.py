@@ -1,4 +1,4 @@
-"""Parse schedules and optimizers, such as cosine:1e-3:warmup=5 or adamw:weight_decay=0.1."""
+"""Parsing of schedules and optimizers, such as cosine:1e-3:warmup=5 or adamw:weight_decay=0.1."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parse(text: str, kinds: Sequence[type]) -> Any:
     name, *parts = text.split(":")
     if name not in allowed:
         if parts:
-            raise ValueError(f"{name!r} is unknown; there are {', '.join(allowed)}")
+            raise ValueError(f"{name!r} is unknown; expected one of {', '.join(allowed)}")
         if numeric:
             with suppress(ValueError):
                 return float(text)

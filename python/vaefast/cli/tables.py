@@ -1,4 +1,4 @@
-"""Tables of mixed columns: what `train` learns of a file, and rows in the user's columns."""
+"""Tables of mixed columns: learning the encoding of a file, and rows in the user's columns."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .columns import CLOCK, COMMA, NUMBER, SIGNED, THOUSANDS
 from .commands import printable
 from .frames import read_frame
 
-FEW = 10  # different values, up to which odd texts are taken for categories
-SHOWN = 8  # names that one line lists
+FEW = 10  # different values up to which unusual text counts as categories
+SHOWN = 8  # most names that a line lists
 
-# Patterns of cells that stand for numbers, the number of different values from which on they are no
-# categories, and what to do.
+# Patterns of text cells that stand for numbers, the number of different values above which such
+# cells are not categories, and the advice to the user.
 UNREADABLE = (
     (THOUSANDS, 0, "write numbers without thousands separators, and with a decimal point"),
     (COMMA, 0, "write numbers with a decimal point"),
@@ -36,7 +36,7 @@ UNREADABLE = (
     (SIGNED, FEW, "write numbers without units and signs"),
 )
 
-# Words for the kinds of columns, in the order in which they are listed.
+# Names of the kinds of columns, in the order in which they are listed.
 WORDS = {
     "number": "numbers",
     "integer": "numbers",
@@ -46,7 +46,7 @@ WORDS = {
     "instant": "dates",
     "duration": "durations",
 }
-LEFT_OUT = {  # the same for columns that the model does not see
+LEFT_OUT = {  # names for columns that the model does not see
     CONSTANT: "one value",
     TIED: "following from others",
     SUM: "sums of others",
@@ -63,7 +63,7 @@ class TableRows(Dataset):
     table : Table
         Encoder of the rows.
     frame : pandas.DataFrame or dict of arrays
-        The file as it was read.
+        The content of the file.
     """
 
     _: KW_ONLY
@@ -84,8 +84,8 @@ def learn(data: str, drop: Collection[str]) -> TableRows:
     Raises
     ------
     ValueError
-        A column of `drop` does not exist, or a column cannot be learned. The message names all
-        columns to leave out.
+        A column of `drop` does not exist, or a column cannot be learned; the message names all such
+        columns.
     """
     frame, day_first = read_frame(Path(data).expanduser(), lambda name: name in drop, {})
     names = list(frame)
@@ -113,8 +113,8 @@ def learn(data: str, drop: Collection[str]) -> TableRows:
 def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
     """Return the rows of a file as the numbers that a model of a table takes.
 
-    Columns that the model did not learn are ignored. Where the model takes missing values, new
-    categories are read as missing. A line on the standard error tells of both.
+    Columns that the model did not learn are ignored. If the model takes missing values, new
+    categories are read as missing. A line on the standard error reports both.
 
     Raises
     ------
@@ -152,9 +152,10 @@ def rows_of(vae: VAE, table: Table, data: str) -> TableRows:
 
 
 def fill(rows: TableRows, X: Any) -> tuple[Any, int]:
-    """Return the frame of rows with its missing cells from encoded rows, and their number.
+    """Return the frame of rows with its missing cells filled from encoded rows, and their number.
 
-    Columns that the table lacks stay as they are, and so do identifiers: no name is invented.
+    Columns that the table lacks stay as they are, and so do identifiers, because names can't be
+    imputed.
     """
     frame, decoded = rows.frame, rows.table.decode(X)
     names = [source.name for source in rows.table.sources if source.likelihood != IDENTIFIER]
@@ -186,7 +187,7 @@ def describe(table: Table) -> str:
 
 
 def describe_gaps(frame: Any) -> str:
-    """Return a text such as "; 647 missing: note 60 %, country 20 %", or an empty one."""
+    """Return a text such as "; 647 missing: note 60 %, country 20 %", or "" if none are missing."""
     missing = {name: column.missing for name, column in read(frame)[1].items()}
     shares = {name: gaps.mean() for name, gaps in missing.items() if gaps.any()}
     if not shares:
@@ -234,7 +235,7 @@ def _problem(name: Any, column: Series) -> str | None:
 
 
 def _tell_of_new(vae: VAE, data: str, name: Any, column: Series, new: Any) -> None:
-    """Say how many values of a column the model did not learn, or refuse them."""
+    """Report how many values of a column the model did not learn, or raise ValueError."""
     if not new.any():
         return
     row = int(new.argmax())

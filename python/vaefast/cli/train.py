@@ -35,7 +35,7 @@ from .vae_options import vae_options
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
 TERMINATED = 143  # exit code of a program that SIGTERM ended
 EACH_EPOCH: tuple[float, Unit] = (1, "epochs")
-CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is finished
+CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run until the run is finished
 
 
 @click.command(cls=Command)
@@ -62,7 +62,7 @@ CHECKPOINT = "checkpoint.safetensors"  # in the folder of the run, until it is f
     "[default: at most 64 a side, unless all have one size of at most 96]",
 )
 @click.option(
-    "--skip-broken", is_flag=True, help="Leave out, and name, files of a folder that are no images."
+    "--skip-broken", is_flag=True, help="Leave out files of a folder that aren't images; name them."
 )
 @click.option(
     "--drop",
@@ -111,19 +111,19 @@ def train(
 
     A CSV or Parquet file is a table of mixed columns: numbers, text, dates, booleans and missing
     values. The likelihoods follow from the columns, and sample, impute, encode, score and
-    reconstruct read and write the same columns. With --likelihood, such a file is a matrix of
-    numbers instead.
+    reconstruct read and write the same columns. With --likelihood, such a file is read as a matrix
+    of numbers instead.
 
     Parquet files of numbers, HDF5, zarr and folders of files may be larger than memory: windows of
     rows are read and shuffled one after the other. A .npy file stays on the disk, and all of its
-    rows are shuffled; with --window it is read in windows, too, which is faster if it is larger
-    than memory. file.h5:name chooses one of several arrays.
+    rows are shuffled together; with --window, it is read in windows, too, which is faster if it is
+    larger than memory. file.h5:name chooses one of several arrays.
 
     After training, the model is scored on the test rows of the data set. If it has none, a tenth of
     the rows is held out for this. Ctrl-C and SIGTERM end training early and write the model trained
-    so far. If the loss becomes infinite or NaN, the model of the epoch before is written.
+    so far. If the loss becomes infinite or NaN, the command writes the model of the epoch before.
 
-    mpiexec starts several processes, which train one model together with mpi4py.
+    Started by mpiexec, several processes train one model together. This needs mpi4py.
 
     \b
     Examples:
@@ -167,7 +167,7 @@ def _train(
     resume: bool,
     parameters: dict[str, Any],
 ) -> None:
-    """Train, in one process or in several, and let the first one write."""
+    """Train in one process or in several, of which the first one writes."""
     from . import image_rows, inputs, outputs, sources, tables
     from .frames import is_frame
 
@@ -304,14 +304,14 @@ def _train(
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows of a data set, of which parts are trained on and watched, without copies.
+    """The rows of a data set, from which training and validation rows are taken without copies.
 
     Attributes
     ----------
     found : Source or Rows
         Rows that are read a window at a time, or in memory.
     reader : Reader or None
-        The reader of rows in memory, which were read as a whole.
+        The reader of rows in memory, which have been read as a whole.
     """
 
     found: Any
@@ -319,7 +319,7 @@ class _Rows:
 
     @classmethod
     def of(cls, vae: VAE, dataset: Dataset, data: str) -> _Rows:
-        """Return the rows of a data set; an error now, not after the training, if one is bad."""
+        """Return the rows of a data set, all checked, so that no error comes after the training."""
         X: Any = dataset.X
         if isinstance(X, Source):
             return cls(X, None)
@@ -340,13 +340,13 @@ class _Rows:
         return 0 if self.reader is None else self.reader.width
 
     def standardizing(self, chosen: Any) -> _Rows:
-        """Return rows that are standardized by those that train alone."""
-        if self.reader is None:  # the fit does that
+        """Return rows that are standardized by the training rows alone."""
+        if self.reader is None:  # the fit does this for a stream
             return self
         return replace(self, reader=self.reader.standardizing(select(self.found, chosen)))
 
     def part(self, chosen: Any) -> Any:
-        """Return the rows of these numbers, as `fit` takes them."""
+        """Return the rows with these numbers, as `fit` takes them."""
         whole = len(chosen) == len(self.found)
         if self.reader is None:
             return self.found.select(chosen)
@@ -355,9 +355,9 @@ class _Rows:
 
 @contextmanager
 def _termination() -> Iterator[list[int]]:
-    """Let SIGTERM end training as Ctrl-C does; yield a list that then holds the signal."""
+    """Let SIGTERM end training as Ctrl-C does; yield a list to which the signal is added."""
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():  # no other may set handlers
+    if threading.current_thread() is not threading.main_thread():  # only that one sets handlers
         yield received
         return
 

@@ -1,4 +1,4 @@
-"""Parse the values of options, such as 400,200 or mask,0.3 or cosine:1e-3."""
+"""Parsing of the values of options, such as 400,200 or mask,0.3 or cosine:1e-3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make one option of the command line for each parameter of `VAE`."""
+"""One command-line option for each parameter of `VAE`."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ GROUPS = {  # the parameters of each section of the help
 }
 
 
-DEFAULTS = {  # of the command, where they are not those of `VAE`
+DEFAULTS = {  # defaults of the command that differ from those of `VAE`
     "standardize": "standardize for tables of gaussian, laplace or student_t columns",
     **dict.fromkeys(CHOOSABLE, AUTO),
 }
 
 
 def vae_options(command: Function) -> Function:
-    """Give a command one option for each parameter of `VAE`, with the text of `VAE`'s docstring.
+    """Give a command one option for each parameter of `VAE`, with its description as the help text.
 
     The command receives each option under the parameter's name, or None if the option is absent.
     """
@@ -117,7 +117,7 @@ def _spelled(value: Any) -> str:
 
 def _descriptions(docstring: str) -> dict[str, str]:
     """Return the first paragraph on each parameter of a NumPy style docstring, by name."""
-    # Parameters is the first section.
+    # The section Parameters comes first.
     _, section, *_ = re.split(r"^\w+\n-+\n", docstring, flags=re.MULTILINE)
     found = {}
     for names, body in re.findall(r"^(\w.*?) ?:.*\n((?:(?: .*)?\n)+)", section, re.MULTILINE):

@@ -1,4 +1,4 @@
-"""The colours of a painting for a photograph: a map of colours that keeps their order."""
+"""A map of a photograph's colours to those of a painting, which keeps their order."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Toning:
     """A map from the colours of a photograph to those of a painting.
 
     A linear map gives the photograph the mean and the covariance of the painting's colours, and
-    changes colours as little as such a map can (Pitié and Kokaram 2007). A second map of the
-    luminance alone gives it the painting's histogram. No colour leaves the range of the painting's.
-    The luminance of the result lies halfway
-    between that of the photograph and the mean of both maps: the light is that of the photograph.
+    changes colours as little as such a map can (Pitié and Kokaram 2007). A second map, of the
+    luminance alone, gives it the painting's histogram. No colour leaves the range of the painting's
+    colours. The luminance of the result lies halfway between that of the photograph and the mean of
+    both maps, so the light remains that of the photograph.
     """
 
     mean: Floats

@@ -17,19 +17,19 @@ from .photographs import LUMINANCE, Floats, Pixels, blur, check, resize, to_colo
 if TYPE_CHECKING:
     from ..vae import VAE
 
-HEIGHTS = 0.45, 0.3, 0.2, 0.13  # of the shapes, as shares of the photograph's shorter side
-KNOWN = 1500  # images of the model that the photograph is searched for
-SEARCHES = 60  # places along the longer side at which shapes may lie, at most
+HEIGHTS = 0.45, 0.3, 0.2, 0.13  # heights of the shapes, as shares of the photograph's shorter side
+KNOWN = 1500  # images of the model for which the photograph is searched
+SEARCHES = 60  # most places along the longer side at which shapes may lie
 LIKENESS = 0.28  # smallest correlation of a shape with the photograph
-CONTRAST = 0.2  # least standard deviation of a shape's luminance that is drawn
+CONTRAST = 0.2  # least standard deviation of the luminance of a shape
 FLAT = 0.01  # standard deviation of luminance below which nothing is seen
-FADED = 0.5  # share of fine detail that a shape takes away
+FADED = 0.5  # share of the fine detail that a shape removes
 SHOWN = 0.6  # share of a shape that must be neither black nor white
 OVERLAP = 0.15  # share of a shape that others may cover
-LOOKS = 4  # times that the model looks at what it has drawn, at most
-KEPT = 0.95  # smallest correlation of a shape, once bent, with what it was
-GIVEN = 0.3  # share of the photograph in what the model looks at
-QUERIES = 512  # places that are compared at once
+LOOKS = 4  # most times that the model looks at what it has drawn
+KEPT = 0.95  # least correlation of a bent shape with the original one
+GIVEN = 0.3  # share of the photograph in the mixture that the model reconstructs
+QUERIES = 512  # places compared at once
 
 
 def dream(
@@ -43,10 +43,10 @@ def dream(
 
     The model draws images from its latent space, and the whole photograph is searched for them,
     large ones first. Where an image correlates with the light of the photograph, the model
-    reconstructs a mixture of both, which bends the shape towards the photograph, and does so again
-    as long as the shape can be made out. The shape then replaces the light of that place. Detail
-    that is finer than the model's pixels stays in part, so faces seem to be made of leaves. The
-    colours stay, and a model of coloured images adds its own.
+    reconstructs a mixture of both, which bends the shape towards the photograph. It repeats this as
+    long as the shape can be made out. The shape then replaces the light of that place. Detail that
+    is finer than the model's pixels partly remains, so faces seem to be made of leaves. The colours
+    remain, too, and a model of coloured images adds its own.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def dream(
     photo : array-like of shape (h, w) or (h, w, 3), uint8, or floats in [0, 1]
         The photograph.
     random_state : int, Generator, RandomState or None, default=None
-        Seed of the images that the photograph is searched for.
+        Seed of the images for which the photograph is searched.
     verbose : bool, default=False
         Whether to show progress.
 
@@ -102,7 +102,7 @@ class _Sight:
     vae : VAE
         The model.
     known : ndarray of shape (n, h, w) or (n, h, w, c)
-        Images that the photograph is searched for.
+        Images for which the photograph is searched.
     photo : ndarray of shape (h, w, 3)
         The photograph, as luminance and colour.
     share : float
@@ -119,9 +119,10 @@ class _Sight:
         self.pixel = np.array([photo.shape[0] / rows, photo.shape[1] / columns])
 
     def find(self, taken: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-        """Return row, column and known image of each shape that is seen, likest first.
+        """Return row, column and known image of each shape that is seen, most similar first.
 
-        Shapes hardly overlap each other, or what is `taken`; they are marked as taken.
+        Shapes hardly overlap each other or places that are `taken`. Their places are marked as
+        taken.
         """
         step = max(1, max(self.small.shape) // SEARCHES)
         view = sliding_window_view(self.small, (self.height, self.width))[::step, ::step]
@@ -141,7 +142,7 @@ class _Sight:
         return found
 
     def draw(self, row: int, column: int, number: int, photo: Floats) -> None:
-        """Draw a shape into the photograph, bent towards what is there."""
+        """Draw a shape into the photograph, bent towards the photograph's own light."""
         tile = self.small[row : row + self.height, column : column + self.width]
         away = (tile - tile.mean()) / (tile.std() + FLAT)
         image = known = self.known[number]
@@ -173,12 +174,12 @@ class _Sight:
         light = shape[..., 0]
         low, high = SHOWN * light.min(), SHOWN * light.max()
         room = np.clip(tile.mean(), min(0.5, -low), max(0.5, 1 - high))
-        # Flattens the light to a level that leaves room for the shape. Fine detail stays.
+        # Flattens the light to a level that leaves room for the shape, and keeps fine detail.
         part[..., :1] += cover * (room - soft - FADED * (part[..., :1] - soft))
         part[..., : shape.shape[2]] += cover * shape
 
     def _box(self, row: int, column: int) -> tuple[slice, slice]:
-        """Return the pixels of the photograph of a place."""
+        """Return the slices of the photograph's pixels at a place."""
         top, left = np.rint(self.pixel * (row, column)).astype(int)
         end = self.pixel * (row + self.height, column + self.width)
         bottom, right = np.rint(end).astype(int)
@@ -186,7 +187,7 @@ class _Sight:
 
 
 def _cover(shape: Floats, pixel: int) -> Floats:
-    """Return from 0 to 1 how much a shape replaces: all that is near what differs from its edge."""
+    """Return how much a shape replaces, 0 to 1: all that is near pixels unlike its edge."""
     strength = blur(np.abs(shape), 2 * pixel)
     cover: Floats = np.minimum(1, strength / (np.quantile(strength, 0.4) + 1e-6))
     return cover

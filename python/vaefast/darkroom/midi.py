@@ -1,4 +1,4 @@
-"""Pieces of music as piano rolls, from MIDI files and back."""
+"""Conversion of MIDI files to pieces of music, as piano rolls, and back."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .._system.files import atomic_write
 from ..errors import MissingExtraError
 
 PITCHES = 128
-STEPS = 4  # sixteenths of a whole note in a quarter note
-DRUMS = 9  # channel on which a pitch is an instrument
-LONGEST = 100_000  # sixteenths; broken files hold pauses of years
-LATEST = 2**48  # ticks; broken files hold pauses that no integer of NumPy counts
+STEPS = 4  # sixteenth notes in a quarter note
+DRUMS = 9  # channel on which each pitch is a percussion instrument
+LONGEST = 100_000  # sixteenth notes; broken files hold pauses of years
+LATEST = 2**48  # ticks; broken files hold pauses beyond the integers of NumPy
 SUFFIXES = ".mid", ".midi"
-LOUDNESS = 72  # MIDI velocity of notes that are written
-RESOLUTION = 480  # ticks of a quarter note in files that are written
+LOUDNESS = 72  # MIDI velocity of written notes
+RESOLUTION = 480  # ticks of a quarter note in written files
 
 # How strongly each of the twelve pitches belongs to a major and to a minor key (Krumhansl and
 # Kessler 1982), from the tonic upwards.
@@ -41,12 +41,12 @@ class Piece:
     notes : ndarray of shape (steps, 128), bool
         Whether each MIDI note sounds. Note 60 is middle C.
     starts : ndarray of shape (steps, 128), bool
-        Whether a note that sounds begins at this step. Only this tells a note that goes on from one
+        Whether a sounding note begins at this step. This alone distinguishes a held note from one
         that is struck again.
     bar : int, default=16
         Sixteenth notes in a bar.
     tempo : float, default=120.0
-        Quarter notes a minute.
+        Quarter notes per minute.
     """
 
     notes: Roll
@@ -56,15 +56,15 @@ class Piece:
 
     @property
     def bars(self) -> int:
-        """Number of bars, the last one perhaps incomplete."""
+        """Number of bars, of which the last one may be incomplete."""
         return -(-len(self.notes) // self.bar)
 
     @property
     def to_c(self) -> int:
         """Semitones, -5 to 6, by which the piece is transposed to C major or A minor.
 
-        The key is the one whose profile correlates most with how long each of the twelve pitches
-        sounds (Krumhansl 1990).
+        The key is the one whose profile correlates best with the durations of the twelve pitches
+        (Krumhansl 1990).
         """
         sounds = np.bincount(np.arange(PITCHES) % 12, self.notes.sum(axis=0), 12)
         keys = [
@@ -77,7 +77,7 @@ class Piece:
         return up - 12 * (up > 6)
 
     def transposed(self, semitones: int) -> Piece:
-        """Return the piece in another key. Notes that leave the range of MIDI move an octave."""
+        """Return the piece in another key. Notes outside the range of MIDI move by an octave."""
         parts = []
         for roll in (self.notes, self.starts):
             moved = np.zeros_like(roll)
@@ -92,9 +92,9 @@ class Piece:
 def read_midi(path: str | os.PathLike[str]) -> list[Piece]:
     """Return the pieces of a MIDI file, or of all MIDI files of a folder.
 
-    The notes of all tracks are read together, rounded to sixteenth notes. Drums are left out, and
-    so are pauses before the first bar with a note. The first tempo and the first time signature
-    are those of the piece. A file of a folder that cannot be read is named in a warning and left
+    The notes of all tracks are read together, rounded to sixteenth notes. Drums and pauses before
+    the first bar with a note are left out. The piece has the first tempo and the first time
+    signature of the file. A file of a folder that cannot be read is named in a warning and left
     out.
 
     Parameters
@@ -114,8 +114,8 @@ def read_midi(path: str | os.PathLike[str]) -> list[Piece]:
     OSError
         The file cannot be opened.
     ValueError
-        The file is not a MIDI file, is broken or has no notes; or the folder has no file that can
-        be read.
+        The file is not a MIDI file, is broken or has no notes; or no file of the folder can be
+        read.
     """
     path = Path(path)
     if not path.is_dir():
@@ -139,7 +139,7 @@ def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     piece : Piece
-        What to write.
+        Piece to write.
     path : path
         The file. It is replaced as a whole or not at all.
 
@@ -200,7 +200,7 @@ def _read(path: Path) -> Piece:
             "0 or 1"
         )
     if midi.ticks_per_beat <= 0:
-        raise ValueError(f"{path}: counts time in frames of film, expected ticks of a beat")
+        raise ValueError(f"{path}: counts time in SMPTE frames, expected ticks per beat")
     found = [note for track in midi.tracks for note in _notes_of(track)]
     if not found:
         raise ValueError(f"{path}: has no notes besides drums")

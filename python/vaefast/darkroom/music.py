@@ -1,4 +1,4 @@
-"""New music by a VAE that learned the bars of pieces."""
+"""Composition of music by a VAE that has learned the bars of pieces."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..typing import RandomState
 from ..vae import VAE
 from .midi import PITCHES, Piece, Roll
 
-FEWEST = 4  # bars to learn from
+FEWEST = 4  # fewest bars to learn from
 UPDATES = 1200  # steps of the training
-KEPT = 0.05  # probability that a sounding note is given in advance of others
-SPARSE = 0.25  # notes added to those expected, because a mean of many bars expects too few
-VARIATION = 0.35  # share of chance in the codes of a new phrase, and of one that returns
+KEPT = 0.05  # probability by which a sounding note is preferred to others
+SPARSE = 0.25  # notes added to the expected number, because a mean of many bars has too few
+VARIATION = 0.35  # share of noise in the codes of new and of repeated phrases
 
 Floats = NDArray[np.float32]
 
@@ -47,9 +47,9 @@ class Composer:
     vae_ : VAE
         The model of the bars.
     bars_ : int
-        Number of bars that it learned.
+        Number of bars that the model learned.
     codes_ : list of ndarray of shape (bars, latent_dim)
-        Codes of the bars of each piece that it learned.
+        Codes of the bars of each learned piece.
     """
 
     def __init__(self, *, random_state: RandomState = None, verbose: bool = False) -> None:
@@ -62,8 +62,8 @@ class Composer:
         Parameters
         ----------
         pieces : sequence of Piece
-            Pieces with at least 4 bars together. Pieces in a metre other than that of most bars are
-            left out, and a warning says how many.
+            Pieces with at least 4 bars in all. Pieces whose metre differs from that of most bars
+            are left out, and a warning says how many.
 
         Returns
         -------
@@ -85,7 +85,7 @@ class Composer:
         if len(chosen) < len(pieces):
             warnings.warn(
                 f"left out {len(pieces) - len(chosen)} of {len(pieces)} pieces, whose bars do not "
-                f"have {self.bar_} sixteenth notes as most have",
+                f"have {self.bar_} sixteenth notes like most bars",
                 stacklevel=2,
             )
         if self.bars_ < FEWEST:
@@ -105,7 +105,8 @@ class Composer:
         vae.set_params(epochs=math.ceil(UPDATES * size / len(X)))
         vae.set_params(random_state=seed_from(self.random_state))
         y = np.concatenate([_before(roll) for roll in rolls])
-        with warnings.catch_warnings():  # the bar before says all of music that repeats itself
+        # In repetitive music, the bar before determines the next one, and the codes collapse.
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", CollapseWarning)
             self.vae_ = vae.fit(X.reshape(len(X), -1), y)
         self.codes_ = [self._encoded(piece)[0] for piece in shared]
@@ -114,8 +115,9 @@ class Composer:
     def new(self, bars: int = 16, *, random_state: RandomState = None) -> Piece:
         """Write a new piece in C major or A minor.
 
-        The piece has four phrases: a first one, a variation of it, another one, and the variation
-        once more. The codes of a phrase mix those of two learned phrases and add random noise.
+        The piece has four phrases: a first one, a variation of the first, another one, and the
+        variation again. The codes of a phrase mix those of two learned phrases and add random
+        noise.
 
         Parameters
         ----------
@@ -151,7 +153,7 @@ class Composer:
         Parameters
         ----------
         piece : Piece
-            A piece with bars as long as those that were learned.
+            A piece whose bars are as long as the learned ones.
         strength : float, default=0.5
             Share of random noise in the codes, from 0 to 1. 0 gives the piece as the model
             reconstructs it.
@@ -185,7 +187,7 @@ class Composer:
         Parameters
         ----------
         a, b : Piece
-            Pieces with bars as long as those that were learned.
+            Pieces whose bars are as long as the learned ones.
 
         Returns
         -------
@@ -213,9 +215,9 @@ class Composer:
         return self._piece(ways, (a.tempo + b.tempo) / 2, before)
 
     def _phrase(self, bars: int, rng: np.random.Generator) -> Floats:
-        """Return codes of a new phrase: a mixture of two that were learned, and some chance.
+        """Return codes of a new phrase: a mixture of two learned phrases, and some noise.
 
-        Codes of bars that follow each other suit each other, which codes from the prior do not.
+        Codes of consecutive bars go together, which codes drawn from the prior do not.
         """
         parts = []
         for _ in range(2):
@@ -229,9 +231,9 @@ class Composer:
             raise not_fitted("Composer")
 
     def _cut(self, piece: Piece) -> Floats:
-        """Return the bars of a piece in C, (bars, steps, pitches, 2), the last one filled up.
+        """Return the bars of a piece in C, (bars, steps, pitches, 2), with the last one padded.
 
-        Notes outside the range that was learned move into it by octaves.
+        Notes outside the learned range move into it by octaves.
         """
         rolls = np.zeros((piece.bars * self.bar_, self.pitches_, 2), np.float32)
         for part, roll in enumerate((piece.notes, piece.starts & piece.notes)):
@@ -259,7 +261,7 @@ class Composer:
     def _piece(
         self, codes: Floats, tempo: float | None = None, before: Floats | None = None
     ) -> Piece:
-        """Return a piece of decoded bars, given `before`, or what was written before each bar."""
+        """Return a piece of decoded bars, given `before` or the bars that were just written."""
         shape = self.bar_, self.pitches_, 2
         bars = np.zeros((len(codes), *shape), np.float32)
         last = np.zeros(self.pitches_, bool)
@@ -278,8 +280,8 @@ class Composer:
     def _chord(self, p: Floats, last: Roll) -> tuple[Roll, Roll]:
         """Return the notes of a step and those that begin, given probabilities (pitches, 2).
 
-        As many notes sound as are expected. They are those with the highest probabilities, with
-        some preference for those that sound already.
+        The expected number of notes sound. They are those with the highest probabilities, with some
+        preference for notes that already sound.
         """
         count = min(self.voices_, round(float(p[:, 0].sum()) + SPARSE))
         notes = np.zeros(len(p), bool)
@@ -289,8 +291,10 @@ class Composer:
 
 
 def _before(bars: Floats) -> Floats:
-    """Return the conditions of each bar: the last notes of the bar before, and whether the piece
-    begins or ends with it. More of the bar before would say all of a single piece.
+    """Return the conditions of each bar: the last notes of the bar before, and the bar's role.
+
+    The role tells whether the piece begins or ends with the bar. More of the bar before would
+    determine all bars of a single piece.
     """
     last = np.zeros_like(bars[:, 0, :, 0])
     last[1:] = bars[:-1, -1, :, 0]
@@ -300,6 +304,6 @@ def _before(bars: Floats) -> Floats:
 
 
 def _varied(codes: Floats, strength: float, rng: np.random.Generator) -> Floats:
-    """Return codes with a share of chance. Codes from the prior stay codes from the prior."""
+    """Return codes with a share of noise. If the codes follow the prior, so does the result."""
     noise = rng.standard_normal(codes.shape).astype(np.float32)
     return math.sqrt(1 - strength**2) * codes + strength * noise

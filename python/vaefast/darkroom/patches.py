@@ -1,4 +1,4 @@
-"""Squares of a picture: their features, the search for similar ones, and pictures made of them."""
+"""Patches, squares of a picture: their features, their neighbours, and pictures made of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from .photographs import Floats
 
 SIDE, STEP = 12, 4  # side of a patch and distance between patches, in pixels
-ROUNDS = 3  # visits of each patch that may continue a neighbour
-QUERIES = 1024  # patches whose nearest ones are searched for at once
+ROUNDS = 3  # times that each patch may take a place that continues a neighbour
+QUERIES = 1024  # patches whose nearest patches are searched for at once
 DISAGREEMENT = 0.003  # squared difference of colours at which a patch counts half as much
 
 Places = NDArray[np.int64]
@@ -25,7 +25,7 @@ def windows(image: Floats, side: int = SIDE) -> Floats:
 
 
 def light(patches: Floats) -> Floats:
-    """Return the luminance of 4 x 4 and the colours of 2 x 2 parts of patches, (n, 24)."""
+    """Return the luminance of 4 x 4 and the colours of 2 x 2 parts of each patch, (n, 24)."""
     n, third, half = len(patches), SIDE // 4, SIDE // 2
     luminance = patches[..., 0].reshape(n, 4, third, 4, third).mean(axis=(2, 4))
     colours = patches[..., 1:].reshape(n, 2, half, 2, half, 2).mean(axis=(2, 4))
@@ -43,19 +43,19 @@ def nearest(features: Floats, queries: Floats) -> NDArray[np.int64]:
 
 
 def continued(features: Floats, queries: Floats, places: Places, weight: float) -> Places:
-    """Return places at which neighbours continue each other more often, so that strokes go on.
+    """Return places at which neighbours continue each other more often, so that strokes persist.
 
     The cost of a place is the squared distance of its features from the query. Each of the four
-    neighbours adds `weight`, less if it nearly continues the place, and twice as much if it is the
-    same place once more. A patch takes the place that continues one of its neighbours wherever this
-    costs less.
+    neighbours adds `weight`, or less if it nearly continues the place, or twice as much if it
+    repeats the same place. A patch takes a place that continues one of its neighbours if this costs
+    less.
 
     Parameters
     ----------
     features : ndarray of shape (h, w, d)
         Features of the patches at all places of the painting.
     queries : ndarray of shape (rows, columns, d)
-        Features that are wanted on the grid.
+        Wanted features at each point of the grid.
     places : ndarray of shape (rows, columns, 2)
         Row and column in the painting of each patch of the grid. It is changed in place.
     weight : float
@@ -76,7 +76,7 @@ def continued(features: Floats, queries: Floats, places: Places, weight: float) 
         direction, parity = divmod(turn % 8, 2)
         now = (rows + columns) % 2 == parity
         y, x = rows[now], columns[now]
-        # Beyond the border of the grid there is no neighbour, and nothing to continue.
+        # Beyond the border of the grid, there is no neighbour to continue.
         padded = np.pad(places, ((1, 1), (1, 1), (0, 0)), constant_values=-(10**6))
         bids = np.stack(
             [padded[y + 1 + dy, x + 1 + dx] - STEP * np.array([dy, dx]) for dy, dx in shifts]
@@ -92,19 +92,20 @@ def continued(features: Floats, queries: Floats, places: Places, weight: float) 
 def blend(painting: NDArray[Any], places: Places, scale: int = 1, agreed: int = 1) -> Floats:
     """Return a picture of overlapping patches of a painting, each blended by its weights.
 
-    The middle of a patch counts most. Where patches differ, those near the mean of all count more,
-    so that edges stay sharp.
+    The middle of a patch has the largest weight. Where patches differ, those near their mean get
+    more weight, so edges stay sharp.
 
     Parameters
     ----------
     painting : ndarray of shape (h, w, 3)
-        The picture to take patches from, `scale` times as large as places count.
+        The picture from which patches are taken, `scale` times as large as the one that `places`
+        refers to.
     places : ndarray of shape (rows, columns, 2)
         Row and column in the painting of each patch of the grid.
     scale : int, default=1
         Enlargement of painting, patches and result.
     agreed : int, default=1
-        How often the weights are adapted to the mean.
+        Number of times that the weights are adapted to the mean.
 
     Returns
     -------

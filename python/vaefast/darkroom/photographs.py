@@ -1,4 +1,4 @@
-"""Photographs of any size and mode as arrays of colours."""
+"""Reading of photographs of any size and mode as arrays of colours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = 12_000_000  # pixels
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
-# Rows: luminance, and the differences of blue and red to it (ITU-R BT.601).
+# The rows give the luminance, and the differences of blue and red from it (ITU-R BT.601).
 LUMINANCE = np.array(
     [[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], np.float32
 )
@@ -51,7 +51,7 @@ def read(path: str | os.PathLike[str]) -> Pixels:
 
 
 def check(photo: ArrayLike, name: str) -> Pixels:
-    """Return an image as uint8 of shape (h, w, 3); raise an error if it is none."""
+    """Return an image as uint8 of shape (h, w, 3); raise ValueError if it is not an image."""
     image: NDArray[Any] = np.asarray(photo)
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
@@ -72,13 +72,13 @@ def to_pixels(image: NDArray[Any]) -> Pixels:
 
 
 def to_luminance(pixels: Pixels) -> Floats:
-    """Return uint8 RGB (..., 3) as luminance in [0, 1] and two differences of colour."""
+    """Return uint8 RGB (..., 3) as luminance in [0, 1] and two colour differences."""
     image: Floats = np.divide(pixels, 255, dtype=np.float32).dot(LUMINANCE.T)
     return image
 
 
 def to_colours(image: Floats) -> Pixels:
-    """Return luminance and differences of colour (..., 3) as uint8 RGB."""
+    """Return luminance and two colour differences (..., 3) as uint8 RGB."""
     return to_pixels(image @ _COLOURS.T)
 
 

@@ -21,12 +21,12 @@ from .photographs import Floats, Pixels, blur, check, resize, to_colours, to_lum
 
 WORKING = 640  # pixels; longest side of the photograph when patches are chosen
 SCALES = (0.25, 0.5, 1.0)
-ROUNDS = 2  # at each scale: a choice of patches, and another that sees what the first one drew
+ROUNDS = 2  # choices of patches at each scale; the second one sees the first drawing
 SEARCHED = 12_000  # patches among which the nearest one is searched for
 LEARNED = 20_000  # patches of all scales that the VAE learns
 ENCODED = 8192  # patches that are encoded at once
-TEXTURE = 0.4  # weight of what is drawn so far, beside that of the photograph's light
-COLOUR = 0.6  # weight of the colours beside that of the luminance
+TEXTURE = 0.4  # weight of the picture drawn so far, relative to the photograph's light
+COLOUR = 0.6  # weight of the colours relative to the luminance
 CONTINUED = 0.2  # cost of a neighbour that does not continue a patch
 RADIUS = 3  # pixels over which light is averaged
 RESTORED = np.array([0.6, 0.2, 0.2], np.float32)  # share of the photograph's light and colours
@@ -44,10 +44,10 @@ def restyle(
 ) -> Pixels:
     """Return a photograph that is redrawn with patches of a painting.
 
-    Edges and light come from the photograph, texture and colours from the painting. A VAE learns
+    The photograph gives edges and light, and the painting gives texture and colours. A VAE learns
     the patches of the painting. At three scales, from coarse to fine, each patch of the picture is
     replaced by a patch of the painting with similar light, and with a code near that of the picture
-    drawn so far. Patches that continue their neighbours are preferred, so that strokes go on.
+    drawn so far. Patches that continue their neighbours are preferred, so that strokes persist.
     Overlapping patches are blended with weights.
 
     The two pictures are compared as if they had the same area. The patches are chosen on a copy of
@@ -118,7 +118,7 @@ def restyle(
 
 
 def _fitting(height: float, width: float) -> tuple[int, int]:
-    """Return the nearest height and width that patches cover, of at least two patches."""
+    """Return the nearest height and width that whole patches cover, at least two each way."""
     h, w = (SIDE + STEP * max(1, round((n - SIDE) / STEP)) for n in (height, width))
     return h, w
 
@@ -133,7 +133,7 @@ def _resized(pixels: Pixels, shape: tuple[int, ...]) -> Pixels:
 
 
 def _texture(painting: Floats, shape: tuple[int, ...]) -> Floats:
-    """Return what is fine in a painting, mirrored at its edges until it covers a shape."""
+    """Return the fine detail of a painting, mirrored at its edges until it covers a shape."""
     fine = painting - blur(painting, RADIUS)
     more = [max(0, n - m) for n, m in zip(shape[:2], fine.shape, strict=False)]
     covered: Floats = np.pad(fine, [*((0, n) for n in more), (0, 0)], "symmetric")
@@ -151,7 +151,7 @@ def _learn(paintings: list[Floats], rng: np.random.Generator) -> VAE:
     X = X[rng.permutation(len(X))[:LEARNED]]
     vae = VAE(24, (256,), likelihood="gaussian", sigma="optimal", epochs=8, verbose=False)
     vae.set_params(batch_size=min(128, len(X)), random_state=int(rng.integers(2**31)))
-    with warnings.catch_warnings():  # a painting of one colour has nothing to learn
+    with warnings.catch_warnings():  # codes collapse for a painting of one colour
         warnings.simplefilter("ignore", CollapseWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
         return vae.fit(X)
@@ -160,9 +160,9 @@ def _learn(paintings: list[Floats], rng: np.random.Generator) -> VAE:
 class _Level:
     """The choice of patches of a painting for a picture, at one scale.
 
-    Features of a patch are its light, which is compared with that of the photograph, and its code,
-    which is compared with that of what is drawn so far. Luminance, colours and codes are scaled to
-    the same variance over the painting, and weighted.
+    The features of a patch are its light, which is compared with that of the photograph, and its
+    code, which is compared with that of the picture drawn so far. Luminance, colours and codes are
+    scaled to the same variance over the painting, and weighted.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class _Level:
     painting, goal : ndarray of shape (h, w, 3)
         The painting, and the photograph in its colours, at this scale.
     rng : Generator
-        Chooses the patches among which the nearest one is searched for.
+        Generator that chooses the patches among which the nearest one is searched for.
     """
 
     def __init__(self, vae: VAE, painting: Floats, goal: Floats, rng: np.random.Generator) -> None:
@@ -187,12 +187,13 @@ class _Level:
             ]
         ).astype(np.float32)
         self.features = np.concatenate([lights, codes], axis=2) * self.weights
-        # Beyond the painting's usual light, a single extreme patch would be repeated everywhere.
+        # Beyond the usual light of the painting, a single extreme patch would be repeated
+        # everywhere.
         usual = np.quantile(lights[::4, ::4], (0.03, 0.97), axis=(0, 1)).astype(np.float32)
         self.wanted = _in_parts(light, windows(goal)[::STEP, ::STEP]).clip(*usual)
 
     def choose(self, drawn: Floats) -> Places:
-        """Return the place in the painting of each patch, given what is drawn so far."""
+        """Return the place of each patch in the painting, given the picture drawn so far."""
         codes = _in_parts(self.vae.transform, windows(drawn)[::STEP, ::STEP])
         queries = np.concatenate([self.wanted, codes], axis=2) * self.weights
         height, width, d = self.features.shape
@@ -204,7 +205,7 @@ class _Level:
 
 
 def _in_parts(function: Callable[[Floats], Floats], view: Floats) -> Floats:
-    """Return a function of all patches of a grid, some rows at a time, (rows, columns, d)."""
+    """Return a function of all patches of a grid, (rows, columns, d), computed in parts."""
     rows = max(1, ENCODED // view.shape[1])
     parts = [
         function(view[start : start + rows].reshape(-1, SIDE, SIDE, 3))
@@ -214,12 +215,12 @@ def _in_parts(function: Callable[[Floats], Floats], view: Floats) -> Floats:
 
 
 def _lit(drawn: Floats, goal: Floats, radius: int) -> Floats:
-    """Return a picture that has some of the photograph's light and colours."""
+    """Return a picture with some of the photograph's light and colours."""
     return drawn + RESTORED * blur(goal - drawn, radius)
 
 
 def _edged(drawn: Floats, goal: Floats, radius: int) -> Floats:
-    """Return a picture that has the photograph's light, and its edges where they are strong."""
+    """Return a picture with the photograph's light, and with its edges where they are strong."""
     drawn = _lit(drawn, goal, radius)
     luminance = goal[..., :1]
     contrast = blur((luminance - blur(luminance, radius)) ** 2, radius)
@@ -236,7 +237,7 @@ def _draw(
     Parameters
     ----------
     painting : ndarray of shape (h, w, 3)
-        The painting, `scale` times as large as places count.
+        The painting, `scale` times as large as the one that `places` refers to.
     places : ndarray of shape (rows, columns, 2)
         Row and column in the painting of each patch.
     photo : ndarray of shape (h, w, 3), uint8

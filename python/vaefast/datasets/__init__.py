@@ -50,13 +50,13 @@ def load(
         A name that `names` returns, or a path to one of:
 
         - `.npy` file: the rows. Arrays of uint8 and float32 are memory-mapped.
-        - `.npz` file: the rows are `X`, `images`, `data` or `x_train`, or the only array. Optional
-          are the labels `y`, `labels` or `y_train`, the test rows `x_test` and the test labels
-          `y_test`. A file of `scipy.sparse.save_npz` holds sparse rows.
+        - `.npz` file: the rows are `X`, `images`, `data` or `x_train`, or the only array. The
+          labels `y`, `labels` or `y_train`, the test rows `x_test` and the test labels `y_test` are
+          optional. A file of `scipy.sparse.save_npz` holds sparse rows.
         - `.csv` or `.tsv` file: numbers separated by commas, semicolons or tabs, with or without a
           header.
-        - any other file: IDX, gzipped or not.
-        - folder with the four IDX files of MNIST.
+        - any other file: an IDX file, gzipped or not.
+        - folder with four IDX files, named as those of MNIST.
         - folder of images, or of sub-folders of images whose names become the labels. `X` has the
           shape (n, h, w) if all images are grey, else (n, h, w, 3).
 
@@ -67,7 +67,7 @@ def load(
         requires all images to have the same size.
     skip_broken : bool, default=False
         Whether files of a folder of images that can't be read are left out, with a warning that
-        names them. By default, the first one is an error.
+        names them. By default, the first such file raises an error.
 
     Returns
     -------

@@ -89,7 +89,7 @@ def load_npz(path: Path) -> Dataset:
 
 
 def _read_sparse(path: Path, names: list[str]) -> Any:
-    """Return the matrix of a file of `scipy.sparse.save_npz` that holds these arrays, as CSR."""
+    """Return the matrix of a file of `scipy.sparse.save_npz` with these arrays, as CSR."""
     try:
         from scipy import sparse
     except ImportError as error:
@@ -129,7 +129,7 @@ def _by_role(names: list[str], path: Path) -> dict[str, str]:
 
 
 def check_member(path: Path, member: str) -> None:
-    """Raise ValueError if an array can't have the size that its header says, or is too large."""
+    """Raise ValueError if an array can't have the size that its header gives, or is too large."""
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo(member)
     if info.file_size > DEFLATE_RATIO * info.compress_size:
@@ -148,6 +148,6 @@ def _read_member(path: Path, name: str) -> Array:
             f"{path}, array {name!r}: truncated, corrupt, or not an array of numbers or text "
             f"({error})"
         ) from error
-    if not isinstance(array, np.ndarray):  # NumPy returns the bytes of a member that is no array
+    if not isinstance(array, np.ndarray):  # NumPy returns the bytes of other members
         raise ValueError(f"{path}, array {name!r}: not an array in the .npy format")
     return array

@@ -1,4 +1,4 @@
-"""Well-known data sets, read from this machine or downloaded."""
+"""Well-known data sets, which are read from this machine or downloaded."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def fashion_mnist() -> Dataset:
 
 
 def _load(name: str) -> Dataset:
-    """Return a data set from the first folder that has all four files, else download them.
+    """Return a data set from the first folder that has all four files, or download them.
 
     In the cache a gzipped file counts only if it has the right size. Its SHA-256 is verified when
     it is downloaded, and gzip's own checksum at every load.
@@ -126,7 +126,7 @@ def _load(name: str) -> Dataset:
 
 
 def _have_sizes(files: dict[str, Path], name: str) -> bool:
-    """Return whether those of the files that are gzipped have the sizes of the downloads."""
+    """Return whether the gzipped files have the sizes of the downloads."""
     known = _SOURCES[name].files
     return all(
         path.suffix != ".gz" or path.stat().st_size == known[role].size
@@ -135,7 +135,7 @@ def _have_sizes(files: dict[str, Path], name: str) -> bool:
 
 
 def _download(name: str, cache: Path, folders: list[Path]) -> dict[str, Path]:
-    """Return the four files in the cache. Files with the right checksum are kept."""
+    """Return the four files in the cache. Existing files with the right checksum are kept."""
     import pooch
 
     source = _SOURCES[name]

@@ -17,12 +17,12 @@ from .image_files import UnreadableImageError, read_image, size_of
 
 T = TypeVar("T")
 
-SUFFIXES = frozenset(  # files with another suffix are skipped
+SUFFIXES = frozenset(  # files with other suffixes are skipped
     [".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
 )
-KEPT_SIDE = 96  # pixels; images of one size that are no larger stay as they are
-CHOSEN_SIDE = 64  # pixels; longest side of what other images become, at most
-NAMED = 10  # broken files in a warning, at most
+KEPT_SIDE = 96  # pixels; images of one size up to this one stay as they are
+CHOSEN_SIDE = 64  # pixels; longest side to which other images are resized
+NAMED = 10  # most broken files that a warning names
 
 
 def load_folder(
@@ -30,12 +30,12 @@ def load_folder(
 ) -> Dataset:
     """Return the images of a folder, in the order of their names.
 
-    `X` is uint8 (n, h, w) if every pixel of every image is grey. A single image with colour makes
-    it (n, h, w, 3), RGB. Transparent pixels are blended with white, the EXIF orientation is
-    applied, 16 bits per channel become 8, and only the first frame of an animation is read.
+    `X` is uint8 (n, h, w) if every pixel of every image is grey. If any image has colour, `X` is
+    (n, h, w, 3), RGB. Transparent pixels are blended with white, the EXIF orientation is applied,
+    16 bits per channel become 8, and only the first frame of an animation is read.
 
     Images may also lie in sub-folders, one level deep, whose names become the labels. Two
-    sub-folders train and test are the training rows and the test rows instead; each may have
+    sub-folders named train and test hold the training rows and the test rows instead, and may have
     sub-folders of classes.
 
     Parameters
@@ -45,7 +45,7 @@ def load_folder(
     image_size : (int, int) or None
         Height and width in pixels. Each image is cropped around the centre to these proportions and
         resized. None requires all images to have the same size, so that no image is cropped or
-        scaled without being asked for.
+        scaled unasked.
     skip_broken : bool, default=False
         Whether files that can't be read are left out, with a warning that names them.
 
@@ -58,7 +58,7 @@ def load_folder(
     broken = _Broken(folder, skip_broken)
     files = training.files + (test.files if test is not None else [])
     size = image_size or _common_size(folder, broken.sizes_of(files))
-    X, kept = _read(files, size, broken)  # at once: all are grey, or all have colour
+    X, kept = _read(files, size, broken)  # together: all are grey, or all have colour
     broken.warn(len(files))
     n = len(training.files)
     count = int(kept[:n].sum())
@@ -81,10 +81,10 @@ def load_folder(
 
 
 def suggested_size(folder: Path, skip_broken: bool = False) -> tuple[tuple[int, int], str]:
-    """Return a (height, width) to train on, and what becomes of the images, as a text.
+    """Return a (height, width) to train on, and a text on how the images are changed.
 
-    Images of one size of at most 96 pixels a side stay as they are, and the text is empty. Others
-    get the median proportions, and at most 64 pixels on the longest side.
+    Images of one size of at most 96 pixels a side stay as they are, and the text is empty. Other
+    images get the median proportions and at most 64 pixels on the longest side.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class _Part:
 
 
 def _parts(folder: Path) -> tuple[_Part, _Part | None]:
-    """Return the training images, and the test images if the folder holds train and test alone."""
+    """Return the training images, and the test images if the folder holds only train and test."""
     found = {path.name.lower(): path for path in folder.iterdir() if _is_class(path)}
     if set(found) != {"train", "test"}:
         return _find(folder), None
@@ -157,14 +157,14 @@ def _find(folder: Path) -> _Part:
 
 
 class _Broken:
-    """Files that can't be read: the first is an error, or all are left out and named."""
+    """Handling of unreadable files: the first raises an error, or all are left out and named."""
 
     def __init__(self, folder: Path, skip: bool) -> None:
         self.folder, self.skip = folder, skip
         self.reasons: dict[Path, str] = {}
 
     def attempt(self, function: Callable[[Path], T], path: Path) -> T | None:
-        """Return the result of a function of a file, or None for a file that is left out."""
+        """Return the result of a function of a file, or None if the file is left out."""
         if path in self.reasons:
             return None
         try:
@@ -184,7 +184,7 @@ class _Broken:
         return readable
 
     def warn(self, n: int) -> None:
-        """Warn of files that are left out, by their names."""
+        """Warn about the files that are left out, by name."""
         if self.reasons:
             names = [str(path.relative_to(self.folder)) for path in self.reasons]
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
@@ -199,7 +199,7 @@ class _Broken:
 def _read(files: Sequence[Path], size: tuple[int, int], broken: _Broken) -> tuple[Array, Array]:
     """Return images of one size, uint8 (n, h, w), or (n, h, w, 3) if any of them has colour.
 
-    The second result says of each file whether it could be read.
+    The second result tells whether each file could be read.
     """
     X: Array = np.empty((len(files), *size), np.uint8)
     kept = np.zeros(len(files), bool)
@@ -207,7 +207,7 @@ def _read(files: Sequence[Path], size: tuple[int, int], broken: _Broken) -> tupl
         pixels = broken.attempt(lambda file: read_image(file, size), path)
         if pixels is None:
             continue
-        if pixels.ndim == 3 and X.ndim == 3:  # the first image with colour
+        if pixels.ndim == 3 and X.ndim == 3:  # this is the first image with colour
             grey, X = X, np.empty((*X.shape, 3), np.uint8)
             X[:i] = grey[:i, ..., None]
         X[i] = pixels if pixels.ndim == X.ndim - 1 else pixels[..., None]

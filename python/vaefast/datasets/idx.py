@@ -1,8 +1,8 @@
 """IDX files, the format of MNIST: http://yann.lecun.com/exdb/mnist/.
 
-A file begins with two zero bytes, the code of the type and the number of dimensions. Each dimension
-follows as a big-endian uint32, and then come the values, also big-endian. The first four bytes are
-the magic number, which is 2051 for images and 2049 for labels.
+A file begins with two zero bytes, the code of the type and the number of dimensions. The dimensions
+follow as big-endian uint32, and then the values, also big-endian. The first four bytes are the
+magic number, which is 2051 for images and 2049 for labels.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str], most: int) -> Array:
     """Return the array that the bytes of a stream describe.
 
-    `path` is for error messages. The stream can't have more than `most` bytes.
+    Error messages name `path`. The stream holds at most `most` bytes.
     """
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 32:
@@ -80,8 +80,8 @@ def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str], most:
         raise ValueError(f"{path}: truncated: {announced}, but the file is too small for that")
     check_fits(expected, f"{path}: {announced}")
 
-    # Reads block by block, because a damaged header may announce far more data than there is, and
-    # to the end, because gzip verifies the checksum there.
+    # Reads block by block, because a damaged header may announce far more data than there are, and
+    # reads to the end, where gzip verifies the checksum.
     data = bytearray()
     while len(data) <= expected and (block := stream.read(_BLOCK)):
         data += block
@@ -91,7 +91,7 @@ def _parse(stream: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str], most:
         raise ValueError(f"{path}: {state}: {announced}, but {got} follow")
     try:
         array = np.frombuffer(data, dtype).reshape(shape)
-    except ValueError as error:  # no values, but dimensions beyond the limits of NumPy
+    except ValueError as error:  # without values, but with dimensions beyond the limits of NumPy
         raise ValueError(f"{path}: an array of shape {shape} is too large ({error})") from error
     return array.astype(dtype.newbyteorder("="), copy=False)
 
@@ -104,8 +104,8 @@ def load_idx(path: Path) -> Dataset:
 def find_idx_files(folder: Path) -> dict[str, Path]:
     """Return those of the four `FILES` that are in a folder, by role.
 
-    Files may be gzipped, and dots may stand for dashes, as in train-images.idx3-ubyte. They may lie
-    in raw/ or MNIST/raw/ of the folder, where torchvision puts them.
+    Files may be gzipped, and a dot may replace a dash, as in train-images.idx3-ubyte. The files may
+    be in the sub-folders raw/ or MNIST/raw/, where torchvision puts them.
     """
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
         found = {}

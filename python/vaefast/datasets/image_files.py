@@ -1,4 +1,4 @@
-"""Image files of any kind as pixels of one size: grey or RGB, a byte per channel."""
+"""Reading of image files of any kind as pixels of one size: grey or RGB, a byte per channel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ORIENTATION = 0x0112  # EXIF tag; values from 5 on mean that width and height a
 
 
 class UnreadableImageError(ValueError):
-    """A file that is no image, broken, too large, or of values that are not pixels."""
+    """The file is not an image, is broken or too large, or its values are not pixels."""
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -26,7 +26,7 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises
     ------
     UnreadableImageError
-        The file has no header of an image, or announces more pixels than Pillow opens.
+        The file does not start like an image, or announces more pixels than Pillow opens.
     """
     try:
         with _open(path) as image:
@@ -41,7 +41,7 @@ def read_image(path: Path, size: tuple[int, int]) -> Array:
     """Return the pixels of an image, uint8, (height, width) if all are grey, else with RGB.
 
     The image is cropped around the centre and resized. The EXIF orientation is applied, transparent
-    pixels are blended with white, and of an animation only the first frame is read.
+    pixels are blended with white, and only the first frame of an animation is read.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def read_image(path: Path, size: tuple[int, int]) -> Array:
 
 
 def open_image(path: Path) -> Image.Image:
-    """Return an image of any size in the mode L or RGB, otherwise as `read_image` reads it."""
+    """Return an image in its own size, in the mode L or RGB, otherwise read as by `read_image`."""
     from PIL import ImageOps
 
     try:
@@ -76,10 +76,10 @@ def open_image(path: Path) -> Image.Image:
 
 
 def _open(path: Path) -> Image.Image:
-    """Return an image of which only the header is read; an error if it has too many pixels.
+    """Return an image of which only the header is read; raise an error for too many pixels.
 
-    A small file can announce gigabytes. Pillow's limit, `Image.MAX_IMAGE_PIXELS`, is 89 million
-    pixels: from there on it warns, and the warning is an error here.
+    A small file can announce gigabytes. Pillow warns beyond `Image.MAX_IMAGE_PIXELS`, which is 89
+    million pixels, and this function raises the warning as an error.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""How large the content of a file may be: compression, and the memory that is left."""
+"""Limits for the content of a file, from compression and from the available memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-DEFLATE_RATIO = 1032  # bytes that one byte of gzip or zip can become, at most (zlib's manual)
+DEFLATE_RATIO = 1032  # most bytes that a byte of gzip or zip can become (manual of zlib)
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 
@@ -14,8 +14,8 @@ MEMINFO = Path("/proc/meminfo")
 def available_memory() -> int | None:
     """Return the bytes that this process may still allocate, or None where the system hides them.
 
-    The least of three figures: the memory that the machine has free, the rest of the limit of the
-    process's control group, and the limit of its address space (`ulimit -v`).
+    The result is the least of three figures: the free memory of the machine, the rest of the limit
+    of the process's control group, and the rest of the limit of its address space (`ulimit -v`).
     """
     found = [limit for limit in (_of_machine(), _of_group(), _of_process()) if limit is not None]
     return min(found, default=None)
@@ -29,7 +29,7 @@ def check_fits(size: int, what: str) -> None:
     size : int
         Bytes that are about to be allocated.
     what : str
-        Start of the message: the file, and what it says.
+        Start of the message, which names the file and the content that it announces.
     """
     available = available_memory()
     if available is not None and size > available:
@@ -48,7 +48,7 @@ def _of_machine() -> int | None:
 
 
 def _of_group() -> int | None:
-    with suppress(OSError, ValueError):  # "max" is no limit
+    with suppress(OSError, ValueError):  # "max" means no limit
         limit = int((CGROUP / "memory.max").read_text())
         return max(0, limit - int((CGROUP / "memory.current").read_text()))
     return None

@@ -199,7 +199,7 @@ def _pen_path(digit: int, factors: dict[str, Array], turns: Array) -> tuple[Arra
     first, second = _sampled(digit)  # (2, points, 1) each
     x, y = first + factors["style"] * (second - first)
 
-    # Bends the plane and not the single curves, so that curves that touch or close still do.
+    # Bends the plane rather than single curves, so that curves that touch or close still do.
     size, wobble = factors["size"], factors["wobble"]
     aim_x, aim_y, phase_x, phase_y = turns
     wave = np.float32(2.5)  # radians per half height

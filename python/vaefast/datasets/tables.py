@@ -37,8 +37,8 @@ class Layout:
     line : int
         Number of the line in which the first row ends.
     index : int
-        Number of columns that come before those of the header: 1 if the first column has no name,
-        as the index of the rows has that pandas and R write, else 0.
+        Number of columns before those of `header`: 1 if the first column has no name, like the
+        index that pandas and R write, else 0.
     """
 
     delimiter: str
@@ -51,8 +51,8 @@ def layout_of(path: Path) -> Layout:
     """Return the separator and the header of a CSV file.
 
     The first row is a header if none of its cells is a number. A first column without a name is an
-    index, which is left out. The separator is a semicolon if the first row has one, else a tab if
-    it has one, else a comma.
+    index, which is left out. The separator is a semicolon if the first row has one, otherwise a tab
+    if it has one, and otherwise a comma.
 
     Raises
     ------
@@ -95,10 +95,10 @@ def load_csv(path: Path) -> Dataset:
     header = layout.header
     skipped = layout.line if header else 0
     if layout.index:
-        check_widths(path, layout)  # NumPy does not, where it leaves out a column
+        check_widths(path, layout)  # NumPy does not check this if it leaves out a column
     try:
         X = _load(path, layout, skipped)
-    except (ValueError, EOFError, zlib.error) as error:  # the last two if gzip data is damaged
+    except (ValueError, EOFError, zlib.error) as error:  # the last two for damaged gzip data
         wrong = explain(path, layout)
         if wrong is not None:
             raise ValueError(wrong) from error
@@ -167,7 +167,7 @@ def _is_gap(cell: str) -> bool:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
-    """Give the text of a CSV file, gzipped or not; ValueError names the file if it is none."""
+    """Open a CSV file, gzipped or not, as text; raise ValueError if it is not text."""
     zipped = path.suffix.lower() == ".gz"
     try:
         opened: Any = gzip.open if zipped else open
@@ -181,7 +181,7 @@ def open_text(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """Give an iterator over the rows that are not blank, each after the number of the line."""
+    """Open a CSV file; yield an iterator over pairs of a line number and a non-blank row."""
     with open_text(path) as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
@@ -191,7 +191,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]
 
 
 def _delimiter(path: Path) -> str:
-    """Return the separator, as the first row shows it."""
+    """Return the separator, which the first row shows."""
     with open_text(path) as file:
         first = next((line for line in file if line.strip()), "")
     return next((mark for mark in ";\t," if mark in first), ",")
@@ -200,7 +200,7 @@ def _delimiter(path: Path) -> str:
 def _is_number(cell: str) -> bool:
     """Return whether NumPy reads a cell as a number.
 
-    float() alone would not do: it also accepts 1_000, and digits that are not ASCII.
+    float() alone does not suffice, because it also accepts 1_000 and digits that are not ASCII.
     """
     try:
         float(cell)
@@ -216,7 +216,7 @@ def check_widths(path: Path, layout: Layout) -> None:
 
 
 def _wrong_width(path: Path, layout: Layout) -> str | None:
-    """Return a message about the first row of another length than the first, or None."""
+    """Return a message about the first row whose length differs from that of row 1, or None."""
     with _rows(path, layout.delimiter) as rows:
         _, first = next(rows)
         for line, row in rows:

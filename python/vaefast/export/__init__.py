@@ -1,18 +1,19 @@
-"""Exports: a fitted model for ONNX runtimes, for PyTorch, or for plain NumPy.
+"""Exports of a fitted model to ONNX, to PyTorch and to plain NumPy.
 
-An export is an encoder, from x to mu and logvar, and a decoder, from z to E[x|z]. Both are
-deterministic. Draw z yourself: ``mu + exp(logvar / 2) * noise``, or standard normal numbers for new
-rows.
+An export consists of an encoder, which maps x to mu and logvar, and a decoder, which maps z to
+E[x|z]. Both are deterministic. Draw z yourself, as ``mu + exp(logvar / 2) * noise``, or as standard
+normal numbers for new rows.
 
 The exports take and return float32 matrices:
 
 x : (n, features)
-    Rows in the units of the fit. Images are flattened: ``X.reshape(n, -1)``. The core divides an
-    image of bytes by 255, so pass ``X / 255`` there; bytes of counts, of categories and of columns
-    of several kinds are passed as they are. `byte_divisor` in the description is that number.
+    Rows in the units of the fit. Images are flattened: ``X.reshape(n, -1)``. The core divides
+    images of bytes by 255, so pass ``X / 255`` for them. Pass bytes of counts, of categories and of
+    columns of several kinds as they are. `byte_divisor` in the description is the divisor.
 y : (n, width)
-    Only if the model is conditional: numbers as in the fit, or labels as one-hot rows in the order
-    of `condition_labels` in the description. The exports for ONNX and PyTorch standardize numbers.
+    Conditions, only for a conditional model: numbers as in the fit, or labels as one-hot rows in
+    the order of `condition_labels` in the description. The exports to ONNX and PyTorch standardize
+    the numbers themselves.
 z : (n, latent_dim)
     Codes.
 mu, logvar : (n, latent_dim)
@@ -21,12 +22,13 @@ mean : (n, features)
     E[x|z], as `VAE.inverse_transform` returns it. Rates of counts are those of one unit of
     exposure.
 
-`describe` returns a description of the model. The ONNX files and the .npz file carry it. No export
-checks its input.
+`describe` returns a description of the model, which the ONNX files and the .npz file contain. No
+export checks its input.
 
 Examples
 --------
-NumPy alone runs a model of relu and bernoulli that `to_npz` wrote:
+NumPy alone runs a model that `to_npz` wrote, here with the activation relu and the likelihood
+bernoulli:
 
 >>> import numpy as np
 >>> def dense(w, name, h):

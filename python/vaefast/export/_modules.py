@@ -26,7 +26,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class Encoder(nn.Module):  # type: ignore[misc]
-    """Encoder of a VAE: x, and y of a conditional model, to mu and logvar of q(z|x)."""
+    """Encoder of a VAE, from x, and y if the model is conditional, to mu and logvar of q(z|x)."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
 
 
 class Decoder(nn.Module):  # type: ignore[misc]
-    """Decoder of a VAE: z, and y of a conditional model, to E[x|z]."""
+    """Decoder of a VAE, from z, and y if the model is conditional, to E[x|z]."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def _continuous_bernoulli(a: Tensor) -> Tensor:
     return 0.5 + torch.where(near, series, far)
 
 
-MEANS: dict[str, Callable[[Tensor], Tensor]] = {  # the output itself for all others
+MEANS: dict[str, Callable[[Tensor], Tensor]] = {  # all others use the output itself
     "bernoulli": torch.sigmoid,
     "continuous_bernoulli": _continuous_bernoulli,
     "categorical": lambda a: torch.softmax(a, dim=1),
@@ -113,7 +113,7 @@ def _by_columns(
 
 
 class Units(nn.Module):  # type: ignore[misc]
-    """Means and scales of the features: 0 and 1 of a model that does not standardize."""
+    """Means and scales of the features; 0 and 1 for a model that does not standardize."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class Units(nn.Module):  # type: ignore[misc]
 
 
 class Conditions(nn.Module):  # type: ignore[misc]
-    """Appends y, numbers of it standardized, to x or z."""
+    """Appends y, standardized if it holds numbers, to x or z."""
 
     def __init__(self, networks: Networks) -> None:
         super().__init__()

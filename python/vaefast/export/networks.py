@@ -1,4 +1,4 @@
-"""What every export reads from a fitted model: layers, columns and a description."""
+"""The parts of a fitted model that every export reads: layers, columns and a description."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._version import __version__
 from ..vae import VAE
 
 LINEAR_UP_TO = 10.0  # logvar is the raw output r of its head where |r| is at most this
-BOUND_WIDTH = 10.0  # and 10 + 10 tanh((r - 10) / 10), with the sign of r, beyond
+BOUND_WIDTH = 10.0  # beyond, it is sign(r) (10 + 10 tanh((|r| - 10) / 10))
 
 # Larger log rates count as this one, so that rates stay finite in float32. The core's exp stops
 # here with AVX-512, and at 88.723 with other instruction sets.
@@ -32,7 +32,7 @@ def fitted(vae: VAE, function: str) -> FittedModel:
     NotFittedError
         The model is not fitted yet.
     TypeError
-        `vae` is no VAE.
+        `vae` is not a VAE.
     """
     if not isinstance(vae, VAE):
         raise TypeError(
@@ -64,10 +64,10 @@ def describe(vae: VAE) -> dict[str, Any]:
         - `exposure`: whether the fit had an exposure; rates are then those of one unit.
         - `condition_width`: width of y; 0 for a model that is not conditional.
         - `condition_labels`: labels in the order of the one-hot columns of y, or None.
-        - `condition_means`, `condition_scales`: numbers y are standardized by them; empty lists
-          for labels.
-        - `standardize`: whether the encoder first maps x to (x - means) / scales, and the decoder
-          ends with the inverse map.
+        - `condition_means`, `condition_scales`: means and scales by which numbers y are
+          standardized; empty lists for labels.
+        - `standardize`: whether the encoder starts by mapping x to (x - means) / scales, and the
+          decoder ends with the inverse map.
         - `normalize`: "l2" if the encoder reads x divided by its length, or None.
 
     Raises
@@ -75,7 +75,7 @@ def describe(vae: VAE) -> dict[str, Any]:
     NotFittedError
         The model is not fitted yet.
     TypeError
-        `vae` is no VAE.
+        `vae` is not a VAE.
     """
     model = fitted(vae, "describe")
     reader, conditions = model.reader, model.conditions

@@ -22,23 +22,24 @@ def to_npz(vae: VAE, path: str | os.PathLike[str]) -> None:
     vae : VAE
         A fitted model.
     path : path
-        The file. Its name ends in .npz, and its folder exists. An existing file is replaced.
+        The file. Its name must end in .npz, and its folder must exist. An existing file is
+        replaced.
 
     Raises
     ------
     NotFittedError
         The model is not fitted yet.
     ValueError, TypeError
-        The name of the file does not end in .npz, or `vae` is no VAE.
+        The name of the file does not end in .npz, or `vae` is not a VAE.
     OSError
         The file can't be written.
 
     Notes
     -----
     The arrays have the names of ``vae.model_.weights()``, such as ``encoder.0.weight``. Weights are
-    float32 of shape (in, out). `means` and `scales`, of shape (features,), are there if the model
-    standardizes its rows. `description` is text: the JSON of `describe`. `numpy.load` reads
-    the file without pickle. The description of `vaefast.export` shows how to run it.
+    float32 of shape (in, out). `means` and `scales`, of shape (features,), exist if the model
+    standardizes its rows. `description` is text, the JSON of `describe`. `numpy.load` reads the
+    file without pickle. The example of `vaefast.export` shows how to run the model.
     """
     model = fitted(vae, "to_npz")
     path = Path(path)

@@ -27,16 +27,18 @@ MOST_BYTES = 2**31 - 2**20  # protobuf limits a file to 2 GiB; the rest is for n
 def to_onnx(vae: VAE, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Write encoder.onnx and decoder.onnx to a folder.
 
-    The encoder maps x to mu and logvar, the decoder z to mean. If the model is conditional, both
-    take y as a second input. See `vaefast.export` for shapes and units. The number of rows is free.
-    With missing="mask" the encoder itself replaces NaN by 0, as the model does.
+    The encoder maps x to mu and logvar, and the decoder maps z to mean. If the model is
+    conditional, both take y as a second input. See `vaefast.export` for shapes and units. The
+    number of rows is free. With missing="mask" the encoder itself replaces NaN by 0, as the model
+    does.
 
     Parameters
     ----------
     vae : VAE
         A fitted model.
     folder : path
-        The folder, made if it does not exist. Existing files with these names are replaced.
+        The folder, which is created if it does not exist. Existing files with these names are
+        replaced.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def to_onnx(vae: VAE, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
         The package onnx is not installed: ``pip install 'vaefast[onnx]'``.
     ValueError, TypeError
         `folder` is the name of an .onnx file, the weights of one network need 2 GiB or more, or
-        `vae` is no VAE.
+        `vae` is not a VAE.
     OSError
         The files can't be written.
     """
@@ -257,7 +259,7 @@ def _operator(name: str, **attributes: float) -> Function:
     return lambda graph, x: graph.add(name, x, **attributes)
 
 
-def _gelu(graph: Graph, x: str) -> str:  # opset 20 is the first with an operator for it
+def _gelu(graph: Graph, x: str) -> str:  # ONNX has an operator for it only from opset 20 on
     erf = graph.add("Erf", graph.add("Mul", x, graph.number(0.5**0.5)))
     double = graph.add("Mul", x, graph.add("Add", erf, graph.number(1)))
     return graph.add("Mul", double, graph.number(0.5))
@@ -299,7 +301,7 @@ def _continuous_bernoulli(graph: Graph, a: str) -> str:
     return add("Add", odd, number(0.5))
 
 
-MEANS: dict[str, Function] = {  # the output itself for all others
+MEANS: dict[str, Function] = {  # all others use the output itself
     "bernoulli": _operator("Sigmoid"),
     "continuous_bernoulli": _continuous_bernoulli,
     "categorical": _operator("Softmax", axis=1),

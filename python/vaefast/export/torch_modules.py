@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_torch(vae: VAE) -> tuple[Module, Module]:
-    """Return encoder and decoder as PyTorch modules with the weights as parameters.
+    """Return the encoder and the decoder as PyTorch modules with the weights as parameters.
 
     The parameters are copies on the CPU, float32, and can be trained. The modules have neither
     dropout nor noise.
@@ -40,7 +40,7 @@ def to_torch(vae: VAE) -> tuple[Module, Module]:
     MissingExtraError
         PyTorch is not installed.
     TypeError
-        `vae` is no VAE.
+        `vae` is not a VAE.
     """
     networks = Networks.of(fitted(vae, "to_torch"))
     try:

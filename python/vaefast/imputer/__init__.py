@@ -1,4 +1,4 @@
-"""Missing values of a table of numbers, filled in the manner of scikit-learn's imputers."""
+"""Imputation of the missing values of a table of numbers, in the manner of scikit-learn."""
 
 from __future__ import annotations
 

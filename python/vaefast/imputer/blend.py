@@ -1,4 +1,4 @@
-"""Several models of a table, whose answers are averaged by weights."""
+"""A weighted average of the answers of several models of a table."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ class Blend:
     Attributes
     ----------
     vaes : list of VAE
-        They share one weight.
+        The VAEs, which share one weight.
     sees_scores : bool
         Whether the VAEs see normal scores of the columns.
     scores : NormalScores or None
-        The map to normal scores, where a model sees them.
+        The map to normal scores, if a model sees them.
     gaussians : tuple of Gaussian
-        The normal distributions of the columns and of their normal scores, or none.
+        The normal distributions of the columns and of their normal scores, or an empty tuple.
     weights : ndarray of shape (len(gaussians) + 1,), float64
-        Weights of the normal distributions and, as the last one, of the VAEs. They add up to 1.
+        Weights of the normal distributions, followed by that of the VAEs. The weights add up to 1.
     """
 
     vaes: Sequence[VAE]
@@ -120,7 +120,7 @@ class Blend:
     def draws(self, values: Floats, n: int, n_samples: int, rng: np.random.Generator) -> Floats:
         """Return n draws of rows (n, rows, d); known values may be anything.
 
-        The weights are the probabilities with which a row of a draw comes from each of the models.
+        Each weight is the probability with which a row of a draw comes from that model.
         """
         members, weights = zip(*self.members(n_samples), strict=True)
         chosen = rng.choice(len(members), (n, len(values)), p=np.array(weights) / sum(weights))

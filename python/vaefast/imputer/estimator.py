@@ -40,39 +40,39 @@ class VAEImputer(Shared, Transformer):
     A VAE is trained on all rows, and estimates the means by importance sampling (Mattei & Frellsen
     2019, eq. 12). Two normal distributions join it: one of the columns, and one of their normal
     scores, which are the quantiles of a standard normal distribution at the ranks of the values.
-    They know the linear relations, and take little time to learn (expectation maximization;
-    Dempster, Laird & Rubin 1977). The imputer fills in a weighted mean of the three answers. It
-    stays within the range of the known values of the column.
+    The normal distributions describe linear relations and are quick to learn (expectation
+    maximization; Dempster, Laird & Rubin 1977). The imputer fills in a weighted mean of the three
+    answers, which stays within the range of the known values of the column.
 
-    The table decides the weights. The models are trained without a twentieth of the known values,
-    at most 2,000. The weights minimize the squared error of the weighted mean at these values, in
-    standard deviations of their columns (stacking; Breiman 1996). The VAE sees the columns, or
-    their normal scores if the normal distribution of these has the smaller error. If a table has
-    fewer than 500 known values, nothing is hidden and the models have equal weights. If it has more
-    than 200 columns, the VAE fills it alone. With `n_models` above 1, the mean of several VAEs
-    takes the place of the VAE.
+    The weights are learned from the table. A twentieth of the known values, at most 2,000, are
+    hidden from the models. The weights minimize the squared error of the weighted mean at these
+    values, in standard deviations of their columns (stacking; Breiman 1996). The VAE sees the
+    columns, or their normal scores if the normal distribution of the scores has the smaller error.
+    If a table has fewer than 500 known values, no value is hidden and the models have equal
+    weights. If a table has more than 200 columns, the VAE alone fills it. With `n_models` above 1,
+    the mean of several VAEs takes the place of the VAE.
 
     Parameters
     ----------
     vae : VAE or None, default=None
-        Model with missing="mask" whose parameters the imputer's VAEs take; it is not trained
-        itself. "auto" stands for the same values as in `VAE`, but training uses all rows for the
-        whole budget, and watches none. With such a model, the VAEs see the columns as they are, no
-        value is hidden, no normal distribution is learned, and the mean of the VAEs' answers is
+        Unfitted model with missing="mask" that gives the imputer's VAEs their parameters; it is not
+        trained itself. "auto" stands for the same values as in `VAE`, but training uses all rows
+        for the whole budget and holds out none. With a model, the VAEs see the columns as they are,
+        no value is hidden, no normal distribution is learned, and the mean of the VAEs' answers is
         filled in. None is a gaussian VAE with standardize=True, whose sizes and budget depend on
         the table.
     n_models : int, default=1
-        Number of VAEs. More VAEs take longer and fill a little better.
+        Number of VAEs. More VAEs take longer, and fill in slightly better values.
     n_samples : int, default=100
         Samples of z for each row with missing values and each VAE.
     random_state : int, Generator, RandomState or None, default=None
         Seed s of the first VAE; the others have s + 1, s + 2 and so on. The same seed gives the
         same bits for any number of threads. By default, every fit has a fresh seed.
     n_threads : int or None, default=None
-        Number of threads. The VAEs are trained side by side, one thread for each. The default is
-        the number of CPUs that this process may use.
+        Number of threads. The VAEs are trained side by side, each on one thread. None is the number
+        of CPUs that this process may use.
     verbose : bool, default=False
-        Whether `fit` says what is trained.
+        Whether `fit` prints what it trains.
 
     Attributes
     ----------
@@ -81,14 +81,16 @@ class VAEImputer(Shared, Transformer):
     normal_scores_ : bool
         Whether the VAEs see normal scores of the columns.
     weights_ : dict of str to float
-        Weights of the answers, which add up to 1: "gaussian" and "gaussian_scores" of the normal
-        distributions of the columns and of their normal scores, "vae" of the mean of the VAEs.
+        Weights of the answers, which add up to 1: "gaussian" for the normal distribution of the
+        columns, "gaussian_scores" for that of their normal scores, and "vae" for the mean of the
+        VAEs.
     ranges_ : ndarray of shape (2, n_features), float64
         Smallest and largest known value of each column of the fit.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str
-        Names of the columns. It exists only if X was a frame whose column names are all text.
+        Names of the columns. This attribute exists only if X was a frame whose column names are all
+        text.
 
     Examples
     --------
@@ -188,8 +190,9 @@ class VAEImputer(Shared, Transformer):
         Returns
         -------
         ndarray of shape (n, d) or frame
-            X with its missing values filled; known values keep their bits. It is float32 if that
-            holds all numbers of the types in X, else float64. `set_output` makes it a frame.
+            X with its missing values filled; known values keep their bits. The dtype is float32 if
+            float32 holds all numbers of the types in X, and float64 otherwise. After `set_output`,
+            the result is a frame.
 
         Raises
         ------
@@ -209,12 +212,12 @@ class VAEImputer(Shared, Transformer):
 
     @reading
     def sample(self, X: ArrayLike, n: int = 5, *, random_state: RandomState = None) -> NDArray[Any]:
-        """Return several completions of X that differ as much as the missing values are uncertain.
+        """Return several completions of X that reflect the uncertainty of the missing values.
 
         Each row of a completion comes from one model, which is chosen at random by the weights. The
         mean of many completions is therefore what `transform` fills in. The missing values of a row
-        are drawn together, given its known ones. A VAE draws a code from the n_samples samples of z
-        by their importance, and the values from p(x|z) (Mattei & Frellsen 2019).
+        are drawn together, given its known values. A VAE draws a code from n_samples samples of z
+        by their importance weights, and the values from p(x|z) (Mattei & Frellsen 2019).
 
         Parameters
         ----------
@@ -305,19 +308,20 @@ class VAEImputer(Shared, Transformer):
 
     @reading
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the names of the columns, which are those of the fit.
+        """Return the names of the columns, the same as in the fit.
 
         Parameters
         ----------
         input_features : sequence of str or None, default=None
-            Names of the columns, if the fit knew none. None is x0, x1, ...
+            Names of the columns, if the columns of the fit had no names. None is x0, x1, ...
 
         Raises
         ------
         NotFittedError
             The imputer is not fitted yet.
         ValueError
-            The names are not those of the fit, or not as many as there are columns.
+            The names differ from those of the fit, or their number differs from that of the
+            columns.
         """
         n = self.n_features_in_
         if input_features is None:
@@ -348,7 +352,7 @@ class VAEImputer(Shared, Transformer):
         NotFittedError
             The imputer is not fitted yet.
         ValueError
-            The file could not be loaded, because an attribute was edited.
+            An attribute was edited so that the file could not be loaded again.
         OSError
             The file can't be written.
         """
@@ -385,7 +389,8 @@ class VAEImputer(Shared, Transformer):
         FileNotFoundError
             The file does not exist.
         ValueError
-            The file is truncated, edited, of a later version, or no imputer.
+            The file is truncated or edited, comes from a later version, or does not hold an
+            imputer.
         """
         return read_bundle(path, "imputer", cls._of)
 
@@ -414,7 +419,7 @@ class VAEImputer(Shared, Transformer):
         return hasattr(self, "_blend")
 
     def _read_to_fill(self, X: ArrayLike) -> tuple[NDArray[Any], int]:
-        """Return the numbers of a table with the columns of the fit, and the samples of a row."""
+        """Return the numbers of a table with the columns of the fit, and n_samples, checked."""
         self._fitted()
         values, names = read(X)
         check_names(names, self._names)
@@ -422,7 +427,7 @@ class VAEImputer(Shared, Transformer):
         return values, check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
 
     def _filled(self, values: NDArray[Any], guess: NDArray[Any]) -> NDArray[Any]:
-        """Return rows whose missing values are guesses, within the range of their columns."""
+        """Return rows with guesses for missing values, clipped to the range of their columns."""
         within = np.clip(guess, *self.ranges_).astype(values.dtype)
         return np.where(np.isnan(values), within, values)
 
@@ -433,7 +438,7 @@ class VAEImputer(Shared, Transformer):
 
 
 def _blend_from(found: Bundle) -> Blend:
-    """Return the models of a file. Without weights, it holds VAEs alone."""
+    """Return the models of a file. A file without weights holds VAEs only."""
     tensors = found.tensors
     scores = NormalScores(tensors["knots"]) if "knots" in tensors else None
     weights = tensors.get("weights", np.ones(1))
@@ -451,9 +456,9 @@ def _blend_from(found: Bundle) -> Blend:
         (weights, weights.shape[:1]),
     ]:
         if array.shape != shape or not np.isfinite(array).all():
-            raise ValueError(f"an array has the shape {array.shape}, expected {shape}, all finite")
+            raise ValueError(f"an array has shape {array.shape}, expected {shape}, all finite")
     if any(vae.n_features_in_ != d for vae in found.models):
         raise ValueError("the models have different numbers of columns")
     if weights.min() < 0 or not np.isclose(weights.sum(), 1):
-        raise ValueError("the weights of the answers must not be negative, and add up to 1")
+        raise ValueError("the weights of the answers must be at least 0 and add up to 1")
     return Blend(found.models, sees_scores, scores, gaussians, weights)

@@ -1,4 +1,4 @@
-"""Normal distributions and VAEs of a table without settings, and their weights."""
+"""Training of the imputer's models: normal distributions and VAEs of a table, and their weights."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .gaussian import Gaussian
 
 Floats = NDArray[np.float64]
 
-MANY_VALUES = 20_000  # in a table that deserves a wide net and the whole budget of steps
-LEAST_BUDGET = 0.4  # of the steps, for any table
-HIDDEN_SHARE, LEAST_HIDDEN, MOST_HIDDEN = 20, 50, 2_000  # known values that a VAE does not see
-FEW_VALUES = 500  # in a table that nothing is hidden from
-CAUTION = 30  # hidden values of equal errors that equal weights are worth
-MOST_COLUMNS = 200  # whose normal distribution takes less time than the VAEs
+MANY_VALUES = 20_000  # values of a table that get a wide network and the whole budget
+LEAST_BUDGET = 0.4  # smallest share of the budget that a table gets
+HIDDEN_SHARE, LEAST_HIDDEN, MOST_HIDDEN = 20, 50, 2_000  # known values that no model sees
+FEW_VALUES = 500  # known values below which none are hidden
+CAUTION = 30  # hidden values that count as much as the prior of equal weights
+MOST_COLUMNS = 200  # beyond these, a normal distribution takes longer than a VAE
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +35,11 @@ class Trial:
     Attributes
     ----------
     rest : ndarray of shape (n, d), float64
-        The table, with NaN for the hidden values, too.
+        The table, with NaN for missing and for hidden values.
     places : tuple of two ndarrays
-        Rows and columns of the hidden values.
+        Row and column of each hidden value.
     truth, low, high, scale : ndarray of float64
-        The hidden values; the range and the standard deviation of the columns of each.
+        The hidden values, and the range and the standard deviation of the column of each one.
     """
 
     rest: Floats
@@ -51,7 +51,7 @@ class Trial:
 
     @classmethod
     def draw(cls, values: Floats, seed: int) -> Trial:
-        """Hide some known values of the columns that vary, but never all of a column."""
+        """Hide some known values of the columns that vary, but never all values of a column."""
         low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
         known = np.argwhere(~np.isnan(values) & (low < high))
         count = 0
@@ -78,8 +78,8 @@ class Trial:
 def budget(size: int, epochs: int) -> dict[str, Any]:
     """Return the width and the epochs of the VAEs of a table of `size` values.
 
-    Few values are soon learned, and the normal distributions know most of what they tell. So the
-    VAEs of a small table take only a share of the `epochs` of the whole budget.
+    A small table is learned quickly, and the normal distributions capture most of it. Its VAEs
+    therefore take only a share of the `epochs` of the whole budget.
     """
     share = min(1, max(LEAST_BUDGET, size / MANY_VALUES))
     return {
@@ -91,7 +91,7 @@ def budget(size: int, epochs: int) -> dict[str, Any]:
 def fit_vaes(
     tables: Sequence[NDArray[Any]], params: Mapping[str, Any], seed: int, n_threads: int | None
 ) -> list[VAE]:
-    """Return a VAE for each of several tables, with seeds in a row, trained side by side."""
+    """Return a VAE for each of several tables, trained side by side with consecutive seeds."""
 
     def task(table: NDArray[Any], k: int) -> Callable[[threading.Event], VAE]:
         vae = VAE(**{**deepcopy(dict(params)), "random_state": (seed + k) % 2**64})
@@ -119,13 +119,13 @@ def fit_blend(
     Parameters
     ----------
     values : ndarray of shape (n, d), float64
-        The table, with NaN where a value is missing, and a known value in each column.
+        The table, with NaN where a value is missing. Each column has at least one known value.
     params : mapping
         Parameters of the VAEs.
     n_models : int
         Number of VAEs.
     n_samples : int
-        Samples of z from which a VAE estimates a mean.
+        Number of samples of z from which a VAE estimates a mean.
     seed : int
         Seed of all draws.
     n_threads : int or None
@@ -133,11 +133,11 @@ def fit_blend(
 
     Notes
     -----
-    Each VAE trains without some known values. Normal distributions of the columns and of their
-    normal scores are learned without the same values. The VAEs see the columns in the way in which
-    the normal distributions fill these values better. The weights minimize the squared error of the
-    weighted mean for these values (stacking: Wolpert 1992; without negative weights: Breiman 1996).
-    The normal distributions of the blend then learn from all values.
+    Some known values are hidden from each VAE, and from normal distributions of the columns and of
+    their normal scores. The VAEs see the columns or the scores, whichever normal distribution fills
+    the hidden values better. The weights minimize the squared error of the weighted mean for these
+    values (stacking: Wolpert 1992; without negative weights: Breiman 1996). The normal
+    distributions of the blend are then learned from all values.
     """
     trials = [Trial.draw(values, seed + k) for k in range(n_models)]
     tables = [values, *(trial.rest for trial in trials)]
@@ -169,7 +169,7 @@ def _learn(
 
 
 def _errors(trials: Sequence[Trial], members: Sequence[Member]) -> Floats:
-    """Return the errors of a kind of model at all hidden values; each trial has one of the kind."""
+    """Return the errors of one kind of model at all hidden values, with a member for each trial."""
     return np.concatenate([t.errors(m) for t, m in zip(trials, members, strict=True)])
 
 
@@ -177,10 +177,10 @@ def _weights(errors: Floats) -> Floats:
     """Return weights of m models with the least squared error of the weighted mean.
 
     The errors of the models have shape (m, count). The weights are not negative and add up to 1.
-    Equal weights count as right for CAUTION further values, lest chance decide where few values are
-    hidden, or where a few large errors outweigh all others. The number of hidden values is that of
-    equal squared errors with the same variance of their sum (Kish 1965). The models of a positive
-    weight are few enough for a trial of all subsets.
+    Equal weights act as a prior that is worth CAUTION further values. Otherwise chance would decide
+    if few values are hidden, or if a few large errors outweigh all others. The number of hidden
+    values is the effective one: that of equal squared errors whose sum has the same variance (Kish
+    1965). There are so few models that all subsets with positive weights are tried.
     """
     m, count = errors.shape
     squares = (errors**2).mean(axis=0)

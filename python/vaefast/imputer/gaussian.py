@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-BLOCKS = 10  # groups of rows, after each of which the parameters are updated
-PASSES = 8  # over all rows
-PRIOR_ROWS = 1.0  # weight of the prior in rows: independent columns of variance 1
-MOST_ROWS = 20_000  # that are learned from
-FEW_ROWS = 20  # fewest rows of a block; at least twice as many as there are columns
-MOST_NUMBERS = 1_000_000  # in the matrices that are inverted at a time
-# Quantiles of a standard normal distribution, by which means of functions of x are estimated.
+BLOCKS = 10  # groups of rows; the parameters are updated after each group
+PASSES = 8  # passes over all rows
+PRIOR_ROWS = 1.0  # weight, in rows, of a prior of independent columns of variance 1
+MOST_ROWS = 20_000  # rows to learn from, at most
+FEW_ROWS = 20  # fewest rows of a block, which also has at least two rows per column
+MOST_NUMBERS = 1_000_000  # numbers in the matrices that are inverted at once, at most
+# Quantiles of a standard normal distribution, from which means of functions of x are estimated.
 NODES = [NormalDist().inv_cdf((i + 0.5) / 21) for i in range(21)]
 
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """A normal distribution of rows of d columns, each of them in units of its own.
+    """A normal distribution of rows of d columns, each in its own unit.
 
     Attributes
     ----------
     centre, scale : ndarray of shape (d,), float64
-        Mean and standard deviation of the known values of each column, which standardize it.
+        Mean and standard deviation of the known values of each column, used to standardize it.
     mean : ndarray of shape (d,), float64
         Mean of the standardized rows.
     precision : ndarray of shape (d, d), float64
@@ -47,8 +47,8 @@ class Gaussian:
 
         Expectation maximization (Dempster, Laird & Rubin 1977) in its incremental form (Neal &
         Hinton 1998): the E-step of a block of rows updates the sums of that block, and the M-step
-        follows at once. Missing values are NaN. The seed deals the rows to blocks, and draws 20,000
-        of more rows.
+        follows at once. Missing values are NaN. The seed assigns the rows to blocks, and chooses
+        20,000 rows if there are more.
         """
         centre, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
         scale[scale == 0] = 1
@@ -101,7 +101,7 @@ class Gaussian:
 
 
 def _expected(rows: Floats, mean: Floats, precision: Floats) -> tuple[Floats, Floats]:
-    """Return rows with missing values at their conditional means, and their summed covariances."""
+    """Return rows with missing values at their conditional means, and the summed covariance."""
     d = rows.shape[1]
     filled, spread = rows.copy(), np.zeros(d * d)
     for part, columns, means, covariance in _conditionals(rows, mean, precision):
@@ -114,15 +114,16 @@ def _expected(rows: Floats, mean: Floats, precision: Floats) -> tuple[Floats, Fl
 def _conditionals(
     rows: Floats, mean: Floats, precision: Floats
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any], Floats, Floats]]:
-    """Yield the normal distribution of the missing values given the known ones, by rows.
+    """Yield the normal distribution of the missing values of some rows given the known values.
 
-    Each item holds the numbers of k rows in which m values are missing, the columns of these (k,
-    m), and their means (k, m) and covariances (k, m, m). With P for the precision, o for known and
-    m for missing columns, they are mean_m - P_mm^-1 P_mo (x_o - mean_o) and P_mm^-1.
+    Each item holds the numbers of k rows with m missing values each, the columns of these values
+    (k, m), and their means (k, m) and covariances (k, m, m). With the precision P, known columns o
+    and missing columns m, the means are mean_m - P_mm^-1 P_mo (x_o - mean_o), and the covariance is
+    P_mm^-1.
     """
     missing = np.isnan(rows)
-    # einsum adds up in the same order for any number of rows, so that a row has the same bits
-    # alone and among others.
+    # einsum adds in the same order for any number of rows, so a row has the same bits alone and
+    # among others.
     pull = np.einsum("ni,ij->nj", np.where(missing, 0, rows - mean), precision)
     counts = missing.sum(axis=1)
     for m in np.unique(counts[counts > 0]):

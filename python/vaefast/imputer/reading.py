@@ -1,4 +1,4 @@
-"""Checks of the table of numbers, and of the VAE, that an imputer gets."""
+"""Checks of the table of numbers and of the VAE that a user passes to an imputer."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def parameters_of(vae: VAE | None) -> dict[str, Any]:
     if vae.missing != "mask":
         raise ValueError(f"vae has missing={vae.missing!r}, but VAEImputer needs missing='mask'")
     if vae.conditional:
-        raise ValueError("vae has conditional=True, but VAEImputer knows no y: use VAE.impute")
+        raise ValueError("vae has conditional=True, but VAEImputer takes no y: use VAE.impute")
     return vae.get_params()
 
 
 def read(X: ArrayLike) -> tuple[NDArray[Any], FeatureNames | None]:
-    """Return the numbers of a table, float32 if that holds them all, else float64, and names."""
+    """Return the numbers of a table, float32 if that holds them all, else float64; and names."""
     matrix, shape = to_matrix(X)
     if len(shape) != 1:
         raise ValueError(f"X has rows of shape {shape}, expected a table: (n, features)")
     values: NDArray[Any] = matrix.astype(np.float32)
     if (exact := to_float64(X)) is not None:
-        # Masked values are NaN in the matrix only.
+        # Only the matrix has NaN for the masked values of a masked array.
         values = np.where(np.isnan(values), np.nan, exact)
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):

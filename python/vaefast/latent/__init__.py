@@ -1,7 +1,7 @@
 """Functions that explore a latent space: morph, traverse, edit, breed, map, find neighbours.
 
-They take a fitted model and arrays. Rows have the form that `VAE.fit` takes, rows of a table or
-images. Codes are points of the latent space, of shape (n, latent_dim). `vaefast.pictures` draws the
+The functions take a fitted model and arrays. Rows are rows of a table or images, as `VAE.fit` takes
+them. Codes are points of the latent space, of shape (n, latent_dim). `vaefast.pictures` draws the
 results.
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def dimension_kl(vae: VAE, X: ArrayLike) -> NDArray[np.float64]:
-    """Return how much each latent dimension says about the rows, in nats per row.
+    """Return the mean KL of each latent dimension over the rows, in nats per row.
 
     The value for dimension j is the mean over rows of KL(q(z_j|x) || p(z_j)) (Kingma & Welling
     2014, appendix B). The sum over dimensions is the `kl` of `VAE.evaluate`. The model does not use

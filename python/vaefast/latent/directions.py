@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-FEWEST = 3  # rows of a regression
-UNKNOWN = 0.01  # share of the variance of y, below which the codes say nothing about it
-FARTHEST = 3.0  # standard deviations of predictions, for one standard deviation of y
+FEWEST = 3  # fewest rows of a regression
+UNKNOWN = 0.01  # share of explained variance of y below which the codes do not tell y
+FARTHEST = 3.0  # largest step for one sd of y, in sd of the predictions
 
 
 def direction(
@@ -26,13 +26,13 @@ def direction(
 
     Two groups of rows show an attribute that a row has or lacks, such as a smile. The direction
     then points from the mean of the codes of the rows without the attribute to the mean of the
-    codes of the rows with it (Larsen et al. 2016). Groups that are alike in everything else give a
-    direction that changes little else.
+    codes of the rows with it (Larsen et al. 2016). If the groups are alike in everything else, the
+    direction changes little else.
 
     Numbers y, one for each row, measure an attribute such as an age. The direction is then the
     covariance of y with the decorrelated codes. It lies halfway between two extremes. The weights
     of a linear regression hold all else fixed, but leave the region where codes lie. The covariance
-    of y with the codes themselves (Haufe et al. 2014) stays in this region, but takes along
+    of y with the codes themselves (Haufe et al. 2014) stays in this region, but also changes
     whatever goes with the attribute, such as the light of old photographs.
 
     Parameters
@@ -42,7 +42,7 @@ def direction(
     X : array-like of shape (n, d), or n images
         Without y, at least one row that has the attribute. With y, at least 3 rows.
     X_without : array-like of shape (m, d), or m images, default=None
-        At least one row that does not have the attribute. It takes the place of y.
+        At least one row without the attribute. Pass either X_without or y.
     y : array-like of shape (n,), default=None
         How much of the attribute each row of X has, in any unit.
 
@@ -50,11 +50,12 @@ def direction(
     -------
     ndarray of shape (latent_dim,), float32
         The direction. For two groups, its length is the standard deviation of the codes of both
-        along it. For numbers, it is a step that raises the attribute by 1. This step raises a
-        linear prediction of y from the codes by 1, divided by the share of the variance of y that
-        is predicted. The codes carry only that share of the attribute, and must go further because
-        the rest of a row stays as it is. Where the codes say little about y, steps are shorter: one
-        standard deviation of y moves a code by at most 3 standard deviations of the predictions.
+        groups along it. For numbers, it is the step that raises the attribute by 1: it raises a
+        linear prediction of y from the codes by 1 / s, where s is the share of the variance of y
+        that is predicted. The codes carry only this share of the attribute and must go further,
+        because the rest of a row stays as it is. If the codes say little about y, steps are
+        shorter: one standard deviation of y moves a code by at most 3 standard deviations of the
+        predictions.
 
     Raises
     ------
@@ -67,10 +68,10 @@ def direction(
 
     Notes
     -----
-    With the covariance C of the codes, and c that of y with the codes, the direction is that of
-    C^(-1/2) c, the correlation-adjusted scores of Zuber & Strimmer (2011). C is shrunk towards the
-    covariance of independent dimensions, as if latent_dim more rows had been seen. The predicted
-    share of the variance is measured by leaving out one row at a time.
+    Let C be the covariance of the codes, and c the covariance of y with the codes. The direction is
+    that of C^(-1/2) c, the correlation-adjusted scores of Zuber & Strimmer (2011). C is shrunk
+    towards the covariance of independent dimensions, as if latent_dim further rows had been seen.
+    The predicted share of the variance is measured by leaving out one row at a time.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def _along(vae: VAE, X: ArrayLike, y: ArrayLike) -> Array:
     centred, centred_amounts = codes - codes.mean(axis=0), amounts - amounts.mean()
     squares = centred.T @ centred
     n, k = codes.shape
-    squares += np.eye(k) * (np.trace(squares) / n + np.finfo(float).tiny)  # k rows more
+    squares += np.eye(k) * (np.trace(squares) / n + np.finfo(float).tiny)  # like k more rows
     products = centred.T @ centred_amounts
     weights = np.linalg.solve(squares, products)
     share = _predicted_share(centred, centred_amounts, squares, weights)
@@ -172,7 +173,7 @@ def _along(vae: VAE, X: ArrayLike, y: ArrayLike) -> Array:
 
 
 def _predicted_share(codes: Array, y: Array, squares: Array, weights: Array) -> float:
-    """Return the slope on y of its predictions by a ridge regression, each from all other rows.
+    """Return the slope on y of its leave-one-out predictions by a ridge regression.
 
     For many rows, this is the share of the variance of y that the codes explain.
     """

@@ -1,4 +1,4 @@
-"""Rows with more or less of an attribute, and all else as it was."""
+"""Editing of rows: more or less of an attribute, with all else unchanged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .checks import Floats, check_along, check_numbers, codes_of, decode
 if TYPE_CHECKING:
     from ..vae import VAE
 
-WINDOWS = 9  # in which the mask is smoothed, along each side of an image
-FAINT = 0.4  # of the root mean square change of an image: places that change this little are halved
+WINDOWS = 9  # windows along each side of an image, over which the mask is smoothed
+FAINT = 0.4  # share of the image's root mean square change at which a change is halved
 
 
 def edit(
@@ -26,11 +26,11 @@ def edit(
     *,
     detail: bool = True,
 ) -> Floats:
-    """Return rows with more of an attribute: a face older, a stroke thicker.
+    """Return rows with more of an attribute, such as an older face or a thicker stroke.
 
     The code z of a row moves along the direction d. With `detail`, the row x itself gets the change
-    of the decoded row: x + decode(z + amount d) - decode(z). This keeps all that the model does not
-    explain of the row, so a photograph stays as sharp as it was.
+    of the decoded row: x + decode(z + amount d) - decode(z). This keeps everything in the row that
+    the model does not explain, so a photograph stays as sharp as it was.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def edit(
         How far to go along the direction, for all rows or for each. A direction that was learned
         from numbers has their unit: with ages in years, 20 is 20 years older.
     detail : bool, default=True
-        Whether to keep what the model does not explain of the rows. Otherwise, the moved codes are
-        decoded, as `shift` does.
+        Whether to keep what the model does not explain. Otherwise, the moved codes are decoded, as
+        by `shift`.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def edit(
     The change of an image is multiplied by a mask, e / (e + 0.16 e0). Here e is the mean square of
     the change in a window of a ninth of each side, and e0 the mean of e over the image. A
     background, where the change is faint, thus keeps its colours. The masked change is then scaled
-    to the root mean square of the whole change: it shows in fewer places, but as much.
+    to the root mean square of the whole change, so it appears in fewer places but is as strong.
     """
     codes = codes_of(vae, X, "X")
     way = check_along(direction, codes)
@@ -98,8 +98,8 @@ def _check_amount(amount: float | ArrayLike, n: int) -> Floats:
 def _masked(change: Floats) -> Floats:
     """Return changes of images, (n, h, w) or (n, h, w, c), without those in quiet places.
 
-    A place counts by the mean square of the change around it, as a share of that of the image. The
-    root mean square of the whole change stays.
+    The weight of a place grows with the mean square of the change around it, relative to that of
+    the image. The root mean square of the whole change stays the same.
     """
     squares = np.square(change).reshape(*change.shape[:3], -1).mean(axis=3)
     smooth = _smoothed(_smoothed(squares, 1), 2)

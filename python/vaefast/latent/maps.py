@@ -75,7 +75,7 @@ class Plane(NamedTuple):
 def plane(codes: ArrayLike) -> Plane:
     """Return the plane of the first two principal components of codes, to draw a map in.
 
-    A latent space of two dimensions keeps the axes and the origin that it has.
+    A latent space of two dimensions keeps its axes and its origin.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def morph(
     through : iterable of rows, default=()
         Rows to visit on the way, in this order.
     how : {"linear", "spherical"}, default="linear"
-        Shape of the path between two codes, as `path` describes it.
+        Shape of the path between two codes; see `path`.
 
     Returns
     -------
@@ -79,8 +79,8 @@ def path(codes: ArrayLike, steps: int = 10, how: str = "linear") -> Floats:
 
         In many dimensions, nearly all codes drawn from the prior have about the same distance from
         the origin. A spherical path stays at that distance. A straight line passes through the
-        middle, where there are few codes (White 2016). For a code at the origin and for two
-        opposite codes the turn is not defined, so the path is straight.
+        middle, where there are few codes (White 2016). The turn is not defined for a code at the
+        origin or for two opposite codes, so the path is then straight.
 
     Returns
     -------

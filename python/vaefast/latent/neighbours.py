@@ -25,7 +25,7 @@ def nearest(
     Parameters
     ----------
     X : array-like of shape (k, d), or k images
-        Rows to search, at least n. uint8 is read as X / 255; pass counts and bytes of 0 and 1 as
+        Rows to search, at least n. uint8 is read as X / 255, so pass counts and bytes of 0 and 1 as
         floats.
     rows : array-like of shape (m, d), or m images
         Rows whose neighbours are wanted. uint8 is read as rows / 255.

@@ -1,4 +1,4 @@
-"""Diagnosis of a latent space: the information of each unit, and the distance of q(z) to the prior.
+"""Diagnosis of a latent space: the information of each unit, and the distance of q(z) from p(z).
 
 The aggregate posterior q(z) is the mean of the posteriors q(z|x) over the rows.
 """
@@ -20,16 +20,16 @@ ACTIVE = 0.01  # variance of the posterior mean above which a unit is active (Bu
 POINTS = 512  # points of the grid on which densities are compared
 ROWS = 2048  # rows whose densities are computed at once
 SHOWN = 50  # units in the printed table, at most
-STEPS = 1000  # fewer steps give no warning: early in training a KL near 0 is common
-FEW_STEPS = 300  # fewer leave any net far from trained
-STEPS_TO_SETTLE = 3_000  # after so many, a rising ELBO is no surprise to the user
-RISING = 0.1  # share of the whole gain that the last quarter of the epochs brought
-FEW = 10  # fewer than one active unit in this many gives a warning
+STEPS = 1000  # no warning before: early in training, a KL near 0 is common
+FEW_STEPS = 300  # fewer steps leave any network far from trained
+STEPS_TO_SETTLE = 3_000  # no warning of a rising ELBO after so many steps
+RISING = 0.1  # share of the whole gain, in the last quarter of the epochs, that warns
+FEW = 10  # fewer than one active unit in this many causes a warning
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
-    """Result of `VAE.diagnose`. `print` shows it as a table, with the largest KL first.
+    """Result of `VAE.diagnose`. `print` shows a table of the units, with the largest KL first.
 
     Attributes
     ----------
@@ -147,8 +147,8 @@ def warn_of_collapse(active: int, latent_dim: int, steps: int) -> None:
     if steps < STEPS or active * FEW >= latent_dim:
         return
     warnings.warn(
-        f"posterior collapse: {active} of {latent_dim} latent units are active; the others say "
-        "nothing about the rows. Try a smaller beta or a warm-up, as with "
+        f"posterior collapse: {active} of {latent_dim} latent units are active; the others carry "
+        "no information. Try a smaller beta or a warm-up, as with "
         "beta=schedules.LinearWarmup(epochs=10); free_bits=0.1; wider or more hidden layers; and, "
         "for likelihood='gaussian', a smaller sigma. If the rows are noise, there is nothing to "
         "learn. diagnose(X) shows the units one by one.",

@@ -3,8 +3,8 @@
 The scores MIG, SAP and DCI take codes, such as `vae.transform(X)`, and the factors from which the
 rows were made. A factor of integers, booleans or strings consists of classes; a factor of floats is
 continuous. Pass integers that measure something as floats. A score is near 1 if each factor has a
-unit of its own, and near 0 if units mix factors or say nothing about them. Scores are estimates
-from samples, for which a few thousand rows suffice. Fewer than 100 rows raise an error.
+unit of its own, and near 0 if units mix factors or carry no information about them. Scores are
+estimates from samples, for which a few thousand rows suffice. Fewer than 100 rows raise an error.
 
 >>> from vaefast import VAE, datasets, metrics
 >>> digits = datasets.strokes()
@@ -24,12 +24,12 @@ from .._input.validation import check_integer
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Known = NDArray[Any]  # a factor: int64 numbers of classes, or float64 values
+Known = NDArray[Any]  # a factor: class numbers as int64, or values as float64
 Factors = Mapping[str, ArrayLike] | ArrayLike
 
 MIN_ROWS = 100
-PENALTIES = np.logspace(0, -3, 16)  # shares of the smallest penalty that zeroes all weights
-SWEEPS = 1000  # sweeps of coordinate descent, at most
+PENALTIES = np.logspace(0, -3, 16)  # relative to the smallest penalty that zeroes all weights
+SWEEPS = 1000  # most sweeps of coordinate descent
 
 
 class DCI(NamedTuple):

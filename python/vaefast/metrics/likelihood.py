@@ -20,8 +20,8 @@ class LogLikelihood:
     rows : ndarray of shape (n,), float64
         Estimate for each row.
     row_errors : ndarray of shape (n,), float64
-        Standard error of each estimate, by the delta method: the standard error of the mean,
-        divided by the mean. Infinite for a single sample.
+        Standard error of each estimate by the delta method, which is the standard error of the mean
+        divided by the mean. It is infinite for a single sample.
     n_samples : int
         Samples of z for each row.
     """
@@ -39,8 +39,8 @@ class LogLikelihood:
     def standard_error(self) -> float:
         """Standard error of the mean, from the sampling of z alone.
 
-        It takes the rows as given and as distinct. Equal rows share their noise, so their errors do
-        not average out, and the true standard error is larger.
+        The rows are taken as given and as distinct. Equal rows share their noise, so their errors
+        do not average out, and the true standard error is larger.
         """
         return float(np.sqrt(np.sum(self.row_errors**2)) / len(self.rows))
 

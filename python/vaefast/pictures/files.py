@@ -40,8 +40,8 @@ def save(picture: Any, path: str | os.PathLike[str]) -> None:
     if path.suffix.lower() not in suffixes:
         usual = ", ".join(suffix for suffix in USUAL if suffix in suffixes)
         raise ValueError(
-            f"{path}: a picture is written here, and its name must end in {usual} or the like. "
-            "(Python gives the numbers themselves: vae.sample, for example.)"
+            f"{path}: the name of a picture must end in {usual} or the like. "
+            "(Python returns the numbers themselves, as vae.sample does.)"
         )
     with atomic_write(path) as temporary:
         write(temporary)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE = "#2a6fbb", "#d1662b"
 GREY = (0.7, 0.7, 0.7, 1.0)
-CLASSES = 20  # that a legend tells apart
-NAMED = 40  # whose names fit on a map
-LONGEST = 18  # characters of a name
+CLASSES = 20  # most classes in a legend
+NAMED = 40  # most classes whose names fit on a map
+LONGEST = 18  # most characters of a name
 DECODED = 18  # number of images along the longer side of the decoded region of a map
 
 
@@ -116,8 +116,8 @@ def latent_map(
     figure = _figure(7.2 if decode is None else 13.5, 6)
     axes = figure.add_subplot(1, 1 if decode is None else 2, 1)
     panels = [axes]
-    # The order is random, because points of one class often follow each other and the last class
-    # would cover the others.
+    # The points are drawn in random order. Points of a class often follow each other, and the last
+    # class would cover the others.
     order = np.random.default_rng(0).permutation(len(mu))
     x, y = mu[order].T
     style: dict[str, Any] = {"s": float(np.clip(30_000 / max(len(mu), 1), 4, 25)), "linewidths": 0}

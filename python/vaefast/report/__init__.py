@@ -1,4 +1,4 @@
-"""Comparison of a synthetic table with the real one, as figures and as one HTML page."""
+"""Comparison of a synthetic table with the real one, in figures and as an HTML page."""
 
 from __future__ import annotations
 

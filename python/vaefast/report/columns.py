@@ -1,4 +1,4 @@
-"""Two tables column by column: shares of categories and bins, and how far they differ."""
+"""Comparison of two tables column by column, by the shares of categories and bins."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..tables.choices import choose
 from ..tables.frames import read
 from ..tables.series import KINDS, Array, Name, Series
 
-BINS = 30  # of a histogram
-LEVELS = 10  # bins or categories by which associations are measured
-SHOWN = 8  # categories that have bars of their own
-OUTER = 0.005  # share of the real values beyond each end of a histogram, where tails are long
-FREQUENT = 0.2  # share of rows that makes a number worth a line
+BINS = 30  # bins of a histogram
+LEVELS = 10  # bins or categories with which associations are measured
+SHOWN = 8  # categories with their own bars
+OUTER = 0.005  # share of the real values beyond each end of a histogram with long tails
+FREQUENT = 0.2  # share of rows from which a number is listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class ColumnComparison:
     frequent : tuple of (float, float, float) or None
         A number that many real rows have, with its shares in both tables.
     difference : float
-        Largest difference between the distribution functions of numbers (Kolmogorov and Smirnov);
-        total variation for categories. 0 is equal and 1 is disjoint.
+        For numbers, the largest difference between the distribution functions (Kolmogorov and
+        Smirnov); for categories, the total variation distance. 0 means equal and 1 means disjoint.
     """
 
     name: Name
@@ -60,7 +60,7 @@ class ColumnComparison:
 
 
 def read_like(real: Mapping[Name, Series], frame: Any, what: str) -> dict[Name, Series]:
-    """Return the columns of a frame that has those of the real one, in its order.
+    """Return the columns of a frame that the real one also has, in the order of the real one.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def read_like(real: Mapping[Name, Series], frame: Any, what: str) -> dict[Name, 
 
 
 def modelled(columns: Mapping[Name, Series]) -> list[Name]:
-    """Return the columns worth comparing: neither names of rows nor without values."""
+    """Return the columns to compare, without names of rows and columns without values."""
     return [
         name
         for name, series in columns.items()
@@ -119,7 +119,7 @@ def compare_column(name: Name, real: Series, synthetic: Series) -> ColumnCompari
         low, high = float(known.min()), float(known.max()) + (known.min() == known.max())
     edges = np.linspace(low, high, BINS + 1)
     if real.dtype.kind in ("integer", "number") and not (known % 1).any():
-        wide = max(1.0, np.ceil((high - low + 1) / BINS))  # as many whole numbers in each bin
+        wide = max(1.0, np.ceil((high - low + 1) / BINS))  # equally many whole numbers in each bin
         edges = np.arange(np.floor(low), np.ceil(high) + wide + 1, wide) - 0.5
     histograms = [np.histogram(np.clip(v, low, high), edges)[0] for v in (known, drawn)]
     values, counts = np.unique(known, return_counts=True)
@@ -148,9 +148,9 @@ def is_discrete(series: Series) -> bool:
 
 
 def levels(real: Series, others: list[Series]) -> list[NDArray[np.intp]]:
-    """Return the level of each value, by the bins or categories of the real column.
+    """Return the level of each value, a bin or category of the real column.
 
-    Missing values have level 0, and values that are none of the real categories share one.
+    Missing values have level 0, and values outside the real categories share one level.
     """
     known = real.values[~real.missing]
     found = []
@@ -174,7 +174,7 @@ def levels(real: Series, others: list[Series]) -> list[NDArray[np.intp]]:
 def associations(codes: list[NDArray[np.intp]]) -> NDArray[np.float64]:
     """Return Cramér's V of all pairs of columns of levels, with Bergsma's correction of the bias.
 
-    0 is independent and 1 is a function of each other (Bergsma 2013).
+    0 means independent, and 1 means that each is a function of the other (Bergsma 2013).
     """
     n, size = len(codes[0]), LEVELS + 1
     found = np.eye(len(codes))

@@ -33,19 +33,19 @@ class Comparison:
     rows : tuple of (int, int)
         Numbers of rows of the real and of the synthetic table.
     columns : tuple of ColumnComparison
-        The columns, without names and numbers of the rows.
+        The compared columns, without those that name or number the rows.
     left_out : tuple of str or int
-        Columns that are not compared: names and numbers of the rows, or no values.
+        Columns that are not compared, because they name or number the rows or have no values.
     real, synthetic : ndarray of shape (columns, columns)
-        Association of each pair of columns, Cramér's V of up to ten levels: 0 is independent, 1 is
-        a function of each other.
+        Association of each pair of columns, Cramér's V of up to ten levels. 0 means independent,
+        and 1 means that each is a function of the other.
     impossible : dict of column name to float
-        Share of the synthetic rows whose value the real table rules out: a category that it lacks,
-        a number outside its range, or a gap in a column without gaps.
+        Share of the synthetic rows whose value the real table rules out: an unknown category, a
+        number outside the range, or a missing value in a column without any.
     distances : Distances or None
-        Distances to the rows of the fit and to held-out rows, where there are any.
+        Distances to the rows of the fit and to held-out rows, if there are any.
     prediction : Prediction or None
-        How well a classifier or a regression that is trained on synthetic rows does on real ones.
+        Performance on real rows of a classifier or a regression that is trained on synthetic ones.
     """
 
     rows: tuple[int, int]
@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Mean difference of the columns."""
+        """Mean difference of the columns, from 0 to 1."""
         return float(np.mean([column.difference for column in self.columns]))
 
     @property
@@ -97,7 +97,7 @@ def compare(
     synthetic : frame
         Synthetic rows with the same columns, or without the names and numbers of the rows.
     held_out : frame or None, default=None
-        Rows from the same source that the synthesizer never saw. With them, the comparison has
+        Rows from the same source that the synthesizer never saw. With them, the comparison includes
         distances, and `target` is predicted for them.
     target : str, int or None, default=None
         Column that a model of scikit-learn learns to predict, once from real and once from
@@ -110,15 +110,15 @@ def compare(
     Raises
     ------
     ValueError
-        A frame lacks a column of the real one, or a column holds another kind of values, or
-        `target` is no column that can be predicted.
+        A frame lacks a column of the real one, a column holds another kind of values, or `target`
+        is not a column that can be predicted.
     MissingExtraError
         `target` is given, and scikit-learn is not installed.
     """
     columns = read(real)[1]
     names = modelled(columns)
     if not names:
-        raise ValueError("the real table has no column to compare: all are names or without values")
+        raise ValueError("the real table has no column to compare: all are names of rows or empty")
     known = {name: columns[name] for name in names}
     made = read_like(known, synthetic, "the synthetic table")
     others = None if held_out is None else read_like(known, held_out, "the held-out table")

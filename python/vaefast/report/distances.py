@@ -1,4 +1,4 @@
-"""Distances of synthetic rows to the rows of the fit, beside those to rows that were held out."""
+"""Distances of synthetic rows to the rows of the fit, compared with those to held-out rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..tables.frames import read
 from ..tables.series import Name, Series
 from .columns import is_discrete, modelled, read_like
 
-ROWS = 5_000  # of each table, at most
+ROWS = 5_000  # largest number of rows of each table
 CHUNK = 500  # rows at a time
 
 
@@ -30,9 +30,9 @@ class Distances:
         Distance of each synthetic row to the nearest row that was held out.
     nearer_to_training : float
         Share of synthetic rows that are nearer to a row of the fit than to one that was held out.
-        Equal distances count half. 0.5 is no sign of copying.
+        Equal distances count half. A share of about 0.5 is no sign of copying.
     copies : tuple of (float, float)
-        Shares of synthetic rows that equal a row of the fit, and one that was held out.
+        Shares of synthetic rows that equal a row of the fit, and that equal a held-out row.
     """
 
     training: NDArray[np.float64]
@@ -40,13 +40,13 @@ class Distances:
 
     @property
     def nearer_to_training(self) -> float:
-        """Share of synthetic rows that are nearer to the rows of the fit."""
+        """Share of synthetic rows that are nearer to a row of the fit than to a held-out row."""
         nearer = self.training < self.held_out
         return float(nearer.mean() + 0.5 * (self.training == self.held_out).mean())
 
     @property
     def copies(self) -> tuple[float, float]:
-        """Shares of synthetic rows that equal a row of either table."""
+        """Shares of synthetic rows that equal a row of the fit, and that equal a held-out row."""
         return float((self.training == 0).mean()), float((self.held_out == 0).mean())
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ def distances(synthetic: Any, training: Any, held_out: Any) -> Distances:
 
     The square of a distance is the sum over columns of 1 for two categories that differ, and of the
     squared difference of ranks in [0, 1] for numbers. Up to 5,000 rows of each table are drawn at
-    random, as many of the fit as held out.
+    random, as many from the fit as held-out ones.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ def nearest(rows: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[n
         part = rows[start : start + CHUNK]
         away = np.square(part).sum(axis=1)[:, None] + squares - 2 * part @ others.T
         best = away.argmin(axis=1)
-        # The difference itself: that of squares loses the digits of a distance near 0.
+        # Subtracts the rows themselves. A difference of squares loses the digits of a distance near
+        # 0.
         found.append(np.sqrt(np.square(part - others[best]).sum(axis=1, dtype=np.float64)))
     return np.concatenate(found)
 

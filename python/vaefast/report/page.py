@@ -1,4 +1,4 @@
-"""The HTML page of a comparison: inline SVG, no other file, no script."""
+"""The HTML page of a comparison, with inline SVG and neither scripts nor other files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .._system.files import atomic_write
 from .columns import ColumnComparison
 from .comparison import Comparison
 
-WIDTH, HEIGHT = 280, 110  # of the picture of a column, in pixels
-SHADES = 20  # of an association
-PAIRS = 12  # that are listed
-LABELLED = 100  # columns up to which a heat map has names
+WIDTH, HEIGHT = 280, 110  # size of the picture of a column, in pixels
+SHADES = 20  # shades of an association
+PAIRS = 12  # pairs of columns that are listed
+LABELLED = 100  # most columns whose names a heat map shows
 
 STYLE = """
 :root { --real: #9fb0c3; --synthetic: #d2552a; --ink: #1f2933; --soft: #66727f; --line: #dfe4ea; }
@@ -43,12 +43,12 @@ td.n, th.n { text-align: right; } .two { display: flex; flex-wrap: wrap; gap: 26
 
 
 def write_page(comparison: Comparison, path: str | os.PathLike[str]) -> None:
-    """Write a comparison as one HTML page, which needs no other file.
+    """Write a comparison as an HTML page, which needs no other file.
 
     Parameters
     ----------
     comparison : Comparison
-        What `compare` returned.
+        Comparison that `compare` returned.
     path : path
         The file. It is replaced as a whole or not at all.
 
@@ -99,8 +99,8 @@ def _page(comparison: Comparison) -> str:
 def _facts(comparison: Comparison) -> Iterable[str]:
     yield _fact(
         f"{comparison.difference:.1%}",
-        "mean difference of a column: the largest between distribution functions, "
-        "or the total variation of categories",
+        "mean difference of a column: the largest between the distribution functions of "
+        "numbers, or the total variation of categories",
     )
     if len(comparison.columns) > 1:
         yield _fact(
@@ -112,8 +112,8 @@ def _facts(comparison: Comparison) -> Iterable[str]:
     about = f", most of them in {_text(worst)}" if impossible else ""
     yield _fact(
         f"{sum(impossible.values()):.2%}",
-        f"impossible values per row: outside the range, the categories or the gaps of the real "
-        f"table{about}",
+        f"impossible values per row: numbers outside the real range, unknown categories, or gaps "
+        f"in columns without gaps{about}",
     )
     if (found := comparison.prediction) is not None:
         yield _fact(
@@ -204,9 +204,9 @@ def _pairs(comparison: Comparison) -> str:
         for i, j in zip(rows[order], columns[order], strict=True)
     )
     return f"""<h2>Pairs of columns</h2>
-<p>Association of two columns: white is independent, dark is a function of each other. Below the
-diagonal is the real table, above it the synthetic one: the closer the two, the more symmetric the
-picture.</p>
+<p>Association of two columns. White means independent, and dark means that each is a function of
+the other. The real table is below the diagonal, and the synthetic one above it: the closer the two
+tables, the more symmetric the picture.</p>
 <div class="two"><div class="wide">{_heat_map(names, comparison.real, comparison.synthetic)}</div>
 <div><table><tr><th>largest differences</th><th class="n">real</th><th class="n">synthetic</th></tr>
 {listed}</table></div></div>"""
@@ -257,16 +257,16 @@ def _privacy(comparison: Comparison) -> str:
         return ""
     copies = away.copies
     return f"""<h2>Distance to real rows</h2>
-<p>For each synthetic row, the distance to the nearest of the rows of the fit, and to the nearest of
-as many rows that were held out. Where the first is smaller on the whole, synthetic rows tell more
-about the rows of the fit than about others like them.</p>
+<p>The distance of each synthetic row to the nearest row of the fit, and to the nearest of as many
+held-out rows. If the first is smaller on the whole, synthetic rows reveal more about the rows of
+the fit than about other rows like them.</p>
 <table><tr><th></th><th class="n">rows of the fit</th><th class="n">held-out rows</th></tr>
 <tr><td>median distance</td><td class="n">{np.median(away.training):.3f}</td>
 <td class="n">{np.median(away.held_out):.3f}</td></tr>
 <tr><td>distance of the nearest 5 %</td><td class="n">{np.quantile(away.training, 0.05):.3f}</td>
 <td class="n">{np.quantile(away.held_out, 0.05):.3f}</td></tr>
 <tr><td>copies</td><td class="n">{copies[0]:.2%}</td><td class="n">{copies[1]:.2%}</td></tr></table>
-<p class="soft">Neither figure proves that a synthetic table is anonymous.</p>"""
+<p class="soft">None of these figures proves that a synthetic table is anonymous.</p>"""
 
 
 def _place(column: ColumnComparison, edge: float) -> str:

@@ -1,4 +1,4 @@
-"""Train on synthetic rows, test on real ones."""
+"""Prediction of a column: training on synthetic rows, testing on real rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import MissingExtraError
 from ..tables.series import Array, Name, Series
 from .columns import is_discrete
 
-FEW = 20  # values of a number up to which they are classes
+FEW = 20  # most different values of a number that are classes
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Prediction:
     measure : str
         AUC for two classes, accuracy for several, or R² for numbers.
     real, synthetic : float
-        The measure of a model that was trained on real, and on synthetic rows.
+        The measure of a model trained on real rows, and of one trained on synthetic rows.
     baseline : float
-        The measure of a model that knows nothing: 0.5, the share of the largest class, or 0.
+        The measure of a model without inputs: 0.5, the share of the largest class, or 0.
     """
 
     target: Name
@@ -56,7 +56,7 @@ def predict(
     Raises
     ------
     ValueError
-        `target` is no column that can be predicted.
+        `target` is not a column that can be predicted.
     MissingExtraError
         scikit-learn is not installed.
     """
@@ -125,7 +125,7 @@ def _auc(ensemble: Any, measure: Any, X: Array, y: Array, X_test: Array, test: A
 def _numbers(
     columns: Mapping[Name, Series], names: list[Name], real: Mapping[Name, Series]
 ) -> Array:
-    """Return columns as numbers: categories by their place among the real ones, NaN if missing."""
+    """Return columns as numbers, with the index of each real category and NaN where missing."""
     found = []
     for name in names:
         series = columns[name]

@@ -1,4 +1,4 @@
-"""Tables of mixed columns, encoded as numbers for a model and decoded again."""
+"""Encoding of tables of mixed columns as numbers for a model, and decoding."""
 
 from __future__ import annotations
 

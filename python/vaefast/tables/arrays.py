@@ -1,4 +1,4 @@
-"""Columns that are NumPy arrays or lists, read as series and written back."""
+"""Conversion of NumPy arrays and lists to series, and back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def from_values(name: Name, column: Any) -> Series:
     TypeError
         The column is neither a list nor an array, is a masked array, or holds unsupported values.
     ValueError
-        The column does not have one dimension.
+        The column is not one-dimensional.
     """
     if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
         raise TypeError(f"column {name!r} is {column!r}, expected a list or an array of values")
@@ -55,7 +55,7 @@ def from_array(name: Name, array: Array) -> Series:
     TypeError
         The dtype is not supported, or an object array holds unsupported values.
     ValueError
-        The array does not have one dimension.
+        The array is not one-dimensional.
     """
     if array.ndim != 1:
         raise ValueError(f"column {name!r} has shape {array.shape}, expected one value per row")
@@ -141,12 +141,12 @@ def _float(value: Any) -> float:
 
 
 def to_array(name: Name, column: Series) -> Array:
-    """Return a series as an array of the NumPy dtype that the column had.
+    """Return a series as an array of the column's original NumPy dtype.
 
     Raises
     ------
     ValueError
-        A value is missing, and the dtype has no missing values.
+        A value is missing, and the dtype can't represent missing values.
     """
     values, dtype, missing = column.values, np.dtype(column.dtype.name), column.missing
     if dtype.kind == "O":

@@ -1,4 +1,4 @@
-"""The choice of an encoding for a column, by its values."""
+"""The choice of an encoding for a column from its values."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from .modes import is_awkward
 from .series import Array, Series
 
 MAX_CATEGORIES = 1000
-RARE = 10  # rows below which a value of a text with too many values counts as rare
+RARE = 10  # rows below which a value of a text column counts as rare
 
-# Texts are names or remarks if more than MANY differ, and at least half of the cells. If all cells
-# differ, it takes only FEW. A column of whole numbers that counts the rows needs more than FEW.
+# Text cells are names or remarks if they have more than MANY different values, and at least half of
+# the cells differ. If all cells differ, more than FEW values suffice. Whole numbers that count the
+# rows must also be more than FEW.
 MANY, FEW = 50, 10
 
-# Numbers become ordered categories if a value has ROWS_EACH rows on average, and if there are at
-# most LADDER values, or at most LONG_LADDER of an awkward distribution.
+# Numbers become ordered categories if each value has ROWS_EACH rows on average, and if there are at
+# most LADDER values, or at most LONG_LADDER values with an awkward distribution.
 ROWS_EACH, LADDER, LONG_LADDER = 50, 50, 200
-SHORT_ROWS_EACH, SHORT_LADDER = 10, 10  # fewer rows will do for few values
+SHORT_ROWS_EACH, SHORT_LADDER = 10, 10  # few values need fewer rows
 
 
 def choose(series: Series) -> str:
@@ -26,7 +27,7 @@ def choose(series: Series) -> str:
     Parameters
     ----------
     series : Series
-        Values of the column, at least one of them known.
+        Values of the column, of which at least one is known.
     """
     kind = series.dtype.kind
     known = series.values[~series.missing]
@@ -37,7 +38,7 @@ def choose(series: Series) -> str:
     if kind == "integer" and counts_rows(series):
         return "identifier"
     if not np.isfinite(known).all():
-        return "gaussian"  # which refuses them
+        return "gaussian"  # whose encoder refuses infinite numbers
     different = len(np.unique(known))
     awkward = different > 1 and is_awkward(known)
     most = min(len(known) / ROWS_EACH, LONG_LADDER if awkward else LADDER)
@@ -48,7 +49,7 @@ def choose(series: Series) -> str:
 
 
 def counts_rows(series: Series) -> bool:
-    """Return whether whole numbers count the rows, up or down, without a gap."""
+    """Return whether whole numbers count the rows, up or down, in steps of 1."""
     if series.missing.any() or len(series.values) <= FEW:
         return False
     steps = np.unique(np.diff(series.values))
@@ -56,9 +57,9 @@ def counts_rows(series: Series) -> bool:
 
 
 def is_name(known: Array) -> bool:
-    """Return whether texts name the rows, or are remarks: hardly any value comes twice."""
+    """Return whether text names the rows or consists of remarks: hardly any value occurs twice."""
     texts, counts = np.unique(known.astype(str), return_counts=True)
     if len(texts) == len(known):
         return len(texts) > FEW
-    # Values that many rows share are categories, whatever the rest is.
+    # Values that many rows share are categories, whatever the other values are.
     return len(texts) > MANY and 2 * len(texts) >= len(known) and counts.max() < RARE

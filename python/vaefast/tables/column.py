@@ -1,4 +1,4 @@
-"""One column of a frame, and what was learned about its encoding as numbers."""
+"""One column of a frame and its learned encoding as numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .modes import Modes
 from .series import KINDS, Array, Dtype, Name, Scalar, Series
 
-# These take the place of a likelihood. The first four have nothing to model.
+# These take the place of a likelihood. The first four leave nothing to model.
 CONSTANT, IDENTIFIER, TIED, SUM = "constant", "identifier", "tied", "sum"
 ORDINAL, MODES = "ordinal", "modes"
 DENSITIES = ("gaussian", "laplace", "student_t")  # likelihoods of standardized values
@@ -47,18 +47,18 @@ class Column:
     likelihood : str
         Likelihood of the encoded values, or one of
 
-        - modes: which spike a number is, or none, and the normal score of its rank;
+        - modes: the spike that a number belongs to, or none, and the normal score of its rank;
         - ordinal: numbers as categories, in their order;
-        - constant: a single value, which X leaves out;
-        - identifier: names or numbers of the rows, which X leaves out and `decode` numbers anew;
-        - tied: values that follow from another column, which X leaves out;
-        - sum: a weighted sum of other columns, which X leaves out.
+        - constant: a single value, left out of X;
+        - identifier: names or numbers of the rows, left out of X; `decode` makes new ones;
+        - tied: values that follow from another column, left out of X;
+        - sum: a weighted sum of other columns, left out of X.
     mean : float, default=0.0
-        Mean in x = (value - mean) / scale. Dates and durations are in seconds. The constant of a
-        sum.
+        Mean in x = (value - mean) / scale, in seconds for dates and durations. For a sum, the
+        constant term.
     scale : float, default=1.0
         Standard deviation in x = (value - mean) / scale. Mean 0 and scale 1 leave values unchanged.
-        The largest difference between a value and a sum in a learned row.
+        For a sum, the largest difference between a value and the sum in a learned row.
     categories : tuple, default=()
         Values of a categorical column, in the order of the one-hot columns, or the single value of
         a constant column.
@@ -81,19 +81,19 @@ class Column:
     modes : Modes or None, default=None
         Spikes and quantiles of a column whose likelihood is modes.
     tied_to : str, int or None, default=None
-        Column that this one follows from. If the likelihood is tied, `categories` lists the value
-        that goes with each category of that column; otherwise `partners` does.
+        Column from which this one follows. The value that goes with each category of that column is
+        listed in `categories` if the likelihood is tied, and in `partners` otherwise.
     partners : tuple, default=()
-        Value of this column for each category of `tied_to`, where the model sees both; None where
+        Value of this column for each category of `tied_to`, if the model sees both columns; None if
         no row had both.
     above : str, int or None, default=None
-        Column whose value this one never falls below. The encoding is then that of the difference
-        of the two, in seconds for dates.
+        Column below whose value this one never falls. The encoding is then that of the difference
+        between the two, in seconds for dates.
     ends : tuple of (float, float) or None, default=None
-        Smallest and largest learned value of a column with `above`. `low` and `high` are those of
-        the difference.
+        Smallest and largest learned value of a column with `above`; `low` and `high` are then those
+        of the difference.
     terms : tuple of (str or int, float), default=()
-        Columns that a sum consists of, each with its weight.
+        Columns that add up to a sum, each with its weight.
     """
 
     name: Name
@@ -177,7 +177,7 @@ class Column:
 
     @property
     def blocks(self) -> list[tuple[str, int]]:
-        """Likelihoods of the columns of numbers, each with a number of columns."""
+        """Likelihoods of the columns of numbers, each with its number of columns."""
         if self.likelihood in (CONSTANT, IDENTIFIER, TIED, SUM):
             return []
         if self.one_hot:
@@ -198,7 +198,7 @@ class Column:
         return [*names, f"{self.name}=other"] if self.others else names
 
     def check_kind(self, series: Series) -> None:
-        """Raise ValueError if values are not of the kind that was learned."""
+        """Raise ValueError if the values are not of the learned kind."""
         kind = series.dtype.kind
         if kind != self.dtype.kind and not {kind, self.dtype.kind} <= {"number", "integer"}:
             raise ValueError(
@@ -207,7 +207,7 @@ class Column:
             )
 
     def codes(self, series: Series) -> NDArray[np.intp]:
-        """Return the place of each value in `categories`, (n,); -1 if it has none."""
+        """Return the index of each value in `categories`, (n,), or -1 if it is not among them."""
         places = {category: i for i, category in enumerate(self.categories)}
         return np.array([places.get(value, -1) for value in series.values.tolist()], dtype=np.intp)
 
@@ -215,7 +215,7 @@ class Column:
         """Return the column as plain data, for JSON."""
         data = asdict(self)
         lists = {name: list(v) if isinstance(v, tuple) else v for name, v in data.items()}
-        # An earlier version does not know these.
+        # Earlier versions do not know these fields.
         added = ("others", "counts", "modes", "tied_to", "partners", "above", "ends", "terms")
         return {name: v for name, v in lists.items() if name not in added or v not in (None, [])}
 
@@ -249,11 +249,11 @@ class Column:
 
     @property
     def one_hot(self) -> bool:
-        """Whether the column is encoded as one category out of several."""
+        """Whether the column is encoded as one of several categories."""
         return self.likelihood in ("categorical", ORDINAL)
 
     def check_domain(self, values: Array, whole: bool = True) -> None:
-        """Raise ValueError if the likelihood cannot have one of the values. NaN passes."""
+        """Raise ValueError if a value is outside the domain of the likelihood. NaN passes."""
         if self.likelihood in COUNTS:
             self.refuse(values < 0, values, f"is below 0, but {self.likelihood} needs counts")
             if whole:
@@ -265,7 +265,7 @@ class Column:
             self.refuse(outside, values, f"is outside [0, 1], the range of {self.likelihood}")
 
     def refuse(self, wrong: Any, values: Array, what: str) -> None:
-        """Raise ValueError about the first row where `wrong` is True, if there is one."""
+        """Raise ValueError about the first row where `wrong` is True, if there is any."""
         if wrong.any():
             row = int(wrong.argmax())
             raise ValueError(f"{self.called}, row {row}: {self.shown(values[row])} {what}")

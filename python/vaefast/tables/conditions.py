@@ -1,4 +1,4 @@
-"""Values that every row of a synthetic table has."""
+"""Conditions: values that every row of a synthetic table has."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Conditions:
     columns : dict of column name to Series
         The given values, one for each column.
     features : ndarray of shape (width,), float32, or None
-        The encoded values, and NaN elsewhere. None without conditions.
+        The encoded values, with NaN elsewhere. None if there are no conditions.
     """
 
     columns: dict[Name, Series]
@@ -78,8 +78,8 @@ class Conditions:
     def in_columns(self, table: Table, columns: dict[Name, Series]) -> None:
         """Write the given values into columns, exactly as they are.
 
-        A column that follows from one that is not given keeps its values: `hold` tells which of
-        them are the given one.
+        A column that follows from a column that is not given keeps its values; `hold` tells which
+        rows have the given one.
         """
         for source in table.sources:
             if source.name in self.columns and not (

@@ -1,4 +1,4 @@
-"""Conditions that every row of a synthetic table satisfies."""
+"""Constraints that every row of a synthetic table satisfies."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _TEXT = re.compile(r"\s*(.+?)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*")
 
 @dataclass(frozen=True)
 class Constraint:
-    """A condition on rows: a comparison, combinations that are allowed, or a function.
+    """A constraint on rows: a comparison, a set of allowed combinations, or a function.
 
     Attributes
     ----------
     given : str, tuple of names, or callable
         The constraint as the user wrote it.
     sides : tuple of (str, int or float), default=()
-        The columns, or numbers, that a comparison compares.
+        The columns or numbers to compare.
     allowed : frozenset of tuple, default=frozenset()
-        Combinations of values that the frame of the fit has, with None for missing values.
+        Combinations of values in the frame of the fit, with None for missing values.
     """
 
     given: Any
@@ -50,22 +50,18 @@ class Constraint:
         Raises
         ------
         ValueError
-            A text is no comparison, or the frame lacks a column.
+            A text is not a comparison, or the frame lacks a column.
         TypeError
             `given` is neither text, a tuple of names nor a function.
         """
         if isinstance(given, str):
             match = _TEXT.fullmatch(given)
             if not match:
-                raise ValueError(
-                    f"constraint {given!r} is no comparison of two columns, such as 'start <= end'"
-                )
+                raise ValueError(f"constraint {given!r} is not a comparison such as 'start <= end'")
             sides = tuple(_side(given, text, columns) for text in (match[1], match[3]))
             kinds = {_kind_of(side, columns) for side in sides}
             if len(kinds) > 1 or kinds == {"category"} and match[2] not in ("==", "!="):
-                raise ValueError(
-                    f"constraint {given!r} compares values that have no order between them"
-                )
+                raise ValueError(f"constraint {given!r} compares values that can't be ordered")
             return cls(given, sides)
         if isinstance(given, tuple) and given:
             for name in given:
@@ -74,8 +70,8 @@ class Constraint:
         if callable(given):
             return cls(given)
         raise TypeError(
-            f"constraint {given!r} is neither text such as 'start <= end', nor a tuple of names of "
-            "columns, nor a function"
+            f"constraint {given!r} must be text such as 'start <= end', a tuple of column names "
+            "or a function"
         )
 
     def holds(self, library: str, columns: Mapping[Name, Series]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Numbers of a model as values of a column."""
+"""Decoding of a model's numbers as values of a column."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from .series import Array, Series
 
 
 def decode(column: Column, X: NDArray[np.float64], rng: np.random.Generator | None) -> Series:
-    """Return the values that encoded numbers, (n, width), represent.
+    """Return the values that encoded numbers represent.
 
     Parameters
     ----------
     X : ndarray of shape (n, width), float64
         Encoded values, or probabilities of categories and booleans.
     rng : Generator or None
-        Source of randomness for drawing categories and booleans. None takes the most probable
-        value.
+        Generator with which categories and booleans are drawn. None takes the most probable value.
 
     Raises
     ------
     ValueError
-        X holds numbers that the likelihood cannot have.
+        X holds numbers outside the domain of the likelihood.
     """
     if column.likelihood == IDENTIFIER:
         values = _numbered(column, len(X))
-    elif column.likelihood == SUM:  # of other columns, which `add_up` puts in its place
+    elif column.likelihood == SUM:  # `add_up` fills it in later
         values = np.zeros(len(X))
     elif column.categories or column.others:
         values = _decode_categories(column, X, rng)
@@ -61,7 +60,7 @@ def _decode_modes(column: Column, modes: Modes, X: Array, rng: np.random.Generat
 
 
 def _numbered(column: Column, n: int) -> Array:
-    """Return new names of n rows, or new numbers that begin as the learned ones."""
+    """Return new names for n rows, or new numbers that start like the learned ones."""
     if column.dtype.kind == "category":
         return np.array([f"{column.name}-{i}" for i in range(1, n + 1)], dtype=object)
     return (column.low or 0.0) + np.arange(n, dtype=np.float64)
@@ -85,7 +84,7 @@ def _decode_categories(
 
 
 def _rare(column: Column, n: int, rng: np.random.Generator | None) -> NDArray[np.intp]:
-    """Return the places of n rare values: drawn by their frequency, or the most frequent."""
+    """Return the indices of n rare values, drawn by frequency, or of the most frequent one."""
     counts = np.array(column.counts, dtype=np.float64)
     if rng is None:
         return np.full(n, counts.argmax())

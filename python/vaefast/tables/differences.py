@@ -17,19 +17,19 @@ from .learning import learn
 from .series import Array, Name, Series
 
 KINDS = ("number", "integer", "date", "instant", "duration")
-LEAST_ROWS = 100  # rows that have both values, below which an order may be chance
-BROKEN, BROKEN_SHARE = 10, 0.01  # rows that would break it if the columns had no tie, at least
-KNOWN = 0.9  # share of the rows with the column that have the lower one too, at least
-MORE_VALUES = 2  # times as many different values as the column that a difference may have
+LEAST_ROWS = 100  # rows with both values; with fewer, an order may be chance
+BROKEN, BROKEN_SHARE = 10, 0.01  # fewest rows that independent columns would break
+KNOWN = 0.9  # least share of the column's rows that also have the lower value
+MORE_VALUES = 2  # largest number of different values, relative to the column
 
 
 def order(
     columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
 ) -> dict[Name, Column]:
-    """Return learned columns, with those as differences that never fall below another one.
+    """Return learned columns; those that never fall below another one become differences.
 
-    Of several lower columns, the one counts whose difference varies least. It varies less than the
-    column itself, or else the column stays as it is.
+    If there are several lower columns, the one is chosen whose difference varies least. The column
+    stays as it is unless this difference varies less than the column itself.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def order(
         lower = None
         for other in numbers:
             if name in free or _rests_on(other, name, found):
-                continue  # equal columns are above each other: the last one stays as it is
+                continue  # equal columns would depend on each other: the last one stays
             below = columns[other]
             if below.dtype.kind != series.dtype.kind:
                 continue
@@ -75,13 +75,13 @@ def _rests_on(name: Name, lower: Name, columns: Mapping[Name, Column]) -> bool:
 
 
 def _never_falls_below(values: Array, lower: Array, unit: float) -> bool:
-    """Return whether values are never below others, although they would be by chance."""
+    """Return whether values are never below others, although independent ones would be."""
     both = ~(np.isnan(values) | np.isnan(lower))
     n, known = int(both.sum()), int((~np.isnan(values)).sum())
     if n < max(LEAST_ROWS, KNOWN * known) or (values < lower).any():
         return False
     a, b = values[both], lower[both]
-    broken = np.searchsorted(np.sort(a), b, side="left").mean()  # of n rows in any order
+    broken = np.searchsorted(np.sort(a), b, side="left").mean()  # expected if rows were permuted
     if broken < max(BROKEN, BROKEN_SHARE * n):
         return False
     difference = np.rint((a - b) / unit) if unit else a - b
@@ -106,7 +106,7 @@ def _as_difference(column: Column, series: Series, lower: Name, below: Series) -
 
 
 def subtract(series: Series, below: Series, column: Column) -> Series:
-    """Return what a column exceeds the lower one by.
+    """Return the difference between a column and the lower one.
 
     Raises
     ------
@@ -118,14 +118,14 @@ def subtract(series: Series, below: Series, column: Column) -> Series:
     column.check_kind(series)
     values = series.values - (np.nan if below.missing.all() else below.values)
     if column.decimals is not None:
-        values = np.round(values, DECIMALS)  # without the noise of floating-point numbers
+        values = np.round(values, DECIMALS)  # removes the noise of floating-point numbers
     return replace(series, values=values)
 
 
 def add(difference: Series, below: Series, column: Column) -> Series:
-    """Return the column with these differences from the lower one, in its own precision.
+    """Return the column with these differences from the lower one, in the column's precision.
 
-    It stays within the learned values, and at or above the lower one.
+    The values stay within the learned range, and at or above the lower column.
     """
     assert column.ends is not None
     values = np.clip(below.values + difference.values, *column.ends)

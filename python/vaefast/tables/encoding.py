@@ -1,4 +1,4 @@
-"""Values of a column as numbers for a model."""
+"""Encoding of the values of a column as numbers for a model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .series import Array, Series
 
 Unseen = Literal["error", "missing"]
 
-_MOST = 8  # categories that an error message lists, at most
-_NEAR = 0.1  # parts of the range beyond which a new number has no nearest category
+_MOST = 8  # most categories that an error message lists
+_NEAR = 0.1  # share of the range beyond which a new number has no nearest category
 
 
 def encode(column: Column, series: Series, unseen: Unseen) -> NDArray[np.float32]:
@@ -26,12 +26,12 @@ def encode(column: Column, series: Series, unseen: Unseen) -> NDArray[np.float32
     series : Series
         Values to encode.
     unseen : {"error", "missing"}
-        Whether a category that was not learned raises an error or is encoded as missing.
+        Whether an unknown category raises an error or is encoded as missing.
 
     Raises
     ------
     ValueError
-        The values are not of the kind that was learned, or one of them cannot be encoded.
+        The values are not of the learned kind, or one of them cannot be encoded.
     """
     missing = series.missing
     if missing.all() or column.likelihood in (IDENTIFIER, SUM):
@@ -74,7 +74,7 @@ def _encode_categories(column: Column, series: Series, unseen: Unseen) -> NDArra
 
 
 def _nearest(column: Column, values: Array) -> NDArray[np.intp]:
-    """Return the place of the nearest number, (n,); -1 if it is missing or far away."""
+    """Return the index of the nearest number, (n,), or -1 if the value is missing or far away."""
     known = np.array(column.categories, dtype=np.float64)
     middles = (known[1:] + known[:-1]) / 2
     codes: NDArray[np.intp] = np.searchsorted(middles, values)

@@ -1,4 +1,4 @@
-"""Values that never occur together, such as a husband and a woman."""
+"""Values that never occur together, such as "husband" and "female"."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from .column import ORDINAL, Column
 from .series import Name, Scalar, Series
 
-EXPECTED = 10.0  # rows with both values if the columns had nothing to do with each other, at least
-MOST = 200  # categories of a column, at most
+EXPECTED = 10.0  # fewest rows with both values, if the columns were independent
+MOST = 200  # most categories of a column
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Exclusion:
 def exclusions(
     columns: Mapping[Name, Series], sources: Iterable[Column], free: Collection[Name]
 ) -> tuple[Exclusion, ...]:
-    """Return the pairs of values that no row has, although independent columns would have some.
+    """Return the pairs of values that no row has, although independent columns would have them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Facts about the values of a column: decimals, units of time, categories."""
+"""Facts about the values of a column: decimals, time units and categories."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from .choices import MAX_CATEGORIES, RARE
 from .series import Array, Dtype, Name, Scalar, Series
 
-DECIMALS = 6  # most decimals that a column is found to have
+DECIMALS = 6  # most decimals that are looked for
 
 
 def step_of(kind: str, seconds: Array) -> float:
-    """Return the longest of day, hour, minute and second that divides all values, else 0."""
+    """Return the longest of day, hour, minute and second that divides all values, or 0."""
     if kind not in ("date", "instant", "duration"):
         return 0.0
     return next((s for s in (86400.0, 3600.0, 60.0, 1.0) if not (seconds % s).any()), 0.0)
 
 
 def decimals_of(dtype: Dtype, values: Array) -> int | None:
-    """Return the smallest number of decimals that writes all floats, or None if there is none."""
+    """Return the smallest number of decimals that represents all floats, or None if none does."""
     if dtype.kind != "number":
         return None
     bits = next((bits for bits in (16, 32) if dtype.name.endswith(str(bits))), 64)
@@ -44,9 +44,10 @@ def check_finite(name: Name, series: Series) -> None:
 def categories_of(
     series: Series, there: Array, merge: bool
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...], tuple[int, ...]]:
-    """Return the categories, and the rare ones with their counts if there are too many.
+    """Return the categories, and the rare values with their counts if there are too many.
 
-    The categories are those that the dtype declares, else the values that occur, sorted.
+    The categories are those that the dtype declares. If it declares none, they are the values that
+    occur, sorted.
     """
     convert = {"integer": int, "boolean": bool}.get(series.dtype.kind, lambda value: value)
     found = series.categories or sorted(set(there.tolist()))

@@ -1,4 +1,4 @@
-"""Columns read from a pandas frame, a polars frame or a dict, and written back to one."""
+"""Conversion of a pandas frame, a polars frame or a dict to series, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIBRARIES = ("pandas", "polars", "dict")
 
 
 def read(frame: object) -> tuple[str, dict[Name, Series]]:
-    """Return the library that a frame comes from, and the columns by name.
+    """Return the library of a frame, and its columns by name.
 
     Raises
     ------
@@ -60,19 +60,20 @@ def read(frame: object) -> tuple[str, dict[Name, Series]]:
 def write(library: str, columns: Mapping[Name, Series]) -> Any:
     """Return a frame of a library with these columns.
 
-    Whole numbers are rounded. A number beyond the range of the type becomes the nearest one within.
+    Whole numbers are rounded. A number beyond the range of the type becomes the nearest number
+    within the range.
 
     Raises
     ------
     ImportError
         The library is not installed.
     ValueError
-        A value is missing in a column whose type has no missing values, or the library does not
-        know the type.
+        A value is missing in a column whose type can't represent missing values, or the library
+        does not know the type.
     """
     try:
         return _write(library, columns)
-    except TypeError as error:  # a type of a later version, or of an edited file
+    except TypeError as error:  # the type comes from a later version or an edited file
         raise ValueError(f"the table's columns can't become a {library}: {error}") from error
 
 

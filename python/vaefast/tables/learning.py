@@ -1,4 +1,4 @@
-"""How to encode a column: learned from its values."""
+"""Learning of the encoding of a column from its values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .facts import categories_of, check_finite, decimals_of, step_of
 from .modes import Modes
 from .series import KINDS, Array, Name, Series
 
-AMOUNT = re.compile(r"^\s*-?[€$£¥₹]\s*-?\d|\d\s*[€$£¥₹%]\s*$")  # a number with a sign of its unit
+AMOUNT = re.compile(r"^\s*-?[€$£¥₹]\s*-?\d|\d\s*[€$£¥₹%]\s*$")  # such as $5 or 12 %
 MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 DATE = re.compile(  # 2024-12-31, 31.12.2024, 12/31/24, 31 Dec 2024 or Dec 31, 2024
     r"\s*([0-9]{4}([-/.])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\3[0-9]{4}"
@@ -32,7 +32,7 @@ _NUMERIC = (*DENSITIES, *COUNTS, "continuous_bernoulli")  # decoded within the l
 
 
 def learn(name: Name, series: Series, likelihood: str | None) -> Column:
-    """Return how to encode a column, by its values.
+    """Return the encoding of a column, learned from its values.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def learn(name: Name, series: Series, likelihood: str | None) -> Column:
     series : Series
         Values of the column.
     likelihood : str or None
-        Likelihood of the column. None chooses one by the values; see `choose`.
+        Likelihood of the column. None chooses one that suits the values; see `choose`.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def learn(name: Name, series: Series, likelihood: str | None) -> Column:
 
 
 def _refuse_numbers_and_dates(name: Name, texts: Array) -> None:
-    """Raise ValueError if texts that seem to name the rows are amounts or dates."""
+    """Raise ValueError if text that seems to name the rows holds amounts or dates."""
     for pattern, what, types in (
         (AMOUNT.search, "amounts", "numbers"),
         (DATE.fullmatch, "dates", "dates, for example with pandas.to_datetime"),

@@ -1,9 +1,10 @@
-"""Numbers of awkward distributions as a mode and a score within it.
+"""Encoding of numbers with awkward distributions as a mode and a score within the mode.
 
-Mode-specific normalization (Xu et al. 2019, section 4.2) writes a number as the mode that it
-belongs to, and its place within the mode. Here, a mode is a *spike*, a single value that many rows
-share (the zeros of a capital gain), or the rest. Within the rest, a number becomes the normal score
-of its rank, so that heavy tails and several humps become one standard normal distribution.
+Mode-specific normalization (Xu et al. 2019, section 4.2) writes a number as the mode to which it
+belongs and its place within the mode. Here, a mode is either a *spike*, which is a single value
+that many rows share, such as a capital gain of 0, or the rest. Within the rest, a number becomes
+the normal score of its rank, which turns heavy tails and several humps into one standard normal
+distribution.
 """
 
 from __future__ import annotations
@@ -18,15 +19,13 @@ from numpy.typing import NDArray
 
 from .series import Array
 
-LEAST_ROWS = 20  # rows from which on quantiles are worth learning
-PLACES = 100  # at which quantiles are compared
+LEAST_ROWS = 20  # fewest rows from which quantiles are learned
+PLACES = 100  # ranks at which quantiles are compared
 SPIKE = 0.05  # share of the rows that makes a value a spike
-SPIKE_ROWS = 15  # that a spike has at least
-TALL = 5.0  # a spike has so many times the rows of a value on average
-STRAIGHT = (
-    0.985  # least correlation of quantiles with those of a normal distribution; uniform: 0.977
-)
-KNOTS = 500  # quantiles that are kept, at most
+SPIKE_ROWS = 15  # fewest rows of a spike
+TALL = 5.0  # fewest rows of a spike, relative to the average value
+STRAIGHT = 0.985  # least correlation with normal quantiles; uniform values have 0.977
+KNOTS = 500  # most quantiles that are kept
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Modes:
         Single values that many rows share, ascending.
     knots : tuple of float
         Quantiles of the other values at evenly spaced ranks, ascending, from the smallest to the
-        largest value. At least one.
+        largest value. There is at least one.
     """
 
     spikes: tuple[float, ...]
@@ -51,14 +50,14 @@ class Modes:
             if not np.isfinite(array).all() or (np.diff(array) < 0).any():
                 raise ValueError(f"{name} of a column must be finite and ascending")
         if not self.knots:
-            raise ValueError("a column without knots has no values")
+            raise ValueError("a column needs at least one knot")
 
     @classmethod
     def learn(cls, values: Array) -> Modes:
         """Return the modes of values, (n,), without missing ones."""
         spikes = _spikes(values)
         rest = values[~np.isin(values, spikes)]
-        if not len(rest):  # several spikes and nothing else
+        if not len(rest):  # there is nothing but spikes
             rest = spikes
         knots = np.quantile(rest, np.linspace(0, 1, min(KNOTS, len(rest))))
         return cls(tuple(spikes.tolist()), tuple(knots.tolist()))
@@ -70,11 +69,11 @@ class Modes:
 
     @property
     def width(self) -> int:
-        """Number of modes: the spikes and, in the last place, the rest."""
+        """Number of modes: the spikes, and the rest as the last one."""
         return len(self.spikes) + 1
 
     def encode(self, values: Array) -> tuple[NDArray[np.intp], Array]:
-        """Return the mode of each value, and the normal score within it: 0 in a spike."""
+        """Return the mode of each value, and the normal score within the mode (0 in a spike)."""
         spikes, knots = np.asarray(self.spikes), np.asarray(self.knots)
         mode = np.full(len(values), len(spikes), dtype=np.intp)
         for i, spike in enumerate(spikes):
@@ -85,10 +84,11 @@ class Modes:
         gap = knots[above] - knots[below]
         part = np.where(gap > 0, (values - knots[below]) / np.where(gap > 0, gap, 1), 0.5)
         scores = self._scores
-        # A value between two knots lies between their scores. A run of equal knots has one value,
-        # whose score is in the middle of the run.
+        # The score of a value between two knots lies between their scores. A run of equal knots
+        # stands for one value, whose score is that of the middle of the run.
         found = scores[below] + part * (scores[above] - scores[below])
-        # Beyond the range, scores go on in proportion to it: a far value must not look usual.
+        # Beyond the range, scores grow in proportion to it, so that a distant value does not look
+        # usual.
         span = knots[-1] - knots[0]
         if span > 0:
             outside = values - np.clip(values, knots[0], knots[-1])
@@ -112,7 +112,7 @@ class Modes:
 
 
 def is_awkward(values: Array) -> bool:
-    """Return whether a normal distribution is far from values: spikes, skew, tails or humps."""
+    """Return whether values are far from normally distributed: spikes, skew, tails or humps."""
     if len(values) < LEAST_ROWS:
         return False
     if len(_spikes(values)):
@@ -127,7 +127,7 @@ def is_awkward(values: Array) -> bool:
 
 
 def _spikes(values: Array) -> Array:
-    """Return the values that far more rows share than others, ascending."""
+    """Return the values that far more rows share than other values, ascending."""
     different, counts = np.unique(values, return_counts=True)
     least = max(SPIKE * len(values), SPIKE_ROWS, TALL * len(values) / len(different))
     spikes: Array = different[counts >= least]

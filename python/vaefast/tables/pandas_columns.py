@@ -1,6 +1,6 @@
-"""Columns of pandas frames, read as series and written back.
+"""Conversion of columns of pandas frames to series, and back.
 
-This module does not import pandas: only callers who use pandas frames need the package.
+This module does not import pandas, so only callers with pandas frames need the package.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def to_pandas(pandas: Any, name: Name, column: Series) -> Any:
     Raises
     ------
     ValueError
-        A value is missing, and the dtype has no missing values.
+        A value is missing, and the dtype can't represent missing values.
     """
     values, described = column.values, column.dtype
     if described.name == "category":

@@ -1,6 +1,6 @@
-"""Columns of polars frames, read as series and written back.
+"""Conversion of columns of polars frames to series, and back.
 
-This module does not import polars: only callers who use polars frames need the package.
+This module does not import polars, so only callers with polars frames need the package.
 """
 
 from __future__ import annotations

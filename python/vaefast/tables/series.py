@@ -1,4 +1,4 @@
-"""One column of a frame, in one form for all libraries."""
+"""The common form of a column of a frame, whatever its library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Name = str | int
 Scalar = str | int | float | bool
 
-# Kinds of columns, and how error messages describe the values.
+# Kinds of columns, with the words that error messages use for their values.
 KINDS = {
     "number": "numbers",
     "integer": "whole numbers",
@@ -38,7 +38,7 @@ _EXPECTED = "expected numbers, booleans, text, categories, dates or durations"
 
 @dataclass(frozen=True)
 class Dtype:
-    """Type of a column, as plain data from which a frame with the same type can be made.
+    """Type of a column, as plain data from which a column of the same type can be made.
 
     Attributes
     ----------
@@ -66,13 +66,13 @@ class Dtype:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Values of one column, and the type that they had in the frame.
+    """Values of one column, and their type in the frame.
 
     Attributes
     ----------
     values : ndarray of shape (n,)
-        float64 with NaN for missing values; objects with None for missing values if the kind is
-        "category". Booleans are 0 and 1, durations are seconds, and dates are seconds since
+        Values, float64 with NaN for missing values; if the kind is "category", objects with None
+        for missing values. Booleans are 0 and 1, durations are seconds, and dates are seconds since
         1970-01-01, in UTC if they have a time zone.
     dtype : Dtype
         Type of the column.
@@ -108,7 +108,7 @@ def to_seconds(ticks: NDArray[np.int64], unit: str) -> NDArray[np.float64]:
     per = PER_SECOND[unit]
     if per < 1:
         return ticks.astype(np.float64) * round(1 / per)
-    whole, rest = np.divmod(ticks, np.int64(per))  # in int64: float64 rounds beyond 2**53
+    whole, rest = np.divmod(ticks, np.int64(per))  # in int64, because float64 rounds beyond 2**53
     return whole.astype(np.float64) + rest / per
 
 

@@ -1,4 +1,4 @@
-"""What a table learned, in words: one line for each column."""
+"""A summary of what a table learned, with one line for each column."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .column import CONSTANT, IDENTIFIER, MODES, ORDINAL, SUM, TIED, Column
 from .exclusions import Exclusion
 from .series import KINDS
 
-SHOWN = 3  # pairs of values that never occur together
+SHOWN = 3  # most pairs of values to list that never occur together
 
 
 def lines(columns: Iterable[Column], excluded: Iterable[Exclusion]) -> list[str]:
-    """Return a line for each column, and one for values that never occur together."""
+    """Return a line for each column, and a last one for values that never occur together."""
     rows = [(str(c.name), KINDS[c.dtype.kind], _encoding(c)) for c in columns]
     names, kinds = (max(len(row[i]) for row in rows) for i in (0, 1))
     found = [f"{name:{names}}  {kind:{kinds}}  {text}" for name, kind, text in rows]

@@ -1,8 +1,8 @@
 """Columns that are weighted sums of other columns, such as a total and its parts.
 
-A total is left out of X, and decoded rows have the sum of their own parts. Shares that add up to
-100, an age that is the years at school and at work plus 6, and prices in two currencies are sums
-in the same sense.
+A total is left out of X, and decoded rows get the sum of their own parts. Shares that add up to
+100, an age that equals the years at school and at work plus 6, and prices in two currencies are
+sums in the same sense.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ from .encoding import Unseen
 from .facts import decimals_of
 from .series import Array, Name, Series
 
-LEAST_ROWS = 100  # below which a sum may be chance
-ROWS_EACH = 5  # rows per column, at least
-SEARCHED = 2_000  # rows in which sums are searched, at most; all rows confirm them
-NEAR = 0.02  # standard deviations that a column may be off the sum of others to be looked at
+LEAST_ROWS = 100  # with fewer rows, a sum may be chance
+ROWS_EACH = 5  # fewest rows per column
+SEARCHED = 2_000  # most rows in which sums are searched for; all rows must confirm them
+NEAR = 0.02  # standard deviations from a sum within which a column is examined
 EXACT = 0.01  # standard deviations within which rounding may explain a difference
-DIGITS = 6  # decimals of a weight, at most
+DIGITS = 6  # most decimals of a weight
 NOISE = 1e-9  # relative error of sums of floating-point numbers
 
 
 def find_sums(
     columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
 ) -> dict[Name, Column]:
-    """Return learned columns; those that are weighted sums of others get the encoding of a sum.
+    """Return learned columns, in which weighted sums of other columns are encoded as sums.
 
-    A sum holds in all rows up to rounding, with weights of few decimals. Columns with missing
-    values, and with fewer than three different values, have no part in it. If one column is the sum
-    of the others with positive weights, it is the one that is left out, and else the one that
-    varies most.
+    A sum must hold in all rows up to rounding, with weights of few decimals. Columns with missing
+    values or with fewer than three different values are ignored. If one column is the sum of the
+    others with positive weights, X leaves that column out, and otherwise the one that varies most.
 
     Parameters
     ----------
@@ -61,13 +60,13 @@ def find_sums(
     if n < max(LEAST_ROWS, ROWS_EACH * len(values)):
         return found
     some = np.unique(np.linspace(0, n - 1, SEARCHED).astype(int))
-    span = np.full((len(some), 1), len(some) ** -0.5)  # orthonormal; of a constant and of `basis`
+    span = np.full((len(some), 1), len(some) ** -0.5)  # orthonormal; spans 1 and `basis`
     basis: list[Name] = []
     used: set[Name] = set()
     for name in sorted(values, key=lambda name: float(np.std(values[name]))):
         column = values[name][some]
         away = (column - column.mean()) / (np.std(column) or 1.0)
-        for _ in range(2):  # once more, for the rounding errors of the first time
+        for _ in range(2):  # the second pass removes the rounding errors of the first
             away = away - span @ (span.T @ away)
         if basis and np.abs(away).max() <= NEAR:
             total = _as_sum(learned[name], basis, values, some, learned)
@@ -103,7 +102,7 @@ def _as_sum(
     some: NDArray[np.intp],
     learned: Mapping[Name, Column],
 ) -> Column | None:
-    """Return a column as the sum of others, or None if it is none in some row."""
+    """Return a column as the sum of others, or None if some row does not have the sum."""
     own, terms = values[column.name], np.stack([values[name] for name in basis], axis=1)
     means, scales = terms[some].mean(axis=0), terms[some].std(axis=0)
     rows = (terms[some] - means) / scales
@@ -134,7 +133,7 @@ def _as_sum(
 def _rounding(
     column: Column, terms: Sequence[tuple[Name, float]], learned: Mapping[Name, Column]
 ) -> float:
-    """Return by how much rounding may change a sum."""
+    """Return the largest change of a sum by rounding."""
     units = _unit(column) + sum(abs(weight) * _unit(learned[name]) for name, weight in terms)
     return 0.5 * units + 2 * NOISE * (1 + max(abs(column.low or 0), abs(column.high or 0)))
 
@@ -147,7 +146,7 @@ def _unit(column: Column) -> float:
 
 
 def add_up(column: Column, columns: Mapping[Name, Series]) -> Series:
-    """Return a sum within the range of the learned values, in its own precision."""
+    """Return a sum, within the learned range and in the precision of the column."""
     total = np.clip(_sum(column, columns), column.low, column.high)
     if column.dtype.kind == "integer":
         total = np.rint(total)
@@ -157,14 +156,14 @@ def add_up(column: Column, columns: Mapping[Name, Series]) -> Series:
 
 
 def adds_up(column: Column, columns: Mapping[Name, Series]) -> NDArray[np.bool_]:
-    """Return whether each row has the sum, up to rounding, or lacks one of its values."""
+    """Return whether each row has the sum, up to rounding, or misses one of its values."""
     off = np.abs(columns[column.name].values - _sum(column, columns))
     fine: NDArray[np.bool_] = ~(off > 1.001 * column.scale)
     return fine
 
 
 def check_sum(column: Column, columns: Mapping[Name, Series], unseen: Unseen) -> None:
-    """Raise ValueError if a row does not have the sum, unless new values are missing ones."""
+    """Raise ValueError if a row does not have the sum, unless `unseen` is "missing"."""
     series = columns[column.name]
     needed = [series, *(columns[name] for name, _ in column.terms)]
     if unseen == "missing" or any(each.missing.all() for each in needed):
@@ -184,7 +183,7 @@ def _sum(column: Column, columns: Mapping[Name, Series]) -> Array:
     weighted = []
     for name, weight in column.terms:
         series = columns[name]
-        whole = series.dtype.kind == "integer"  # decoded ones are rounded when they are written
+        whole = series.dtype.kind == "integer"  # decoded whole numbers are rounded when written
         weighted.append(weight * (np.rint(series.values) if whole else series.values))
     total: Array = column.mean + np.sum(weighted, axis=0)
     return total

@@ -1,4 +1,4 @@
-"""A whole frame as one array: the encoded columns side by side."""
+"""Encoding of a whole frame as one array, with the encoded columns side by side."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ from .ties import follow, labels, merge, tie
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """Encoder of frames with mixed columns, and decoder of the numbers that a model returns.
+    """Encoder of frames with mixed columns, and decoder of a model's output.
 
     A frame is a pandas DataFrame, a polars DataFrame, or a dict of columns. The columns of a dict
     are lists or arrays of equal length, and are decoded as arrays.
 
-    `learn` looks at the values of each column, and `summary` prints the encoding that it chose:
+    `learn` chooses an encoding from the values of each column, which `summary` lists:
 
     - Numbers, dates and durations are standardized with the mean and the standard deviation of the
       known values (with divisor n).
-    - Numbers of few values, each with many rows, become ordered categories.
+    - Numbers with few different values, each in many rows, become ordered categories.
     - Numbers with values that many rows share, with long tails or with several humps become a
-      categorical block, which of these values it is or none of them, and the normal score of the
-      rank among the others (after Xu et al. 2019, section 4.2).
+      categorical block, which tells whether a value is one of the shared ones, and the normal score
+      of its rank among all other values (after Xu et al. 2019, section 4.2).
     - Booleans become 0 and 1, text and categories become one-hot blocks, and counts stay unchanged.
-      Of more than 1,000 categories, the rare ones share a place.
+      If there are more than 1,000 categories, the rare ones share one place.
     - A column that never falls below another one becomes the difference of the two. Decoded rows
       keep that order.
-    - A column that is a weighted sum of others, such as a total, is left out of X, and decoded as
-      their sum.
-    - A column that follows from another one, as the country from the city, is decoded by that one.
-      If each also follows from the other, it is left out of X, like a column with a single value
-      and names or numbers of the rows.
+    - A column that is a weighted sum of other columns, such as a total, is left out of X, and
+      decoded as their sum.
+    - A column that follows from another one, as the country follows from the city, is decoded from
+      that one. If each follows from the other, one of them is left out of X, like columns with a
+      single value and columns that name or number the rows.
 
     Missing values (None, NaN, NaT, NA, null) become NaN, and a missing category becomes NaN in the
     whole block.
 
     Decoded values keep the range and the decimals of the learned column: a price comes back with
-    two decimals, and a count is never negative. X is float32, so a value comes back exactly if
-    less than 8 million (2**23) units of its last decimal separate it from the mean of its column:
-    cents within 80,000 of the mean. Other values come back to within some 1e-7 of their distance
-    from the mean.
+    two decimals, and a count is never negative. X is float32, so a value comes back exactly if it
+    lies within 8 million (2**23) units of its last decimal from the mean of its column; for prices
+    with two decimals, within 80,000 of the mean. Other values come back with an error of about 1e-7
+    of their distance from the mean.
 
     Attributes
     ----------
     library : str
-        Library of the frame that was learned: pandas, polars or dict.
+        Library of the learned frame: pandas, polars or dict.
     sources : tuple of Column
         Encoding of each column of the frame.
     excluded : tuple of Exclusion, default=()
@@ -103,7 +103,7 @@ class Table:
                         f"column {source.name!r} is a sum of columns that do not fit it"
                     )
         if self.width == 0:
-            raise ValueError("every column has one value only: there is nothing to model")
+            raise ValueError("every column has one value only, so there is nothing to model")
 
     @classmethod
     def learn(
@@ -120,30 +120,29 @@ class Table:
         frame : pandas.DataFrame, polars.DataFrame or dict of columns
             Frame with at least one row and one column.
         likelihoods : mapping of column name to str, default=None
-            Likelihoods or encodings of columns, for those that should not have the one that the
-            values suggest.
+            Likelihoods or encodings of columns that replace those that the values suggest.
 
             Numbers: gaussian, laplace or student_t, which are standardized; modes; ordinal; poisson
-            or negative_binomial for counts, bernoulli or continuous_bernoulli for values in
-            [0, 1], which stay unchanged; or categorical. Dates and durations: gaussian, laplace,
-            student_t or modes. Booleans: bernoulli or categorical. Text and categories:
-            categorical. Text and whole numbers: identifier, which leaves the column out. A column
-            that is named here depends on no other one: it is not tied, and no difference, and none
-            of its values is excluded.
+            or negative_binomial for counts, bernoulli or continuous_bernoulli for values in [0, 1],
+            which stay unchanged; or categorical. Dates and durations: gaussian, laplace, student_t
+            or modes. Booleans: bernoulli or categorical. Text and categories: categorical. Text and
+            whole numbers: identifier, which leaves the column out. A column that is named here is
+            independent of all others: it is neither tied nor a difference, and none of its values
+            are excluded.
         counts : iterable of column names, default=()
-            Columns that get the likelihood poisson. An entry of `likelihoods` takes precedence.
+            Columns that get the likelihood poisson, unless `likelihoods` names them too.
 
         Returns
         -------
         Table
-            The encoder of such frames.
+            The encoder of frames with these columns.
 
         Raises
         ------
         ValueError
-            The frame has no rows or no columns, or every column has a single value. Or a column
-            has only missing values, an infinite value, or a likelihood that does not fit; the
-            message names the column.
+            The frame has no rows or no columns, or every column has a single value. Or a column has
+            missing values only, an infinite value, or a likelihood that does not fit; the message
+            names the column.
         TypeError
             `frame` is not a frame, or a column holds unsupported values, such as lists.
         """
@@ -187,9 +186,9 @@ class Table:
         return sum(source.width for source in self.sources)
 
     def summary(self) -> str:
-        """Return a text with a line for each column of the frame: the values and the encoding.
+        """Return a text with a line for each column of the frame, on its values and its encoding.
 
-        A last line tells of values that never occur together, if there are any.
+        If some values never occur together, a last line lists them.
         """
         return "\n".join(lines(self.sources, self.excluded))
 
@@ -199,12 +198,12 @@ class Table:
         Parameters
         ----------
         frame : pandas.DataFrame, polars.DataFrame or dict of columns
-            Frame with the columns that the table learned, in any order. Identifiers may be left
-            out. The library may differ from that of the learned frame.
+            Frame with the learned columns, in any order. Identifiers may be left out. The library
+            may differ from that of the learned frame.
         unseen : {"error", "missing"}, default="error"
-            Treatment of a category that the table did not learn, of a second value in a column
-            that had only one, and of two values in tied columns that do not go together: error
-            raises ValueError; missing encodes them as missing values.
+            Treatment of an unknown category, of a second value in a column that had only one, and
+            of values in tied columns that do not go together: error raises ValueError; missing
+            encodes them as missing values.
 
         Returns
         -------
@@ -214,9 +213,9 @@ class Table:
         Raises
         ------
         ValueError
-            The frame lacks a column or has an unknown one. Or a column holds another kind of
-            values than before, an infinite value, an unseen category, or a value that the
-            likelihood cannot have; the message names the column, the row and the value.
+            The frame lacks a column or has an unknown one. Or a column holds values of another
+            kind, an infinite value, an unknown category, or a value outside the domain of the
+            likelihood; the message names the column, the row and the value.
         TypeError
             `frame` is not a frame, or a column holds unsupported values, such as lists.
         """
@@ -238,14 +237,14 @@ class Table:
         for source in self.sources:
             if source.likelihood == SUM:
                 check_sum(source, columns, unseen)
-        for source in reversed(_in_order(self.sources)):  # each before the one that it is above
+        for source in reversed(_in_order(self.sources)):  # each one before its lower column
             if source.above is not None:
                 series, below = columns[source.name], columns[source.above]
                 columns[source.name] = subtract(series, below, source)
         return np.hstack([encode(known[n], columns[n], unseen) for n in expected if n in known])
 
     def decode(self, X: ArrayLike, *, random_state: int | np.random.Generator | None = None) -> Any:
-        """Return the frame that rows of X represent, such as reconstructions or samples of a model.
+        """Return the frame that rows of X represent, such as a model's reconstructions or samples.
 
         Parameters
         ----------
@@ -253,8 +252,8 @@ class Table:
             Rows in the form that `encode` returns. Categorical and bernoulli columns may hold
             probabilities.
         random_state : int, Generator or None, default=None
-            Seed for drawing categories and booleans with their probabilities. None draws nothing:
-            it takes the most probable category, and True if its probability is at least 1/2.
+            Seed for drawing categories and booleans with their probabilities. None draws nothing,
+            but takes the most probable category, and True if its probability is at least 1/2.
             Numbers are never drawn.
 
         Returns
@@ -262,14 +261,14 @@ class Table:
         pandas.DataFrame, polars.DataFrame or dict of arrays
             Frame with the order, names and types of the learned columns. Numbers are rounded to the
             decimals of the learned column, at most six, and dates to its days, hours, minutes or
-            seconds. A value outside the range of the learned values becomes the nearest end of this
-            range. NaN becomes a missing value.
+            seconds. A value outside the learned range becomes the nearest end of the range. NaN
+            becomes a missing value.
 
         Raises
         ------
         ValueError
-            X has another shape, an infinite value, a probability outside [0, 1], or NaN in a
-            column whose type has no missing values.
+            X has another shape, an infinite value, a probability outside [0, 1], or NaN in a column
+            whose type can't represent missing values.
         ImportError
             The library of the learned frame is not installed.
         """
@@ -277,7 +276,7 @@ class Table:
 
     @property
     def needed(self) -> list[Name]:
-        """Columns without which a frame cannot be encoded: all but identifiers."""
+        """Columns without which a frame cannot be encoded, which are all except identifiers."""
         return [source.name for source in self.sources if source.likelihood != IDENTIFIER]
 
     def to_dict(self) -> dict[str, Any]:
@@ -315,7 +314,7 @@ class Table:
 def decode_columns(
     table: Table, X: ArrayLike, random_state: int | np.random.Generator | None
 ) -> dict[Name, Series]:
-    """Return the columns of the frame that rows of X represent; see `Table.decode`."""
+    """Return the columns of the frame that the rows of X represent; see `Table.decode`."""
     array = np.asarray(X, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != table.width:
         raise ValueError(f"X has shape {array.shape}, expected (n, {table.width})")
@@ -349,12 +348,12 @@ def decode_columns(
 
 
 def _in_order(sources: Iterable[Column]) -> list[Column]:
-    """Return columns such that each comes after the one that it is above.
+    """Return the columns in an order in which each comes after its lower column.
 
     Raises
     ------
     ValueError
-        Columns are above each other in a circle, or above a column that is not there.
+        Columns form a circle, or the lower column of one of them does not exist.
     """
     waiting, found = list(sources), list[Column]()
     while waiting:

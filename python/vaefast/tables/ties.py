@@ -1,9 +1,9 @@
-"""Columns that follow from another one: each value of that one goes with one value of this one.
+"""Columns that follow from another column, each of whose values goes with a single value.
 
-The education of a person as a text and as a number says the same twice, and a city determines the
-country. In the first case, a model sees the first column alone. In the second case, and where the
-gaps of the two columns differ, it sees both, but decoded values follow from the first one. Numbers
-and dates follow too: a patient, who comes several times, has one date of birth.
+A table may give the education of a person both as text and as a number, and a city determines its
+country. In the first case, a model sees the first column alone. In the second case, and wherever
+the missing values of the two columns differ, it sees both, but decoded values follow from the first
+one. Numbers and dates may follow, too: a patient in several rows has one date of birth.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from .encoding import Unseen
 from .learning import learn
 from .series import Array, Name, Scalar, Series
 
-ROWS_EACH = 10  # rows per category below which equal columns may be chance
-AGAIN = 50  # rows whose category has come before, below which a column that follows may be chance
-PARTNERS = 0.8  # share of the categories that occur beside a value of the column, at least
-LABEL_ROWS = 3  # rows per value below which a whole number is no label
-CHANCE = 1e-9  # probability with which a column may seem to follow from one that it has no tie to
+ROWS_EACH = 10  # rows per category; with fewer, equal columns may be chance
+AGAIN = 50  # rows with a repeated category; with fewer, a tie may be chance
+PARTNERS = 0.8  # least share of the categories that occur beside a known value
+LABEL_ROWS = 3  # rows per value; with fewer, a whole number is not a label
+CHANCE = 1e-9  # largest probability that an independent column seems to follow
 
 
 def tie(
     columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
 ) -> dict[Name, Column]:
-    """Return learned columns, with those tied that follow from another one.
+    """Return learned columns, in which those that follow from another one are tied.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ def tie(
 def labels(
     columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
 ) -> dict[Name, Column]:
-    """Return learned columns, with whole numbers as categories that determine another column.
+    """Return learned columns, in which whole numbers that determine a column are categories.
 
     A postcode that determines a city is a label, not a quantity, and so is the number of a patient
-    that determines an age. Where the numbers of each value of the other column lie side by side,
-    such as ages and groups of ages, they are ordered categories. Such numbers may be a quantity
+    that determines an age. If the numbers that go with each value of the other column lie side by
+    side, as ages and age groups do, they are ordered categories. Such numbers may be quantities
     after all, so they need more rows if the other column is a number that grows with them.
     """
     coded = {
@@ -100,7 +100,7 @@ def labels(
 
 
 def _is_whole(column: Column, series: Series) -> bool:
-    """Return whether a number may be a label: whole, with few values that come again."""
+    """Return whether a number may be a label: whole, with few values that recur."""
     if column.likelihood not in ("gaussian", "modes") or column.dtype.kind not in (
         "integer",
         "number",
@@ -119,7 +119,7 @@ def _is_monotone(values: tuple[Scalar | None, ...]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Coded:
-    """Different values of a column, and the place of each row's value among them; -1 is missing."""
+    """Different values of a column, and the index of each row's value; -1 is a missing value."""
 
     values: Array
     codes: NDArray[np.intp]
@@ -145,7 +145,7 @@ def _tied(column: Column, own: _Coded, of: Column, other: NDArray[np.intp]) -> C
     if (partner[a] != b).any() or (partner >= 0).mean() < PARTNERS:
         return None
     values: Array = np.array([*own.values.tolist(), None], object)
-    partners = tuple(values[partner].tolist())  # None where the columns never meet
+    partners = tuple(values[partner].tolist())  # None if they never occur together
     one_to_one = None not in partners and len(set(partners)) == len(partners) == len(values) - 1
     same_gaps = (both | ((own.codes < 0) & (other < 0))).all()
     if one_to_one and same_gaps and len(a) >= ROWS_EACH * len(partners):
@@ -161,15 +161,15 @@ def _tied(column: Column, own: _Coded, of: Column, other: NDArray[np.intp]) -> C
 def merge(
     series: Series, column: Column, of_tied: Series, tied: Column, unseen: Unseen
 ) -> tuple[Series, Series]:
-    """Return a column and one that is tied to it, each with the values that the other one knows.
+    """Return a column and one tied to it, each completed by the values of the other one.
 
-    A pair that was not learned becomes missing: in the column if the model sees that alone, or else
-    in the tied column.
+    An unknown pair of values becomes missing, in the column if the model sees that alone, and
+    otherwise in the tied column.
 
     Raises
     ------
     ValueError
-        A pair of values is not one that was learned, and `unseen` is "error".
+        A pair of values is unknown, and `unseen` is "error".
     """
     series, of_tied = _with_kind(series, column), _with_kind(of_tied, tied)
     column.check_kind(series)
@@ -205,7 +205,7 @@ def merge(
 
 
 def follow(series: Series, column: Column, of_tied: Series, tied: Column) -> Series:
-    """Return the values of a tied column that go with those of the column that it follows."""
+    """Return the values of a tied column that go with those of the column it follows from."""
     codes = column.codes(series)
     values = _partners(tied)[codes]
     blank = (codes < 0) | ~_known(values)
@@ -226,7 +226,7 @@ def _known(values: Array) -> NDArray[np.bool_]:
 
 
 def _with_kind(series: Series, column: Column) -> Series:
-    """Return a series as one of the kind of a column, if it holds missing values only."""
+    """Return a series, converted to the kind of a column if all its values are missing."""
     if not series.missing.all():
         return series
     blank = None if column.dtype.kind == "category" else np.nan

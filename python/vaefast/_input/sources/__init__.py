@@ -1,7 +1,7 @@
-"""Sources: whatever holds more rows than fit in memory, as rows that are read in order.
+"""Sources: data that may hold more rows than fit in memory, as rows that are read in order.
 
 h5py, zarr and pyarrow are imported only for the path of a file that needs them. An object of one of
-them shows that it is loaded.
+these packages can only exist if the package is loaded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def source_of(X: Any, name: str = "X") -> Source | None:
-    """Return what the user passed as a source; None for arrays and frames in memory.
+    """Return X as a source, or None for arrays and frames in memory.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def _parquet(X: Any, name: str) -> Source:
 
 
 def is_in_place(X: Any) -> bool:
-    """Return whether a core can read an array on a disk as it is: a map of float32 or uint8."""
+    """Return whether X is a memory map of float32 or uint8, which a core can read as it is."""
     return (
         isinstance(X, np.ndarray)
         and X.dtype in (np.float32, np.uint8)

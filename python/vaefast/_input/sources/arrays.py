@@ -1,4 +1,4 @@
-"""Arrays on a disk: memory maps, HDF5, zarr, and whatever has a shape, a type and slices."""
+"""Arrays on a disk: memory maps, HDF5, zarr, and other objects with a shape, a type and slices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .source import Array, Source
 
 
 def is_array_on_disk(X: Any) -> bool:
-    """Return whether X is an array that is read by slices and does not lie in memory."""
+    """Return whether X is an array that is read by slices and is not in memory."""
     if isinstance(X, np.ndarray):
         return isinstance(X, np.memmap) and X.ndim > 1
     kind = type(X)
@@ -23,7 +23,7 @@ def is_array_on_disk(X: Any) -> bool:
         return False
     try:
         numbers = np.dtype(dtype).kind in "buif"
-    except TypeError:  # the type of another library
+    except TypeError:  # the type belongs to another library
         return False
     return numbers and len(shape) in (2, 3, 4) and not hasattr(X, "toarray")
 
@@ -66,7 +66,7 @@ class Chunks(Source):
         return found[start - first : stop - first]
 
     def check(self) -> None:
-        # zarr reads a chunk whose file is gone as zeros.
+        # zarr reads a chunk whose file has been deleted as zeros.
         if self._count_chunks() < self._stored:
             raise OSError(f"{self.name} has lost some of its chunks since it was opened")
 
@@ -75,7 +75,7 @@ class Chunks(Source):
 
 
 class NpyFile(Source):
-    """The rows of a .npy file, read without a memory map: a file that shrinks raises an error."""
+    """The rows of a .npy file, read without a memory map, so a shrinking file raises an error."""
 
     def __init__(self, path: str) -> None:
         with open(path, "rb") as file:
@@ -131,12 +131,12 @@ def _stat(path: str) -> Stat:
 
 
 def check_unchanged(path: str, before: Stat) -> None:
-    """Raise OSError if a file is gone, or was changed."""
+    """Raise OSError if a file was deleted or changed."""
     try:
         now = _stat(path)
     except FileNotFoundError as error:
         raise OSError(
-            f"{path} is gone. Leave the file where it is until training has ended."
+            f"{path} was deleted or moved. Leave the file where it is until training has ended."
         ) from error
     if now != before:
         raise OSError(

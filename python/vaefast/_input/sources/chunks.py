@@ -1,4 +1,4 @@
-"""Objects that yield chunks of rows anew each time they are iterated over."""
+"""Objects that yield the same chunks of rows each time they are iterated over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..feature_names import names_of
 from ..matrix import to_matrix
 from .source import Array, Sequential
 
-CHECKED = 1_024  # rows that have a checksum together
+CHECKED = 1_024  # rows that share a checksum
 PARTS = ("y", "exposure", "sample_weight")
 AGAIN = (
     "Training reads the rows several times: pass an object whose __iter__ starts anew, such as a "
@@ -22,7 +22,7 @@ AGAIN = (
 
 
 def is_chunks(X: Any) -> bool:
-    """Return whether X yields chunks of rows: it is iterable, and neither an array nor a frame."""
+    """Return whether X yields chunks of rows: an iterable that is neither an array nor a frame."""
     if isinstance(X, list | tuple):
         return bool(X) and all(isinstance(chunk, tuple) and _is_rows(chunk) for chunk in X)
     kind = type(X)
@@ -41,15 +41,15 @@ def _is_rows(chunk: tuple[Any, ...]) -> bool:
 class IterableOfChunks(Sequential):
     """The rows of an object that yields `X` or `(X, y, exposure, sample_weight)`.
 
-    One pass counts the rows and keeps what belongs to them. Each later pass must yield the same
-    rows, in chunks of any size.
+    The first pass counts the rows and keeps their conditions, exposure and weights. Each later pass
+    must yield the same rows, in chunks of any size.
 
     Raises
     ------
     TypeError
-        The object is an iterator, which can be read once only.
+        The object is an iterator, which can be read only once.
     ValueError
-        The chunks differ in the shape or the type of their rows, or in what belongs to them.
+        The chunks differ in the shape or the type of their rows, or in what comes with them.
     """
 
     def __init__(self, chunks: Iterable[Any], name: str) -> None:
@@ -108,7 +108,7 @@ class IterableOfChunks(Sequential):
 
 
 class _Sums:
-    """Checksums of rows that come in chunks of any size, compared with those of an earlier pass."""
+    """Checksums of rows in chunks of any size, compared with those of an earlier pass."""
 
     def __init__(self, expected: _Sums | None, name: str) -> None:
         self.found: list[int] = []
@@ -116,7 +116,7 @@ class _Sums:
         self.expected, self.name = expected, name
 
     def add(self, rows: Array) -> None:
-        """Count a chunk; ValueError if its rows are others than before."""
+        """Add a chunk; raise ValueError if its rows differ from those of the first pass."""
         done = 0
         while done < len(rows):
             part = rows[done : done + CHECKED - self.rows % CHECKED]
@@ -126,7 +126,7 @@ class _Sums:
                 self._close()
 
     def finish(self) -> None:
-        """End the pass; ValueError if it has another number of rows than before."""
+        """End the pass; raise ValueError if its number of rows is not that of the first."""
         if self.rows % CHECKED:
             self._close()
         if self.expected is not None and self.rows != self.expected.rows:

@@ -1,4 +1,4 @@
-"""CSV files of numbers, of which an index says where every so many rows begin."""
+"""CSV files of numbers, with an index of the places of every 1,024th row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...datasets.tables import check_widths, explain, layout_of, parse_numbers
 from .arrays import check_unchanged
 from .source import Array, Sequential
 
-ROWS = 1_024  # that are parsed at a time
+ROWS = 1_024  # rows parsed at a time
 
 
 class CsvFile(Sequential):
@@ -23,14 +23,14 @@ class CsvFile(Sequential):
             raise ValueError(f"{path}: rows can't be found in a compressed file: unpack it first")
         layout = layout_of(Path(path))
         if layout.index:
-            check_widths(Path(path), layout)  # NumPy does not, where it leaves out a column
+            check_widths(Path(path), layout)  # NumPy does not check this if it leaves out a column
         self.path, self.layout = path, layout
         found = os.stat(path)
         self._stat = found.st_size, found.st_mtime_ns
         lines = _line_starts(path)
         if layout.header:
             next(lines)
-        self.places, n = [], 0  # where in the file every `ROWS`-th row begins
+        self.places, n = [], 0  # places of every `ROWS`-th row in the file
         for place in lines:
             if n % ROWS == 0:
                 self.places.append(place)
@@ -65,7 +65,7 @@ class CsvFile(Sequential):
 
 
 def _line_starts(path: str) -> Iterator[int]:
-    """Yield where each line begins that is not blank."""
+    """Yield the place of each line that is not blank."""
     with open(path, "rb") as file:
         at, bom = 0, file.read(3) == b"\xef\xbb\xbf"
         file.seek(0)

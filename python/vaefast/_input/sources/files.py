@@ -1,4 +1,4 @@
-"""Files by path: a file, a list of files, or a folder of files of one type."""
+"""Sources by path: a file, a list of files, or a folder of files of one type."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SUFFIXES: dict[str, Callable[[str], Source]] = {
 HDF5 = (".h5", ".hdf5", ".he5")
 ZARR = ".zarr"
 KINDS = (*SUFFIXES, *HDF5, ZARR)
-SHOWN = 12  # names in an error
+SHOWN = 12  # most names in an error message
 
 
 def open_path(path: str | os.PathLike[str]) -> Source:
@@ -60,7 +60,7 @@ def open_path(path: str | os.PathLike[str]) -> Source:
 
 
 def open_files(paths: Sequence[str | os.PathLike[str]], name: str) -> Source:
-    """Return the rows of several files, one after the other."""
+    """Return the rows of several files, one file after the other."""
     parts = [open_path(path) for path in paths]
     return parts[0] if len(parts) == 1 else Joined(parts, name)
 
@@ -133,7 +133,7 @@ def _open_zarr(path: str) -> Any:
 
 
 def _array_of(found: Any, path: str, name: str | None) -> Source:
-    """Return an array, or the one of this name in a group."""
+    """Return an array, or the array of a group with this name."""
     if name is None and hasattr(found, "shape"):
         return array_source(found, path)
     arrays = _arrays(found) if not hasattr(found, "shape") else {}

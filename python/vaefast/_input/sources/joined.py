@@ -1,4 +1,4 @@
-"""Several sources, one after the other, as one."""
+"""Several sources in sequence, as one source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .source import Array, Source
 
 
 class Joined(Source):
-    """Sources with the same rows, one after the other.
+    """Sources with rows of the same form, one after the other.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Parquet files and pyarrow's datasets. pyarrow is imported only for the path of a file."""
+"""Parquet files and datasets of pyarrow, which is imported only for the path of a file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..frames import columns_of, to_rows
 from .arrays import check_unchanged
 from .source import Array, Sequential, Source
 
-WHOLE = 1 << 26  # bytes of a row group, up to which it is read at once
-PIECE = 1 << 24  # bytes that are read at a time of larger ones
+WHOLE = 1 << 26  # bytes up to which a row group is read at once
+PIECE = 1 << 24  # bytes of a larger row group that are read at a time
 INSTALL = "pip install 'vaefast[parquet]'"
 
 
@@ -36,7 +36,7 @@ def parquet_at(path: str) -> ParquetRows:
     MissingExtraError
         pyarrow is not installed.
     ValueError
-        The file is no Parquet file.
+        The file is not a Parquet file.
     """
     try:
         import pyarrow.parquet
@@ -67,7 +67,8 @@ class ParquetRows(Sequential):
         return int(np.searchsorted(self.starts, row, "right")) - 1
 
     def parts_from(self, row: int) -> Iterator[Array]:
-        # Few large parts: each column of a part costs 50 microseconds, however short it is.
+        # Parts are few and large, because each column of a part takes 50 microseconds, however
+        # short it is.
         for group in range(self._group(row), len(self.starts) - 1):
             if (self.starts[group + 1] - self.starts[group]) * self.row_bytes <= WHOLE:
                 whole = self.file.read_row_group(group, use_threads=False)

@@ -1,4 +1,4 @@
-"""What every source of rows can do: rows that lie somewhere else and are read in order."""
+"""The base of sources, whose rows lie elsewhere and are read in order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..feature_names import FeatureNames
 
 Array = NDArray[Any]
 
-NEAR = 1 << 16  # bytes that are read rather than skipped between two rows
-PART = 1 << 22  # bytes that are read at a time
+NEAR = 1 << 16  # bytes between two rows that are read rather than skipped
+PART = 1 << 22  # bytes read at a time
 
 
 class Source(ABC):
@@ -28,17 +28,17 @@ class Source(ABC):
     row_shape : tuple of int
         Shape of one row.
     dtype : dtype
-        Type of the values where they lie. Bytes stay bytes, and other numbers become float32.
+        Type of the stored values. Bytes stay bytes, and other numbers become float32.
     name : str
         Name of the source in error messages, such as a path.
     names : tuple of str or None, default=None
         Names of the features.
     """
 
-    y: Array | None = None  # what the source knows of each row, if anything
+    y: Array | None = None  # values that the source has for each row, if any
     exposure: Array | None = None
     sample_weight: Array | None = None
-    unit = 1  # rows that are decoded for one of them: those of a chunk or a row group
+    unit = 1  # rows that are decoded together, as a chunk or a row group
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Source(ABC):
         """Return consecutive rows, (stop - start, *row_shape), in any type."""
 
     def check(self) -> None:  # noqa: B027  # most sources can't tell
-        """Raise OSError if the source is no longer what it was when it was opened."""
+        """Raise OSError if the source has changed since it was opened."""
 
     def rows(self, start: int, stop: int) -> Array:
         """Return consecutive rows as a matrix of float32 or uint8, (stop - start, features).
@@ -101,7 +101,7 @@ class Source(ABC):
             raise self.unreadable(start, stop, str(error)) from error
         if found.shape != (stop - start, *self.row_shape):
             raise self.unreadable(start, stop, f"they have shape {found.shape}")
-        with np.errstate(over="ignore"):  # the checks of values report what becomes infinite
+        with np.errstate(over="ignore"):  # checks report numbers that become infinite
             found = np.ascontiguousarray(found, self.dtype)
         return found.reshape(stop - start, -1)
 
@@ -113,7 +113,7 @@ class Source(ABC):
         )
 
     def gather(self, numbers: NDArray[np.int64]) -> Array:
-        """Return the rows of these ascending numbers as a matrix."""
+        """Return the rows with these ascending numbers as a matrix."""
         found = np.empty((len(numbers), self.shape[1]), self.dtype)
         near, most = max(1, NEAR // self.row_bytes), self.step
         first = 0
@@ -142,12 +142,12 @@ class Source(ABC):
         return max(1, PART // self.row_bytes)
 
     def select(self, numbers: NDArray[np.int64]) -> Selected:
-        """Return some of the rows, by ascending numbers, as a source."""
+        """Return the rows with these ascending numbers as a source."""
         return Selected(self, numbers)
 
 
 class Unreadable(OSError):
-    """Rows of a source can't be read."""
+    """The rows of a source can't be read."""
 
 
 class Selected(Source):
@@ -168,17 +168,17 @@ class Selected(Source):
 
 
 class Sequential(Source):
-    """A source that is read in parts of its own, in order, and keeps the last part."""
+    """A source that chooses the parts in which it is read, in order, and keeps the last part."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._parts: Iterator[Array] = iter(())
         self._part = np.empty((0, *self.row_shape), self.found)  # the last one
-        self._at = self.n  # the number of the row behind it
+        self._at = self.n  # number of the row after it
 
     @abstractmethod
     def origin(self, row: int) -> int:
-        """Return the number of the first row of the parts from which a row can be reached."""
+        """Return the number of the row at which reading must start to reach a row."""
 
     @abstractmethod
     def parts_from(self, row: int) -> Iterator[Array]:
@@ -195,7 +195,7 @@ class Sequential(Source):
         return found
 
     def _move_to(self, row: int) -> None:
-        """Make the part that holds a row the last one."""
+        """Read on until the last part holds a row."""
         first = self._at - len(self._part)
         if not first <= row or self.origin(row) > self._at:
             self._parts, self._at = self.parts_from(row), self.origin(row)
