@@ -72,11 +72,11 @@ class VAE(LatentTransformer):
     Parameters
     ----------
     latent_dim : int or "auto", default=2
-        Number of latent dimensions. auto is about the square root of the number of features, but at
-        least 16 and at most 32, and never more than the number of features.
+        Number of latent dimensions. auto is 16, or 32 from 512 features on, but never more than the
+        number of features.
     hidden_layer_sizes : sequence of int or "auto", default=(256,)
         Widths of the hidden layers of the encoder, from the data to the latent space. auto is one
-        layer of 256 units for fewer than 2,000 rows, and one of 512 units for more.
+        layer of 256 units for fewer than 2,000 training rows, and one of 512 units for more.
     decoder_layer_sizes : sequence of int or None, default=None
         Widths of the hidden layers of the decoder, from the latent space to the data. By default,
         the decoder mirrors the encoder.
@@ -167,7 +167,8 @@ class VAE(LatentTransformer):
         network is so large that these would take more than a few minutes. auto also holds out a
         tenth of the rows, at most 5,000, and watches their ELBO: training stops after a quarter of
         the budget without a better one, and restores the best weights. No rows are held out if
-        there are fewer than 100, or if beta, free_bits or capacity change the objective.
+        there are fewer than 100, or if beta, free_bits or capacity change the objective and
+        patience is None.
     patience : int or None, default=None
         Training stops after this number of epochs without a better validation ELBO, and restores
         the best weights. It needs validation rows, or epochs="auto". By default, only epochs="auto"
@@ -385,6 +386,10 @@ class VAE(LatentTransformer):
         -----
         CollapseWarning
             After 1,000 steps or more, nearly all latent units carry no information about the rows.
+        ConvergenceWarning
+            The training had so few steps that it ended far from the best weights.
+        UserWarning
+            The rows have columns without values, or a scale that does not suit the likelihood.
         """
         functions = check_callbacks(callbacks)
         data = (X, y, exposure, "X", sample_weight)

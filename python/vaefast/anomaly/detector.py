@@ -147,7 +147,7 @@ class AnomalyDetector(OutlierDetector):
     def _fit(self, X: ArrayLike, y: Any, exposure: ArrayLike | None) -> None:
         share = _check_contamination(self.contamination)
         if self.n_samples is not None:
-            check_integer(self.n_samples, "n_samples")
+            check_integer(self.n_samples, "n_samples", high=10**6)
         scorer: VAE | Ensemble
         scores_of_new: NDArray[np.float64] | None
         if self.vae is None:

@@ -76,7 +76,7 @@ class Comparison:
             f"Columns differ by {self.difference:.3f} on average, and by up to "
             f"{worst.difference:.3f} ({worst.name})",
             f"Associations of pairs differ by {self.association_difference:.3f} on average",
-            f"Impossible values: {sum(self.impossible.values()):.2%} of the rows",
+            f"Impossible values in 100 rows: {100 * sum(self.impossible.values()):.2f}",
         ]
         if self.prediction is not None:
             lines.append(str(self.prediction))

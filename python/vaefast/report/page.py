@@ -111,9 +111,9 @@ def _facts(comparison: Comparison) -> Iterable[str]:
     worst = max(impossible, key=lambda name: impossible[name]) if impossible else ""
     about = f", most of them in {_text(worst)}" if impossible else ""
     yield _fact(
-        f"{sum(impossible.values()):.2%}",
-        f"impossible values per row: numbers outside the real range, unknown categories, or gaps "
-        f"in columns without gaps{about}",
+        f"{100 * sum(impossible.values()):.2f}",
+        f"impossible values in 100 rows: numbers outside the real range, unknown categories, or "
+        f"gaps in columns without gaps{about}",
     )
     if (found := comparison.prediction) is not None:
         yield _fact(

@@ -130,8 +130,9 @@ class _Sums:
         if self.rows % CHECKED:
             self._close()
         if self.expected is not None and self.rows != self.expected.rows:
+            more = " or more" if self.rows > self.expected.rows else ""
             raise ValueError(
-                f"{self.name} yields {self.rows:,} rows or more, but the first pass had "
+                f"{self.name} yields {self.rows:,} rows{more}, but the first pass had "
                 f"{self.expected.rows:,}: each pass must yield the same rows"
             )
 
