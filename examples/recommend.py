@@ -98,8 +98,7 @@ def main(epochs: int, seed: int, out: Path) -> None:
         "EASE": ease(train),
         "popularity": lambda rows: np.tile(train.sum(axis=0), (rows.shape[0], 1)),
     }
-    figure = Figure(figsize=(7, 3), dpi=100, layout="constrained")
-    panels = figure.subplots(1, 3, sharey=True)
+    panels = Figure(figsize=(7, 3), dpi=100, layout="constrained").subplots(1, 3, sharey=True)
     print(f"{'':12}" + "".join(f"{name:>18}" for name in MEASURES))
     for name, scores in methods.items():
         values = measure(scores(known), known, hidden)
@@ -112,7 +111,7 @@ def main(epochs: int, seed: int, out: Path) -> None:
         print(line)
     panels[0].invert_yaxis()
     out.mkdir(parents=True, exist_ok=True)
-    pictures.save(figure, out / "recommend.png")
+    pictures.save(panels[0].figure, out / "recommend.png")
     print(f"Wrote {out / 'recommend.png'}")
 
 

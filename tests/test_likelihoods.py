@@ -380,9 +380,9 @@ def test_a_model_of_rates_asks_for_the_exposure_of_what_it_scores(tmp_path):
             model.impute, model.partial_fit,
         )  # fmt: skip
         for method in methods:
-            with pytest.raises(ValueError, match="fitted with exposure: X needs that of its rows"):
+            with pytest.raises(ValueError, match="with exposure, so X needs that of its rows"):
                 method(X)
-        with pytest.raises(ValueError, match="fitted with exposure: validation needs"):
+        with pytest.raises(ValueError, match="with exposure, so validation needs"):
             model.partial_fit(X, exposure=exposure, validation=X)
         assert model.score(X, exposure=exposure) == model.evaluate(X, exposure=exposure)["elbo"]
         assert model.transform(X).shape == (4, 2)  # the encoder needs no exposure
