@@ -14,7 +14,6 @@ import pytest
 
 from test_checkpoint import Killed, kill_at_write
 from vaefast import VAE, Checkpoint, load
-from vaefast._engine import training
 
 THREADS = 1, 2, 3, 7, 16
 X = np.random.default_rng(0).random((130, 60)).astype(np.float32)
@@ -91,7 +90,7 @@ def test_a_training_that_is_stopped_at_any_step_goes_on_to_the_same_bits(
 ):
     path, before, after = tmp_path / "run", THREADS[step % 5], THREADS[(step + 2) % 5]
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training, "POLL_SECONDS", 0)  # one step at a time, however fast
+        patch.setattr("vaefast._engine.epoch.POLL_SECONDS", 0)  # one step at a time, however fast
         kill_at_write(patch, step)
         make(before).fit(rows, checkpoint=Checkpoint(path, 1, unit="steps"))
     assert bits(make(after).fit(rows, checkpoint=path)) == expected

@@ -73,7 +73,7 @@ def X() -> np.ndarray:
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
     """Record the learning rate and beta that the core gets at every step from now on."""
     seen: list[tuple[float, float]] = []
-    real = training._train_epoch
+    real = training.train_epoch
 
     class Spy:
         def __init__(self, core: Any) -> None:
@@ -88,11 +88,11 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
             seen.extend(zip(rates.tolist(), betas.tolist(), strict=True))
             return self.core.steps(rows, index, size, rates, betas, *rest)
 
-    def train_epoch(loop: Any, *args: Any) -> Any:
-        model = dataclasses.replace(loop.model, core=Spy(loop.model.core))
-        return real(dataclasses.replace(loop, model=model), *args)
+    def train_epoch(fit: Any, *args: Any) -> Any:
+        model = dataclasses.replace(fit.model, core=Spy(fit.model.core))
+        return real(dataclasses.replace(fit, model=model), *args)
 
-    monkeypatch.setattr(training, "_train_epoch", train_epoch)
+    monkeypatch.setattr(training, "train_epoch", train_epoch)
     return seen
 
 

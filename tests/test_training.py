@@ -343,7 +343,7 @@ def test_ctrl_c_amid_an_epoch_keeps_the_steps_done(X, monkeypatch, interactive):
         if next(calls) == 4:  # the second batch of the second epoch
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(training, "POLL_SECONDS", 0)  # polls after every batch
+    monkeypatch.setattr("vaefast._engine.epoch.POLL_SECONDS", 0)  # polls after every batch
     monkeypatch.setattr(training.Progress, "advance", advance)
     vae = small(epochs=9).fit(X)
     assert vae.interrupted_

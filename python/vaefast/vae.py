@@ -20,6 +20,7 @@ from ._engine.checkpointing import Checkpointer, facts_of, resume
 from ._engine.components import check_components, train
 from ._engine.config import TrainingConfig
 from ._engine.display import Display, say
+from ._engine.fit import Fit
 from ._engine.fitted import FittedModel
 from ._engine.processes import ALONE, Processes
 from ._engine.sampling import sample
@@ -605,19 +606,19 @@ class VAE(LatentTransformer):
 
         readable = True
         try:
-            train(
+            fit = Fit(
                 model,
                 rows,
                 config,
                 validation=validation,
-                callbacks=[bind(callback) for callback in callbacks if processes.is_first],
-                publish=publish,
-                state=state,
-                checkpointer=checkpointer,
                 chosen=chosen,
                 whole=whole,
+                state=TrainingState() if state is None else state,
+                checkpointer=checkpointer,
                 processes=processes,
             )
+            bound = [bind(callback) for callback in callbacks if processes.is_first]
+            train(fit, bound, publish)
         except DivergenceError:
             model.reset_optimizer()
             raise

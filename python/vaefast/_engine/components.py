@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +27,9 @@ from .._input.validation import check_integer
 from ..typing import Record
 from . import training
 from .building import Params
-from .checkpointing import Checkpointer
-from .config import TrainingConfig
+from .fit import Fit
 from .fitted import FittedModel
 from .processes import ALONE, Processes
-from .state import TrainingState
 
 Floats = NDArray[np.float32]
 
@@ -103,6 +100,21 @@ class Components:
             return coordinates, float(left.mean())
         return RowData(coordinates, 1.0, False, *parts), float(np.average(left, weights=parts[2]))
 
+    def outside(self, sigma: float, left: float) -> float:
+        """Return the nats of -log p(x|z) per row that the components leave out.
+
+        Parameters
+        ----------
+        sigma : float
+            Scale of the gaussian likelihood.
+        left : float
+            Mean squared distance that the components leave out, as `project` returns it.
+        """
+        density = math.log(sigma) + 0.5 * math.log(2 * math.pi)
+        features, count = self.axes.shape
+        outside = (features - count) * density - count * math.log(self.scale)
+        return float(left / (2 * sigma**2) + outside)
+
     def fold(self, tensors: dict[str, Floats]) -> dict[str, Floats]:
         """Return the weights of the same network on whole rows."""
         folded = dict(tensors)
@@ -123,18 +135,7 @@ class Components:
 
 
 def train(
-    model: FittedModel,
-    rows: AnyRows,
-    config: TrainingConfig,
-    *,
-    validation: AnyRows | None,
-    callbacks: Sequence[Callable[[Record], object]],
-    publish: Callable[[], None],
-    state: TrainingState | None = None,
-    checkpointer: Checkpointer | None = None,
-    chosen: NDArray[np.int64] | None = None,
-    whole: bool = False,
-    processes: Processes = ALONE,
+    fit: Fit, callbacks: Sequence[Callable[[Record], object]], publish: Callable[[], None]
 ) -> None:
     """Train a model as `training.train` does, on principal components if it has any.
 
@@ -143,63 +144,56 @@ def train(
     components, it is called when a callback needs the model, because folding takes as long as an
     epoch of few rows.
     """
-    if model.params["components"] is None or not whole:
-        training.train(
-            model,
-            rows,
-            config,
-            validation=validation,
-            callbacks=[lambda record: publish(), *callbacks],
-            state=state,
-            checkpointer=checkpointer,
-            chosen=chosen,
-            processes=processes,
-        )
+    model = fit.model
+    if model.params["components"] is None or not fit.whole:
+        training.train(fit, [lambda record: publish(), *callbacks])
         return
-    used = rows if chosen is None else select(rows, chosen)
-    components = Components.learn(used, model.params["components"], model.seed)
-    sigma = float(model.params["sigma"])
-
-    def constant(left: float) -> float:
-        """Return the nats of -log p(x|z) that the components leave out."""
-        density = math.log(sigma) + 0.5 * math.log(2 * math.pi)
-        features, count = components.axes.shape
-        outside = (features - count) * density - count * math.log(components.scale)
-        return float(left / (2 * sigma**2) + outside)
-
-    small, left = components.project(used)
-    watched, watched_left = (None, 0.0) if validation is None else components.project(validation)
-    count = components.axes.shape[1]
-    reader = replace(Reader.of(_inside(model.params, 1.0), (count,)), conditions=model.conditions)
-    inner = FittedModel.start(_inside(model.params, components.scale), reader, small, model.seed)
-
-    def adopt() -> None:
-        tensors, history = components.fold(inner.weights()), deepcopy(inner.history)
-        with model.access.changing:  # others may read a model that a callback has published
-            model.core.set_tensors(tensors)
-            model.core.optimizer_steps = inner.core.optimizer_steps
-            model.history = history
+    components, inner = _inside(fit)
 
     def forward(callback: Callable[[Record], object]) -> Callable[[Record], object]:
         def call(_: Record) -> object:
-            adopt()
+            _adopt(inner.model, components, model)
             publish()
             return callback({key: deepcopy(values[-1]) for key, values in model.history.items()})
 
         return call
 
     try:
-        training.train(
-            inner,
-            small,
-            replace(config, outside=(constant(left), constant(watched_left))),
-            validation=watched,
-            callbacks=[forward(callback) for callback in callbacks],
-            state=state,
-        )
+        training.train(inner, [forward(callback) for callback in callbacks])
     finally:
-        adopt()
-        model.interrupted = inner.interrupted
+        _adopt(inner.model, components, model)
+        model.interrupted = inner.model.interrupted
+
+
+def _inside(fit: Fit) -> tuple[Components, Fit]:
+    """Return the components of the rows of a fit, and the fit of the network that sees them."""
+    model = fit.model
+    used = fit.rows if fit.chosen is None else select(fit.rows, fit.chosen)
+    components = Components.learn(used, model.params["components"], model.seed)
+    sigma, watched, watched_left = float(model.params["sigma"]), None, 0.0
+    rows, left = components.project(used)
+    if fit.validation is not None:
+        watched, watched_left = components.project(fit.validation)
+    outside = components.outside(sigma, left), components.outside(sigma, watched_left)
+    params = {**model.params, "components": None}
+    reader = Reader.of({**params, "sigma": sigma}, (components.axes.shape[1],))
+    small = FittedModel.start(
+        {**params, "sigma": sigma * components.scale},
+        replace(reader, conditions=model.conditions),
+        rows,
+        model.seed,
+    )
+    config = replace(fit.config, outside=outside)
+    return components, Fit(small, rows, config, watched, state=fit.state)
+
+
+def _adopt(inner: FittedModel, components: Components, model: FittedModel) -> None:
+    """Give a model the weights and the history of the network of its components."""
+    tensors, history = components.fold(inner.weights()), deepcopy(inner.history)
+    with model.access.changing:  # others may read a model that a callback has published
+        model.core.set_tensors(tensors)
+        model.core.optimizer_steps = inner.core.optimizer_steps
+        model.history = history
 
 
 def check_components(
@@ -237,11 +231,6 @@ def check_components(
     for name, value in (("missing", "error"), ("standardize", False), ("normalize", None)):
         if params[name] != value:
             raise ValueError(f"components needs {name}={value!r}, got {params[name]!r}")
-
-
-def _inside(params: Params, scale: float) -> dict[str, Any]:
-    """Return the parameters of the network of the components."""
-    return {**params, "components": None, "sigma": float(params["sigma"]) * scale}
 
 
 def _floats(rows: Rows) -> Floats:

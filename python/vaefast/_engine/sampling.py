@@ -12,6 +12,7 @@ from .._input.likelihoods import scale_names
 from .._input.reader import Reader
 from .._input.validation import check_choice, check_integer, check_number
 from .config import TrainingConfig
+from .fit import Fit
 from .fitted import FittedModel, reading
 from .priors import Mixture, Posteriors, gaussian, mixture
 from .training import train
@@ -142,7 +143,7 @@ def _second_stage(model: FittedModel, posteriors: Posteriors) -> FittedModel:
     codes = posteriors.draw(SECOND_STAGE_CODES, np.random.default_rng(0))
     reader, rows = Reader.learn(params, codes.astype(np.float32), name="codes")
     second = FittedModel.start(params, reader, rows, seed=0)
-    train(second, rows, SECOND_STAGE_TRAINING, validation=None, callbacks=())
+    train(Fit(second, rows, SECOND_STAGE_TRAINING))
     return second
 
 
