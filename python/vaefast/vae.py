@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -14,33 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import typing as types
-from ._engine.automatic import choose, choose_to_go_on
-from ._engine.building import check_batch, check_held
-from ._engine.checkpointing import Checkpointer, facts_of, resume
-from ._engine.components import check_components, train
-from ._engine.config import TrainingConfig
-from ._engine.display import Display, say
+from ._engine.components import train
 from ._engine.fit import Fit
 from ._engine.fitted import FittedModel
-from ._engine.processes import ALONE, Processes
+from ._engine.preparation import prepare, prepare_to_go_on
+from ._engine.processes import Processes
 from ._engine.sampling import sample
-from ._engine.state import TrainingState, fingerprint
 from ._engine.storage import from_bytes as model_from_bytes
 from ._engine.storage import to_bytes as model_to_bytes
 from ._estimator import LatentTransformer, parameter_names, parameters_of
-from ._input.looks import Looks
-from ._input.reader import Reader, refuse_filling
-from ._input.rows import AnyRows, matrix_of
 from ._input.seeds import seed_from
-from ._input.stream import Stream
-from ._input.validation import (
-    check_callbacks,
-    check_integer,
-    check_number,
-    warn_of_dark_bytes,
-    warn_of_empty_columns,
-    warn_of_scale,
-)
+from ._input.validation import check_callbacks, check_integer
 from ._system.access import Access
 from ._system.files import atomic_write
 from ._system.interactive import is_interactive
@@ -56,8 +39,6 @@ from .typing import RandomState, Record
 
 __all__ = ["VAE", "Callback", "from_bytes", "load"]
 
-# Parameters of which `partial_fit` uses the current values.
-ADJUSTABLE = ("learning_rate", "beta", "capacity", "batch_size", "verbose")
 Floats = NDArray[np.float32]
 
 
@@ -395,7 +376,18 @@ class VAE(LatentTransformer):
         functions = check_callbacks(callbacks)
         data = (X, y, exposure, "X", sample_weight)
         with self._fitting("fit"), Processes.of(comm) as processes:
-            model = self._start(data, validation, functions, True, checkpoint, max_time, processes)
+            processes.share_threads(self.n_threads)
+            fit = prepare(
+                self._params(),
+                data,
+                validation,
+                whole=True,
+                checkpoint=checkpoint,
+                max_time=max_time,
+                processes=processes,
+            )
+            self._train(fit, functions)
+            model = fit.model
             if model.interrupted or max_time is not None:
                 return self
             if "epochs" not in model.given:
@@ -458,23 +450,12 @@ class VAE(LatentTransformer):
         """
         functions = check_callbacks(callbacks)
         with self._fitting("partial_fit"):
-            if not self._is_fitted():
-                data = (X, y, exposure, "X", sample_weight, classes)
-                self._start(data, validation, functions, whole=False)
-                return self
-            model = self.model_
-            adjusted = {name: getattr(self, name) for name in ADJUSTABLE}
-            params = {**model.params, **choose_to_go_on(adjusted, model.params)}
-            check_held(params)
-            config = TrainingConfig.of(params, whole=False, done=model.n_iter)
-            window = params["window"]
-            rows = model.reader.read_to_score(
-                X, y, exposure, "X", sample_weight, window=window, weigh=True
-            )
-            refuse_filling(matrix_of(rows), False, params["denoising"], "X")
-            watched = _validation_rows(validation, model.reader)
-            model.params = params
-            self._train(model, rows, config, watched, functions)
+            data = (X, y, exposure, "X", sample_weight)
+            if self._is_fitted():
+                fit = prepare_to_go_on(self.model_, self._params(), data, validation)
+            else:
+                fit = prepare(self._params(), (*data, classes), validation, whole=False)
+            self._train(fit, functions)
             return self
 
     @contextmanager
@@ -489,114 +470,13 @@ class VAE(LatentTransformer):
         with turn.changing:
             yield
 
-    def _start(
-        self,
-        data: tuple[Any, ...],
-        validation: Any,
-        callbacks: Sequence[Callback],
-        whole: bool,
-        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
-        max_time: float | None = None,
-        processes: Processes = ALONE,
-    ) -> FittedModel:
-        """Train from fresh weights or a checkpoint; replace an earlier fit after all checks.
+    def _params(self) -> dict[str, Any]:
+        """Return the parameters of a VAE, without those that a subclass adds."""
+        return {name: getattr(self, name) for name in parameter_names(VAE)}
 
-        Unless the fit is `whole`, it is a single epoch.
-        """
-        processes.share_threads(self.n_threads)
-        seed = processes.share(seed_from(self.random_state))
-        checkpoint, max_time = processes.share((checkpoint, max_time))
-        params = {name: getattr(self, name) for name in parameter_names(VAE)}
-        reader, rows = Reader.learn(
-            params,
-            *data,
-            watch=lambda n: Display(n, "first pass", bool(self.verbose)),  # type: ignore[misc]
-        )
-        if not whole and reader.standardization is not None and len(rows) < 2:
-            raise ValueError(
-                "standardize=True takes means and standard deviations from the rows of the first "
-                "partial_fit: pass at least 2 rows, which should represent the data, got 1"
-            )
-        watched = _validation_rows(validation, reader)
-        choice = choose(
-            params,
-            len(rows),
-            reader.features,
-            reader.width,
-            has_validation=watched is not None,
-            whole=whole,
-        )
-        params, chosen = choice.params, None
-        if choice.n_watched:
-            chosen, apart = choice.split(len(rows), seed)
-            watched = rows[apart]
-        if whole and params["patience"] is not None and watched is None:
-            raise ValueError("patience needs validation rows: fit(X, validation=X_val)")
-        config = TrainingConfig.of(params, whole)
-        check_batch(params, len(rows))
-        check_components(params, rows, checkpoint is not None, processes)
-        if max_time is not None:
-            config = replace(config, max_time=check_number(max_time, "max_time", above=0))
-        looks = Looks.of(rows)
-        warn_of_empty_columns(looks.empty, reader.names)
-        tabular = len(reader.shape) == 1
-        warn_of_dark_bytes(looks.brightest, reader.divisor)
-        if reader.standardization is not None:
-            reader.standardization.warn_of_offsets(reader.names)
-        else:
-            warn_of_scale(looks.sample, reader.columns, tabular=tabular, names=reader.names)
-        state, checkpointer, saved = TrainingState(), None, None
-        if checkpoint is not None or processes.size > 1:
-            state.fingerprint = fingerprint(rows, watched)
-        if checkpoint is not None:
-            if not isinstance(checkpoint, Checkpoint):
-                checkpoint = Checkpoint(checkpoint)
-            if processes.is_first:
-                checkpointer = Checkpointer(checkpoint)
-                if checkpoint.resume and checkpoint.file.exists():
-                    saved = checkpoint.file.read_bytes()
-            saved = processes.share(saved)
-        if checkpoint is not None and saved is not None:
-            model, state = resume(saved, checkpoint.file, params, state.fingerprint)
-            config = replace(config, epochs=config.epochs - model.n_iter)
-        else:
-            model = FittedModel.start(params, reader, rows, seed)
-            model.given = choice.given
-            if self.verbose and choice.text and processes.is_first:
-                say(f"chosen automatically: {choice.text}")
-        processes.check_alike(facts_of(model, state.fingerprint))
-        if state.finished:  # the run was killed after its last epoch
-            model.keep_posteriors(rows)
-            self._model = model
-        else:
-            self._train(
-                model,
-                rows,
-                config,
-                watched,
-                callbacks,
-                state,
-                checkpointer,
-                chosen,
-                whole,
-                processes,
-            )
-        return model
-
-    def _train(
-        self,
-        model: FittedModel,
-        rows: AnyRows,
-        config: TrainingConfig,
-        validation: AnyRows | None,
-        callbacks: Sequence[Callback],
-        state: TrainingState | None = None,
-        checkpointer: Checkpointer | None = None,
-        chosen: NDArray[np.int64] | None = None,
-        whole: bool = False,
-        processes: Processes = ALONE,
-    ) -> None:
+    def _train(self, fit: Fit, callbacks: Sequence[Callback]) -> None:
         """Train a model, which replaces an earlier one after its first epoch."""
+        model = fit.model
 
         def publish() -> None:
             self._model = model
@@ -604,20 +484,13 @@ class VAE(LatentTransformer):
         def bind(callback: Callback) -> Callable[[Record], object]:
             return lambda record: callback(self, record)
 
+        if fit.state.finished:  # the run was killed after its last epoch
+            model.keep_posteriors(fit.rows)
+            publish()
+            return
         readable = True
         try:
-            fit = Fit(
-                model,
-                rows,
-                config,
-                validation=validation,
-                chosen=chosen,
-                whole=whole,
-                state=TrainingState() if state is None else state,
-                checkpointer=checkpointer,
-                processes=processes,
-            )
-            bound = [bind(callback) for callback in callbacks if processes.is_first]
+            bound = [bind(callback) for callback in callbacks if fit.processes.is_first]
             train(fit, bound, publish)
         except DivergenceError:
             model.reset_optimizer()
@@ -626,9 +499,9 @@ class VAE(LatentTransformer):
             readable = False
             raise
         finally:
-            self._model = model
+            publish()
             if readable:
-                model.keep_posteriors(rows)
+                model.keep_posteriors(fit.rows)
         if model.interrupted and not is_interactive():
             raise KeyboardInterrupt  # also ends a script or a search; the model can be used
 
@@ -1310,13 +1183,3 @@ def _from_bytes(data: bytes, cls: type[VAE], source: str) -> VAE:
             setattr(vae, name, parameter.default)
     vae.model_ = model
     return vae
-
-
-def _validation_rows(validation: Any, reader: Reader) -> AnyRows | None:
-    """Return the rows to watch, from X, (X, y) or (X, y, exposure)."""
-    if validation is None:
-        return None
-    parts = validation if isinstance(validation, tuple) and len(validation) <= 3 else (validation,)
-    X, y, exposure = (*parts, None, None)[:3]
-    rows = reader.read_to_score(X, y, exposure, "validation")
-    return rows.checked() if isinstance(rows, Stream) else rows
