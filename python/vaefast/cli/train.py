@@ -5,32 +5,30 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from .. import VAE, Checkpoint, DivergenceError, datasets
-from .._engine.automatic import AUTO, CHOOSABLE, choose
+from .. import VAE, Checkpoint, DivergenceError
+from .._engine.automatic import AUTO, CHOOSABLE
 from .._engine.building import describe_net
 from .._engine.components import check_components
 from .._engine.processes import Processes
-from .._input.reader import Prepared, Reader
-from .._input.rows import select
-from .._input.sources import Source
-from .._input.validation import check_integer
 from .._system.files import numbered_folder, output_folder
 from ..checkpoint import Unit
-from ..datasets import Dataset
 from .commands import Command
 from .options import force_option
 from .processes import together
 from .types import height_and_width, interval
 from .vae_options import vae_options
+
+if TYPE_CHECKING:
+    from .inputs import Part
+    from .train_data import Request, TrainingRows
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
 TERMINATED = 143  # exit code of a program that SIGTERM ended
@@ -139,218 +137,94 @@ def train(
         mpiexec -n 4 vaefast train mnist --out runs/together
     """
     with together() as processes:
-        _train(
-            processes,
-            data,
-            out,
-            force,
-            validation,
-            image_size,
-            skip_broken,
-            drop,
-            checkpoint_every or (EACH_EPOCH if checkpoint or resume else None),
-            resume,
-            parameters,
-        )
+        from .train_data import Request  # loads Pillow
+
+        request = Request(data, image_size, skip_broken, drop, parameters)
+        checkpoint_every = checkpoint_every or (EACH_EPOCH if checkpoint or resume else None)
+        _train(processes, request, out, force, validation, checkpoint_every, resume)
 
 
 def _train(
     processes: Processes,
-    data: str,
+    request: Request,
     out: Path | None,
     force: bool,
     validation: float | None,
-    image_size: tuple[int, int] | None,
-    skip_broken: bool,
-    drop: tuple[str, ...],
     checkpoint_every: tuple[float, Unit] | None,
     resume: bool,
-    parameters: dict[str, Any],
 ) -> None:
     """Train in one process or in several, of which the first one writes."""
-    from . import image_rows, inputs, outputs, sources, tables
-    from .frames import is_frame
+    from . import outputs, tables, train_data
 
-    given = {name: value for name, value in parameters.items() if value is not None}
-    given |= {name: AUTO for name in CHOOSABLE if name not in given}
-    vae = VAE(**given)
-    if vae.patience is not None and validation is None and vae.epochs != AUTO:
-        raise click.UsageError("--patience needs validation rows: add --validation 0.1.")
+    vae = _new_model(request.parameters, validation)
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the run: add --out FOLDER.")
-    as_table = parameters["likelihood"] is None and is_frame(data) and image_size is None
-    source = None
-    if not as_table:
-        source = sources.open_source(
-            data, numbers=parameters["likelihood"] is not None, window=parameters["window"]
-        )
-    if drop and not as_table:
-        raise click.UsageError(
-            "--drop is for tables of mixed columns: CSV and Parquet files, without --likelihood."
-        )
-    if is_frame(data) and not as_table and not source and Path(data).suffix.lower() == ".parquet":
-        raise click.UsageError(f"{data} is a table of mixed columns: leave --image-size out.")
-    shared = processes.size > 1
-    unfinished = None if out is None else out.expanduser() / CHECKPOINT
-    if processes.is_first and resume and unfinished is not None and not unfinished.exists():
-        raise click.UsageError(
-            f"--resume: {unfinished} does not exist. A run writes it with --checkpoint, and "
-            "removes it when it is finished."
-        )
-    replaced = not (resume or force) and unfinished is not None and unfinished.exists()
-    if processes.is_first and unfinished is not None and replaced:
-        raise click.UsageError(
-            f"{unfinished.parent} holds a run that is not finished ({CHECKPOINT}). Continue it "
-            "with --resume, or replace it with --force."
-        )
+    source = train_data.open_source(request)
+    if processes.is_first and out is not None:
+        _check_unfinished(out.expanduser(), resume, force)
     with (
-        _run_folder(out, data, outputs.FILES, force or resume)
+        _run_folder(out, request.data, outputs.FILES, force or resume)
         if processes.is_first
         else nullcontext(Path())
     ) as folder:
-        dataset: Dataset
-        table, gaps = None, ""
-        if as_table:
-            dataset = learned = tables.learn(data, drop)
-            table, gaps = learned.table, tables.describe_gaps(learned.frame)
-            vae.set_params(likelihood=table.columns)
-            if parameters["missing"] is None and np.isnan(dataset.X).any():
-                vae.set_params(missing="mask")
-        elif source is not None:
-            dataset = source
-        else:
-            if not processes.is_first and data in datasets.names():
-                processes.agree()  # when the first process has downloaded the data
-            dataset = image_rows.load_to_train(data, image_size, skip_broken)
-            if processes.is_first and data in datasets.names():
-                processes.agree()
-            vae.set_params(
-                **image_rows.recipe_for(
-                    dataset, parameters, checkpoint=checkpoint_every is not None or shared
-                )
-            )
-        if vae.conditional and (
-            dataset.y is None or (dataset.X_test is not None and dataset.y_test is None)
-        ):
-            lacking = "rows" if dataset.y is None else "test rows"
-            raise click.ClickException(
-                f"--conditional needs labels, but the {lacking} of {data} have none. "
-                f"{inputs.LABELS}"
-            )
-        if table is None and parameters["standardize"] is None:
-            vae.standardize = inputs.is_measured_table(vae, dataset)
-        seed = check_integer(vae.random_state or 0, "random_state", low=0)
-        chosen, held_out, test = inputs.split(dataset, validation, seed)
-        rows = _Rows.of(vae, dataset, data)
-        for_validation = "" if held_out is None else f", {len(held_out):,} for validation"
-        size = outputs.describe_rows(dataset.X, len(chosen))
-        if table is not None:
-            size = f"{len(chosen):,} rows of {len(table.sources)} columns"
-        click.echo(
-            f"Data  {data}: {size}{for_validation}, {len(test.X):,} for the test"
-            f"{inputs.header_of(dataset)}"
-        )
-        if table is not None:
-            click.echo(f"Table {tables.describe(table)}{gaps}")
-        params = choose(
-            vae.get_params(),
-            len(chosen),
-            rows.features,
-            rows.width,
-            has_validation=held_out is not None,
-            whole=True,
-        ).params
-        click.echo(f"Net   {describe_net(params, rows.features)}")
-        check_components(params, rows.found, checkpoint_every is not None, processes)
-        if params["components"] is not None:
-            click.echo(f"Fit   {image_rows.describe_components(params, len(chosen))}")
-        rows = rows.standardizing(chosen) if vae.standardize else rows
-        validating = None if held_out is None else rows.part(held_out)
-        point = None
+        dataset = train_data.load(request, source, processes)
+        other_loop = checkpoint_every is not None or processes.size > 1
+        train_data.adapt(vae, dataset, request, other_loop=other_loop)
+        rows = train_data.TrainingRows.of(vae, dataset, request.data, validation)
+        train_data.announce(dataset, rows, request.data)
+        _announce_net(vae, rows, checkpoint_every is not None, processes)
+        rows = rows.standardizing() if vae.standardize else rows
+        watched, checkpoint = rows.validation, None
         if checkpoint_every is not None:
             every, unit = checkpoint_every
-            point = Checkpoint(folder / CHECKPOINT, every, unit=unit, resume=resume)
+            checkpoint = Checkpoint(folder / CHECKPOINT, every, unit=unit, resume=resume)
         with _termination() as terminated:
-            diverged = _fit(vae, rows.part(chosen), validating, point, processes)
+            diverged = _fit(vae, rows.training, watched, checkpoint, processes)
         if not processes.is_first:
             return
-        vae.table_ = table
-        outputs.write_model(folder, vae)
-        if not vae.interrupted_:
-            (folder / CHECKPOINT).unlink(missing_ok=True)
-        if diverged:
-            left_out = outputs.remove_pictures(folder, "training diverged")
-        else:
-            active = vae.history_["active_units"][-1]
-            click.echo(
-                f"Test  {outputs.describe_scores(vae.evaluate(test.X, test.y))}, "
-                f"{active} of {vae.model_.latent_dim} latent units active"
-            )
-            some = test.first(outputs.rows_for_pictures(rows.features))
-            shown = replace(some, X=inputs.in_units_of(vae, some.X))
-            left_out = outputs.write_pictures(folder, vae, shown)
-    click.echo(f"Wrote {folder}/")
-    for name, text in outputs.FILES.items():
-        if name not in left_out:
-            click.echo(f"  {name:21}{text}")
-    for reason in dict.fromkeys(left_out.values()):
-        names = ", ".join(name for name in left_out if left_out[name] == reason)
-        click.echo(f"Left out {names}: {reason}")
+        vae.table_ = dataset.table if isinstance(dataset, tables.TableRows) else None
+        left_out = _write(folder, vae, rows.test, diverged)
+    _report(folder, left_out)
     if diverged:
         raise diverged
     if vae.interrupted_:
         sys.exit(TERMINATED if terminated else INTERRUPTED)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of a data set, from which training and validation rows are taken without copies.
+def _new_model(parameters: Mapping[str, Any], validation: float | None) -> VAE:
+    """Return a model in which the data decide on all that the user did not set."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    given |= {name: AUTO for name in CHOOSABLE if name not in given}
+    vae = VAE(**given)
+    if vae.patience is not None and validation is None and vae.epochs != AUTO:
+        raise click.UsageError("--patience needs validation rows: add --validation 0.1.")
+    return vae
 
-    Attributes
-    ----------
-    found : Source or Rows
-        Rows that are read a window at a time, or in memory.
-    reader : Reader or None
-        The reader of rows in memory, which have been read as a whole.
-    """
 
-    found: Any
-    reader: Reader | None
+def _check_unfinished(folder: Path, resume: bool, force: bool) -> None:
+    """Raise UsageError if there is no run to resume, or one that would be replaced."""
+    unfinished = folder / CHECKPOINT
+    if resume and not unfinished.exists():
+        raise click.UsageError(
+            f"--resume: {unfinished} does not exist. A run writes it with --checkpoint, and "
+            "removes it when it is finished."
+        )
+    if not (resume or force) and unfinished.exists():
+        raise click.UsageError(
+            f"{folder} holds a run that is not finished ({CHECKPOINT}). Continue it "
+            "with --resume, or replace it with --force."
+        )
 
-    @classmethod
-    def of(cls, vae: VAE, dataset: Dataset, data: str) -> _Rows:
-        """Return the rows of a data set, all checked, so that no error comes after the training."""
-        X: Any = dataset.X
-        if isinstance(X, Source):
-            return cls(X, None)
-        reader, rows = Reader.learn(vae.get_params(), X, dataset.y, name=data)
-        reader = replace(reader, names=dataset.columns)
-        if dataset.X_test is not None:
-            reader.read(dataset.X_test, dataset.y_test, name=f"{data}, test rows,")
-        return cls(rows, reader)
 
-    @property
-    def features(self) -> int:
-        """Number of features of a row."""
-        return int(self.found.shape[1]) if self.reader is None else self.reader.features
+def _announce_net(vae: VAE, rows: TrainingRows, has_checkpoint: bool, processes: Processes) -> None:
+    """Print what is trained, and check that it can be trained in this way."""
+    from . import image_rows
 
-    @property
-    def width(self) -> int:
-        """Number of conditions of a row."""
-        return 0 if self.reader is None else self.reader.width
-
-    def standardizing(self, chosen: Any) -> _Rows:
-        """Return rows that are standardized by the training rows alone."""
-        if self.reader is None:  # the fit does this for a stream
-            return self
-        return replace(self, reader=self.reader.standardizing(select(self.found, chosen)))
-
-    def part(self, chosen: Any) -> Any:
-        """Return the rows with these numbers, as `fit` takes them."""
-        whole = len(chosen) == len(self.found)
-        if self.reader is None:
-            return self.found.select(chosen)
-        return Prepared(self.reader, self.found if whole else select(self.found, chosen))
+    params = rows.choose(vae)
+    click.echo(f"Net   {describe_net(params, rows.features)}")
+    check_components(params, rows.found, has_checkpoint, processes)
+    if params["components"] is not None:
+        click.echo(f"Fit   {image_rows.describe_components(params, len(rows.chosen))}")
 
 
 @contextmanager
@@ -392,6 +266,38 @@ def _fit(
     if vae.interrupted_:
         click.echo(f"Interrupted after {vae.n_iter_} of {vae.model_.params['epochs']} epochs.")
     return None
+
+
+def _write(folder: Path, vae: VAE, test: Part, diverged: DivergenceError | None) -> dict[str, str]:
+    """Write the model and its pictures; return the reason for each file that is left out."""
+    from . import inputs, outputs
+
+    outputs.write_model(folder, vae)
+    if not vae.interrupted_:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    if diverged:
+        return outputs.remove_pictures(folder, "training diverged")
+    active = vae.history_["active_units"][-1]
+    click.echo(
+        f"Test  {outputs.describe_scores(vae.evaluate(test.X, test.y))}, "
+        f"{active} of {vae.model_.latent_dim} latent units active"
+    )
+    some = test.first(outputs.rows_for_pictures(vae.n_features_in_))
+    shown = replace(some, X=inputs.in_units_of(vae, some.X))
+    return outputs.write_pictures(folder, vae, shown)
+
+
+def _report(folder: Path, left_out: Mapping[str, str]) -> None:
+    """Print which files were written, and why others were left out."""
+    from . import outputs
+
+    click.echo(f"Wrote {folder}/")
+    for name, text in outputs.FILES.items():
+        if name not in left_out:
+            click.echo(f"  {name:21}{text}")
+    for reason in dict.fromkeys(left_out.values()):
+        names = ", ".join(name for name in left_out if left_out[name] == reason)
+        click.echo(f"Left out {names}: {reason}")
 
 
 def _run_folder(
