@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +11,7 @@ import click
 import numpy as np
 
 from .. import VAE, latent
+from ..datasets import Dataset
 from . import directions
 from .commands import Command, IndexCommand
 from .options import (
@@ -139,7 +141,7 @@ def direction(
         vaefast direction runs/faces faces/ --by ages.csv --years 20 --image me.jpg
     """
     from .. import pictures
-    from . import amounts, inputs
+    from . import inputs
 
     vae = load_image_model(model, "direction")
     out = free_file(out or Path("direction.png"), force)
@@ -152,45 +154,28 @@ def direction(
         raise click.UsageError("Choose either --amount or --strength, not both.")
     dataset, X, where = inputs.load_rows(vae, data, split, default="train")
     if by is None:
-        labels = inputs.labels_of(dataset, X)
-        with_it, without = inputs.groups(
-            labels, X, where, (with_label, without_label), (with_rows, without_rows)
-        )
-        if set(with_it) == set(without):
-            raise click.ClickException(
-                "--with and --without name the same rows: choose two different groups."
-            )
-        vector, unit = latent.direction(vae, X[with_it], X[without]), 1.0
-        smallest = min(len(with_it), len(without))
-        found = (
-            f"between two groups of {where}, {len(with_it):,} with the attribute and "
-            f"{len(without):,} without it"
-        )
-        few = f"A group of fewer than {FEW} rows also differs" if smallest < FEW else ""
+        by_label, by_number = (with_label, without_label), (with_rows, without_rows)
+        found = _between_groups(vae, dataset, X, where, by_label, by_number)
     else:
-        without = np.arange(len(X))
-        numbers = amounts.read(by, dataset, X, where)
-        vector, unit = latent.direction(vae, X, y=numbers), float(np.std(numbers))
-        found = f"along {by} for {len(X):,} {where}, from {numbers.min():g} to {numbers.max():g}"
-        few = f"Fewer than {FEW_NUMBERS} rows also differ" if len(X) < FEW_NUMBERS else ""
-    shown = inputs.images_among(X, where, vae, examples) if examples else X[without[:5]]
+        found = _along_numbers(vae, dataset, X, where, by)
+    shown = inputs.images_among(X, where, vae, examples) if examples else X[found.without[:5]]
     if amount is not None:
         strengths = _up_to(amount, steps or STEPS_OF_AMOUNT)
     else:
         most = strength or (2.0 if by is None else 1.0)
-        strengths = np.linspace(-most, most, steps or 7) * unit
+        strengths = np.linspace(-most, most, steps or 7) * found.unit
     if by is None and amount is None:
-        results = latent.shift(vae, shown, vector, strengths)
+        results = latent.shift(vae, shown, found.vector, strengths)
     else:
-        results = _edited(vae, shown, vector, strengths)
+        results = _edited(vae, shown, found.vector, strengths)
     pictures.save(_strips(shown, results, strengths, pictures.value_range(X)), out)
     if save is not None:
-        directions.save(save, vector, vae)
-    click.echo(f"Wrote {out}: the direction {found}")
-    if few:
-        click.echo(f"{few} in other ways. Use more rows for a cleaner direction.")
+        directions.save(save, found.vector, vae)
+    click.echo(f"Wrote {out}: the direction {found.text}")
+    if found.few:
+        click.echo(f"{found.few} in other ways. Use more rows for a cleaner direction.")
     if save is not None:
-        click.echo(f"Wrote {save}: the direction, {len(vector)} numbers")
+        click.echo(f"Wrote {save}: the direction, {len(found.vector)} numbers")
 
 
 @click.command(cls=Command)
@@ -264,6 +249,54 @@ def edit(
         pictures.save(_strips(given, results, strengths, levels), out)
     count = "1 picture" if len(names) == 1 else f"{len(names):,} pictures"
     click.echo(f"Wrote {out}: {count}, changed by {amount:+g}")
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """A direction that rows of DATA show."""
+
+    vector: Array
+    unit: float  # of strengths along the direction
+    without: Array  # numbers of the rows that are changed by default
+    text: str  # of which rows
+    few: str  # the beginning of a remark on too few rows, or an empty text
+
+
+def _between_groups(
+    vae: VAE,
+    dataset: Dataset,
+    X: Array,
+    where: str,
+    by_label: tuple[str | None, str | None],
+    by_number: tuple[Sequence[int], Sequence[int]],
+) -> _Direction:
+    """Return the direction from rows without an attribute to rows with it; see `inputs.groups`."""
+    from . import inputs
+
+    labels = inputs.labels_of(dataset, X)
+    with_it, without = inputs.groups(labels, X, where, by_label, by_number)
+    if set(with_it) == set(without):
+        raise click.ClickException(
+            "--with and --without name the same rows: choose two different groups."
+        )
+    text = (
+        f"between two groups of {where}, {len(with_it):,} with the attribute and "
+        f"{len(without):,} without it"
+    )
+    smallest = min(len(with_it), len(without))
+    few = f"A group of fewer than {FEW} rows also differs" if smallest < FEW else ""
+    return _Direction(latent.direction(vae, X[with_it], X[without]), 1.0, without, text, few)
+
+
+def _along_numbers(vae: VAE, dataset: Dataset, X: Array, where: str, by: str) -> _Direction:
+    """Return the direction in which a number of each row grows."""
+    from . import amounts
+
+    numbers = amounts.read(by, dataset, X, where)
+    vector, unit = latent.direction(vae, X, y=numbers), float(np.std(numbers))
+    text = f"along {by} for {len(X):,} {where}, from {numbers.min():g} to {numbers.max():g}"
+    few = f"Fewer than {FEW_NUMBERS} rows also differ" if len(X) < FEW_NUMBERS else ""
+    return _Direction(vector, unit, np.arange(len(X)), text, few)
 
 
 def _up_to(amount: float, steps: int) -> Array:
