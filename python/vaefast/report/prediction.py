@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,62 +64,90 @@ def predict(
         listed = ", ".join(map(str, names))
         raise ValueError(f"target={target!r} is not one of the columns to compare: {listed}")
     try:
-        from sklearn import ensemble
-        from sklearn.metrics import roc_auc_score
+        from sklearn import ensemble, metrics  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             "a prediction needs scikit-learn: pip install scikit-learn"
         ) from error
     features = [name for name in names if name != target]
-    X, X_made = _numbers(real, features, real), _numbers(synthetic, features, real)
-    y, y_made = real[target], synthetic[target]
-    if held_out is None:
-        apart = np.random.default_rng(0).permutation(len(X)) < len(X) // 4
-        X_test, test = X[apart], y.values[apart]
-        X, y_values, known = X[~apart], y.values[~apart], ~y.missing[~apart]
-        test_known = ~y.missing[apart]
-    else:
-        X_test, test = _numbers(held_out, features, real), held_out[target].values
-        y_values, known, test_known = y.values, ~y.missing, ~held_out[target].missing
-    X, y_values, X_test, test = X[known], y_values[known], X_test[test_known], test[test_known]
-    X_made, y_made_values = X_made[~y_made.missing], y_made.values[~y_made.missing]
-    if min(len(y_values), len(test), len(y_made_values)) < 2:
+    train, made, test = _rows(real, synthetic, held_out, target, features)
+    if min(len(train.y), len(test.y), len(made.y)) < 2:
         raise ValueError(f"target={target!r} has too few known values")
-    if not is_discrete(y) and len(np.unique(y_values)) > FEW:
-        model = ensemble.HistGradientBoostingRegressor(random_state=0)
-        scores = [
-            float(model.fit(A, b.astype(float)).score(X_test, test.astype(float)))
-            for A, b in ((X, y_values), (X_made, y_made_values))
-        ]
+    if not is_discrete(real[target]) and len(np.unique(train.y)) > FEW:
+        scores = [_r2(rows, test) for rows in (train, made)]
         return Prediction(target, "R²", scores[0], scores[1], 0.0)
-    classes, codes = np.unique(y_values.astype(str), return_inverse=True)
+    train, made, test = (_Rows(rows.X, rows.y.astype(str)) for rows in (train, made, test))
+    classes, counts = np.unique(train.y, return_counts=True)
     if len(classes) < 2:
         raise ValueError(f"target={target!r} has one value only")
-    test_text, made_text = test.astype(str), y_made_values.astype(str)
-    shares = np.bincount(codes) / len(codes)
     if len(classes) == 2:
-        rare = classes[shares.argmin()]
-        scores = [
-            _auc(ensemble, roc_auc_score, A, b == rare, X_test, test_text == rare)
-            for A, b in ((X, classes[codes]), (X_made, made_text))
-        ]
+        rare = classes[counts.argmin()]
+        scores = [_auc(rows, test, rare) for rows in (train, made)]
         return Prediction(target, "AUC", scores[0], scores[1], 0.5)
-    scores = []
-    for A, b in ((X, classes[codes]), (X_made, made_text)):
-        if len(set(b)) < 2:
-            scores.append(float((test_text == b[0]).mean()))
-            continue
-        model = ensemble.HistGradientBoostingClassifier(random_state=0).fit(A, b)
-        scores.append(float((model.predict(X_test) == test_text).mean()))
-    baseline = float((test_text == classes[shares.argmax()]).mean())
+    scores = [_accuracy(rows, test) for rows in (train, made)]
+    baseline = float((test.y == classes[counts.argmax()]).mean())
     return Prediction(target, "accuracy", scores[0], scores[1], baseline)
 
 
-def _auc(ensemble: Any, measure: Any, X: Array, y: Array, X_test: Array, test: Array) -> float:
-    if not 0 < y.mean() < 1 or not 0 < test.mean() < 1:
+class _Rows(NamedTuple):
+    """The other columns of rows as numbers, and the values of the target."""
+
+    X: Array
+    y: Array
+
+
+def _rows(
+    real: Mapping[Name, Series],
+    synthetic: Mapping[Name, Series],
+    held_out: Mapping[Name, Series] | None,
+    target: Name,
+    features: list[Name],
+) -> tuple[_Rows, _Rows, _Rows]:
+    """Return the real and the synthetic rows to train on, and those to test on.
+
+    Without rows that were held out, a quarter of the real rows are for the test.
+    """
+    X, X_made = _numbers(real, features, real), _numbers(synthetic, features, real)
+    y, y_made = real[target], synthetic[target]
+    made = _known(X_made, y_made.values, y_made.missing)
+    if held_out is not None:
+        X_test, y_test = _numbers(held_out, features, real), held_out[target]
+        test = _known(X_test, y_test.values, y_test.missing)
+        return _known(X, y.values, y.missing), made, test
+    apart = np.random.default_rng(0).permutation(len(X)) < len(X) // 4
+    train, test = (_known(X[part], y.values[part], y.missing[part]) for part in (~apart, apart))
+    return train, made, test
+
+
+def _known(X: Array, y: Array, missing: Array) -> _Rows:
+    return _Rows(X[~missing], y[~missing])
+
+
+def _r2(train: _Rows, test: _Rows) -> float:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    model = HistGradientBoostingRegressor(random_state=0).fit(train.X, train.y.astype(float))
+    return float(model.score(test.X, test.y.astype(float)))
+
+
+def _auc(train: _Rows, test: _Rows, positive: str) -> float:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import roc_auc_score
+
+    y, y_test = train.y == positive, test.y == positive
+    if not 0 < y.mean() < 1 or not 0 < y_test.mean() < 1:
         return 0.5
-    model = ensemble.HistGradientBoostingClassifier(random_state=0).fit(X, y)
-    return float(measure(test, model.predict_proba(X_test)[:, 1]))
+    model = HistGradientBoostingClassifier(random_state=0).fit(train.X, y)
+    return float(roc_auc_score(y_test, model.predict_proba(test.X)[:, 1]))
+
+
+def _accuracy(train: _Rows, test: _Rows) -> float:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    if len(set(train.y)) < 2:
+        return float((test.y == train.y[0]).mean())
+    model = HistGradientBoostingClassifier(random_state=0).fit(train.X, train.y)
+    return float((model.predict(test.X) == test.y).mean())
 
 
 def _numbers(
