@@ -252,6 +252,24 @@ class Column:
         """Whether the column is encoded as one of several categories."""
         return self.likelihood in ("categorical", ORDINAL)
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest learned value of a column of numbers or dates."""
+        if self.ends is not None:
+            return self.ends
+        if self.categories:
+            return float(min(self.categories)), float(max(self.categories))
+        return (
+            -np.inf if self.low is None else self.low,
+            np.inf if self.high is None else self.high,
+        )
+
+    def rounded(self, values: Array) -> Array:
+        """Return values of the column, whole or with its decimals if it holds numbers."""
+        if self.dtype.kind == "integer":
+            return np.rint(values)
+        return values if self.decimals is None else np.round(values, self.decimals)
+
     def check_domain(self, values: Array, whole: bool = True) -> None:
         """Raise ValueError if a value is outside the domain of the likelihood. NaN passes."""
         if self.likelihood in COUNTS:

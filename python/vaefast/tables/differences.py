@@ -138,6 +138,19 @@ def add(difference: Series, below: Series, column: Column) -> Series:
     return replace(difference, values=np.maximum(values, below.values) if not unit else values)
 
 
+def take(difference: Series, series: Series, column: Column, lower: Column) -> Series:
+    """Return the values of the lower column that lie these differences below a column.
+
+    The values are in the precision of the lower column, within its learned range, and at or below
+    the column.
+    """
+    values = series.values.astype(np.float64) - column.rounded(difference.values)
+    unit = _unit(lower)
+    if unit:
+        values = np.floor(values / unit * (1 + 1e-12) + 1e-9) * unit
+    return Series(lower.rounded(np.clip(values, *lower.range)), lower.dtype)
+
+
 def _unit(column: Column) -> float:
     """Return the number of which decoded values are multiples, or 0 if there is none."""
     if column.dtype.kind == "integer":

@@ -111,5 +111,6 @@ def _refuse_numbers_and_dates(name: Name, texts: Array) -> None:
         if all(map(pattern, texts)):
             raise ValueError(
                 f"column {name!r} holds {what} as text, such as {texts[0]!r}: convert them to "
-                f"{types}, or leave them out with likelihoods={{{name!r}: 'identifier'}}"
+                f"{types}; or leave them out: drop the column, or pass "
+                f"likelihoods={{{name!r}: 'identifier'}}"
             )

@@ -147,17 +147,13 @@ def _unit(column: Column) -> float:
 
 def add_up(column: Column, columns: Mapping[Name, Series]) -> Series:
     """Return a sum, within the learned range and in the precision of the column."""
-    total = np.clip(_sum(column, columns), column.low, column.high)
-    if column.dtype.kind == "integer":
-        total = np.rint(total)
-    elif column.decimals is not None:
-        total = np.round(total, column.decimals)
-    return Series(total, column.dtype)
+    total = np.clip(total_of(column, columns), column.low, column.high)
+    return Series(column.rounded(total), column.dtype)
 
 
 def adds_up(column: Column, columns: Mapping[Name, Series]) -> NDArray[np.bool_]:
     """Return whether each row has the sum, up to rounding, or misses one of its values."""
-    off = np.abs(columns[column.name].values - _sum(column, columns))
+    off = np.abs(columns[column.name].values - total_of(column, columns))
     fine: NDArray[np.bool_] = ~(off > 1.001 * column.scale)
     return fine
 
@@ -170,7 +166,7 @@ def check_sum(column: Column, columns: Mapping[Name, Series], unseen: Unseen) ->
         return
     column.check_kind(series)
     wrong = ~adds_up(column, columns)
-    total = _sum(column, columns)
+    total = total_of(column, columns)
     if wrong.any():
         row = int(wrong.argmax())
         raise ValueError(
@@ -179,7 +175,8 @@ def check_sum(column: Column, columns: Mapping[Name, Series], unseen: Unseen) ->
         )
 
 
-def _sum(column: Column, columns: Mapping[Name, Series]) -> Array:
+def total_of(column: Column, columns: Mapping[Name, Series]) -> Array:
+    """Return the weighted sums of the columns, neither rounded nor limited to a range."""
     weighted = []
     for name, weight in column.terms:
         series = columns[name]

@@ -95,7 +95,7 @@ class Table:
                     raise ValueError(
                         f"column {source.name!r} is tied to a column that does not fit it"
                     )
-        _in_order(self.sources)
+        in_order(self.sources)
         for source in self.sources:
             for term, _ in source.terms:
                 if term not in by_name or by_name[term].likelihood == SUM:
@@ -237,7 +237,7 @@ class Table:
         for source in self.sources:
             if source.likelihood == SUM:
                 check_sum(source, columns, unseen)
-        for source in reversed(_in_order(self.sources)):  # each one before its lower column
+        for source in reversed(in_order(self.sources)):  # each one before its lower column
             if source.above is not None:
                 series, below = columns[source.name], columns[source.above]
                 columns[source.name] = subtract(series, below, source)
@@ -315,6 +315,27 @@ def decode_columns(
     table: Table, X: ArrayLike, random_state: int | np.random.Generator | None
 ) -> dict[Name, Series]:
     """Return the columns of the frame that the rows of X represent; see `Table.decode`."""
+    columns = decode_each(table, X, random_state)
+    by_name = {source.name: source for source in table.sources}
+    for source in in_order(table.sources):
+        series = columns[source.name]
+        if (of := source.tied_to) is not None:
+            columns[source.name] = follow(columns[of], by_name[of], series, source)
+        elif source.above is not None:
+            columns[source.name] = add(series, columns[source.above], source)
+    for source in table.sources:
+        if source.likelihood == SUM:
+            columns[source.name] = add_up(source, columns)
+    return columns
+
+
+def decode_each(
+    table: Table, X: ArrayLike, random_state: int | np.random.Generator | None
+) -> dict[Name, Series]:
+    """Return the values that the rows of X represent, each column by itself.
+
+    A column that is encoded as a difference stays a difference, and a sum is 0.
+    """
     array = np.asarray(X, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != table.width:
         raise ValueError(f"X has shape {array.shape}, expected (n, {table.width})")
@@ -334,20 +355,10 @@ def decode_columns(
     for source in table.sources:
         columns[source.name] = decode(source, array[:, first : first + source.width], rng)
         first += source.width
-    by_name = {source.name: source for source in table.sources}
-    for source in _in_order(table.sources):
-        series = columns[source.name]
-        if (of := source.tied_to) is not None:
-            columns[source.name] = follow(columns[of], by_name[of], series, source)
-        elif source.above is not None:
-            columns[source.name] = add(series, columns[source.above], source)
-    for source in table.sources:
-        if source.likelihood == SUM:
-            columns[source.name] = add_up(source, columns)
     return columns
 
 
-def _in_order(sources: Iterable[Column]) -> list[Column]:
+def in_order(sources: Iterable[Column]) -> list[Column]:
     """Return the columns in an order in which each comes after its lower column.
 
     Raises

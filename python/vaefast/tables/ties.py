@@ -214,6 +214,12 @@ def follow(series: Series, column: Column, of_tied: Series, tied: Column) -> Ser
     return replace(of_tied, values=np.where(blank, of_tied.values, values))
 
 
+def going_with(values: Array, tied: Column) -> NDArray[np.bool_]:
+    """Return which categories of the other column go with values of a tied one, (n, categories)."""
+    fits: NDArray[np.bool_] = values[:, None] == _partners(tied)
+    return fits
+
+
 def _partners(tied: Column) -> Array:
     kind = object if tied.dtype.kind == "category" else np.float64
     return np.array(tied.categories if tied.likelihood == TIED else tied.partners, dtype=kind)
