@@ -323,11 +323,10 @@ def test_unusable_tables_are_explained(imputer, holes):
         small().transform(holes)
 
 
-def test_a_frame_with_text_is_refused_with_the_way_to_go():
-    pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame({"age": [1.0, np.nan], "city": ["Rome", "Oslo"]})
-    with pytest.raises(TypeError, match=r"column 'city'.*tables\.Table"):
-        small().fit(frame)
+def test_text_in_an_array_is_refused_with_the_way_to_go():
+    rows = np.array([[1.0, "Rome"], [np.nan, "Oslo"]], dtype=object)
+    with pytest.raises(TypeError, match=r"X holds strings.*tables\.Table"):
+        small().fit(rows)
 
 
 # ------------------------------------------------------------------ scikit-learn, frames, files

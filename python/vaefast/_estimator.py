@@ -166,10 +166,8 @@ class Transformer(Estimator):
 
     def _in_output(self, array: Any, X: Any) -> Any:
         """Return an array, or the frame that `set_output` or scikit-learn's settings ask for."""
-        container = getattr(self, "_sklearn_output_config", {}).get("transform")
-        if container is None and (sklearn := sys.modules.get("sklearn")) is not None:
-            container = sklearn.get_config()["transform_output"]
-        if container in (None, "default"):
+        container = self._container()
+        if container == "default":
             return array
         names = list(self.get_feature_names_out())
         if container == "polars":
@@ -182,6 +180,13 @@ class Transformer(Estimator):
         if isinstance(X, pandas.DataFrame | pandas.Series):
             index = X.index
         return pandas.DataFrame(array, index=index, columns=names)
+
+    def _container(self) -> str:
+        """Return the container that `set_output` or scikit-learn's settings ask for."""
+        container = getattr(self, "_sklearn_output_config", {}).get("transform")
+        if container is None and (sklearn := sys.modules.get("sklearn")) is not None:
+            container = sklearn.get_config()["transform_output"]
+        return container or "default"
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Return the names of the columns that `transform` returns."""

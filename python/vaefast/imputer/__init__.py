@@ -1,4 +1,4 @@
-"""Imputation of the missing values of a table of numbers, in the manner of scikit-learn."""
+"""Imputation of the missing values of a table, in the manner of scikit-learn."""
 
 from __future__ import annotations
 

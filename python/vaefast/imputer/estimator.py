@@ -1,30 +1,30 @@
-"""The imputer of tables of numbers, with the methods of scikit-learn's imputers."""
+"""The imputer of tables, with the methods of scikit-learn's imputers."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._bundle import Bundle, read_bundle, write_bundle
-from .._engine.automatic import choose_without_watching
 from .._engine.display import say
 from .._estimator import Transformer
 from .._input.feature_names import FeatureNames, check_names
-from .._input.normal_scores import KNOTS, NormalScores
 from .._input.seeds import seed_from
 from .._input.validation import check_features, check_integer
 from .._shared import Shared, fitting, publish, reading
 from ..errors import not_fitted
+from ..tables import Table
 from ..typing import RandomState
 from ..vae import VAE
+from . import mixed
 from .blend import Blend
-from .fitting import budget, fit_blend, fit_vaes
-from .gaussian import Gaussian
-from .reading import parameters_of, ranges_of, read
+from .files import blend_from, ranges_from, to_bundle
+from .fitting import choose_for, fit_blend, fit_vaes
+from .reading import names_of_columns, names_out, ranges_of, read
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,11 +35,14 @@ MOST_SAMPLES = 10**6
 
 
 class VAEImputer(Shared, Transformer):
-    """Imputer that fills missing values (NaN) with their means given the known values of the row.
+    """Imputer that fills missing values with their means given the known values of the row.
 
-    A VAE is trained on all rows, and estimates the means by importance sampling (Mattei & Frellsen
-    2019, eq. 12). Two normal distributions join it: one of the columns, and one of their normal
-    scores, which are the quantiles of a standard normal distribution at the ranks of the values.
+    X is a table of numbers, with NaN where a value is missing, or a frame of mixed columns.
+
+    **Numbers.** A VAE is trained on all rows, and estimates the means by importance sampling
+    (Mattei & Frellsen 2019, eq. 12). Two normal distributions join it: one of the columns, and one
+    of their normal scores, which are the quantiles of a standard normal distribution at the ranks
+    of the values.
     The normal distributions describe linear relations and are quick to learn (expectation
     maximization; Dempster, Laird & Rubin 1977). The imputer fills in a weighted mean of the three
     answers, which stays within the range of the known values of the column.
@@ -52,6 +55,14 @@ class VAEImputer(Shared, Transformer):
     weights. If a table has more than 200 columns, the VAE alone fills it. With `n_models` above 1,
     the mean of several VAEs takes the place of the VAE.
 
+    **Mixed columns.** A frame of pandas or polars with text, categories, dates, durations or
+    booleans that may be missing, or a dict of columns, is encoded by a `vaefast.tables.Table`. A
+    VAE with the likelihoods of the table is trained on the encoded rows, in which a missing value
+    adds nothing to the likelihood (Nazabal et al. 2020), and estimates the means in the same way.
+    The mean of a category is its probability, and the most probable category is filled in. Numbers
+    and dates stay within the range of their column, and keep its decimals or its unit. With
+    `n_models` above 1, the answers of the VAEs are averaged. No normal distribution joins them.
+
     Parameters
     ----------
     vae : VAE or None, default=None
@@ -59,8 +70,10 @@ class VAEImputer(Shared, Transformer):
         trained itself. "auto" stands for the same values as in `VAE`, but training uses all rows
         for the whole budget and holds out none. With a model, the VAEs see the columns as they are,
         no value is hidden, no normal distribution is learned, and the mean of the VAEs' answers is
-        filled in. None is a gaussian VAE with standardize=True, whose sizes and budget depend on
-        the table.
+        filled in. For mixed columns, `likelihood` and `standardize` of the model are ignored,
+        because the table gives the likelihoods and standardizes numbers. None is a gaussian VAE
+        with standardize=True, or one with the likelihoods of the table; sizes and budget depend on
+        X.
     n_models : int, default=1
         Number of VAEs. More VAEs take longer, and fill in slightly better values.
     n_samples : int, default=100
@@ -84,10 +97,14 @@ class VAEImputer(Shared, Transformer):
         Weights of the answers, which add up to 1: "gaussian" for the normal distribution of the
         columns, "gaussian_scores" for that of their normal scores, and "vae" for the mean of the
         VAEs.
-    ranges_ : ndarray of shape (2, n_features), float64
-        Smallest and largest known value of each column of the fit.
+    table_ : Table or None
+        Encoder of mixed columns; ``print(table_.summary())`` shows how it encodes each of them.
+        None after a fit on numbers.
+    ranges_ : ndarray of shape (2, n_features), float64, or None
+        Smallest and largest known value of each column of numbers. None after a fit on mixed
+        columns.
     n_features_in_ : int
-        Number of columns.
+        Number of columns of X.
     feature_names_in_ : ndarray of str
         Names of the columns. This attribute exists only if X was a frame whose column names are all
         text.
@@ -102,11 +119,15 @@ class VAEImputer(Shared, Transformer):
     >>> filled = VAEImputer(n_models=1, random_state=0).fit_transform(X)
     >>> bool(np.isnan(filled).any())
     False
+    >>> frame = {"city": ["Oslo", "Rome", None] * 50, "sunny": [False, True, True] * 50}
+    >>> filled = VAEImputer(random_state=0).fit_transform(frame)
+    >>> filled["city"][:3]
+    ['Oslo', 'Rome', 'Rome']
     """
 
     _METADATA = {}
 
-    ranges_: NDArray[np.float64]
+    ranges_: NDArray[np.float64] | None
     _names: FeatureNames | None
     _blend: Blend
 
@@ -127,13 +148,14 @@ class VAEImputer(Shared, Transformer):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike | Mapping[Any, Any], y: Any = None) -> Self:
         """Learn the distribution of the rows.
 
         Parameters
         ----------
-        X : array-like of shape (n, d), or frame
-            Numbers, with NaN where a value is missing.
+        X : array-like of shape (n, d), frame, or dict of columns
+            Numbers, with NaN where a value is missing, or mixed columns, where None, NaN, NaT, NA
+            and null are missing values.
         y : ignored, default=None
             Present for scikit-learn's pipelines.
 
@@ -145,10 +167,11 @@ class VAEImputer(Shared, Transformer):
         Raises
         ------
         TypeError
-            A column holds text, categories or dates. Encode the frame by `vaefast.tables.Table` and
-            fill it by `VAE.impute`.
+            An array holds text, or a column of a frame holds lists or other values that
+            `vaefast.tables.Table` does not encode; the message names the column.
         ValueError
-            A parameter can't be used, X is not a table, or a column has no known value.
+            A parameter can't be used, X is not a table, or a column has no known value; the message
+            names it.
         DivergenceError
             The loss became infinite or NaN.
         """
@@ -156,51 +179,66 @@ class VAEImputer(Shared, Transformer):
             self._fit(X)
         return self
 
-    def _fit(self, X: ArrayLike) -> None:
+    def _fit(self, X: Any) -> None:
         n_models = check_integer(self.n_models, "n_models")
-        check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
-        values, names = read(X)
-        ranges = ranges_of(values, names)
-        choice = choose_without_watching(parameters_of(self.vae), *values.shape)
-        if self.vae is None:
-            own = budget(values.size, choice.params["epochs"])
-            choice = dataclasses.replace(choice, params=choice.params | own)
+        self._n_samples()
+        table = Table.learn(X) if mixed.is_mixed(X) else None
+        if table is None:
+            values, names = read(X)
+            ranges = ranges_of(values, names)
+        else:
+            values, names, ranges = table.encode(X), names_of_columns(table), None
+        choice = choose_for(self.vae, table, values)
         if self.verbose:
             number = "1 VAE" if n_models == 1 else f"{n_models} VAEs"
             say(f"VAEImputer trains {number}: {choice.text}")
         params = {**choice.params, "n_threads": self.n_threads, "verbose": False}
         seed = seed_from(self.random_state)
-        if self.vae is None:
+        if self.vae is None and table is None:
             rows = values.astype(np.float64)
             blend = fit_blend(rows, params, n_models, self.n_samples, seed, self.n_threads)
         else:
             vaes = fit_vaes([values] * n_models, params, seed, self.n_threads)
             blend = Blend(vaes, False, None, (), np.ones(1))
+            for vae in vaes:
+                vae.table_ = table
         publish(self, ranges_=ranges, _names=names, _blend=blend)
 
     @reading
-    def transform(self, X: ArrayLike) -> Any:
+    def transform(self, X: ArrayLike | Mapping[Any, Any]) -> Any:
         """Fill the missing values of X.
 
         Parameters
         ----------
-        X : array-like of shape (n, d), or frame
-            Numbers in the columns of the fit, with NaN where a value is missing.
+        X : array-like of shape (n, d), frame, or dict of columns
+            The columns of the fit. Mixed columns may be in any order.
 
         Returns
         -------
-        ndarray of shape (n, d) or frame
-            X with its missing values filled; known values keep their bits. The dtype is float32 if
-            float32 holds all numbers of the types in X, and float64 otherwise. After `set_output`,
-            the result is a frame.
+        ndarray of shape (n, d), frame, or dict of columns
+            X with its missing values filled; known values keep their bits.
+
+            Numbers: an array, of float32 if float32 holds all numbers of the types in X, and of
+            float64 otherwise. After `set_output`, the result is a frame.
+
+            Mixed columns: a copy of X of the same library, with the same columns, order, index and
+            types. Filled values fit the known ones where the table knows a relation: a city lies in
+            the known country, an end is not before its start, and parts add up to their total. A
+            known category that the fit did not have is kept, and the model reads it as missing.
+            Columns that the table leaves out as identifiers, such as names of the rows, keep their
+            missing values.
 
         Raises
         ------
         NotFittedError
             The imputer is not fitted yet.
         ValueError, TypeError
-            X has other columns than the rows of the fit.
+            X has other columns than the rows of the fit, or `set_output` asks for a frame of
+            another library than that of mixed columns.
         """
+        if self.table_ is not None:
+            mixed.check_container(X, self._container())
+            return mixed.transform(self.table_, self._blend, X, self._n_samples())
         values, count = self._read_to_fill(X)
         gaps = np.isnan(values).any(axis=1)
         filled = values.copy()
@@ -211,7 +249,9 @@ class VAEImputer(Shared, Transformer):
         return self._in_output(filled, X)
 
     @reading
-    def sample(self, X: ArrayLike, n: int = 5, *, random_state: RandomState = None) -> NDArray[Any]:
+    def sample(
+        self, X: ArrayLike | Mapping[Any, Any], n: int = 5, *, random_state: RandomState = None
+    ) -> NDArray[Any] | list[Any]:
         """Return several completions of X that reflect the uncertainty of the missing values.
 
         Each row of a completion comes from one model, which is chosen at random by the weights. The
@@ -221,8 +261,8 @@ class VAEImputer(Shared, Transformer):
 
         Parameters
         ----------
-        X : array-like of shape (rows, d), or frame
-            Numbers in the columns of the fit, with NaN where a value is missing.
+        X : array-like of shape (rows, d), frame, or dict of columns
+            The columns of the fit. Mixed columns may be in any order.
         n : int, default=5
             Number of completions.
         random_state : int, Generator, RandomState or None, default=None
@@ -230,9 +270,10 @@ class VAEImputer(Shared, Transformer):
 
         Returns
         -------
-        ndarray of shape (n, rows, d)
-            Completions, for multiple imputation. Known values keep their bits, and drawn ones stay
-            within the range of their column. The type is that of `transform`.
+        ndarray of shape (n, rows, d), or list of n frames
+            Completions, for multiple imputation: an array of numbers, or for mixed columns a list
+            of frames like that of `transform`. Known values keep their bits, and drawn ones stay
+            within the range of their column.
 
         Raises
         ------
@@ -242,8 +283,11 @@ class VAEImputer(Shared, Transformer):
             X has other columns than the rows of the fit, an argument can't be used, or the VAEs are
             plain autoencoders, which have no distribution to draw from.
         """
-        values, count = self._read_to_fill(X)
+        self._fitted()
         n, rng = check_integer(n, "n"), np.random.default_rng(seed_from(random_state))
+        if self.table_ is not None:
+            return mixed.sample(self.table_, self._blend, X, n, self._n_samples(), rng)
+        values, count = self._read_to_fill(X)
         gaps = np.isnan(values).any(axis=1)
         out = np.repeat(values[None], n, axis=0)
         if gaps.any():
@@ -252,19 +296,19 @@ class VAEImputer(Shared, Transformer):
             out[:, gaps] = [self._filled(rows, each) for each in drawn]
         return out
 
-    def fit_transform(self, X: ArrayLike, y: Any = None) -> Any:
+    def fit_transform(self, X: ArrayLike | Mapping[Any, Any], y: Any = None) -> Any:
         """Learn the distribution of the rows, and fill the missing values of the same rows.
 
         Parameters
         ----------
-        X : array-like of shape (n, d), or frame
-            Numbers, with NaN where a value is missing.
+        X : array-like of shape (n, d), frame, or dict of columns
+            Numbers or mixed columns with missing values, as in `fit`.
         y : ignored, default=None
             Present for scikit-learn's pipelines.
 
         Returns
         -------
-        ndarray of shape (n, d) or frame
+        ndarray of shape (n, d), frame, or dict of columns
             X with its missing values filled, as from `transform`.
 
         Raises
@@ -282,6 +326,11 @@ class VAEImputer(Shared, Transformer):
         return list(self._fitted().vaes)
 
     @property
+    def table_(self) -> Table | None:
+        """Encoder of mixed columns, or None after a fit on numbers."""
+        return self.models_[0].table_
+
+    @property
     def normal_scores_(self) -> bool:
         """Whether the VAEs see normal scores of the columns."""
         return self._fitted().sees_scores
@@ -296,7 +345,8 @@ class VAEImputer(Shared, Transformer):
     @property
     def n_features_in_(self) -> int:
         """Number of columns."""
-        return self.models_[0].n_features_in_
+        vae = self.models_[0]
+        return vae.n_features_in_ if vae.table_ is None else len(vae.table_.sources)
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
@@ -323,19 +373,7 @@ class VAEImputer(Shared, Transformer):
             The names differ from those of the fit, or their number differs from that of the
             columns.
         """
-        n = self.n_features_in_
-        if input_features is None:
-            given = self._names or tuple(f"x{i}" for i in range(n))
-        else:
-            given = tuple(input_features)
-        if len(given) != n:
-            raise ValueError(
-                f"input_features should have length equal to number of features ({n}), "
-                f"got {len(given)}"
-            )
-        if self._names is not None and given != self._names:
-            raise ValueError("input_features is not equal to feature_names_in_")
-        return np.array(given, dtype=object)
+        return names_out(self._names, self.n_features_in_, input_features)
 
     @reading
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -356,19 +394,13 @@ class VAEImputer(Shared, Transformer):
         OSError
             The file can't be written.
         """
-        blend = self._fitted()
         fields = {
             "default_vae": self.vae is None,
             "n_samples": self.n_samples,
             "names": self._names,
-            "sees_scores": blend.sees_scores,
         }
-        tensors = {"ranges": self.ranges_, "weights": blend.weights}
-        if blend.scores is not None:
-            tensors |= vars(blend.scores)
-        for k, gaussian in enumerate(blend.gaussians):
-            tensors |= {f"gaussian_{k}.{name}": each for name, each in vars(gaussian).items()}
-        write_bundle(path, "imputer", Bundle(blend.vaes, fields, tensors), self._of)
+        bundle = to_bundle(self._fitted(), fields, self.ranges_)
+        write_bundle(path, "imputer", bundle, self._of)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -400,11 +432,8 @@ class VAEImputer(Shared, Transformer):
         first, fields = found.models[0], found.fields
         vae = None if fields["default_vae"] else VAE(**first.get_params())
         imputer = cls(vae, n_models=len(found.models), n_samples=fields["n_samples"])
-        ranges = found.tensors["ranges"].reshape(2, first.n_features_in_)
-        if not np.isfinite(ranges).all():
-            raise ValueError("the ranges of the columns must be finite")
         names = None if fields["names"] is None else tuple(fields["names"])
-        publish(imputer, ranges_=ranges, _names=names, _blend=_blend_from(found))
+        publish(imputer, ranges_=ranges_from(found), _names=names, _blend=blend_from(found))
         return imputer
 
     def __sklearn_tags__(self) -> Any:
@@ -418,16 +447,20 @@ class VAEImputer(Shared, Transformer):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_blend")
 
-    def _read_to_fill(self, X: ArrayLike) -> tuple[NDArray[Any], int]:
+    def _read_to_fill(self, X: Any) -> tuple[NDArray[Any], int]:
         """Return the numbers of a table with the columns of the fit, and n_samples, checked."""
         self._fitted()
         values, names = read(X)
         check_names(names, self._names)
         check_features(values, values.shape[1:], self.models_[0].feature_shape_)
-        return values, check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
+        return values, self._n_samples()
+
+    def _n_samples(self) -> int:
+        return check_integer(self.n_samples, "n_samples", high=MOST_SAMPLES)
 
     def _filled(self, values: NDArray[Any], guess: NDArray[Any]) -> NDArray[Any]:
         """Return rows with guesses for missing values, clipped to the range of their columns."""
+        assert self.ranges_ is not None
         within = np.clip(guess, *self.ranges_).astype(values.dtype)
         return np.where(np.isnan(values), within, values)
 
@@ -435,30 +468,3 @@ class VAEImputer(Shared, Transformer):
         if not hasattr(self, "_blend"):
             raise not_fitted("VAEImputer")
         return self._blend
-
-
-def _blend_from(found: Bundle) -> Blend:
-    """Return the models of a file. A file without weights holds VAEs only."""
-    tensors = found.tensors
-    scores = NormalScores(tensors["knots"]) if "knots" in tensors else None
-    weights = tensors.get("weights", np.ones(1))
-    names = [field.name for field in dataclasses.fields(Gaussian)]
-    gaussians = tuple(
-        Gaussian(**{name: tensors[f"gaussian_{k}.{name}"] for name in names})
-        for k in range(len(weights) - 1)
-    )
-    sees_scores = found.fields.get("sees_scores", scores is not None)
-    d = found.models[0].n_features_in_
-    shapes = {"centre": (d,), "scale": (d,), "mean": (d,), "precision": (d, d)}
-    for array, shape in [
-        *((getattr(gaussian, name), shapes[name]) for gaussian in gaussians for name in names),
-        *([] if scores is None else [(scores.knots, (d, KNOTS))]),
-        (weights, weights.shape[:1]),
-    ]:
-        if array.shape != shape or not np.isfinite(array).all():
-            raise ValueError(f"an array has shape {array.shape}, expected {shape}, all finite")
-    if any(vae.n_features_in_ != d for vae in found.models):
-        raise ValueError("the models have different numbers of columns")
-    if weights.min() < 0 or not np.isclose(weights.sum(), 1):
-        raise ValueError("the weights of the answers must be at least 0 and add up to 1")
-    return Blend(found.models, sees_scores, scores, gaussians, weights)

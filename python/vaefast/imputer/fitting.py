@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._engine.automatic import Choice, choose_without_watching
 from .._input.normal_scores import NormalScores
 from ..ensembles import fit_all, run_side_by_side
+from ..tables import Table
 from ..vae import VAE
 from .blend import Blend, GaussianMember, Member, VAEMember
 from .gaussian import Gaussian
+from .reading import parameters_of
 
 Floats = NDArray[np.float64]
 
@@ -73,6 +76,15 @@ class Trial:
             return np.empty(0)
         found: Floats = member.means(self.rest[rows])[within.ravel(), self.places[1]]
         return (found.clip(self.low, self.high) - self.truth) / self.scale
+
+
+def choose_for(vae: VAE | None, table: Table | None, values: NDArray[Any]) -> Choice:
+    """Return the parameters of the VAEs of these rows, which a table of mixed columns encoded."""
+    choice = choose_without_watching(parameters_of(vae, table), *values.shape)
+    if vae is not None:
+        return choice
+    size = values.size if table is None else len(values) * len(table.sources)
+    return replace(choice, params=choice.params | budget(size, choice.params["epochs"]))
 
 
 def budget(size: int, epochs: int) -> dict[str, Any]:

@@ -9,11 +9,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._input.feature_names import FeatureNames, names_of
 from .._input.matrix import to_float64, to_matrix
+from ..tables import Table
 from ..vae import VAE
 
 
-def parameters_of(vae: VAE | None) -> dict[str, Any]:
-    """Return the parameters of the VAEs, some of which may be "auto"."""
+def parameters_of(vae: VAE | None, table: Table | None) -> dict[str, Any]:
+    """Return the parameters of the VAEs, some of which may be "auto".
+
+    A table gives the likelihood, and standardizes the columns by itself.
+    """
+    params = _parameters_of(vae)
+    if table is not None:
+        params |= {"likelihood": table.columns, "standardize": False}
+    return params
+
+
+def _parameters_of(vae: VAE | None) -> dict[str, Any]:
     if vae is None:
         return VAE(
             "auto", "auto", likelihood="gaussian", missing="mask", standardize=True,
@@ -45,6 +56,30 @@ def read(X: ArrayLike) -> tuple[NDArray[Any], FeatureNames | None]:
             "numbers, or NaN where a value is missing"
         )
     return values, names_of(X)
+
+
+def names_of_columns(table: Table) -> FeatureNames | None:
+    """Return the names of the columns of a table, or None unless all are text."""
+    names = [source.name for source in table.sources]
+    return tuple(map(str, names)) if all(isinstance(name, str) for name in names) else None
+
+
+def names_out(names: FeatureNames | None, n: int, given: Any) -> NDArray[np.object_]:
+    """Return the names of n columns: those of the fit, those given, or x0, x1, ...
+
+    Raises
+    ------
+    ValueError
+        The given names differ from those of the fit, or there are not n of them.
+    """
+    found = (names or tuple(f"x{i}" for i in range(n))) if given is None else tuple(given)
+    if len(found) != n:
+        raise ValueError(
+            f"input_features should have length equal to number of features ({n}), got {len(found)}"
+        )
+    if names is not None and found != names:
+        raise ValueError("input_features is not equal to feature_names_in_")
+    return np.array(found, dtype=object)
 
 
 def ranges_of(values: NDArray[Any], names: FeatureNames | None) -> NDArray[np.float64]:
