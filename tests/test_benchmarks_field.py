@@ -275,6 +275,8 @@ def test_gaps_are_filled_and_compared_in_numbers_and_categories(monkeypatch, tmp
     assert mean["NRMSE"] == pytest.approx(1, abs=0.2) and mean["accuracy"] < 80
     assert regression["NRMSE"] < 0.3 and regression["accuracy"] > 85
     assert gaps.measure(cell, 0, methods["KNNImputer"])["NRMSE"] < 0.3
+    ours = gaps.measure(cell, 0, methods["vaefast"])
+    assert ours["NRMSE"] < 0.4 and ours["accuracy"] > 85
 
 
 def method_of(made: Suite, name: str) -> Method:

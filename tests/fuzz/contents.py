@@ -78,7 +78,11 @@ def detectors() -> list[bytes]:
 def imputers() -> list[bytes]:
     own = {"n_samples": 5, "random_state": 0, "n_threads": 1}
     vae = VAE(1, (2,), missing="mask", likelihood="gaussian", **OWN)
-    return _saved(VAEImputer(**own).fit(GAPS), VAEImputer(vae, n_models=2, **own).fit(GAPS))
+    return _saved(
+        VAEImputer(**own).fit(GAPS),
+        VAEImputer(vae, n_models=2, **own).fit(GAPS),
+        VAEImputer(vae, **own).fit(FRAME),
+    )
 
 
 @_quietly

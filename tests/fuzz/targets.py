@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import contents
 import numpy as np
@@ -86,8 +87,11 @@ def _detector(path: Path) -> None:
 
 def _imputer(path: Path) -> None:
     imputer = VAEImputer.load(path)
-    rows = np.full((2, min(imputer.n_features_in_, 1000)), np.nan)
-    rows[:, 0] = 0.5
+    if imputer.table_ is None:
+        rows: Any = np.full((2, min(imputer.n_features_in_, 1000)), np.nan)
+        rows[:, 0] = 0.5
+    else:
+        rows = {name: [None, None] for name in imputer.table_.needed}
     imputer.transform(rows)
     imputer.sample(rows, 2, random_state=0)
 
