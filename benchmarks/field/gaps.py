@@ -33,18 +33,9 @@ ROWS = 10_000
 
 
 def vaefast(frame: Any, seed: int) -> Any:
-    """Fill numbers with `VAEImputer`, and a table that also has categories as the guide does."""
-    from vaefast import VAE, VAEImputer
-    from vaefast.tables import Table
+    from vaefast import VAEImputer
 
-    if all(_is_number(column) for _, column in frame.items()):
-        return VAEImputer(random_state=seed).fit(frame).transform(frame)
-    table = Table.learn(frame)
-    rows = table.encode(frame)
-    own: dict[str, Any] = dict.fromkeys(("batch_size", "learning_rate", "epochs"), "auto")
-    own |= {"random_state": seed, "verbose": False}
-    vae = VAE("auto", "auto", likelihood=table.columns, missing="mask", **own).fit(rows)
-    return table.decode(vae.impute(rows))
+    return VAEImputer(random_state=seed).fit_transform(frame)
 
 
 def _encoded(fill: Callable[[Floats, int], Any]) -> Filler:
