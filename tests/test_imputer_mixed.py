@@ -216,6 +216,18 @@ def test_filled_cells_do_not_contradict_known_ones(relations):
         assert holds(each).all().all()
 
 
+def test_narrow_differences_are_found_in_frames_with_gaps(relations):
+    _, frame, holes = relations
+    imputer = small(vae__epochs=20).fit(holes)
+    assert "never below 'start'" in imputer.table_.summary()
+    filled = imputer.transform(holes)
+    assert holds(filled)["end"].all() and holds(filled)["country"].all()
+    wide = frame.assign(later=frame["start"] + pd.to_timedelta(10_000 * frame["a"], "min"))
+    columns = ["city", "start", "later"]
+    assert "never below" in Table.learn(wide[columns]).summary()
+    assert "never below" not in small(vae__epochs=1).fit(wide[columns]).table_.summary()
+
+
 def test_a_known_cell_fills_the_one_that_it_determines(relations):
     imputer, frame, _ = relations
     holes = frame.astype({"a": float}).copy()

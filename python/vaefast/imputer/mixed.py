@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._input.sparse import is_scipy_sparse
 from ..tables import Table
 from ..tables.completion import complete
 from .blend import Blend
@@ -35,7 +36,7 @@ def _library(X: Any) -> str:
         module = sys.modules.get(name)
         if module and isinstance(X, module.DataFrame):
             return name
-    return "dict" if isinstance(X, Mapping) else ""
+    return "dict" if isinstance(X, Mapping) and not is_scipy_sparse(X) else ""  # some are dicts
 
 
 def _is_number(column: Any) -> bool:

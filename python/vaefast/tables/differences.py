@@ -20,11 +20,18 @@ KINDS = ("number", "integer", "date", "instant", "duration")
 LEAST_ROWS = 100  # rows with both values; with fewer, an order may be chance
 BROKEN, BROKEN_SHARE = 10, 0.01  # fewest rows that independent columns would break
 KNOWN = 0.9  # least share of the column's rows that also have the lower value
+# A missing value takes its difference with it, and the model then knows less of the other columns.
+# Frames to be filled therefore have narrow differences only, which are worth that.
+NARROW, KNOWN_TO_FILL = 0.1, 0.5
 MORE_VALUES = 2  # largest number of different values, relative to the column
 
 
 def order(
-    columns: Mapping[Name, Series], learned: Mapping[Name, Column], free: Collection[Name]
+    columns: Mapping[Name, Series],
+    learned: Mapping[Name, Column],
+    free: Collection[Name],
+    *,
+    to_fill: bool,
 ) -> dict[Name, Column]:
     """Return learned columns; those that never fall below another one become differences.
 
@@ -39,7 +46,11 @@ def order(
         Encoding of each column.
     free : collection of names
         Columns that stay as they are.
+    to_fill : bool
+        Whether missing values are to be filled. The standard deviation of a difference is then at
+        most a tenth of that of the column, and half of its rows must have the lower value.
     """
+    widest, known = (NARROW, KNOWN_TO_FILL) if to_fill else (1.0, KNOWN)
     numbers = [
         name
         for name, column in learned.items()
@@ -49,7 +60,7 @@ def order(
     ]
     found = dict(learned)
     for name in numbers:
-        series, best = columns[name], float(np.nanstd(columns[name].values))
+        series, best = columns[name], widest * float(np.nanstd(columns[name].values))
         lower = None
         for other in numbers:
             if name in free or _rests_on(other, name, found):
@@ -57,7 +68,7 @@ def order(
             below = columns[other]
             if below.dtype.kind != series.dtype.kind:
                 continue
-            if _never_falls_below(series.values, below.values, _unit(learned[name])):
+            if _never_falls_below(series.values, below.values, _unit(learned[name]), known):
                 spread = float(np.nanstd(series.values - below.values))
                 if spread < best:
                     best, lower = spread, other
@@ -74,11 +85,14 @@ def _rests_on(name: Name, lower: Name, columns: Mapping[Name, Column]) -> bool:
     return at is not None
 
 
-def _never_falls_below(values: Array, lower: Array, unit: float) -> bool:
-    """Return whether values are never below others, although independent ones would be."""
+def _never_falls_below(values: Array, lower: Array, unit: float, known: float) -> bool:
+    """Return whether values are never below others, although independent ones would be.
+
+    At least this share of the known values must have a known lower one.
+    """
     both = ~(np.isnan(values) | np.isnan(lower))
-    n, known = int(both.sum()), int((~np.isnan(values)).sum())
-    if n < max(LEAST_ROWS, KNOWN * known) or (values < lower).any():
+    n = int(both.sum())
+    if n < max(LEAST_ROWS, known * int((~np.isnan(values)).sum())) or (values < lower).any():
         return False
     a, b = values[both], lower[both]
     broken = np.searchsorted(np.sort(a), b, side="left").mean()  # expected if rows were permuted

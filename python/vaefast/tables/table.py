@@ -155,11 +155,7 @@ class Table:
                 raise ValueError(
                     f"the frame has no column {name!r}, which likelihoods or counts names"
                 )
-        learned = {name: learn(name, series, chosen.get(name)) for name, series in columns.items()}
-        learned = tie(columns, labels(columns, learned, chosen), chosen)
-        learned = order(columns, find_sums(columns, learned, chosen), chosen)
-        sources = tuple(learned.values())
-        return cls(library, sources, exclusions(columns, sources, chosen))
+        return _learned(library, columns, chosen, to_fill=False)
 
     @property
     def columns(self) -> list[tuple[str, int]]:
@@ -309,6 +305,24 @@ class Table:
     def __repr__(self) -> str:
         blocks = ", ".join(f"{likelihood} {width}" for likelihood, width in self.columns)
         return f"Table({self.library}, {len(self.sources)} columns as {self.width}: {blocks})"
+
+
+def learn_to_fill(frame: Any) -> Table:
+    """Return the table of a frame whose missing values are to be filled; see `Table.learn`.
+
+    A column becomes a difference only if the difference is narrow. All else is as in `Table.learn`.
+    """
+    return _learned(*read(frame), {}, to_fill=True)
+
+
+def _learned(
+    library: str, columns: dict[Name, Series], chosen: Mapping[Name, str], *, to_fill: bool
+) -> Table:
+    learned = {name: learn(name, series, chosen.get(name)) for name, series in columns.items()}
+    learned = tie(columns, labels(columns, learned, chosen), chosen)
+    learned = order(columns, find_sums(columns, learned, chosen), chosen, to_fill=to_fill)
+    sources = tuple(learned.values())
+    return Table(library, sources, exclusions(columns, sources, chosen))
 
 
 def decode_columns(
