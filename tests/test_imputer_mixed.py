@@ -370,7 +370,7 @@ def test_names_clones_and_containers(imputer, filled, holes):
     assert imputer.ranges_ is None
     twin = pickle.loads(pickle.dumps(imputer))
     pd.testing.assert_frame_equal(twin.set_output(transform="pandas").transform(holes), filled)
-    with pytest.raises(ValueError, match="asks for a polars DataFrame, .* DataFrame of pandas"):
+    with pytest.raises(ValueError, match="asks for a polars DataFrame, .* X is a pandas DataFrame"):
         twin.set_output(transform="polars").transform(holes)
     sklearn = pytest.importorskip("sklearn")
     assert not hasattr(sklearn.base.clone(imputer), "table_")

@@ -223,11 +223,10 @@ class VAEImputer(Shared, Transformer):
             float64 otherwise. After `set_output`, the result is a frame.
 
             Mixed columns: a copy of X of the same library, with the same columns, order, index and
-            types. Filled values fit the known ones where the table knows a relation: a city lies in
-            the known country, an end is not before its start, and parts add up to their total. A
-            known category that the fit did not have is kept, and the model reads it as missing.
-            Columns that the table leaves out as identifiers, such as names of the rows, keep their
-            missing values.
+            types. Filled values fit the known ones where ``table_.summary()`` names a relation
+            between columns. A known category that the fit did not have is kept, and the model reads
+            it as missing. Columns that the table leaves out as identifiers, such as names of the
+            rows, keep their missing values.
 
         Raises
         ------
@@ -395,12 +394,8 @@ class VAEImputer(Shared, Transformer):
         OSError
             The file can't be written.
         """
-        fields = {
-            "default_vae": self.vae is None,
-            "n_samples": self.n_samples,
-            "names": self._names,
-        }
-        bundle = to_bundle(self._fitted(), fields, self.ranges_)
+        blend, own = self._fitted(), {"default_vae": self.vae is None, "n_samples": self.n_samples}
+        bundle = to_bundle(blend, {**own, "names": self._names}, self.ranges_)
         write_bundle(path, "imputer", bundle, self._of)
 
     @classmethod

@@ -50,10 +50,12 @@ def _is_number(column: Any) -> bool:
 
 def check_container(X: Any, container: str) -> None:
     """Raise ValueError if `set_output` asks for a frame of another library than that of X."""
-    if container not in ("default", _library(X)):
+    library = _library(X)
+    if container not in ("default", library):
+        found = f"a {library} DataFrame" if library in sys.modules else f"a {type(X).__name__}"
         raise ValueError(
-            f"set_output asks for a {container} DataFrame, but mixed columns stay in their own "
-            f"library, and X is a {type(X).__name__} of {_library(X) or 'another one'}"
+            f"set_output asks for a {container} DataFrame, but mixed columns keep their container, "
+            f"and X is {found}"
         )
 
 
