@@ -16,16 +16,20 @@ from numpy.typing import ArrayLike, NDArray
 from .._input.feature_names import names_of
 from .._input.validation import empty_columns, warn_of_empty_columns
 from ..ensembles import run_side_by_side
-from .member import Costs, Member, Unit
+from .member import CATEGORIES, DENSITY, Costs, Likelihood, Member, Unit
+from .mixed import Encoding, is_mixed
 from .scaling import Scaling, read_values
 
 MEMBERS = 24
 MANY_COLUMNS = 100  # columns above which the ensemble has half as many members
-BETAS = (0.3, 1.0, 30.0)  # weights of the KL, in turn; the last one gives the likelihood
+BETAS = (0.3, 1.0, 30.0)  # weights of the KL, in turn
 POOL = 10_000  # largest number of rows that members and units are learned from
 ROWS, COLUMNS = 1024, 256  # largest numbers of one member
 TURNS = 4  # members leave out a quarter of the rows in turn, so each row is new to some
-LIKELIHOOD = 0.5  # weight of the likelihood relative to the distance
+
+# The likelihood of numbers comes from the members with the last beta, and that of mixed columns
+# from all others. The weights are relative to the distance.
+LIKELIHOOD, LIKELIHOOD_OF_MIXED = 0.5, 1.0
 
 
 @dataclass
@@ -40,12 +44,15 @@ class Ensemble:
         The VAEs with their reference rows.
     distance, likelihood : Unit
         Units of the two views of a row, learned from the rows of the fit.
+    encoding : Encoding or None, default=None
+        Conversion of frames of mixed columns to numbers.
     """
 
     scaling: Scaling
     members: list[Member]
     distance: Unit
     likelihood: Unit
+    encoding: Encoding | None = None
 
     @classmethod
     def fit(
@@ -56,23 +63,26 @@ class Ensemble:
         The last result covers up to 10,000 rows of X, each scored by the members that were not
         trained on it.
         """
-        values, matrix, shape = read_values(X)
+        encoding = Encoding.learn(X) if is_mixed(X) else None
+        values, matrix, shape = read_values(X if encoding is None else encoding.encode(X))
         if len(values) < 2:
             raise ValueError(
                 "X has 1 sample (row), expected at least 2: a single row can't be unusual"
             )
-        names = names_of(X)
-        warn_of_empty_columns(empty_columns(matrix), names)
+        names = None
+        if encoding is None:
+            names = names_of(X)
+            warn_of_empty_columns(empty_columns(matrix), names)
         rng = np.random.default_rng(seed)
         pool = values if len(values) <= POOL else values[rng.permutation(len(values))[:POOL]]
-        scaling = Scaling.learn(pool, shape, names)
+        scaling = Scaling.learn(pool, shape, names, encoding and encoding.one_hot)
         Z = scaling.scaled(pool)
-        members, new = _train(Z, rng, n_threads)
+        members, new = _train(Z, rng, n_threads, encoding)
         measured = _measure(members, Z, n_threads)
         for member, (distances, costs) in zip(members, measured, strict=True):
             member.calibrate(distances, costs)
         distance, likelihood = _views(members, measured)
-        ensemble = cls(scaling, members, Unit.of(distance), Unit.of(likelihood))
+        ensemble = cls(scaling, members, Unit.of(distance), Unit.of(likelihood), encoding)
         as_new = ensemble._combined(*_views(members, measured, where=new))
         if pool is values:
             scores = ensemble._combined(distance, likelihood)
@@ -83,43 +93,58 @@ class Ensemble:
     @property
     def n_features_in_(self) -> int:
         """Number of features of one row."""
-        return self.scaling.features
+        return self.scaling.features if self.encoding is None else len(self.encoding.columns)
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
         """Names of the columns of the frame that the ensemble was fitted on."""
-        if self.scaling.names is None:
+        names = self.scaling.names if self.encoding is None else self.encoding.names
+        if names is None:
             raise AttributeError("feature_names_in_: the columns of the fit had no names")
-        return np.array(self.scaling.names, dtype=object)
+        return np.array(names, dtype=object)
 
     def score(self, X: ArrayLike, n_threads: int | None) -> NDArray[np.float64]:
         """Return the score of each row: about 0 for a usual row, lower for more abnormal rows."""
-        return self._score(self.scaling.read(X), n_threads)
+        return self._score(self._read(X), n_threads)
 
     def contributions(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the contribution of each feature to the score before centring, without the KL."""
-        Z = self.scaling.read(X)
+        Z = self._read(X)
         total = np.zeros(Z.shape)
         likely = sum(member.gives_likelihood for member in self.members)
         for member in self.members:
             parts = member.distance_parts(Z) / self.distance.range / len(self.members)
             if member.gives_likelihood:
-                parts += LIKELIHOOD * member.cost_parts(Z) / self.likelihood.range / likely
+                parts += self._weight * member.cost_parts(Z) / self.likelihood.range / likely
             total[:, member.columns] += parts
+        if self.encoding is not None:
+            return self.encoding.by_column(total).astype(np.float32)
         return total.astype(np.float32).reshape(len(Z), *self.scaling.shape)
+
+    @property
+    def _weight(self) -> float:
+        """Weight of the likelihood relative to the distance."""
+        return LIKELIHOOD if self.encoding is None else LIKELIHOOD_OF_MIXED
+
+    def _read(self, X: ArrayLike) -> NDArray[np.float32]:
+        return self.scaling.read(X if self.encoding is None else self.encoding.encode(X))
 
     def _score(self, Z: NDArray[np.float32], n_threads: int | None) -> NDArray[np.float64]:
         return self._combined(*_views(self.members, _measure(self.members, Z, n_threads)))
 
     def _combined(self, distance: Costs, likelihood: Costs) -> NDArray[np.float64]:
-        return -(self.distance(distance) + LIKELIHOOD * self.likelihood(likelihood))
+        return -(self.distance(distance) + self._weight * self.likelihood(likelihood))
 
 
 def _train(
-    Z: NDArray[np.float32], rng: np.random.Generator, n_threads: int | None
+    Z: NDArray[np.float32],
+    rng: np.random.Generator,
+    n_threads: int | None,
+    encoding: Encoding | None,
 ) -> tuple[list[Member], NDArray[np.bool_]]:
     """Return members, each trained on random rows and columns, and whether a row is new to them."""
     n, d = Z.shape
+    widths = np.ones(d, np.int64) if encoding is None else encoding.widths
     count = MEMBERS if d <= MANY_COLUMNS else MEMBERS // 2
     new = np.ones((count, n), bool)
     tasks = []
@@ -130,14 +155,29 @@ def _train(
             rng.shuffle(parts)
         rows = rng.permutation(np.flatnonzero(parts != turn % TURNS))[:ROWS]
         new[i, rows] = False
-        columns = np.sort(rng.permutation(d)[:COLUMNS])
+        drawn = _draw(widths, rng)
+        columns = np.flatnonzero(np.repeat(drawn, widths))
+        likelihood = DENSITY if encoding is None else _likelihoods(widths[drawn])
         own = np.ascontiguousarray(Z[np.ix_(rows, columns)])
         seed = int(rng.integers(2**31))
         beta = BETAS[kind]
-        tasks.append(partial(Member.train, own, columns, beta, beta == BETAS[-1], seed))
+        likely = (beta == BETAS[-1]) == (encoding is None)
+        tasks.append(partial(Member.train, own, columns, likelihood, beta, likely, seed))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # members with a large beta collapse
         return run_side_by_side(tasks, n_threads), new
+
+
+def _draw(widths: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which columns a member sees: random ones, of at most 256 numbers in total."""
+    order = rng.permutation(len(widths))
+    drawn = np.zeros(len(widths), bool)
+    drawn[order[np.cumsum(widths[order]) <= COLUMNS]] = True
+    return drawn
+
+
+def _likelihoods(widths: NDArray[np.int64]) -> Likelihood:
+    return [(CATEGORIES if width > 1 else DENSITY, width) for width in widths.tolist()]
 
 
 def _measure(

@@ -11,6 +11,7 @@ from .._input.validation import check_integer
 from ..vae import VAE
 from .ensemble import Ensemble
 from .member import Member, Unit
+from .mixed import Encoding
 from .scaling import Scaling
 
 ARRAYS = ("columns", "references", "usual_squares", "usual_costs")  # of a member
@@ -33,6 +34,8 @@ def bundle_of(ensemble: Ensemble) -> Bundle:
             for member in members
         ],
     }
+    if ensemble.encoding is not None:
+        fields["columns"] = ensemble.encoding.to_list()
     tensors = {"centre": scaling.centre, "scale": scaling.scale}
     for i, member in enumerate(members):
         tensors |= {f"{i}/{name}": getattr(member, name) for name in ARRAYS}
@@ -56,6 +59,10 @@ def ensemble_from(bundle: Bundle) -> Ensemble:
     for array in (scaling.centre, scaling.scale):
         if array.shape != (scaling.features,) or not np.isfinite(array).all():
             raise ValueError(f"centre and scale must be {scaling.features} finite numbers each")
+    columns = fields.get("columns")
+    encoding = None if columns is None else Encoding.from_list(columns)
+    if encoding is not None and encoding.widths.sum() != scaling.features:
+        raise ValueError(f"the columns of the frame must become {scaling.features} numbers")
     members = [
         Member(
             vae,
@@ -67,7 +74,7 @@ def ensemble_from(bundle: Bundle) -> Ensemble:
         for i, (vae, member) in enumerate(zip(bundle.models, fields["members"], strict=True))
     ]
     distance, likelihood = (Unit(*map(float, fields[name])) for name in ("distance", "likelihood"))
-    return Ensemble(scaling, members, distance, likelihood)
+    return Ensemble(scaling, members, distance, likelihood, encoding)
 
 
 def _arrays_of(vae: VAE, arrays: Tensors, features: int) -> Tensors:

@@ -21,16 +21,17 @@ RESIDUAL = 0.5  # weight of the residual relative to the reconstruction
 STEPS, BATCH = 300, 64  # steps of training, and rows of one step
 NET: dict[str, Any] = {
     "hidden_layer_sizes": (32,),
-    "likelihood": "student_t",
     "df": 4.0,
     "learning_rate": 3e-3,
     "missing": "mask",
 }
+DENSITY, CATEGORIES = "student_t", "categorical"  # likelihoods of numbers and of one-hot columns
 FILLS = 3  # how often missing values are replaced by their reconstructions
 MIDDLE = 0.4, 0.6  # ranks, as shares, between which rows are usual
 CHUNK = 2048  # rows that are compared with the reference rows at once
 
 Costs = NDArray[np.float64]
+Likelihood = str | list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Member:
     cost_unit: Unit = field(default_factory=lambda: Unit(0.0, 1.0))
 
     def __post_init__(self) -> None:
+        kinds, widths = zip(*self.vae.model_.columns, strict=True)
+        self._numbers = np.repeat([kind != CATEGORIES for kind in kinds], widths)
         self._points = self._points_of(self.references)
         self._nearest = min(max(NEAREST, math.ceil(SHARE * len(self._points))), len(self._points))
 
@@ -91,6 +94,7 @@ class Member:
         cls,
         rows: NDArray[np.float32],
         columns: NDArray[np.int64],
+        likelihood: Likelihood,
         beta: float,
         gives_likelihood: bool,
         seed: int,
@@ -101,6 +105,7 @@ class Member:
         vae = VAE(
             min(2, max(1, len(columns) - 1)),
             **NET,
+            likelihood=likelihood,
             beta=beta,
             batch_size=batch,
             epochs=max(1, round(STEPS / math.ceil(len(rows) / batch))),
@@ -162,14 +167,18 @@ class Member:
     def _points_of(self, own: NDArray[np.float32]) -> Costs:
         """Return reconstructions and weighted residuals, (n, 2m). Missing values have residual 0.
 
+        Missing numbers are replaced by their reconstructions before a row is encoded. Missing
+        categories are not, because the model takes one-hot columns and no probabilities.
+
         The result is float64, so the nearest reference row of a row does not depend on other rows.
         """
         gaps = np.isnan(own)
-        some = gaps.any(axis=1)
+        numbers = gaps & self._numbers
+        some = numbers.any(axis=1)
         if some.any():
             own, known = own.copy(), own[some]
             for _ in range(FILLS):
-                own[some] = np.where(gaps[some], self.vae.reconstruct(own[some]), known)
+                own[some] = np.where(numbers[some], self.vae.reconstruct(own[some]), known)
         decoded = self.vae.reconstruct(own)
         residual = np.where(gaps, 0, own - decoded)
         return np.hstack([decoded, RESIDUAL * residual]).astype(np.float64)

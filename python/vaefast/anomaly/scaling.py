@@ -17,6 +17,7 @@ from .._input.validation import check_features
 Values = NDArray[Any]  # (n, features): float64 where the user's numbers are, else float32 or uint8
 
 NORMAL = 3.29  # range from the 5th to the 95th percentile of a normal distribution with sd 1
+ONE = float(1 / np.sinh(1))  # the scale with which arcsinh maps 0 and 1 to themselves
 NARROW = 1e-3  # a column whose range is below this share of the sd rarely changes
 
 
@@ -43,15 +44,24 @@ class Scaling:
     scale: NDArray[np.float64]
 
     @classmethod
-    def learn(cls, values: Values, shape: tuple[int, ...], names: FeatureNames | None) -> Scaling:
-        """Return the scaling of these values."""
+    def learn(
+        cls,
+        values: Values,
+        shape: tuple[int, ...],
+        names: FeatureNames | None,
+        one_hot: NDArray[np.bool_] | None = None,
+    ) -> Scaling:
+        """Return the scaling of these values, which leaves one-hot columns as they are."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # all values of a column are missing
             low, centre, high = np.nanpercentile(values.astype(np.float64), [5, 50, 95], axis=0)
             sd = np.nanstd(values, axis=0, dtype=np.float64)
         scale = (high - low) / NORMAL
         scale = np.nan_to_num(np.where(scale > NARROW * sd, scale, sd))
-        return cls(shape, names, np.nan_to_num(centre), np.where(scale > 0, scale, 1.0))
+        centre, scale = np.nan_to_num(centre), np.where(scale > 0, scale, 1.0)
+        if one_hot is not None:
+            centre[one_hot], scale[one_hot] = 0.0, ONE
+        return cls(shape, names, centre, scale)
 
     @property
     def features(self) -> int:

@@ -36,34 +36,30 @@ def anomalies(
     out: Path | None,
     force: bool,
 ) -> None:
-    """Find the unusual rows of DATA, a table of numbers.
+    """Find the unusual rows of DATA, a table of numbers or of mixed columns.
 
     No model is needed: an ensemble of small VAEs learns the rows. The file has one line for each
     row: its score, 0 for a usual row and lower for more unusual ones; whether it is an anomaly;
     and the column that makes it most unusual. Missing values are allowed.
 
-    For a table of mixed columns, train a model, and use score with --known.
+    CSV and Parquet files may have columns of numbers, text, booleans and dates. Columns that name
+    or number the rows are ignored.
 
     \b
     Examples:
-        vaefast anomalies measurements.csv
+        vaefast anomalies payments.csv
         vaefast anomalies last-year.csv --new today.csv --out today-anomalies.csv
     """
-    from .. import AnomalyDetector, datasets
-    from .._input.sparse import is_scipy_sparse
-    from . import frames
-    from .inputs import DENSE
+    from .. import AnomalyDetector
+    from . import frames, screened
 
     out = out or Path("anomalies.csv")
     if out.suffix not in (".csv", ".parquet"):
         raise click.ClickException(f"--out must name a .csv or .parquet file, got {out}.")
     out = free_file(out, force)
-    known = datasets.load(data)
-    rows = known if new is None else datasets.load(new)
-    for name, dataset in ((data, known), (new, rows)):
-        if is_scipy_sparse(dataset.X):
-            raise click.ClickException(f"{name} holds a sparse matrix, but this command {DENSE}")
-    check_names(rows.columns, known.columns, new or data)
+    known = screened.read(data)
+    rows = known if new is None else screened.read_new(new, known)
+    check_names(rows.names, known.names, new or data)
     detector = AnomalyDetector(
         contamination="auto" if contamination is None else contamination, random_state=seed
     ).fit(known.X)
@@ -75,7 +71,7 @@ def anomalies(
         frame["p_value"] = detector.p_values(X)
     if X.ndim == 2:
         usual = np.median(detector.contributions(known.X), axis=0)
-        names = np.array(known.columns or [f"x{i}" for i in range(X.shape[1])])
+        names = np.array(known.names or [f"x{i}" for i in range(X.shape[1])])
         frame["column"] = names[(detector.contributions(X) - usual).argmax(axis=1)]
     frames.write_frame(out, frame)
     click.echo(

@@ -212,10 +212,15 @@ def _select(frame: Any, names: Sequence[Any]) -> Any:
 
 def _problem(name: Any, column: Series) -> str | None:
     """Return why a column cannot be learned, or None."""
-    known = column.values[~column.missing]
-    if not len(known):
+    if column.missing.all():
         return f"column {name!r} holds missing values only"
-    if column.dtype.kind != "category":
+    return numbers_as_text(name, column)
+
+
+def numbers_as_text(name: Any, column: Series) -> str | None:
+    """Return advice on a column of text whose cells stand for numbers or dates, or None."""
+    known = column.values[~column.missing]
+    if column.dtype.kind != "category" or not len(known):
         return None
     different = len(set(known))
     numbers = np.array([bool(re.fullmatch(NUMBER, str(value))) for value in known])
