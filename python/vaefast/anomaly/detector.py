@@ -32,9 +32,9 @@ class AnomalyDetector(OutlierDetector):
     """Detector of unusual rows, by an ensemble of small VAEs or by your own VAE.
 
     Without a VAE, `fit` trains an ensemble of 24 small VAEs, each on up to 1,024 random rows of a
-    table of numbers. Columns need no scaling, and NaN is a missing value. A row is unusual if it
-    lies far from other rows in the space of reconstructions and residuals, or if single values are
-    unlikely in their columns. With a VAE, a row is unusual if its ELBO or log p(x) is low.
+    table of numbers or of mixed columns. Columns need no scaling, and NaN is a missing value. A row
+    is unusual if it lies far from other rows in the space of reconstructions and residuals, or if
+    its values are unlikely. With a VAE, a row is unusual if its ELBO or log p(x) is low.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class AnomalyDetector(OutlierDetector):
         1 for the anomalies among the rows of `fit` and 0 for the others, as in PyOD. `predict`
         returns -1 and 1 instead.
     n_features_in_ : int
-        Number of features of one row.
+        Number of features of one row, which are the columns of a frame.
     feature_names_in_ : ndarray of str
         Names of the columns, if the rows of the fit had any.
 
@@ -118,6 +118,13 @@ class AnomalyDetector(OutlierDetector):
 
     def fit(self, X: ArrayLike, y: Any = None, *, exposure: ArrayLike | None = None) -> Self:
         """Train the ensemble, or a VAE that is not fitted, and set the threshold.
+
+        The ensemble also takes frames of pandas or polars, and dicts of columns, with text,
+        categories, booleans, dates and durations. Text, categories, booleans and whole numbers with
+        at most two values become one-hot columns: one for each of the 100 most frequent values, and
+        one for all others, values that are new to the detector included. Dates and durations count
+        as numbers. Text that names the rows or consists of remarks is ignored, and so are whole
+        numbers that count the rows of such a frame.
 
         Parameters
         ----------
@@ -187,9 +194,9 @@ class AnomalyDetector(OutlierDetector):
 
         The ensemble's scores have no unit. Each score is minus the sum of two views of the row, its
         distance and minus its ELBO. Each view is centred on its median over the rows of the fit and
-        divided by its range from the 10th to the 90th percentile, and the ELBO counts half. A usual
-        row therefore scores about 0. With a VAE, the score is the ELBO, or log p(x) with
-        `n_samples`, in nats.
+        divided by its range from the 10th to the 90th percentile. The ELBO counts half, or as much
+        as the distance in a frame of mixed columns. A usual row therefore scores about 0. With a
+        VAE, the score is the ELBO, or log p(x) with `n_samples`, in nats.
 
         Parameters
         ----------
@@ -276,7 +283,7 @@ class AnomalyDetector(OutlierDetector):
         With the ensemble, a feature contributes to the distance and to -log p(x|z), in the unit of
         the score. The sum of the contributions of a row is minus its score, before both views are
         centred and without the KL divergence. A missing value contributes as much as its column
-        does in usual rows.
+        does in usual rows. In a frame of mixed columns, each column has one contribution.
 
         With a VAE, the contributions of a row add up to -log p(x|z) at the posterior mean of z, in
         nats. A missing value contributes 0. A categorical variable contributes in the column of the

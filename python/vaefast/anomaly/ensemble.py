@@ -27,9 +27,9 @@ POOL = 10_000  # largest number of rows that members and units are learned from
 ROWS, COLUMNS = 1024, 256  # largest numbers of one member
 TURNS = 4  # members leave out a quarter of the rows in turn, so each row is new to some
 
-# The likelihood of numbers comes from the members with the last beta, and that of mixed columns
-# from all others. The weights are relative to the distance.
-LIKELIHOOD, LIKELIHOOD_OF_MIXED = 0.5, 1.0
+# The likelihood comes from the members with the last beta, or from all others if the rows have
+# categories. The weights are relative to the distance.
+LIKELIHOOD, LIKELIHOOD_OF_CATEGORIES = 0.5, 1.0
 
 
 @dataclass
@@ -75,9 +75,10 @@ class Ensemble:
             warn_of_empty_columns(empty_columns(matrix), names)
         rng = np.random.default_rng(seed)
         pool = values if len(values) <= POOL else values[rng.permutation(len(values))[:POOL]]
-        scaling = Scaling.learn(pool, shape, names, encoding and encoding.one_hot)
+        widths = np.ones(values.shape[1], np.int64) if encoding is None else encoding.widths
+        scaling = Scaling.learn(pool, shape, names, np.repeat(widths > 1, widths))
         Z = scaling.scaled(pool)
-        members, new = _train(Z, rng, n_threads, encoding)
+        members, new = _train(Z, widths, rng, n_threads)
         measured = _measure(members, Z, n_threads)
         for member, (distances, costs) in zip(members, measured, strict=True):
             member.calibrate(distances, costs)
@@ -124,7 +125,9 @@ class Ensemble:
     @property
     def _weight(self) -> float:
         """Weight of the likelihood relative to the distance."""
-        return LIKELIHOOD if self.encoding is None else LIKELIHOOD_OF_MIXED
+        if self.encoding is None or not _has_categories(self.encoding.widths):
+            return LIKELIHOOD
+        return LIKELIHOOD_OF_CATEGORIES
 
     def _read(self, X: ArrayLike) -> NDArray[np.float32]:
         return self.scaling.read(X if self.encoding is None else self.encoding.encode(X))
@@ -138,13 +141,15 @@ class Ensemble:
 
 def _train(
     Z: NDArray[np.float32],
+    widths: NDArray[np.int64],
     rng: np.random.Generator,
     n_threads: int | None,
-    encoding: Encoding | None,
 ) -> tuple[list[Member], NDArray[np.bool_]]:
-    """Return members, each trained on random rows and columns, and whether a row is new to them."""
+    """Return members, each trained on random rows and columns, and whether a row is new to them.
+
+    `widths` are the numbers of columns of Z that belong together, from left to right.
+    """
     n, d = Z.shape
-    widths = np.ones(d, np.int64) if encoding is None else encoding.widths
     count = MEMBERS if d <= MANY_COLUMNS else MEMBERS // 2
     new = np.ones((count, n), bool)
     tasks = []
@@ -157,12 +162,12 @@ def _train(
         new[i, rows] = False
         drawn = _draw(widths, rng)
         columns = np.flatnonzero(np.repeat(drawn, widths))
-        likelihood = DENSITY if encoding is None else _likelihoods(widths[drawn])
         own = np.ascontiguousarray(Z[np.ix_(rows, columns)])
         seed = int(rng.integers(2**31))
         beta = BETAS[kind]
-        likely = (beta == BETAS[-1]) == (encoding is None)
-        tasks.append(partial(Member.train, own, columns, likelihood, beta, likely, seed))
+        likely = (beta == BETAS[-1]) != _has_categories(widths)
+        task = partial(Member.train, own, columns, _likelihood(widths[drawn]), beta, likely, seed)
+        tasks.append(task)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # members with a large beta collapse
         return run_side_by_side(tasks, n_threads), new
@@ -176,7 +181,13 @@ def _draw(widths: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.boo
     return drawn
 
 
-def _likelihoods(widths: NDArray[np.int64]) -> Likelihood:
+def _has_categories(widths: NDArray[np.int64]) -> bool:
+    return bool((widths > 1).any())
+
+
+def _likelihood(widths: NDArray[np.int64]) -> Likelihood:
+    if not _has_categories(widths):
+        return DENSITY
     return [(CATEGORIES if width > 1 else DENSITY, width) for width in widths.tolist()]
 
 

@@ -7,11 +7,12 @@ import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import typing
 from ..errors import DivergenceError
 from ..vae import VAE
 
@@ -19,19 +20,21 @@ REFERENCES = 256  # largest number of reference rows, which are also at most hal
 SHARE, NEAREST = 0.05, 5  # neighbour to compare with: 5 % of the references, at least the 5th
 RESIDUAL = 0.5  # weight of the residual relative to the reconstruction
 STEPS, BATCH = 300, 64  # steps of training, and rows of one step
+HIDDEN = 32  # units of the hidden layer
+WITH_CATEGORIES = 2  # this many times the steps and units if some columns are categories
 NET: dict[str, Any] = {
-    "hidden_layer_sizes": (32,),
     "df": 4.0,
     "learning_rate": 3e-3,
     "missing": "mask",
 }
-DENSITY, CATEGORIES = "student_t", "categorical"  # likelihoods of numbers and of one-hot columns
+DENSITY: Final = "student_t"  # likelihood of numbers
+CATEGORIES = "categorical"  # likelihood of one-hot columns
 FILLS = 3  # how often missing values are replaced by their reconstructions
 MIDDLE = 0.4, 0.6  # ranks, as shares, between which rows are usual
 CHUNK = 2048  # rows that are compared with the reference rows at once
 
 Costs = NDArray[np.float64]
-Likelihood = str | list[tuple[str, int]]
+Likelihood = typing.Likelihood | list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,15 @@ class Member:
     ) -> Member:
         """Return a member trained on these rows; end early once `stop` is set."""
         batch = min(BATCH, len(rows))
+        times = 1 if likelihood == DENSITY else WITH_CATEGORIES
         vae = VAE(
             min(2, max(1, len(columns) - 1)),
+            (times * HIDDEN,),
             **NET,
             likelihood=likelihood,
             beta=beta,
             batch_size=batch,
-            epochs=max(1, round(STEPS / math.ceil(len(rows) / batch))),
+            epochs=max(1, round(times * STEPS / math.ceil(len(rows) / batch))),
             random_state=seed,
             n_threads=1,
             verbose=False,

@@ -16,7 +16,7 @@ from .._input.feature_names import FeatureNames, check_names
 from .._input.validation import warn_of_empty_columns
 from ..tables.choices import counts_rows, is_name
 from ..tables.frames import read
-from ..tables.series import KINDS, Name, Series
+from ..tables.series import KINDS, Array, Name, Series
 
 PLACES = 100  # most categories of a column with a place of their own
 NUMBERS = ("number", "integer", "boolean")
@@ -56,8 +56,9 @@ class Column:
     kind : str
         Kind of its values: one of the `KINDS`.
     categories : tuple of str or None
-        Categories that have a one-hot column each. The last one-hot column is that of all other
-        values, new ones included. None for numbers, dates and durations, which are one column.
+        Values that have a one-hot column each, as text. The last one-hot column is that of all
+        other values, new ones included. None for numbers, dates and durations, which are one
+        column.
     left_out : bool
         Whether the column is ignored, because its values name or number the rows, or are missing.
     """
@@ -75,10 +76,10 @@ class Column:
         kind, known = series.dtype.kind, series.values[~series.missing]
         if not len(known):
             return cls(name, kind, left_out=True)
-        if kind != "category":
-            return cls(name, kind, left_out=kind == "integer" and counts_rows(series))
-        if series.categories is None and is_name(known):
+        if _names_rows(series, known):
             return cls(name, kind, left_out=True)
+        if not _is_categorical(series, known):
+            return cls(name, kind)
         counts = Counter(sorted(map(str, known)))  # sorted, so ties do not depend on the row order
         return cls(name, kind, tuple(value for value, _ in counts.most_common(PLACES)))
 
@@ -120,6 +121,19 @@ class Column:
                 "infinite or beyond 3.4e38. Drop it, or set it to NaN, which stands for a missing "
                 "value."
             )
+
+
+def _names_rows(series: Series, known: Array) -> bool:
+    """Return whether the values name or number the rows."""
+    if series.dtype.kind == "integer":
+        return counts_rows(series)
+    return series.dtype.kind == "category" and series.categories is None and is_name(known)
+
+
+def _is_categorical(series: Series, known: Array) -> bool:
+    """Return whether the values are text, categories, booleans, or at most two whole numbers."""
+    kind = series.dtype.kind
+    return kind in ("category", "boolean") or (kind == "integer" and len(np.unique(known)) <= 2)
 
 
 @dataclass(frozen=True)
@@ -178,11 +192,6 @@ class Encoding:
     def widths(self) -> NDArray[np.int64]:
         """Number of columns of the matrix for each column of the frame that is not left out."""
         return np.array([c.width for c in self.columns if not c.left_out], np.int64)
-
-    @property
-    def one_hot(self) -> NDArray[np.bool_]:
-        """Whether each column of the matrix stands for a category."""
-        return np.repeat(self.widths > 1, self.widths)
 
     def encode(self, frame: Any) -> NDArray[np.float64]:
         """Return a frame as a matrix.

@@ -49,7 +49,7 @@ class Scaling:
         values: Values,
         shape: tuple[int, ...],
         names: FeatureNames | None,
-        one_hot: NDArray[np.bool_] | None = None,
+        one_hot: NDArray[np.bool_],
     ) -> Scaling:
         """Return the scaling of these values, which leaves one-hot columns as they are."""
         with warnings.catch_warnings():
@@ -59,8 +59,7 @@ class Scaling:
         scale = (high - low) / NORMAL
         scale = np.nan_to_num(np.where(scale > NARROW * sd, scale, sd))
         centre, scale = np.nan_to_num(centre), np.where(scale > 0, scale, 1.0)
-        if one_hot is not None:
-            centre[one_hot], scale[one_hot] = 0.0, ONE
+        centre[one_hot], scale[one_hot] = 0.0, ONE
         return cls(shape, names, centre, scale)
 
     @property
