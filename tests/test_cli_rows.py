@@ -98,7 +98,58 @@ def test_anomalies_says_what_it_can_not_read(tmp_path: Path):
     assert "column 0 of swapped.csv is 'b'" in fail(
         "anomalies", "known.csv", "--new", "swapped.csv"
     )
-    assert "expected a number, got 'x'" in fail("anomalies", "text.csv")
+    assert "X has 1 sample (row), expected at least 2" in fail("anomalies", "text.csv")
+    assert "expected a number, got 'x'" in fail("anomalies", "known.csv", "--new", "text.csv")
+
+
+def test_anomalies_reads_tables_of_mixed_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pd = pytest.importorskip("pandas")
+    monkeypatch.setattr("vaefast.anomaly.ensemble.MEMBERS", 12)
+    monkeypatch.setattr("vaefast.anomaly.member.STEPS", 20)
+    rng = np.random.default_rng(0)
+    known = pd.DataFrame(
+        {
+            "shop": rng.choice(["baker", "grocer", "kiosk"], 100),
+            "zip": rng.choice(["0150", "0250"], 100),
+            "day": pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 90, 100), "D"),
+            "online": rng.random(100) < 0.5,
+            "amount": rng.normal(50, 5, 100).round(2),
+        }
+    )
+    known.loc[3, "amount"] = -4000.0
+    new = known.head(5).assign(zip="7777")
+    frames = {"known": known, "new": new, "lacks": new[["shop"]]}
+    for name, frame in frames.items():
+        written = (
+            frame.assign(day=frame["day"].dt.strftime("%d.%m.%Y")) if "day" in frame else frame
+        )
+        written.to_csv(f"{name}.csv", index=False)
+    said = succeed("anomalies", "known.csv", "--seed", "0", "--contamination", "0.01")
+    assert "100 rows of known.csv, 1 of them anomalies. The most unusual one is row 3." in said
+    detector = AnomalyDetector(random_state=0).fit(known)
+    np.testing.assert_array_equal(column("anomalies.csv", "score"), detector.score_samples(known))
+    assert read_csv(Path("anomalies.csv"))[3]["column"] == "amount"
+    succeed("anomalies", "known.csv", "--new", "new.csv", "--seed", "0", "--force")
+    np.testing.assert_array_equal(column("anomalies.csv", "score"), detector.score_samples(new))
+    np.testing.assert_array_equal(column("anomalies.csv", "p_value"), detector.p_values(new))
+    said = fail("anomalies", "known.csv", "--new", "lacks.csv", "--force")
+    assert "lacks.csv lacks columns of the fit: zip, day, online, amount" in said
+    np.save("rows.npy", np.zeros((3, 5)))
+    said = fail("anomalies", "known.csv", "--new", "rows.npy", "--force")
+    assert "rows.npy must be a CSV or Parquet file" in said
+    Path("euros.csv").write_text("shop,price\n" + "a,1.50 €\nb,2.50 €\n" * 30)
+    said = succeed("anomalies", "euros.csv", "--seed", "0", "--force")
+    assert "anomalies" in said
+
+
+def test_anomalies_notes_numbers_that_are_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("pandas")
+    monkeypatch.setattr("vaefast.anomaly.ensemble.MEMBERS", 3)
+    monkeypatch.setattr("vaefast.anomaly.member.STEPS", 5)
+    rows = [f"{'ab'[i % 2]},{i}.5 €,{i % 7}" for i in range(60)]
+    Path("prices.csv").write_text("\n".join(["kind,price,size", *rows]))
+    said = succeed("anomalies", "prices.csv", "--seed", "0")
+    assert "Note: prices.csv: column 'price' is text such as '0.5 €' in row 0: write" in said
 
 
 @pytest.mark.filterwarnings("default")
