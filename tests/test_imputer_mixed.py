@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from vaefast import VAE, NotFittedError, VAEImputer, load
-from vaefast.imputer.mixed import is_mixed
 from vaefast.tables import Table
+from vaefast.tables.frames import is_mixed
 
 pd = pytest.importorskip("pandas")
 

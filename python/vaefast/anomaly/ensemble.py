@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from .._input.feature_names import names_of
 from .._input.validation import empty_columns, warn_of_empty_columns
 from ..ensembles import run_side_by_side
+from ..tables.frames import is_mixed
 from .member import CATEGORIES, DENSITY, Costs, Likelihood, Member, Unit
-from .mixed import Encoding, is_mixed
+from .mixed import Encoding
 from .scaling import Scaling, read_values
 
 MEMBERS = 24

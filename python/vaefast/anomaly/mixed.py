@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -21,28 +19,6 @@ from ..tables.series import KINDS, Array, Name, Series
 PLACES = 100  # most categories of a column with a place of their own
 NUMBERS = ("number", "integer", "boolean")
 LARGEST = np.finfo(np.float32).max
-
-
-def is_mixed(X: Any) -> bool:
-    """Return whether X is a dict of columns, or a frame with columns of other types than numbers.
-
-    Columns of objects are numbers if all their values are, except for missing ones.
-    """
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if pandas and isinstance(X, pandas.DataFrame):
-        return not all(_holds_numbers(pandas, column) for _, column in X.items())
-    if polars and isinstance(X, polars.DataFrame):
-        plain = (polars.Boolean, polars.Null)
-        return not all(dtype.is_numeric() or dtype in plain for dtype in X.dtypes)
-    return isinstance(X, Mapping)
-
-
-def _holds_numbers(pandas: Any, column: Any) -> bool:
-    types = pandas.api.types
-    if not types.is_object_dtype(column.dtype):
-        return bool(types.is_numeric_dtype(column.dtype) or types.is_bool_dtype(column.dtype))
-    plain = (Number, np.bool_, type(None), type(pandas.NA))
-    return all(issubclass(of, plain) for of in set(map(type, column)))
 
 
 @dataclass(frozen=True)

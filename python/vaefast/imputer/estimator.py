@@ -18,6 +18,7 @@ from .._input.validation import check_features, check_integer
 from .._shared import Shared, fitting, publish, reading
 from ..errors import not_fitted
 from ..tables import Table
+from ..tables.frames import is_mixed
 from ..tables.table import learn_to_fill
 from ..typing import RandomState
 from ..vae import VAE
@@ -183,7 +184,7 @@ class VAEImputer(Shared, Transformer):
     def _fit(self, X: Any) -> None:
         n_models = check_integer(self.n_models, "n_models")
         self._n_samples()
-        table = learn_to_fill(X) if mixed.is_mixed(X) else None
+        table = learn_to_fill(X) if is_mixed(X) else None
         if table is None:
             values, names = read(X)
             ranges = ranges_of(values, names)

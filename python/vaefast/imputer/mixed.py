@@ -1,56 +1,21 @@
-"""Frames of mixed columns: which frames these are, and how an imputer learns and fills them."""
+"""How an imputer fills frames of mixed columns."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from .._input.sparse import is_scipy_sparse
 from ..tables import Table
 from ..tables.completion import complete
+from ..tables.frames import library_of
 from .blend import Blend
-
-NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "empty")  # names in pandas
-
-
-def is_mixed(X: Any) -> bool:
-    """Return whether X is a dict of columns, or a frame with a column of other values than numbers.
-
-    Booleans of NumPy, which are never missing, count as numbers. All other booleans do not.
-    """
-    library = _library(X)
-    if library == "pandas":
-        return not all(_is_number(column) for _, column in X.items())
-    if library == "polars":
-        null = sys.modules["polars"].Null
-        return not all(dtype.is_numeric() or dtype == null for dtype in X.dtypes)
-    return library == "dict"
-
-
-def _library(X: Any) -> str:
-    """Return the library of a frame, dict for a dict of columns, or an empty text."""
-    for name in ("pandas", "polars"):
-        module = sys.modules.get(name)
-        if module and isinstance(X, module.DataFrame):
-            return name
-    return "dict" if isinstance(X, Mapping) and not is_scipy_sparse(X) else ""  # some are dicts
-
-
-def _is_number(column: Any) -> bool:
-    """Return whether a column of pandas holds numbers."""
-    types, dtype = sys.modules["pandas"].api.types, column.dtype
-    if dtype.kind == "O" and isinstance(dtype, np.dtype):
-        return types.infer_dtype(column, skipna=True) in NUMBERS
-    nullable = types.is_bool_dtype(dtype) and not isinstance(dtype, np.dtype)
-    return types.is_numeric_dtype(dtype) and not nullable
 
 
 def check_container(X: Any, container: str) -> None:
     """Raise ValueError if `set_output` asks for a frame of another library than that of X."""
-    library = _library(X)
+    library = library_of(X)
     if container not in ("default", library):
         found = f"a {library} DataFrame" if library in sys.modules else f"a {type(X).__name__}"
         raise ValueError(

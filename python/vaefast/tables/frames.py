@@ -1,4 +1,4 @@
-"""Conversion of a pandas frame, a polars frame or a dict to series, and back."""
+"""Which objects are frames, and conversion of frames to series and back."""
 
 from __future__ import annotations
 
@@ -7,15 +7,51 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from .._input.sparse import is_scipy_sparse
 from .arrays import from_values, to_array
 from .pandas_columns import from_pandas, to_pandas
 from .polars_columns import from_polars, to_polars
 from .series import Name, Series
 
 LIBRARIES = ("pandas", "polars", "dict")
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "empty")  # names in pandas
 
 
-def read(frame: object) -> tuple[str, dict[Name, Series]]:
+def library_of(X: Any) -> str:
+    """Return the library of a frame, "dict" for a dict of columns, or "" for anything else."""
+    for name in ("pandas", "polars"):
+        module = sys.modules.get(name)
+        if module and isinstance(X, module.DataFrame):
+            return name
+    return "dict" if isinstance(X, Mapping) and not is_scipy_sparse(X) else ""  # some are dicts
+
+
+def is_mixed(X: Any) -> bool:
+    """Return whether X is a dict of columns, or a frame with a column of other values than numbers.
+
+    Booleans of NumPy, which are never missing, count as numbers. All other booleans do not.
+    """
+    library = library_of(X)
+    if library == "pandas":
+        return not all(_is_number(column) for _, column in X.items())
+    if library == "polars":
+        null = sys.modules["polars"].Null
+        return not all(dtype.is_numeric() or dtype == null for dtype in X.dtypes)
+    return library == "dict"
+
+
+def _is_number(column: Any) -> bool:
+    """Return whether a column of pandas holds numbers."""
+    types, dtype = sys.modules["pandas"].api.types, column.dtype
+    if dtype.kind == "O" and isinstance(dtype, np.dtype):
+        return types.infer_dtype(column, skipna=True) in NUMBERS
+    nullable = types.is_bool_dtype(dtype) and not isinstance(dtype, np.dtype)
+    return types.is_numeric_dtype(dtype) and not nullable
+
+
+def read(frame: Any) -> tuple[str, dict[Name, Series]]:
     """Return the library of a frame, and its columns by name.
 
     Raises
@@ -25,18 +61,18 @@ def read(frame: object) -> tuple[str, dict[Name, Series]]:
     ValueError
         The frame has no columns or no rows, or columns share a name or differ in length.
     """
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if pandas and isinstance(frame, pandas.DataFrame):
+    library, columns = library_of(frame), {}
+    if library == "pandas":
         if frame.columns.nlevels > 1:
             raise ValueError("the column index has several levels: join them into one level first")
         twice = frame.columns[frame.columns.duplicated()].tolist()
         if twice:
             raise ValueError(f"two columns are named {twice[0]!r}: rename one of them")
-        library, columns = "pandas", dict(frame.items())
-    elif polars and isinstance(frame, polars.DataFrame):
-        library, columns = "polars", {column.name: column for column in frame}
-    elif isinstance(frame, Mapping):
-        library, columns = "dict", dict(frame)
+        columns = dict(frame.items())
+    elif library == "polars":
+        columns = {column.name: column for column in frame}
+    elif library == "dict":
+        columns = dict(frame)
     else:
         hint = "; collect it first" if type(frame).__name__ == "LazyFrame" else ""
         raise TypeError(
