@@ -44,18 +44,17 @@ class VAEImputer(Shared, Transformer):
     **Numbers.** A VAE is trained on all rows, and estimates the means by importance sampling
     (Mattei & Frellsen 2019, eq. 12). Two normal distributions join it: one of the columns, and one
     of their normal scores, which are the quantiles of a standard normal distribution at the ranks
-    of the values.
-    The normal distributions describe linear relations and are quick to learn (expectation
-    maximization; Dempster, Laird & Rubin 1977). The imputer fills in a weighted mean of the three
-    answers, which stays within the range of the known values of the column.
+    of the values. The normal distributions describe linear relations and are quick to learn
+    (expectation maximization; Dempster, Laird & Rubin 1977). The imputer fills in a weighted mean
+    of the three answers, which stays within the range of the known values of the column.
 
-    The weights are learned from the table. A twentieth of the known values, at most 2,000, are
-    hidden from the models. The weights minimize the squared error of the weighted mean at these
-    values, in standard deviations of their columns (stacking; Breiman 1996). The VAE sees the
-    columns, or their normal scores if the normal distribution of the scores has the smaller error.
-    If a table has fewer than 500 known values, no value is hidden and the models have equal
-    weights. If a table has more than 200 columns, the VAE alone fills it. With `n_models` above 1,
-    the mean of several VAEs takes the place of the VAE.
+    The weights are learned from the table. A twentieth of the known values, but at least 50 and at
+    most 2,000, are hidden from the models. The weights minimize the squared error of the weighted
+    mean at these values, in standard deviations of their columns (stacking; Breiman 1996). The VAE
+    sees the columns, or their normal scores if the normal distribution of the scores has the
+    smaller error. If a table has fewer than 500 known values, no value is hidden and the models
+    have equal weights. If a table has more than 200 columns, the VAE alone fills it. With
+    `n_models` above 1, the mean of several VAEs takes the place of the VAE.
 
     **Mixed columns.** A frame of pandas or polars with text, categories, dates, durations or
     booleans that may be missing, or a dict of columns, is encoded by a `vaefast.tables.Table`. A
