@@ -1,4 +1,4 @@
-"""What a training needs: a model, its rows, settings, and the state of an earlier part."""
+"""The input of the training loop: a model, its rows, and how to train it."""
 
 from __future__ import annotations
 

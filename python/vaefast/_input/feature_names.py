@@ -22,8 +22,13 @@ def names_of(X: Any) -> FeatureNames | None:
         columns = getattr(X, "columns", None)
     if not isinstance(columns, Iterable):
         return None
-    names = tuple(columns)
-    return names if names and all(isinstance(name, str) for name in names) else None
+    return strings_only(columns)
+
+
+def strings_only(names: Iterable[Any]) -> FeatureNames | None:
+    """Return the names of columns, or None unless all are strings."""
+    found = tuple(names)
+    return found if found and all(isinstance(name, str) for name in found) else None
 
 
 def check_names(names: FeatureNames | None, expected: FeatureNames | None, name: str = "X") -> None:

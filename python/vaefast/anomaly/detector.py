@@ -72,7 +72,7 @@ class AnomalyDetector(OutlierDetector):
         1 for the anomalies among the rows of `fit` and 0 for the others, as in PyOD. `predict`
         returns -1 and 1 instead.
     n_features_in_ : int
-        Number of features of one row, which are the columns of a frame.
+        Number of features of one row, or of columns of a frame.
     feature_names_in_ : ndarray of str
         Names of the columns, if the rows of the fit had any.
 
@@ -195,8 +195,8 @@ class AnomalyDetector(OutlierDetector):
         The ensemble's scores have no unit. Each score is minus the sum of two views of the row, its
         distance and minus its ELBO. Each view is centred on its median over the rows of the fit and
         divided by its range from the 10th to the 90th percentile. The ELBO counts half, or as much
-        as the distance in a frame of mixed columns. A usual row therefore scores about 0. With a
-        VAE, the score is the ELBO, or log p(x) with `n_samples`, in nats.
+        as the distance if a frame has categories. A usual row therefore scores about 0. With a VAE,
+        the score is the ELBO, or log p(x) with `n_samples`, in nats.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._input.feature_names import FeatureNames, check_names
+from .._input.feature_names import FeatureNames, check_names, strings_only
 from .._input.validation import warn_of_empty_columns
 from ..tables.choices import counts_rows, is_name
 from ..tables.frames import read
@@ -161,8 +161,7 @@ class Encoding:
     @property
     def names(self) -> FeatureNames | None:
         """Names of the columns of the frame, or None unless all are strings."""
-        names = tuple(column.name for column in self.columns if isinstance(column.name, str))
-        return names if len(names) == len(self.columns) else None
+        return strings_only(column.name for column in self.columns)
 
     @property
     def widths(self) -> NDArray[np.int64]:

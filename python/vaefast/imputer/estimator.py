@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._bundle import Bundle, read_bundle, write_bundle
 from .._engine.display import say
 from .._estimator import Transformer
-from .._input.feature_names import FeatureNames, check_names
+from .._input.feature_names import FeatureNames, check_names, strings_only
 from .._input.seeds import seed_from
 from .._input.validation import check_features, check_integer
 from .._shared import Shared, fitting, publish, reading
@@ -26,7 +26,7 @@ from . import mixed
 from .blend import Blend
 from .files import blend_from, ranges_from, to_bundle
 from .fitting import choose_for, fit_blend, fit_vaes
-from .reading import names_of_columns, names_out, ranges_of, read
+from .reading import names_out, ranges_of, read
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -188,7 +188,8 @@ class VAEImputer(Shared, Transformer):
             values, names = read(X)
             ranges = ranges_of(values, names)
         else:
-            values, names, ranges = table.encode(X), names_of_columns(table), None
+            names = strings_only(source.name for source in table.sources)
+            values, ranges = table.encode(X), None
         choice = choose_for(self.vae, table, values)
         if self.verbose:
             number = "1 VAE" if n_models == 1 else f"{n_models} VAEs"

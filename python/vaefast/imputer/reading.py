@@ -58,12 +58,6 @@ def read(X: ArrayLike) -> tuple[NDArray[Any], FeatureNames | None]:
     return values, names_of(X)
 
 
-def names_of_columns(table: Table) -> FeatureNames | None:
-    """Return the names of the columns of a table, or None unless all are text."""
-    names = [source.name for source in table.sources]
-    return tuple(map(str, names)) if all(isinstance(name, str) for name in names) else None
-
-
 def names_out(names: FeatureNames | None, n: int, given: Any) -> NDArray[np.object_]:
     """Return the names of n columns: those of the fit, those given, or x0, x1, ...
 

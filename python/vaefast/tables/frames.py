@@ -29,7 +29,7 @@ def library_of(X: Any) -> str:
 
 
 def is_mixed(X: Any) -> bool:
-    """Return whether X is a dict of columns, or a frame with a column of other values than numbers.
+    """Return whether X is a dict of columns, or a frame with a column that holds no numbers.
 
     Booleans of NumPy, which are never missing, count as numbers. All other booleans do not.
     """
